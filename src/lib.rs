@@ -1,0 +1,29 @@
+//! Two helpers for Picodata in one library: `gostech-audit-log` and `gostech-metrics`.
+//!
+//! The front door: a map of the rooms, and one rule, «imports go down». A room may use what stands above it in this
+//! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
+//!
+//! ```text
+//! limits  → backoff, stamp, hash, json, msgpack → error → flags, log, sys → net → iproto → audit | metrics
+//! ```
+
+pub mod limits;
+
+pub mod backoff;
+pub mod hash;
+pub mod json;
+pub mod msgpack;
+pub mod stamp;
+
+pub mod error;
+
+pub mod flags;
+pub mod log;
+pub mod sys;
+
+pub mod net;
+
+pub mod iproto;
+
+pub mod audit;
+pub mod metrics;

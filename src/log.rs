@@ -1,0 +1,184 @@
+//! One line a matter to stderr: levelled, rate-limited, with journald's `<N>` prefix when stderr is the journal.
+//!
+//! A matter is a short fixed name («spool», «receiver r1»): the first lines of it are printed, then one each ten minutes
+//! with the count of what was left out, so that an outage of an hour is a handful of lines. `calm` ends a matter: the
+//! next trouble of that name is news again. Refuses: secrets (the caller's duty), newlines (written as `\n`), stdout.
+
+use crate::limits;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How much a line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Evidence is lost or will be.
+    Error = 3,
+    /// Something is wrong, nothing is lost.
+    Warn = 4,
+    /// Beginnings, endings, recoveries.
+    Info = 6,
+    /// For the developer.
+    Debug = 7,
+}
+
+impl Level {
+    /// The names that `--log-level` takes.
+    pub const NAMES: &'static [&'static str] = &["error", "warn", "info", "debug"];
+
+    /// The level of a name.
+    pub fn parse(name: &str) -> Option<Level> {
+        match name {
+            "error" => Some(Level::Error),
+            "warn" | "warning" => Some(Level::Warn),
+            "info" => Some(Level::Info),
+            "debug" => Some(Level::Debug),
+            _ => None,
+        }
+    }
+}
+
+struct Matter {
+    since: Instant,
+    printed: u32,
+    left_out: u64,
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static JOURNALD: AtomicBool = AtomicBool::new(false);
+static PROGRAM: Mutex<&'static str> = Mutex::new("gostech");
+static MATTERS: Mutex<BTreeMap<String, Matter>> = Mutex::new(BTreeMap::new());
+
+/// Says who writes, from which level on, and whether stderr is the journal (`JOURNAL_STREAM` is set).
+pub fn init(program: &'static str, level: Level, journald: bool) {
+    *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner) = program;
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    JOURNALD.store(journald, Ordering::Relaxed);
+}
+
+/// Whether a line of this level would be printed.
+pub fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Evidence is lost or will be.
+pub fn error(matter: &str, text: impl Display) {
+    line(Level::Error, matter, text);
+}
+
+/// Something is wrong, nothing is lost.
+pub fn warn(matter: &str, text: impl Display) {
+    line(Level::Warn, matter, text);
+}
+
+/// Beginnings, endings, recoveries.
+pub fn info(matter: &str, text: impl Display) {
+    line(Level::Info, matter, text);
+}
+
+/// For the developer; not rate-limited.
+pub fn debug(matter: &str, text: impl Display) {
+    line(Level::Debug, matter, text);
+}
+
+/// Ends a matter: its next line is news again. True when there had been something to calm.
+pub fn calm(matter: &str) -> bool {
+    MATTERS.lock().unwrap_or_else(PoisonError::into_inner).remove(matter).is_some()
+}
+
+fn line(level: Level, matter: &str, text: impl Display) {
+    if !enabled(level) {
+        return;
+    }
+    let Some(left_out) = admit(level, matter) else { return };
+    let program = *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut out = String::with_capacity(128);
+    if JOURNALD.load(Ordering::Relaxed) {
+        out.push_str(&format!("<{}>", level as u8));
+    }
+    let name = match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    };
+    out.push_str(&format!("{program}: {name}: {matter}: "));
+    push_clean(&mut out, &text.to_string());
+    if left_out > 0 {
+        out.push_str(&format!(" ({left_out} more lines of this matter were left out)"));
+    }
+    out.push('\n');
+    // One write a line; a closed stderr is no reason to stop.
+    let _ = std::io::stderr().write_all(out.as_bytes());
+}
+
+/// What stands in a line is one line, of bounded length, without control characters a terminal would obey.
+fn push_clean(out: &mut String, text: &str) {
+    for c in text.chars() {
+        if out.len() >= limits::LOG_LINE_BYTES {
+            out.push('…');
+            return;
+        }
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push(' '),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Whether this line may be printed now, and how many of its matter were left out before it.
+fn admit(level: Level, matter: &str) -> Option<u64> {
+    if level == Level::Debug {
+        return Some(0);
+    }
+    let now = Instant::now();
+    let mut matters = MATTERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !matters.contains_key(matter) {
+        if matters.len() >= limits::LOG_MATTERS {
+            let oldest = matters.iter().min_by_key(|(_, m)| m.since).map(|(k, _)| k.clone());
+            oldest.map(|k| matters.remove(&k));
+        }
+        matters.insert(matter.to_string(), Matter { since: now, printed: 0, left_out: 0 });
+    }
+    let m = matters.get_mut(matter)?;
+    if m.printed < limits::LOG_BURST_LINES {
+        m.printed += 1;
+        return Some(0);
+    }
+    if now.duration_since(m.since) < Duration::from_secs(limits::LOG_REPEAT_SECONDS) {
+        m.left_out += 1;
+        return None;
+    }
+    m.since = now;
+    Some(std::mem::take(&mut m.left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matter_is_a_handful_of_lines_until_it_is_calmed() {
+        let name = "test of a matter";
+        let printed = (0..100).filter(|_| admit(Level::Warn, name).is_some()).count();
+        assert_eq!(printed, limits::LOG_BURST_LINES as usize);
+        assert!(calm(name));
+        assert!(!calm(name));
+        assert_eq!(admit(Level::Warn, name), Some(0));
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        let mut out = String::new();
+        push_clean(&mut out, "a\nb\x1b[31m\tc");
+        assert_eq!(out, "a\\nb\u{fffd}[31m c");
+        let mut out = String::new();
+        push_clean(&mut out, &"x".repeat(100_000));
+        assert!(out.len() <= limits::LOG_LINE_BYTES + '…'.len_utf8());
+    }
+}

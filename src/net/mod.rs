@@ -1,0 +1,1 @@
+//! The network: a URL to a transport, TLS, HTTP, and the porch before the pages.

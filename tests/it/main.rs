@@ -1,0 +1,1 @@
+//! The integration tests, one binary: the real programs against real peers.
