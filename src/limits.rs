@@ -47,6 +47,9 @@ pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
 pub const GENERATIONS: usize = 1_024;
 /// Missing ranges remembered for one generation; the oldest is declared lost early.
 pub const GAP_RANGES: usize = 64;
+/// Ranges of all generations that are saved: with their generations they fit a copy of the state.
+pub const GAP_RANGES_SAVED: usize = 1_000;
+const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
 
@@ -83,3 +86,8 @@ pub const ARK_FILES: usize = 64;
 pub const ARK_FILE_BYTES: u64 = 128 << 20;
 const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
 const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
+/// Names of receivers and instances: they are file names, metric labels and short for people.
+pub const LABEL_BYTES: usize = 64;
+/// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
+pub const ANSWER_KEPT_BYTES: usize = 400;
+const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);

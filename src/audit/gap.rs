@@ -149,10 +149,15 @@ impl Gaps {
         self.untold
     }
 
-    /// As lines of numbers, for the state file.
+    /// As lines of numbers, for the state file, which has an end: what is told already is left out first.
     pub fn save(&self) -> Vec<Vec<u64>> {
+        let mut room = limits::GAP_RANGES_SAVED;
         let line = |(&(raft, gen), g): (&(u64, u64), &Generation)| {
-            let ranges = g.missing.iter().flat_map(|r| [r.from, r.to, r.since, u64::from(r.told)]);
+            let (untold, told): (Vec<&Range>, Vec<&Range>) = g.missing.iter().partition(|r| !r.told);
+            let mut kept: Vec<&Range> = untold.into_iter().chain(told.into_iter().rev()).take(room).collect();
+            room -= kept.len();
+            kept.sort_unstable_by_key(|r| r.from);
+            let ranges = kept.iter().flat_map(|r| [r.from, r.to, r.since, u64::from(r.told)]);
             [raft, gen, g.highest, g.touched].into_iter().chain(ranges).collect()
         };
         self.table.iter().map(line).collect()
@@ -265,6 +270,10 @@ mod tests {
         assert_eq!(sum, g.untold());
         let again = Gaps::load(&g.save());
         assert_eq!((again.untold(), again.table.len()), (g.untold(), g.table.len()));
+        for gen in 0..200 {
+            (1..200).for_each(|n| drop(g.see(id(gen, n * 2), 0)));
+        }
+        assert!(g.save().iter().map(Vec::len).sum::<usize>() <= 4 * (limits::GAP_RANGES_SAVED + limits::GENERATIONS));
         let small = Gaps::load(&Gaps { table: g.table.iter().take(2).map(|(k, v)| (*k, v.clone())).collect(), ..Gaps::default() }.save());
         assert_eq!(small.table.len(), 2);
     }

@@ -1,5 +1,6 @@
 //! The audit helper: draws the processes and threads.
 
+pub mod account;
 pub mod gap;
 pub mod record;
 pub mod spool;

@@ -167,9 +167,9 @@ pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
     out.extend_from_slice(new.raw);
 }
 
-/// A record that was read and checked.
+/// What stands in the header of a record, without its bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Stored<'a> {
+pub struct Meta {
     /// Its number in the spool.
     pub seq: u64,
     /// Where in the input stream it ends.
@@ -188,14 +188,35 @@ pub struct Stored<'a> {
     pub part: u32,
     /// Of how many.
     pub parts: u32,
+    /// How many bytes follow the header.
+    pub len: usize,
+}
+
+impl Meta {
+    /// What the record takes in the segment.
+    pub fn bytes(&self) -> usize {
+        HEADER_BYTES + self.len
+    }
+
+    /// The record that begins where `bytes` begin, which `check` has seen.
+    pub fn with(self, bytes: &[u8]) -> Stored<'_> {
+        Stored { meta: self, raw: &bytes[HEADER_BYTES..HEADER_BYTES + self.len] }
+    }
+}
+
+/// A record that was read and checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// What its header says.
+    pub meta: Meta,
     /// Its bytes.
     pub raw: &'a [u8],
 }
 
-impl Stored<'_> {
-    /// What it takes in the segment.
-    pub fn bytes(&self) -> usize {
-        HEADER_BYTES + self.raw.len()
+impl std::ops::Deref for Stored<'_> {
+    type Target = Meta;
+    fn deref(&self) -> &Meta {
+        &self.meta
     }
 }
 
@@ -210,6 +231,11 @@ pub enum Fault {
 
 /// Reads the record that `bytes` begin with.
 pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Stored<'a>, Fault> {
+    check(head, bytes).map(|meta| meta.with(bytes))
+}
+
+/// The same without keeping hold of the bytes.
+pub fn check(head: &Head, bytes: &[u8]) -> Result<Meta, Fault> {
     if bytes.len() < HEADER_BYTES {
         return if RECORD.starts_with(&bytes[..bytes.len().min(4)]) || bytes.starts_with(&RECORD) {
             Err(Fault::Short(HEADER_BYTES))
@@ -231,7 +257,7 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Stored<'a>, Fault> {
     let id = span(half(h, 24), usize::from(u16::from_le_bytes([h[32], h[33]])));
     let time = span(half(h, 28), usize::from(h[34]));
     let kind = Kind::of(h[35]).filter(|_| id.to <= len && time.to <= len).ok_or(Fault::Bad)?;
-    Ok(Stored {
+    Ok(Meta {
         seq: head.first_seq + u64::from(half(h, 12)),
         stream: head.stream + u64::from(half(h, 16)),
         read_ms: head.created_ms + i64::from(half(h, 20) as i32),
@@ -241,7 +267,7 @@ pub fn decode<'a>(head: &Head, bytes: &'a [u8]) -> Result<Stored<'a>, Fault> {
         time,
         part: half(h, 36),
         parts: half(h, 40),
-        raw,
+        len,
     })
 }
 

@@ -63,15 +63,11 @@ impl Walk {
                     return Ok(Found::Torn(position));
                 }
             }
-            match record::decode(head, &self.buf[self.at..]) {
-                // Twice the same call: the borrow of the first would outlive the loop.
-                Ok(r) => {
-                    let (from, bytes) = (self.at, r.bytes());
-                    self.at += bytes;
-                    return match record::decode(head, &self.buf[from..]) {
-                        Ok(r) => Ok(Found::Record(r)),
-                        Err(_) => Ok(Found::Torn(position)),
-                    };
+            match record::check(head, &self.buf[self.at..]) {
+                Ok(meta) => {
+                    let from = self.at;
+                    self.at += meta.bytes();
+                    return Ok(Found::Record(meta.with(&self.buf[from..])));
                 }
                 Err(Fault::Short(n)) if n <= left => need = n,
                 Err(_) => return self.resync(disk, name, head, end),
