@@ -48,7 +48,7 @@ pub const GENERATIONS: usize = 1_024;
 /// Missing ranges remembered for one generation; the oldest is declared lost early.
 pub const GAP_RANGES: usize = 64;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.
-pub const GAP_RANGES_SAVED: usize = 1_000;
+pub const GAP_RANGES_SAVED: usize = 1_500;
 const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
