@@ -91,3 +91,7 @@ pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+/// Alarms that wait to be handed on; more are only logged.
+pub const ALARMS: usize = 32;
+/// What is written to see whether a full disk has room again: more than a byte, or it would flap.
+pub const PROBE_BYTES: usize = 64 * 1024;
