@@ -8,10 +8,18 @@ pub mod answer;
 pub mod base64;
 pub mod failure;
 pub mod gzip;
+pub mod http;
+mod pem;
 pub mod proxy;
+pub mod resolve;
 pub mod secret;
+pub mod stream;
 pub mod target;
+#[cfg(test)]
+mod testing;
+pub mod tls;
 mod watch;
+mod wire;
 
 pub use failure::{Failure, FailureKind};
 pub use target::Target;
