@@ -1,1 +1,5 @@
 //! The integration tests, one binary: the real programs against real peers.
+
+mod harness;
+
+mod harness_self;
