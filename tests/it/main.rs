@@ -2,4 +2,13 @@
 
 mod harness;
 
+mod audit_kill;
+mod audit_nginx;
+mod audit_outage;
+mod audit_receivers;
+mod audit_records;
+mod audit_secrets;
+mod audit_seeing;
+mod audit_spec;
+mod audit_spool;
 mod harness_self;

@@ -75,6 +75,8 @@ struct Shared {
     streams: Mutex<Vec<TcpStream>>,
     tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
     open: Mutex<bool>,
+    /// TLS begins only after a CONNECT: the receiver plays a proxy and the server behind it.
+    tunnel: bool,
 }
 
 /// The receiver; closed when dropped.
@@ -90,15 +92,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Receiver {
     /// A healthy receiver on a port of its own.
     pub fn start() -> Receiver {
-        Receiver::with(None)
+        Receiver::with(None, false)
     }
 
     /// The same behind TLS.
     pub fn start_tls(config: Arc<rustls::ServerConfig>) -> Receiver {
-        Receiver::with(Some(config))
+        Receiver::with(Some(config), false)
     }
 
-    fn with(tls: Option<Arc<rustls::ServerConfig>>) -> Receiver {
+    /// A proxy that answers CONNECT for any host and is that host then, behind TLS.
+    pub fn start_proxy(config: Arc<rustls::ServerConfig>) -> Receiver {
+        Receiver::with(Some(config), true)
+    }
+
+    fn with(tls: Option<Arc<rustls::ServerConfig>>, tunnel: bool) -> Receiver {
         let listener = free_listener();
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -107,6 +114,7 @@ impl Receiver {
             streams: Mutex::default(),
             tls: Mutex::new(tls),
             open: Mutex::new(false),
+            tunnel,
         });
         let receiver = Receiver { address, shared };
         receiver.listen(listener);
@@ -228,21 +236,33 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     let end = stream.try_clone();
-    let tls = lock(&shared.tls).clone();
-    let stream: Box<dyn Stream> = match tls.map(rustls::ServerConnection::new) {
-        None => Box::new(stream),
-        Some(Ok(session)) => Box::new(rustls::StreamOwned::new(session, stream)),
-        Some(Err(error)) => return lock(&shared.book).errors.push(format!("tls: {error}")),
-    };
-    let mut conn = Conn::new(stream);
-    while let Ok(Some(request)) = conn.request().inspect_err(|e| note_error(shared, e)) {
-        if !answer(&mut conn, &request, shared) {
-            break;
+    let conn = if shared.tunnel { Some(Conn::new(Box::new(stream))) } else { dress(Box::new(stream), shared) };
+    if let Some(mut conn) = conn {
+        while let Ok(Some(request)) = conn.request().inspect_err(|e| note_error(shared, e)) {
+            if !answer(&mut conn, &request, shared) {
+                break;
+            }
+            if request.method == "CONNECT" {
+                let Some(inner) = dress(conn.stream, shared) else { break };
+                conn = inner;
+            }
         }
     }
-    drop(conn);
     if let Ok(stream) = end {
         let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// TLS around the stream when the receiver has a certificate.
+fn dress(stream: Box<dyn Stream>, shared: &Shared) -> Option<Conn> {
+    let tls = lock(&shared.tls).clone();
+    match tls.map(rustls::ServerConnection::new) {
+        None => Some(Conn::new(stream)),
+        Some(Ok(session)) => Some(Conn::new(Box::new(rustls::StreamOwned::new(session, stream)))),
+        Some(Err(error)) => {
+            lock(&shared.book).errors.push(format!("tls: {error}"));
+            None
+        }
     }
 }
 
@@ -255,6 +275,10 @@ fn note_error(shared: &Shared, error: &std::io::Error) {
 
 /// Answers one request; false when the connection is to be closed.
 fn answer(conn: &mut Conn, request: &Request, shared: &Shared) -> bool {
+    if request.method == "CONNECT" {
+        take(request, 200, None, shared);
+        return conn.stream.write_all(b"HTTP/1.1 200 Established\r\n\r\n").is_ok();
+    }
     let mode = lock(&shared.mode).clone();
     let marked = |m: &str| String::from_utf8_lossy(&request.body).contains(m);
     let refused = match &mode {

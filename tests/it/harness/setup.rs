@@ -28,6 +28,8 @@ pub struct Setup {
     pub exec: bool,
     /// What stands before the program's path in the command: `strace …`.
     pub before: String,
+    /// The whole command instead of path and options: for the commands of the documents.
+    pub literal: Option<String>,
 }
 
 impl Setup {
@@ -38,7 +40,8 @@ impl Setup {
 
     /// Without any option.
     pub fn bare(den: &Den) -> Setup {
-        Setup { dir: den.path().to_owned(), args: Vec::new(), env: Vec::new(), exec: false, before: String::new() }
+        let dir = den.path().to_owned();
+        Setup { dir, args: Vec::new(), env: Vec::new(), exec: false, before: String::new(), literal: None }
     }
 
     pub fn args(mut self, args: &[&str]) -> Setup {
@@ -62,6 +65,9 @@ impl Setup {
 
     /// The CMD of `--audit='| CMD'`.
     pub fn command_line(&self) -> String {
+        if let Some(literal) = &self.literal {
+            return literal.clone();
+        }
         let words = std::iter::once(binary().display().to_string()).chain(self.args.iter().cloned());
         let quoted: Vec<String> = words.map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();
         let exec = if self.exec { "exec " } else { "" };

@@ -1,6 +1,6 @@
 //! Certificates for one test: an authority, a server's and a client's, and the server side of TLS.
 //!
-//! Made anew for each test by rcgen, valid for `localhost`, `127.0.0.1` and `receiver.test`; refuses to keep any key.
+//! Made anew for each test by rcgen, valid for `localhost`, `127.0.0.1`, `receiver.test` and `example.com`; refuses to keep any key.
 
 use super::den::Den;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -23,7 +23,7 @@ impl Certs {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(rcgen::DnType::CommonName, "gostech test authority");
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
-        let names = ["localhost", "127.0.0.1", "receiver.test"].map(str::to_owned).to_vec();
+        let names = ["localhost", "127.0.0.1", "receiver.test", "example.com"].map(str::to_owned).to_vec();
         let (server, server_key) = signed(names, ExtendedKeyUsagePurpose::ServerAuth, &ca);
         let (client, client_key) = signed(vec!["picodata".into()], ExtendedKeyUsagePurpose::ClientAuth, &ca);
         Certs { ca: ca.pem(), server, server_key, client, client_key }
