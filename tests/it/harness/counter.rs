@@ -7,7 +7,7 @@ use super::den::free_listener;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
@@ -17,6 +17,7 @@ struct Tally {
     bytes: AtomicU64,
     braces_per_event: AtomicU64,
     stop: AtomicBool,
+    first: OnceLock<Instant>,
 }
 
 /// The counting receiver.
@@ -64,6 +65,11 @@ impl Counter {
         self.tally.events.load(Ordering::Relaxed)
     }
 
+    /// When the first request came.
+    pub fn first(&self) -> Option<Instant> {
+        self.tally.first.get().copied()
+    }
+
     pub fn requests(&self) -> u64 {
         self.tally.requests.load(Ordering::Relaxed)
     }
@@ -99,6 +105,7 @@ fn serve(mut stream: TcpStream, tally: &Tally) {
     let mut buffer = vec![0; 1 << 20];
     let mut filled = 0;
     while let Some((head, length)) = head(&mut stream, &mut buffer, &mut filled) {
+        tally.first.get_or_init(Instant::now);
         let ahead = (filled - head).min(length);
         let mut first = if tally.braces_per_event.load(Ordering::Relaxed) == 0 { Some(Vec::new()) } else { None };
         let mut braces = count(&buffer[head..head + ahead], &mut first);

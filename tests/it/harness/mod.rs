@@ -3,7 +3,7 @@
 //!
 //! Black box: it knows the contract of the programs and nothing of their insides. Refuses: `unsafe`, any address but
 //! loopback, signals to processes it did not start.
-#![allow(dead_code)] // the tests and the benches each use their own part of it
+#![allow(dead_code, unused_imports)] // the tests and the benches each use their own part of it
 
 pub mod counter;
 pub mod den;

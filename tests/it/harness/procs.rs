@@ -59,7 +59,7 @@ fn runs(pid: u32, exe: &std::path::Path) -> bool {
 
 /// Sends a signal by name or number to a process, or to a group (`-PGRP`). False when nobody was there.
 pub fn signal(name: &str, target: i64) -> bool {
-    assert!(target > 1 || target < -1, "a signal to {target} would hit strangers");
+    assert!(!(-1..=1).contains(&target), "a signal to {target} would hit strangers");
     let script = format!("kill -s {name} -- {target} 2>/dev/null");
     Command::new("/bin/sh").args(["-c", &script]).status().is_ok_and(|s| s.success())
 }
@@ -85,6 +85,12 @@ pub fn pss_kib(pid: u32) -> u64 {
 /// CPU seconds, user and system, of the process and of the children it has waited for. Hundredths of a second fine.
 pub fn cpu_seconds(pid: u32) -> f64 {
     stat(pid).map_or(0.0, |f| f[11..15].iter().filter_map(|v| v.parse::<f64>().ok()).sum::<f64>() / 100.0)
+}
+
+/// CPU seconds of the children this process has waited for, and of theirs.
+pub fn cpu_seconds_of_children() -> f64 {
+    let of = |f: Vec<String>| f[13..15].iter().filter_map(|v| v.parse::<f64>().ok()).sum::<f64>() / 100.0;
+    stat(std::process::id()).map_or(0.0, of)
 }
 
 /// What the open descriptors point at, as `(number, target)`.
