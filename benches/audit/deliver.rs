@@ -38,7 +38,7 @@ pub fn run() {
         println!("    {}", goal("<= 16 MB", own.memory * 1.048_576 <= 16.0));
         for buffer in [Buffer::Reliable, Buffer::Plain] {
             let Some(root) = &root else { continue };
-            let peer = measure(&|den, port| syslog_ng::start(root, den, port, buffer, 200));
+            let peer = measure(&|den, port| syslog_ng::start(root, den, port, buffer, "batch-timeout(200)"));
             line(&format!("{name}, events a second"), own.rate, "1/s", buffer.name(), peer.rate, "");
             line(&format!("{name}, CPU a million"), own.cpu, "s", buffer.name(), peer.cpu, "");
             line(&format!("{name}, peak memory"), own.memory, "MiB", buffer.name(), peer.memory, "");

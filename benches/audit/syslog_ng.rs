@@ -52,8 +52,8 @@ fn fetched() -> PathBuf {
     root
 }
 
-/// Starts it as the consumer of the pipe, sending to a port; `batch_timeout` in milliseconds.
-pub fn start(root: &Path, den: &Den, port: u16, buffer: Buffer, batch_timeout: i32) -> Picodata {
+/// Starts it as the consumer of the pipe, sending to a port; `timeout` is what it may wait for a batch to fill, such as `batch-timeout(200)`.
+pub fn start(root: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -> Picodata {
     let (home, root) = (den.path().display(), root.display());
     let kind = match buffer {
         Buffer::Reliable => "reliable(yes) mem-buf-size(16777216)",
@@ -64,7 +64,7 @@ pub fn start(root: &Path, den: &Den, port: u16, buffer: Buffer, batch_timeout: i
          options {{ stats-freq(0); chain-hostnames(no); keep-hostname(yes); time-reopen(1); }};\n\
          source s {{ stdin(flags(no-parse) log-iw-size(10000) log-fetch-limit(1000)); }};\n\
          destination d {{ http(url(\"http://127.0.0.1:{port}/\") method(\"POST\") body(\"${{MESSAGE}}\")\n\
-         batch-lines(1000) batch-bytes(1048576) batch-timeout({batch_timeout}) delimiter(\",\") body-prefix(\"[\") body-suffix(\"]\")\n\
+         batch-lines(1000) batch-bytes(1048576) {timeout} delimiter(\",\") body-prefix(\"[\") body-suffix(\"]\")\n\
          headers(\"Content-Type: application/json\") disk-buffer({kind} disk-buf-size(2147483648) dir(\"{home}\"))); }};\n\
          log {{ source(s); destination(d); flags(flow-control); }};\n"
     );
