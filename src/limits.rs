@@ -14,6 +14,36 @@ pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: journald splits at 48 KiB, terminals long before.
 pub const LOG_LINE_BYTES: usize = 4096;
 
+// ---- flags ----
+
+/// Arguments of one call: a hundred receivers with forty options each still fit.
+pub const FLAGS_ARGS: usize = 8192;
+/// One value, wherever it came from: the longest honest one is a header or a URL with a token.
+pub const FLAGS_VALUE_BYTES: usize = 32 * 1024;
+/// Lines of one variable of the environment that is a list.
+pub const FLAGS_ENV_LINES: usize = 1024;
+/// The configuration file; the shipped one with its comments is a few KiB.
+pub const FLAGS_FILE_BYTES: usize = 256 * 1024;
+/// Lines of the configuration file.
+pub const FLAGS_FILE_LINES: usize = 8192;
+/// One line of the configuration file: a name, a value with every quote escaped, a comment.
+pub const FLAGS_FILE_LINE_BYTES: usize = 2 * FLAGS_VALUE_BYTES + 1024;
+/// Warnings of one start about variables that look like ours; the rest is only counted.
+pub const FLAGS_WARNINGS: usize = 8;
+/// Foreign text is cut to this many characters in an error: a terminal line.
+pub const FLAGS_SHOWN_CHARS: usize = 80;
+/// Longer words are never compared with the known names: no name is near this.
+pub const FLAGS_NEAR_CHARS: usize = 48;
+/// A century: so that «now plus a duration» never overflows.
+pub const FLAGS_DURATION_SECONDS: u64 = 36_500 * 86_400;
+/// Columns of `--help`: the terminal of old.
+pub const FLAGS_COLUMNS: usize = 80;
+/// Help of one option: two or three lines beside its name; more belongs to the man page.
+pub const FLAGS_HELP_CHARS: usize = 150;
+
+const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
+const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);
+
 // ---- json ----
 
 /// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.
@@ -91,3 +121,56 @@ pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+/// Alarms that wait to be handed on; more are only logged.
+pub const ALARMS: usize = 32;
+/// What is written to see whether a full disk has room again: more than a byte, or it would flap.
+pub const PROBE_BYTES: usize = 64 * 1024;
+
+// ---- net ----
+
+/// A receiver's URL: proxies and servers refuse longer ones anyway.
+pub const URL_BYTES: usize = 4096;
+/// `sun_path` of Linux is 108 bytes, the last one is the terminating zero.
+pub const UNIX_PATH_BYTES: usize = 107;
+/// A DNS name (RFC 1035).
+pub const HOST_BYTES: usize = 253;
+/// A password, token or header value read from a file: a kerberos-sized bearer token fits, a wrong file does not.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// A certificate, key or CA file: the system's bundles are 220 KB.
+pub const PEM_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Certificates taken from one bundle: the system's have 140.
+pub const PEM_CERTIFICATES: usize = 2000;
+/// TLS sessions kept for resumption: one receiver, and a few because servers send two tickets a handshake.
+pub const TLS_SESSIONS: usize = 4;
+/// Name lookups that hang in the C library at once: the next one fails instead of taking one more thread.
+pub const LOOKUPS_STUCK: usize = 4;
+/// Stack of a lookup thread: the C library's resolver keeps its packets on the stack.
+pub const LOOKUP_STACK_BYTES: usize = 256 * 1024;
+/// Addresses of one name that are tried.
+pub const ADDRESSES: usize = 16;
+/// `--connect-timeout`: name, TCP, proxy and TLS handshake together.
+pub const HTTP_CONNECT_SECONDS: u64 = 10;
+/// `--send-timeout`: from the first byte of the request to its last.
+pub const HTTP_SEND_SECONDS: u64 = 30;
+/// `--first-byte-timeout`: from the last byte of the request to the whole head of the answer.
+pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
+/// `--total-timeout`: one delivery from its beginning to its end.
+pub const HTTP_TOTAL_SECONDS: u64 = 120;
+/// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
+pub const HTTP_IDLE_SECONDS: u64 = 50;
+/// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
+pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
+/// The head of an answer must fit; bodies pass through it.
+pub const HTTP_INPUT_BYTES: usize = 16 * 1024;
+/// The body of an answer that is read so that the connection can be used again; a longer one costs the connection.
+pub const HTTP_ANSWER_BYTES: usize = 64 * 1024;
+/// The beginning of an answer's body that is kept for people.
+pub const HTTP_EXCERPT_BYTES: usize = 512;
+/// The head of a proxy's answer to CONNECT.
+pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
+/// Extra headers (`--header`).
+pub const HTTP_HEADERS: usize = 64;
+
+const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);

@@ -21,6 +21,7 @@ fn stream_through(name: &str, receiver: &Receiver, setup: Setup, n: usize, fault
         });
         picodata.stream((0..n).map(|_| events.event()), 1000).expect("the pipe never breaks");
     });
+    assert!(picodata.longest < SECOND * 2, "{name}: a write of the database was blocked for {:?}", picodata.longest);
     let code = picodata.finish(Duration::from_secs(120));
     let verdict = picodata.ledger.compare(&receiver.docs());
     assert_eq!(verdict, Ok(()), "{name}; stderr:\n{}", picodata.err());

@@ -349,6 +349,28 @@ fn secret_files_are_read_again_when_they_change() {
 }
 
 #[test]
+fn certificates_that_come_late_are_read_on_sighup_or_by_themselves() {
+    for hup in [true, false] {
+        let den = Den::new("late-ca");
+        let certs = crate::harness::tls::Certs::new();
+        let receiver = Receiver::start_tls(certs.server_config());
+        let ca = den.file("late.pem");
+        let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--ca-certificate", &ca]).exec().picodata();
+        let mut events = Events::new(1, 1);
+        picodata.wait_worker(None);
+        picodata.stream((0..20).map(|_| events.event()), 1000).expect("a reader");
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(receiver.count() == 0 && picodata.err().contains("late.pem"), "{}", picodata.err());
+        den.put("late.pem", &certs.ca);
+        if hup {
+            picodata.signal_group("HUP");
+        }
+        receiver.wait_count(20, LIMIT);
+        assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    }
+}
+
+#[test]
 fn basic_auth_comes_from_the_password_file_or_the_url() {
     let wanted = format!("Basic {}", base64("påul:p@ss:wörd".as_bytes()));
     let den = Den::new("basic");

@@ -55,6 +55,29 @@ fn the_page_adds_up_and_counters_survive_restarts() {
 }
 
 #[test]
+fn titles_beyond_two_hundred_are_other() {
+    let den = Den::new("titles");
+    let receiver = Receiver::start();
+    let port = free_port();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--metrics-addr", &format!("127.0.0.1:{port}")]);
+    let mut picodata = setup.picodata();
+    for i in 1..=300 {
+        let record = format!("{{\"id\":\"1.1.{i}\",\"severity\":\"low\",\"title\":\"title_{i}\"}}\n");
+        picodata.write_raw(record.as_bytes()).expect("a reader");
+    }
+    receiver.wait_count(300, LIMIT);
+    let mut page = Page::scrape(port);
+    wait("all titles counted", LIMIT, || {
+        page = Page::scrape(port);
+        page.sum("gostech_audit_title_total", &[]) == Some(300.0)
+    });
+    let titles = page.text.lines().filter(|l| l.starts_with("gostech_audit_title_total{")).count();
+    assert!(titles <= 201, "{titles} titles");
+    assert!(page.must("gostech_audit_title_total", &["title=\"other\""]) >= 99.0, "{}", page.text);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+}
+
+#[test]
 fn the_page_satisfies_promtool() {
     let Some(promtool) = crate::harness::peer("promtool") else { return };
     let den = Den::new("promtool");

@@ -156,6 +156,31 @@ fn an_orphan_is_adopted_and_drained() {
 }
 
 #[test]
+fn the_second_adopts_the_first_when_it_is_free() {
+    let den = Den::new("adopt");
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).exec();
+    let mut first = setup.picodata();
+    let mut e1 = Events::new(1, 1);
+    first.stream((0..50).map(|_| e1.event()), 10_000).expect("a reader");
+    first.write(&e1.event_saying("the last of the first")).expect("a reader");
+    wait_spooled(&den.path().join("spool"), "the last of the first");
+    let mut second = setup.picodata();
+    let mut e2 = Events::new(1, 2);
+    second.stream((0..50).map(|_| e2.event()), 10_000).expect("a reader");
+    second.write(&e2.event_saying("the last of the second")).expect("a reader");
+    wait_spooled(&den.path().join("spool"), "the last of the second");
+    first.kill9_all();
+    receiver.up();
+    receiver.wait_count(102, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    for ledger in [&first.ledger, &second.ledger] {
+        assert_eq!(ledger.missing(&receiver.docs()), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn without_any_writable_directory_the_cushion_alone_delivers() {
     let den = Den::new("nowhere");
     let receiver = Receiver::start();
@@ -236,7 +261,8 @@ fn with_faults(name: &str, inject: &str) {
         setup.before.replace(&format!("trace={inject}"), &format!("trace={}", inject.split(':').next().unwrap_or("")));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..3000).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.stream((0..9000).map(|_| events.event()), 3000).expect("the pipe never breaks");
+    assert!(picodata.longest < Duration::from_secs(2), "the database waited {:?} for a disk", picodata.longest);
     picodata.close();
     picodata.wait_end(LIMIT);
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());

@@ -12,3 +12,4 @@ mod audit_seeing;
 mod audit_spec;
 mod audit_spool;
 mod harness_self;
+mod pages;
