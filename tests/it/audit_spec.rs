@@ -3,7 +3,7 @@
 
 use crate::harness::setup::{binary, text};
 use crate::harness::{tls::Certs, Den, Events, Receiver, Setup};
-use std::io::{Seek, Write};
+use std::io::Seek;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -88,24 +88,26 @@ fn what_could_not_be_right_on_any_day_ends_with_2_and_leaves_the_input_alone() {
         &["stray", "--url", url],
     ];
     for case in cases {
-        let mut setup = Setup::bare(&den).args(case);
-        if !case.contains(&"--config") {
-            setup = setup.args(&["--no-config"]);
-        }
-        setup = setup.args(&["--spool-dir", &den.file("spool")]);
-        let mut input = std::fs::File::create_new(den.file("in"))
-            .and(std::fs::File::options().read(true).write(true).open(den.file("in")))
-            .expect("an input");
-        input.write_all(b"a line\n").and_then(|()| input.rewind()).expect("a line");
-        let out = setup.run_on(Stdio::from(input.try_clone().expect("a copy")));
-        let err = text(&out.stderr);
-        assert_eq!(out.status.code(), Some(2), "{case:?}: {err}");
-        assert_eq!(input.stream_position().expect("a place"), 0, "{case:?}: the input was read");
-        assert_eq!(err.trim_end().lines().count(), 1, "{case:?}: one clear sentence: {err}");
-        assert!(out.stdout.is_empty(), "{case:?}: {}", text(&out.stdout));
-        assert!(!den.path().join("spool").exists(), "{case:?}: a spool was made");
-        std::fs::remove_file(den.file("in")).expect("gone");
+        refused(&den, case);
     }
+}
+
+/// Exit 2, one sentence, nothing on stdout, no spool, and not a byte of the input read.
+fn refused(den: &Den, case: &[&str]) {
+    let mut setup = Setup::bare(den).args(case);
+    if !case.contains(&"--config") {
+        setup = setup.args(&["--no-config"]);
+    }
+    setup = setup.args(&["--spool-dir", &den.file("spool")]);
+    let path = den.put("in", "a line\n");
+    let mut input = std::fs::File::open(path).expect("an input");
+    let out = setup.run_on(Stdio::from(input.try_clone().expect("a copy")));
+    let err = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{case:?}: {err}");
+    assert_eq!(input.stream_position().expect("a place"), 0, "{case:?}: the input was read");
+    assert_eq!(err.trim_end().lines().count(), 1, "{case:?}: one clear sentence: {err}");
+    assert!(out.stdout.is_empty(), "{case:?}: {}", text(&out.stdout));
+    assert!(!den.path().join("spool").exists(), "{case:?}: a spool was made");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod audit_answers;
 mod audit_kill;
 mod audit_nginx;
 mod audit_outage;
@@ -11,5 +12,6 @@ mod audit_secrets;
 mod audit_seeing;
 mod audit_spec;
 mod audit_spool;
+mod audit_tools;
 mod harness_self;
 mod pages;
