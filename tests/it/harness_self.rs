@@ -172,3 +172,34 @@ fn base64_goes_both_ways() {
     }
     assert_eq!(http::base64(b"user:pass"), "dXNlcjpwYXNz");
 }
+
+#[test]
+fn nginx_asks_for_a_client_certificate_and_passes_bodies_on() {
+    use crate::harness::nginx::Nginx;
+    let (Some(curl), den, receiver) = (crate::harness::peer("curl"), Den::new("nginx"), Receiver::start()) else {
+        return;
+    };
+    let [ca, cert, key, client, client_key] = Certs::new().put(&den, "a");
+    let lines = format!(
+        "listen 127.0.0.1:$PORT ssl; listen unix:{}; ssl_certificate {cert}; ssl_certificate_key {key}; ssl_verify_client on; \
+         ssl_client_certificate {ca}; client_max_body_size 1k; location / {{ proxy_http_version 1.1; proxy_pass http://127.0.0.1:{}; }}",
+        den.file("sock"),
+        receiver.port()
+    );
+    let Some(nginx) = Nginx::start(&den, &lines) else { return };
+    let url = format!("https://localhost:{}/", nginx.port());
+    let post = |args: &[&str]| {
+        let common = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", &ca];
+        let out = std::process::Command::new(&curl).args(common).args(args).output().expect("curl runs");
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    let with = ["--cert", &client, "--key", &client_key, &url];
+    assert_eq!(post(&["-d", "{\"gostech\":{\"id\":\"a\"}}", &url]), "400");
+    assert_eq!(post(&[&["-d", "{\"gostech\":{\"id\":\"a\"}}"][..], &with].concat()), "200");
+    assert_eq!(post(&[&["-d", &"x".repeat(2000)][..], &with].concat()), "413");
+    assert_eq!(
+        post(&["-d", "{\"gostech\":{\"id\":\"b\"}}", "--unix-socket", &den.file("sock"), "http://localhost/x"]),
+        "200"
+    );
+    assert_eq!(receiver.docs().into_iter().map(|d| d.id).collect::<Vec<_>>(), ["a", "b"]);
+}
