@@ -54,8 +54,10 @@ fn an_optional_receiver_never_blocks_and_its_oldest_records_go() {
     let (a, b) = (Receiver::start(), Receiver::start());
     b.down();
     let port = free_port();
-    let options = ["--optional", "--spool-max", "2M", "--memory-max", "256K", "--retain", "0s", "--metrics-addr"];
-    let setup = Setup::new(&den).url(&a.url()).url(&b.url()).args(&options).args(&[&format!("127.0.0.1:{port}")]);
+    let tiny = ["--spool-max", "2M", "--memory-max", "1M", "--event-max", "64K"];
+    let options = ["--optional", "--retain", "0s", "--metrics-addr"];
+    let setup =
+        Setup::new(&den).args(&tiny).url(&a.url()).url(&b.url()).args(&options).args(&[&format!("127.0.0.1:{port}")]);
     let mut picodata = setup.args(&["--drain", "500ms"]).picodata();
     let mut events = Events::new(1, 1);
     picodata.stream((0..30_000).map(|_| events.event()), 10_000).expect("a reader");
@@ -265,8 +267,9 @@ fn failures_are_counted_by_their_reason() {
     let certs = crate::harness::tls::Certs::new();
     let tls = Receiver::start_tls(certs.server_config());
     let metrics = format!("127.0.0.1:{port}");
-    let setup = Setup::new(&den).url(&status.url()).url(&hang.url()).url(&refused.url()).url(&tls.url());
-    let setup = setup.args(&["--first-byte-timeout", "500ms", "--metrics-addr", &metrics, "--drain", "200ms"]);
+    let setup = Setup::new(&den).args(&["--first-byte-timeout", "500ms"]);
+    let setup = setup.url(&status.url()).url(&hang.url()).url(&refused.url()).url(&tls.url());
+    let setup = setup.args(&["--metrics-addr", &metrics, "--drain", "200ms"]);
     let mut picodata = setup.picodata();
     picodata.write(&Events::new(1, 1).event()).expect("a reader");
     for (receiver, reason) in [("r1", "status"), ("r2", "timeout"), ("r3", "connect"), ("r4", "tls")] {

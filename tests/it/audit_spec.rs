@@ -161,6 +161,15 @@ fn a_file_the_environment_and_flags_say_the_same_in_that_order_of_weight() {
 }
 
 #[test]
+fn the_smallest_limits_need_no_further_option() {
+    for limit in [["--memory-max", "1M"], ["--spool-max", "256K"], ["--event-max", "1K"]] {
+        let den = Den::new("limit");
+        let receiver = Receiver::start();
+        delivers(Setup::new(&den).url(&receiver.url()).args(&limit), &receiver, 3);
+    }
+}
+
+#[test]
 fn lists_in_the_environment_have_one_value_a_line() {
     let den = Den::new("env-list");
     let (a, b) = (Receiver::start(), Receiver::start());

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// A spool of a few hundred KiB, and next to no cushion.
-const TINY: [&str; 4] = ["--spool-max", "1M", "--memory-max", "128K"];
+/// The smallest cushion, and a spool that a second of a flood fills.
+const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max", "64K"];
 
 /// Writes `n` events without pause.
 fn flood(picodata: &mut Picodata, n: usize) {
@@ -231,7 +231,8 @@ fn a_full_disk_loses_nothing_and_recovers_by_itself() {
     let receiver = Receiver::start();
     receiver.down();
     let Some(before) = on_tmpfs(&den.file("spool"), "1m") else { return };
-    let mut setup = Setup::new(&den).url(&receiver.url()).args(&["--memory-max", "256K", "--drain", "60s"]);
+    let mut setup =
+        Setup::new(&den).url(&receiver.url()).args(&["--memory-max", "1M", "--event-max", "64K", "--drain", "60s"]);
     setup.before = before;
     let mut picodata = setup.picodata();
     std::thread::scope(|scope| {
