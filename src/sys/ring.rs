@@ -59,8 +59,8 @@ pub enum Word {
     FaultAt = 9,
     /// How often in a row.
     Faults = 10,
-    /// When the worker that has just started was last seen to die: microseconds of the monotonic clock.
-    Spare = 11,
+    /// 1 + what was lost before this keeper's first worker.
+    LostBefore = 11,
 }
 
 /// The mapped memory.
