@@ -212,8 +212,8 @@ pub const QUARANTINE_BYTES: u64 = 64 << 20;
 pub const SPOOL_DIRECTORIES: u32 = 64;
 /// How often a directory is looked for when there is none.
 pub const LATE_DISK_SECONDS: u64 = 3;
-/// The stack of our threads: they hold small things, what is large is on the heap.
-pub const STACK_BYTES: usize = 256 * 1024;
+/// The stack of our threads. Only what is touched is memory; the gzip compressor passes a few hundred KiB over it.
+pub const STACK_BYTES: usize = 1 << 20;
 /// The pipe from the database is widened to this, where the system lets us.
 pub const PIPE_BYTES: usize = 1 << 20;
 /// `--memory-max`: smaller than a chunk it would be no cushion.
