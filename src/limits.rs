@@ -13,3 +13,23 @@ pub const LOG_REPEAT_SECONDS: u64 = 600;
 pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: journald splits at 48 KiB, terminals long before.
 pub const LOG_LINE_BYTES: usize = 4096;
+
+// ---- msgpack ----
+
+/// Lists within lists: the deepest answer met (`box.stat.memtx.tx`) has 6; recursion stays far from any stack's end.
+pub const MSGPACK_DEPTH: usize = 32;
+/// Values in one message, 32 bytes each: 16 MiB at most. 2,000 tables with their indexes are about 60,000.
+pub const MSGPACK_VALUES: usize = 524_288;
+
+// ---- iproto ----
+
+/// The longest answer taken: a page of 100,000 series is about 12 MB.
+pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
+/// Read in steps of this size: the buffer grows with what comes, not with what is promised.
+pub const IPROTO_READ_BYTES: usize = 64 << 10;
+/// The words of a refusal are cut here.
+pub const IPROTO_REFUSAL_CHARS: usize = 300;
+/// Requests sent in one go: `sync` must stay below 128 (see `iproto::protocol`), and no source needs more.
+pub const IPROTO_PIPELINE: usize = 16;
+/// Addresses of one name that are tried.
+pub const IPROTO_ADDRESSES: usize = 8;
