@@ -31,5 +31,12 @@ pub const IPROTO_READ_BYTES: usize = 64 << 10;
 pub const IPROTO_REFUSAL_CHARS: usize = 300;
 /// Requests sent in one go: `sync` must stay below 128 (see `iproto::protocol`), and no source needs more.
 pub const IPROTO_PIPELINE: usize = 16;
-/// Addresses of one name that are tried.
-pub const IPROTO_ADDRESSES: usize = 8;
+const _: () = assert!(IPROTO_PIPELINE < 127);
+
+// ---- json ----
+
+/// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.
+pub const JSON_DEPTH: u32 = 100;
+/// A number longer than this is refused by Jackson 2.15 (1000) and with it by Logstash.
+pub const JSON_NUMBER_BYTES: usize = 900;
+const _: () = assert!(JSON_DEPTH < 128);
