@@ -40,3 +40,8 @@ pub const JSON_DEPTH: u32 = 100;
 /// A number longer than this is refused by Jackson 2.15 (1000) and with it by Logstash.
 pub const JSON_NUMBER_BYTES: usize = 900;
 const _: () = assert!(JSON_DEPTH < 128);
+
+// ---- metrics ----
+
+/// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
+pub const METRICS_SERIES: usize = 500_000;

@@ -149,12 +149,13 @@ pub struct Client {
 impl Client {
     /// Connects, shakes hands, reads the greeting; each phase has `patience`.
     pub fn connect(place: &Place, tls: Option<&Tls>, patience: Duration) -> Result<Client, Trouble> {
-        let socket = match place {
-            Place::Tcp(host, port) => Socket::Tcp(resolve::connect(host, *port, Instant::now() + patience)?),
-            Place::Unix(path) => Socket::Unix(UnixStream::connect(path).map_err(|e| {
-                Trouble::new(Reason::Connect, format!("cannot connect to `{place}`: {}", words(&e)))
-            })?),
-        };
+        let socket =
+            match place {
+                Place::Tcp(host, port) => Socket::Tcp(resolve::connect(host, *port, Instant::now() + patience)?),
+                Place::Unix(path) => Socket::Unix(UnixStream::connect(path).map_err(|e| {
+                    Trouble::new(Reason::Connect, format!("cannot connect to `{place}`: {}", words(&e)))
+                })?),
+            };
         let timed = Timed::new(socket, Instant::now() + patience);
         let wire = match tls {
             None => Wire::Plain(timed),

@@ -1,5 +1,10 @@
 //! The metrics helper: draws the threads.
 
+pub mod render;
+pub mod rules;
+pub mod snapshot;
+pub mod text;
+
 /// Runs the program.
 pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::from(0)
