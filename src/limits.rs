@@ -45,3 +45,122 @@ const _: () = assert!(JSON_DEPTH < 128);
 
 /// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
 pub const METRICS_SERIES: usize = 500_000;
+
+// ---- records ----
+
+/// The database cuts a record here and glues the next one to it (its own buffer of 16 KiB less the final byte).
+pub const PIPE_RECORD_BYTES: usize = 16_383;
+/// A cut record at the end of the stream is ended by this much silence: the rest of it will never come.
+pub const CUT_SILENCE_MILLIS: u64 = 1_000;
+/// An event id longer than this is no id of the database (three 64-bit numbers and two dots are 62).
+pub const EVENT_ID_BYTES: usize = 64;
+/// Names of cluster and instance: document ids are at most 512 bytes in Elasticsearch, and hold both.
+pub const NAME_BYTES: usize = 128;
+/// How much of an unparsed record is shown in `message`; all of it is in `gostech.raw`.
+pub const MESSAGE_SHOWN_BYTES: usize = 8 * 1024;
+/// Records parsed in one go: what a chunk of the writer holds.
+pub const CHUNK_RECORDS: usize = 4_096;
+/// Bytes taken from the cushion in one go: large enough to make a write cheap, small enough to stay in the cache.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// The smallest and largest `--event-max`.
+pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
+
+// ---- gaps ----
+
+/// Generations (raft_id, gen) that are followed; the one seen longest ago is forgotten.
+pub const GENERATIONS: usize = 1_024;
+/// Missing ranges remembered for one generation; the oldest is declared lost early.
+pub const GAP_RANGES: usize = 64;
+/// Ranges of all generations that are saved: with their generations they fit a copy of the state.
+pub const GAP_RANGES_SAVED: usize = 1_500;
+const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
+/// A gap is an event only after this: what comes late within it was only out of order.
+pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
+
+// ---- titles ----
+
+/// Titles counted one by one; the rest are `other`.
+pub const TITLES: usize = 200;
+/// A title longer than this is counted as `other`: it is none of the database's.
+pub const TITLE_BYTES: usize = 64;
+
+// ---- spool ----
+
+/// A segment is a sixteenth of `--spool-max`, but not above this: what can be freed at once.
+pub const SEGMENT_BYTES: (u64, u64) = (16 * 1024, 16 << 20);
+/// How many segments `--spool-max` is divided into.
+pub const SEGMENTS: u64 = 16;
+/// The smallest `--spool-max`: below it a segment would hold a handful of records.
+pub const SPOOL_MIN_BYTES: u64 = 256 * 1024;
+/// The default `--spool-max`, unless a tenth of the file system is less.
+pub const SPOOL_DEFAULT_BYTES: u64 = 4 << 30;
+/// What a reader takes from a segment at once.
+pub const READ_BYTES: usize = 128 * 1024;
+/// Damaged ranges remembered so that each is told once.
+pub const DAMAGES: usize = 1_024;
+/// The room of one copy of the state (counters, gaps, titles).
+pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
+/// The room of one copy of a cursor.
+pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
+/// Segments of one spool that are looked at: more files than this are not ours.
+pub const SPOOL_FILES: usize = 100_000;
+/// Files that the memory spool can hold, and the most each can have: it is a sparse memory file.
+pub const ARK_FILES: usize = 64;
+/// The most that a file of the memory spool can have.
+pub const ARK_FILE_BYTES: u64 = 128 << 20;
+const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
+const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
+/// Names of receivers and instances: they are file names, metric labels and short for people.
+pub const LABEL_BYTES: usize = 64;
+/// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
+pub const ANSWER_KEPT_BYTES: usize = 400;
+const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+
+// ---- net ----
+
+/// A receiver's URL: proxies and servers refuse longer ones anyway.
+pub const URL_BYTES: usize = 4096;
+/// `sun_path` of Linux is 108 bytes, the last one is the terminating zero.
+pub const UNIX_PATH_BYTES: usize = 107;
+/// A DNS name (RFC 1035).
+pub const HOST_BYTES: usize = 253;
+/// A password, token or header value read from a file: a kerberos-sized bearer token fits, a wrong file does not.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// A certificate, key or CA file: the system's bundles are 220 KB.
+pub const PEM_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Certificates taken from one bundle: the system's have 140.
+pub const PEM_CERTIFICATES: usize = 2000;
+/// TLS sessions kept for resumption: one receiver, and a few because servers send two tickets a handshake.
+pub const TLS_SESSIONS: usize = 4;
+/// Name lookups that hang in the C library at once: the next one fails instead of taking one more thread.
+pub const LOOKUPS_STUCK: usize = 4;
+/// Stack of a lookup thread: the C library's resolver keeps its packets on the stack.
+pub const LOOKUP_STACK_BYTES: usize = 256 * 1024;
+/// Addresses of one name that are tried.
+pub const ADDRESSES: usize = 16;
+/// `--connect-timeout`: name, TCP, proxy and TLS handshake together.
+pub const HTTP_CONNECT_SECONDS: u64 = 10;
+/// `--send-timeout`: from the first byte of the request to its last.
+pub const HTTP_SEND_SECONDS: u64 = 30;
+/// `--first-byte-timeout`: from the last byte of the request to the whole head of the answer.
+pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
+/// `--total-timeout`: one delivery from its beginning to its end.
+pub const HTTP_TOTAL_SECONDS: u64 = 120;
+/// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
+pub const HTTP_IDLE_SECONDS: u64 = 50;
+/// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
+pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
+/// The head of an answer must fit; bodies pass through it.
+pub const HTTP_INPUT_BYTES: usize = 16 * 1024;
+/// The body of an answer that is read so that the connection can be used again; a longer one costs the connection.
+pub const HTTP_ANSWER_BYTES: usize = 64 * 1024;
+/// The beginning of an answer's body that is kept for people.
+pub const HTTP_EXCERPT_BYTES: usize = 512;
+/// The head of a proxy's answer to CONNECT.
+pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
+/// Extra headers (`--header`).
+pub const HTTP_HEADERS: usize = 64;
+
+const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);
