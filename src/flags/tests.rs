@@ -1,1 +1,0 @@
-//! The rules of the parser, each with its test, on a small table of every kind of row.
