@@ -270,7 +270,6 @@ mod tests {
         assert_eq!(sum, g.untold());
         let again = Gaps::load(&g.save());
         assert_eq!((again.untold(), again.table.len()), (g.untold(), g.table.len()));
-<<<<<<< HEAD
         for gen in 0..200 {
             for n in 1..200 {
                 g.see(id(gen, n * 2), 0);
@@ -278,11 +277,6 @@ mod tests {
         }
         assert!(g.save().iter().map(Vec::len).sum::<usize>() <= 4 * (limits::GAP_RANGES_SAVED + limits::GENERATIONS));
         let small = Gaps::load(&Gaps { table: g.table.iter().take(2).map(|(k, v)| (*k, v.clone())).collect(), ..Gaps::default() }.save());
-=======
-        let small = Gaps::load(
-            &Gaps { table: g.table.iter().take(2).map(|(k, v)| (*k, v.clone())).collect(), ..Gaps::default() }.save(),
-        );
->>>>>>> flags
         assert_eq!(small.table.len(), 2);
     }
 }
