@@ -14,55 +14,6 @@ pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: journald splits at 48 KiB, terminals long before.
 pub const LOG_LINE_BYTES: usize = 4096;
 
-// ---- msgpack ----
-
-/// Lists within lists: the deepest answer met (`box.stat.memtx.tx`) has 6; recursion stays far from any stack's end.
-pub const MSGPACK_DEPTH: usize = 32;
-/// Values in one message, 32 bytes each: 16 MiB at most. 2,000 tables with their indexes are about 60,000.
-pub const MSGPACK_VALUES: usize = 524_288;
-
-// ---- iproto ----
-
-/// The longest answer taken: a page of 100,000 series is about 12 MB.
-pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
-/// Read in steps of this size: the buffer grows with what comes, not with what is promised.
-pub const IPROTO_READ_BYTES: usize = 64 << 10;
-/// The words of a refusal are cut here.
-pub const IPROTO_REFUSAL_CHARS: usize = 300;
-/// Requests sent in one go: `sync` must stay below 128 (see `iproto::protocol`), and no source needs more.
-pub const IPROTO_PIPELINE: usize = 16;
-const _: () = assert!(IPROTO_PIPELINE < 127);
-
-// ---- flags ----
-
-/// Arguments of one call: a hundred receivers with forty options each still fit.
-pub const FLAGS_ARGS: usize = 8192;
-/// One value, wherever it came from: the longest honest one is a header or a URL with a token.
-pub const FLAGS_VALUE_BYTES: usize = 32 * 1024;
-/// Lines of one variable of the environment that is a list.
-pub const FLAGS_ENV_LINES: usize = 1024;
-/// The configuration file; the shipped one with its comments is a few KiB.
-pub const FLAGS_FILE_BYTES: usize = 256 * 1024;
-/// Lines of the configuration file.
-pub const FLAGS_FILE_LINES: usize = 8192;
-/// One line of the configuration file: a name, a value with every quote escaped, a comment.
-pub const FLAGS_FILE_LINE_BYTES: usize = 2 * FLAGS_VALUE_BYTES + 1024;
-/// Warnings of one start about variables that look like ours; the rest is only counted.
-pub const FLAGS_WARNINGS: usize = 8;
-/// Foreign text is cut to this many characters in an error: a terminal line.
-pub const FLAGS_SHOWN_CHARS: usize = 80;
-/// Longer words are never compared with the known names: no name is near this.
-pub const FLAGS_NEAR_CHARS: usize = 48;
-/// A century: so that «now plus a duration» never overflows.
-pub const FLAGS_DURATION_SECONDS: u64 = 36_500 * 86_400;
-/// Columns of `--help`: the terminal of old.
-pub const FLAGS_COLUMNS: usize = 80;
-/// Help of one option: two or three lines beside its name; more belongs to the man page.
-pub const FLAGS_HELP_CHARS: usize = 150;
-
-const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
-const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);
-
 // ---- json ----
 
 /// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.
@@ -70,11 +21,6 @@ pub const JSON_DEPTH: u32 = 100;
 /// A number longer than this is refused by Jackson 2.15 (1000) and with it by Logstash.
 pub const JSON_NUMBER_BYTES: usize = 900;
 const _: () = assert!(JSON_DEPTH < 128);
-
-// ---- metrics ----
-
-/// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
-pub const METRICS_SERIES: usize = 500_000;
 
 // ---- records ----
 
@@ -103,8 +49,6 @@ pub const GENERATIONS: usize = 1_024;
 pub const GAP_RANGES: usize = 64;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.
 pub const GAP_RANGES_SAVED: usize = 1_500;
-
-pub const GAP_RANGES_SAVED: usize = 1_000;
 const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
@@ -147,6 +91,36 @@ pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+
+// ---- flags ----
+
+/// Arguments of one call: a hundred receivers with forty options each still fit.
+pub const FLAGS_ARGS: usize = 8192;
+/// One value, wherever it came from: the longest honest one is a header or a URL with a token.
+pub const FLAGS_VALUE_BYTES: usize = 32 * 1024;
+/// Lines of one variable of the environment that is a list.
+pub const FLAGS_ENV_LINES: usize = 1024;
+/// The configuration file; the shipped one with its comments is a few KiB.
+pub const FLAGS_FILE_BYTES: usize = 256 * 1024;
+/// Lines of the configuration file.
+pub const FLAGS_FILE_LINES: usize = 8192;
+/// One line of the configuration file: a name, a value with every quote escaped, a comment.
+pub const FLAGS_FILE_LINE_BYTES: usize = 2 * FLAGS_VALUE_BYTES + 1024;
+/// Warnings of one start about variables that look like ours; the rest is only counted.
+pub const FLAGS_WARNINGS: usize = 8;
+/// Foreign text is cut to this many characters in an error: a terminal line.
+pub const FLAGS_SHOWN_CHARS: usize = 80;
+/// Longer words are never compared with the known names: no name is near this.
+pub const FLAGS_NEAR_CHARS: usize = 48;
+/// A century: so that «now plus a duration» never overflows.
+pub const FLAGS_DURATION_SECONDS: u64 = 36_500 * 86_400;
+/// Columns of `--help`: the terminal of old.
+pub const FLAGS_COLUMNS: usize = 80;
+/// Help of one option: two or three lines beside its name; more belongs to the man page.
+pub const FLAGS_HELP_CHARS: usize = 150;
+
+const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
+const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);
 
 // ---- net ----
 
@@ -197,3 +171,26 @@ const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);
 
+// ---- msgpack ----
+
+/// Lists within lists: the deepest answer met (`box.stat.memtx.tx`) has 6; recursion stays far from any stack's end.
+pub const MSGPACK_DEPTH: usize = 32;
+/// Values in one message, 32 bytes each: 16 MiB at most. 2,000 tables with their indexes are about 60,000.
+pub const MSGPACK_VALUES: usize = 524_288;
+
+// ---- iproto ----
+
+/// The longest answer taken: a page of 100,000 series is about 12 MB.
+pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
+/// Read in steps of this size: the buffer grows with what comes, not with what is promised.
+pub const IPROTO_READ_BYTES: usize = 64 << 10;
+/// The words of a refusal are cut here.
+pub const IPROTO_REFUSAL_CHARS: usize = 300;
+/// Requests sent in one go: `sync` must stay below 128 (see `iproto::protocol`), and no source needs more.
+pub const IPROTO_PIPELINE: usize = 16;
+const _: () = assert!(IPROTO_PIPELINE < 127);
+
+// ---- metrics ----
+
+/// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
+pub const METRICS_SERIES: usize = 500_000;
