@@ -194,3 +194,22 @@ const _: () = assert!(IPROTO_PIPELINE < 127);
 
 /// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
 pub const METRICS_SERIES: usize = 500_000;
+/// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
+pub const METRICS_ROWS: u32 = 4096;
+/// What was denied is asked again after this long: each denial is an event in the audit log.
+pub const METRICS_DENIED_SECONDS: u64 = 600;
+/// A source that failed otherwise (an error in Lua) is tried again after this long.
+pub const METRICS_FAILED_SECONDS: u64 = 60;
+/// Functions that may be named: all are called in one go.
+pub const METRICS_FUNCTIONS: usize = 8;
+const _: () = assert!(METRICS_FUNCTIONS <= IPROTO_PIPELINE);
+/// The first wait after a database that could not be reached; a restart takes a second or two.
+pub const METRICS_RETRY_FIRST_MILLIS: u64 = 250;
+/// The longest such wait: not longer than a usual scrape interval, so that the database's return is seen at once.
+pub const METRICS_RETRY_MOST_SECONDS: u64 = 5;
+/// A refused password is not tried again for this long: four wrong tries lock an account.
+pub const METRICS_REFUSED_FIRST_SECONDS: u64 = 300;
+/// And each time twice as long, up to this.
+pub const METRICS_REFUSED_MOST_SECONDS: u64 = 3600;
+/// Connections opened for one poll: the kept one may be dead without having said so.
+pub const METRICS_CONNECTS: usize = 2;

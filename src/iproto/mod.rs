@@ -12,12 +12,13 @@ mod wire;
 use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::resolve;
+use crate::sys::socket;
 use auth::Method;
 use protocol::{Answer, Greeting, Refusal, Request, GREETING_BYTES};
 use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::{Socket, Timed, Wire};
@@ -152,7 +153,7 @@ impl Client {
         let socket =
             match place {
                 Place::Tcp(host, port) => Socket::Tcp(resolve::connect(host, *port, Instant::now() + patience)?),
-                Place::Unix(path) => Socket::Unix(UnixStream::connect(path).map_err(|e| {
+                Place::Unix(path) => Socket::Unix(unix(path).map_err(|e| {
                     Trouble::new(Reason::Connect, format!("cannot connect to `{place}`: {}", words(&e)))
                 })?),
             };
@@ -280,6 +281,13 @@ impl Client {
     fn broken(&self, e: &io::Error, what: &str) -> Trouble {
         trouble(e, &self.place, what)
     }
+}
+
+/// Without waiting: a frozen server's queue fills up, and std would wait for room in it without end.
+fn unix(path: &Path) -> io::Result<UnixStream> {
+    let stream = socket::connect_unix(path)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 fn handshake(

@@ -1,8 +1,12 @@
 //! The metrics helper: draws the threads.
 
+pub mod asker;
+pub mod catalog;
+pub mod login;
 pub mod render;
 pub mod rules;
 pub mod snapshot;
+pub mod source;
 pub mod text;
 
 /// Runs the program.

@@ -128,6 +128,19 @@ impl Snapshot {
         self.families.iter().map(Family::bytes).sum()
     }
 
+    /// Takes over the families of another that are not here yet.
+    pub fn add_missing(&mut self, other: Snapshot) {
+        let before = self.families.len();
+        for family in other.families {
+            if self.families[..before].binary_search_by(|f| f.name.cmp(&family.name)).is_err() {
+                self.families.push(family);
+            }
+        }
+        if before < self.families.len() {
+            self.families.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+
     /// The family of a name.
     pub fn family(&self, name: &str) -> Option<&Family> {
         self.families.binary_search_by(|f| (*f.name).cmp(name)).ok().map(|i| &self.families[i])
