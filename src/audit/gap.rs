@@ -276,7 +276,9 @@ mod tests {
             }
         }
         assert!(g.save().iter().map(Vec::len).sum::<usize>() <= 4 * (limits::GAP_RANGES_SAVED + limits::GENERATIONS));
-        let small = Gaps::load(&Gaps { table: g.table.iter().take(2).map(|(k, v)| (*k, v.clone())).collect(), ..Gaps::default() }.save());
+        let small = Gaps::load(
+            &Gaps { table: g.table.iter().take(2).map(|(k, v)| (*k, v.clone())).collect(), ..Gaps::default() }.save(),
+        );
         assert_eq!(small.table.len(), 2);
     }
 }

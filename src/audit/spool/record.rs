@@ -334,11 +334,13 @@ mod tests {
     fn segment() -> (Vec<u8>, Vec<Vec<u8>>) {
         let head = head();
         let mut out = head.encode();
-        let raws: Vec<Vec<u8>> = (0..5).map(|i| format!("{{\"id\":\"1.0.{i}\",\"n\":\"\u{9e}R\"}}").into_bytes()).collect();
+        let raws: Vec<Vec<u8>> =
+            (0..5).map(|i| format!("{{\"id\":\"1.0.{i}\",\"n\":\"\u{9e}R\"}}").into_bytes()).collect();
         for (i, raw) in raws.iter().enumerate() {
             let stream = 1000 + 10 * i as u64;
             let (id, time) = (Span { from: 7, to: 12 }, Span::default());
-            let new = New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms - 5 };
+            let new =
+                New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms - 5 };
             encode(&mut out, &head, 42 + i as u64, &new);
         }
         (out, raws)
@@ -413,7 +415,11 @@ mod tests {
             let bytes: Vec<u8> = (0..3000)
                 .map(|_| {
                     seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    if seed >> 60 == 0 { RECORD[(seed >> 50) as usize % 4] } else { (seed >> 40) as u8 }
+                    if seed >> 60 == 0 {
+                        RECORD[(seed >> 50) as usize % 4]
+                    } else {
+                        (seed >> 40) as u8
+                    }
                 })
                 .collect();
             assert!(walk(&head(), &bytes).0.is_empty());

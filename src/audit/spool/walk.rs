@@ -1,15 +1,15 @@
 //! Walking the records of a segment through a small window: used by senders, recovery and the offline tools alike.
 
 use super::disk::Disk;
-use super::record::{self, Fault, Head, Stored, RECORDS_AT};
+use super::record::{self, Fault, Head, Meta, Stored, RECORDS_AT};
 use crate::limits;
 use std::io;
 
 /// What stands next.
-#[derive(Debug)]
-pub enum Found<'a> {
-    /// A whole record; it is passed.
-    Record(Stored<'a>),
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    /// A whole record; it is passed, `Walk::record` gives it.
+    Record(Meta),
     /// Bytes from here to there are no record, and one follows; they are passed.
     Damage(u64, u64),
     /// From here to the end there is no whole record.
@@ -46,8 +46,18 @@ impl Walk {
         self.base + self.at as u64
     }
 
+    /// The record that was just passed.
+    pub fn record(&self, meta: Meta) -> Stored<'_> {
+        meta.with(&self.buf[self.at - meta.bytes()..])
+    }
+
+    /// Stands before the record that was just passed.
+    pub fn back(&mut self, meta: Meta) {
+        self.at -= meta.bytes();
+    }
+
     /// The next thing before `end`, the length of the segment as it is known.
-    pub fn next(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found<'_>> {
+    pub fn next(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found> {
         let mut need = record::HEADER_BYTES;
         loop {
             let position = self.position();
@@ -65,9 +75,8 @@ impl Walk {
             }
             match record::check(head, &self.buf[self.at..]) {
                 Ok(meta) => {
-                    let from = self.at;
                     self.at += meta.bytes();
-                    return Ok(Found::Record(meta.with(&self.buf[from..])));
+                    return Ok(Found::Record(meta));
                 }
                 Err(Fault::Short(n)) if n <= left => need = n,
                 Err(_) => return self.resync(disk, name, head, end),
@@ -94,7 +103,7 @@ impl Walk {
     }
 
     /// From a place that holds no record: the next one that does.
-    fn resync(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found<'_>> {
+    fn resync(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found> {
         let from = self.position();
         let mut look = Walk::default();
         look.seek(from + 1);
@@ -146,7 +155,8 @@ mod tests {
         for (i, &n) in sizes.iter().enumerate() {
             let raw = vec![b'a' + (i % 26) as u8; n];
             let none = Span::default();
-            let new = New { kind: Kind::Unparsed, raw: &raw, id: none, time: none, part: 0, parts: 0, stream: 0, read_ms: 0 };
+            let new =
+                New { kind: Kind::Unparsed, raw: &raw, id: none, time: none, part: 0, parts: 0, stream: 0, read_ms: 0 };
             record::encode(&mut out, &head, 1 + i as u64, &new);
         }
         (head, out)

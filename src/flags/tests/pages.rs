@@ -7,6 +7,7 @@ fn the_table_is_clean() {
     assert_eq!(check::complaints(&PROGRAM), Vec::<String>::new());
 }
 
+<<<<<<< HEAD
 #[test]
 fn a_bad_table_is_found() {
     const BAD: &[Row] = &[
@@ -36,6 +37,38 @@ fn a_bad_table_is_found() {
         see_also: &[],
         version_lines: no_lines,
     };
+=======
+const BAD: &[Row] = &[
+    Row::value("Spool", "url", "URL", "one", "один"),
+    Row::value("Spool", "url", "url", "two.", "два"),
+    Row::switch("Nowhere", "Gzip", "", "english"),
+    Row::switch("Spool", "open", "an `open tick", "галка").receiver().short('1').default("x"),
+    Row::value("Spool", "mode", "a|b", "mode", "режим").default("c").only_in(&["nothing"]),
+];
+static BAD_PROGRAM: Program = Program { rows: BAD, env_prefix: "x", config: "x", examples: &[], ..PROGRAM_COPY };
+const PROGRAM_COPY: Program = Program {
+    name: "bad",
+    version: "0",
+    date: "2025-11-21",
+    about: text("bad", "плохая"),
+    usage: &[],
+    commands: &[],
+    groups: &[text("Spool", "Очередь")],
+    rows: &[],
+    env_prefix: "",
+    config: "",
+    description: &[],
+    environment: &[],
+    files: &[],
+    exit_status: &[],
+    examples: &[],
+    see_also: &[],
+    version_lines: no_lines,
+};
+
+#[test]
+fn a_bad_table_is_found() {
+>>>>>>> main
     let complaints = check::complaints(&BAD_PROGRAM).join("\n");
     for part in [
         "`url` is there twice",
@@ -118,6 +151,7 @@ fn readme_tables_have_whole_rows() {
     }
     assert!(print(&["--help-markdown"]).contains("| `--drain DURATION` | deliver for so long at the end | `10s` |\n"));
 }
+<<<<<<< HEAD
 
 /// The shells themselves read the scripts, where they are installed.
 #[test]
@@ -132,3 +166,5 @@ fn shells_accept_the_completions() {
         }
     }
 }
+=======
+>>>>>>> main
