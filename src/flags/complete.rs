@@ -60,26 +60,16 @@ fn bash(program: &Program) -> String {
     let mut cases = String::new();
     for row in visible(program).into_iter().filter(|row| row.metavar().is_some()) {
         let reply = match kind(row) {
-<<<<<<< HEAD
-            Kind::Files => "compopt -o filenames; COMPREPLY=($(compgen -f -- \"$cur\"))".to_owned(),
-            Kind::Directories => "compopt -o filenames; COMPREPLY=($(compgen -d -- \"$cur\"))".to_owned(),
-            Kind::Words(words) => format!("COMPREPLY=($(compgen -W '{}' -- \"$cur\"))", words.join(" ")),
-=======
             Kind::Files => "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")".to_owned(),
             Kind::Directories => "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")".to_owned(),
             Kind::Words(words) => format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", words.join(" ")),
->>>>>>> main
             Kind::Free => "COMPREPLY=()".to_owned(),
         };
         cases.push_str(&format!("        {}) {reply}; return ;;\n", written(row).join("|")));
     }
     let mut seconds = String::new();
     for (first, below) in words(program).into_iter().filter(|(_, below)| !below.is_empty()) {
-<<<<<<< HEAD
-        let reply = format!("COMPREPLY=($(compgen -W '{}' -- \"$cur\"))", below.join(" "));
-=======
         let reply = format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", below.join(" "));
->>>>>>> main
         seconds.push_str(&format!("        {first}) {reply}; return ;;\n"));
     }
     let options: Vec<String> = visible(program).into_iter().map(|row| format!("--{}", row.name)).collect();
@@ -89,13 +79,8 @@ fn bash(program: &Program) -> String {
          prev=\"${{COMP_WORDS[COMP_CWORD-1]}}\"\n    COMPREPLY=()\n    # Bash takes `--option=value` apart at the sign.\n    \
          if [[ $cur == = ]]; then cur=; elif [[ $prev == = && COMP_CWORD -gt 1 ]]; then \
          prev=\"${{COMP_WORDS[COMP_CWORD-2]}}\"; fi\n    case \"$prev\" in\n{cases}{seconds}    esac\n    if [[ $cur == -* ]]; \
-<<<<<<< HEAD
-         then\n        COMPREPLY=($(compgen -W '{options}' -- \"$cur\"))\n    else\n        COMPREPLY=($(compgen -W '{firsts}' \
-         -- \"$cur\"))\n    fi\n}}\ncomplete -F {function} {name}\n",
-=======
          then\n        mapfile -t COMPREPLY < <(compgen -W '{options}' -- \"$cur\")\n    else\n        mapfile -t COMPREPLY < <(compgen -W '{firsts}' \
          -- \"$cur\")\n    fi\n}}\ncomplete -F {function} {name}\n",
->>>>>>> main
         name = program.name,
         options = options.join(" "),
         firsts = firsts.join(" "),

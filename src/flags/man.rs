@@ -7,8 +7,6 @@ use super::table::{text, Language, Program, Row, Text};
 
 /// The whole page.
 pub(super) fn page(program: &Program, language: Language) -> String {
-<<<<<<< HEAD
-=======
     let mut out = head(program, language);
     section(&mut out, language, text("DESCRIPTION", "ОПИСАНИЕ"));
     paragraphs(&mut out, program.description, program.about, language);
@@ -34,7 +32,6 @@ pub(super) fn page(program: &Program, language: Language) -> String {
 }
 
 fn head(program: &Program, language: Language) -> String {
->>>>>>> main
     let name = program.name;
     let mut out = String::from(".\\\" Made from the table of options; changes belong there.\n");
     out.push_str(&format!(
@@ -44,45 +41,13 @@ fn head(program: &Program, language: Language) -> String {
         program.version,
         language.of(text("User commands", "Команды пользователя"))
     ));
-<<<<<<< HEAD
-    let section = |out: &mut String, title: Text| out.push_str(&format!(".SH {}\n", language.of(title)));
-    section(&mut out, text("NAME", "ИМЯ"));
-    out.push_str(&format!("{} \\- {}\n", code(name), prose(language.of(program.about))));
-    section(&mut out, text("SYNOPSIS", "ОБЗОР"));
-=======
     section(&mut out, language, text("NAME", "ИМЯ"));
     out.push_str(&format!("{} \\- {}\n", code(name), prose(language.of(program.about))));
     section(&mut out, language, text("SYNOPSIS", "ОБЗОР"));
->>>>>>> main
     for (at, usage) in program.usage.iter().enumerate() {
         let between = if at == 0 { "" } else { ".br\n" };
         out.push_str(&format!("{between}\\fB{}\\fR {}\n", code(name), code(usage)));
     }
-<<<<<<< HEAD
-    section(&mut out, text("DESCRIPTION", "ОПИСАНИЕ"));
-    paragraphs(&mut out, program.description, program.about, language);
-    if !program.commands.is_empty() {
-        section(&mut out, text("COMMANDS", "КОМАНДЫ"));
-        commands(&mut out, program, language);
-    }
-    section(&mut out, text("OPTIONS", "ПАРАМЕТРЫ"));
-    options(&mut out, program, language);
-    section(&mut out, text("ENVIRONMENT", "ПЕРЕМЕННЫЕ ОКРУЖЕНИЯ"));
-    environment(&mut out, program, language);
-    section(&mut out, text("FILES", "ФАЙЛЫ"));
-    files(&mut out, program, language);
-    section(&mut out, text("EXIT STATUS", "КОД ЗАВЕРШЕНИЯ"));
-    pairs(&mut out, program.exit_status, language);
-    section(&mut out, text("EXAMPLES", "ПРИМЕРЫ"));
-    examples(&mut out, program, language);
-    if !program.see_also.is_empty() {
-        section(&mut out, text("SEE ALSO", "СМОТРИТЕ ТАКЖЕ"));
-        out.push_str(&see_also(program));
-    }
-    out
-}
-
-=======
     out
 }
 
@@ -90,7 +55,6 @@ fn section(out: &mut String, language: Language, title: Text) {
     out.push_str(&format!(".SH {}\n", language.of(title)));
 }
 
->>>>>>> main
 fn paragraphs(out: &mut String, texts: &[Text], instead: Text, language: Language) {
     let texts = if texts.is_empty() { std::slice::from_ref(&instead) } else { texts };
     for (at, both) in texts.iter().enumerate() {
@@ -162,11 +126,7 @@ fn environment(out: &mut String, program: &Program, language: Language) {
     let (option, variable) = (format!("--{example}"), program.variable(example));
     out.push_str(&prose(&match language {
         Language::En => format!(
-<<<<<<< HEAD
-            "Every option but those of the last group and of single commands is also read from a variable: `{}` and \
-=======
             "Every option but those of the last group is also read from a variable: `{}` and \
->>>>>>> main
              its name in capitals, dashes as underscores (`{option}`: `{variable}`). A flag goes before the variable, \
              the variable before the file. Lists hold one value a line; switches take `yes` or `no`; an empty variable \
              is not set.",
@@ -183,15 +143,11 @@ fn environment(out: &mut String, program: &Program, language: Language) {
     out.push('\n');
     let also = program.rows.iter().flat_map(|row| row.env_also.iter().map(move |name| (*name, row)));
     for (name, row) in also {
-<<<<<<< HEAD
-        let help = format!("{}: `--{}`.", language.of(text("The same as", "То же, что")), row.name);
-=======
         let help = format!(
             "{} `--{}`.",
             language.of(text("When ours is not set, the same as", "Если наша не задана, то же, что")),
             row.name
         );
->>>>>>> main
         out.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", code(name), prose(&help)));
     }
     pairs(out, program.environment, language);

@@ -7,37 +7,6 @@ fn the_table_is_clean() {
     assert_eq!(check::complaints(&PROGRAM), Vec::<String>::new());
 }
 
-<<<<<<< HEAD
-#[test]
-fn a_bad_table_is_found() {
-    const BAD: &[Row] = &[
-        Row::value("Spool", "url", "URL", "one", "один"),
-        Row::value("Spool", "url", "url", "two.", "два"),
-        Row::switch("Nowhere", "Gzip", "", "english"),
-        Row::switch("Spool", "open", "an `open tick", "галка").receiver().short('1').default("x"),
-        Row::value("Spool", "mode", "a|b", "mode", "режим").default("c").only_in(&["nothing"]),
-    ];
-    static BAD_PROGRAM: Program = Program { rows: BAD, env_prefix: "x", config: "x", examples: &[], ..PROGRAM_COPY };
-    const PROGRAM_COPY: Program = Program {
-        name: "bad",
-        version: "0",
-        date: "2025-11-21",
-        about: text("bad", "плохая"),
-        usage: &[],
-        commands: &[],
-        groups: &[text("Spool", "Очередь")],
-        rows: &[],
-        env_prefix: "",
-        config: "",
-        description: &[],
-        environment: &[],
-        files: &[],
-        exit_status: &[],
-        examples: &[],
-        see_also: &[],
-        version_lines: no_lines,
-    };
-=======
 const BAD: &[Row] = &[
     Row::value("Spool", "url", "URL", "one", "один"),
     Row::value("Spool", "url", "url", "two.", "два"),
@@ -68,7 +37,6 @@ const PROGRAM_COPY: Program = Program {
 
 #[test]
 fn a_bad_table_is_found() {
->>>>>>> main
     let complaints = check::complaints(&BAD_PROGRAM).join("\n");
     for part in [
         "`url` is there twice",
@@ -151,20 +119,3 @@ fn readme_tables_have_whole_rows() {
     }
     assert!(print(&["--help-markdown"]).contains("| `--drain DURATION` | deliver for so long at the end | `10s` |\n"));
 }
-<<<<<<< HEAD
-
-/// The shells themselves read the scripts, where they are installed.
-#[test]
-fn shells_accept_the_completions() {
-    for (shell, flag) in [("bash", "-n"), ("zsh", "-n"), ("fish", "-n")] {
-        let file = std::env::temp_dir().join(format!("gostech-completion-{}.{shell}", std::process::id()));
-        std::fs::write(&file, print(&["--help-completion", shell])).expect("a temporary file");
-        let output = std::process::Command::new(shell).arg(flag).arg(&file).output();
-        let _ = std::fs::remove_file(&file);
-        if let Ok(output) = output {
-            assert!(output.status.success(), "{shell}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-    }
-}
-=======
->>>>>>> main

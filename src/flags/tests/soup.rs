@@ -1,15 +1,9 @@
 //! Bytes from a seeded generator in arguments, environment and file: an answer each time, never a panic, and no control
-<<<<<<< HEAD
-//! character in an error. `SEED=…` replays one round.
-=======
 //! character in an error. `SEED=… cargo test` replays one round.
->>>>>>> main
 
 use super::*;
 use std::os::unix::ffi::OsStringExt;
 
-<<<<<<< HEAD
-=======
 /// Known words and pieces of syntax.
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
@@ -18,7 +12,6 @@ const PIECES: &[&str] = &[
     "SECRET", "я", "\u{feff}", "\u{202e}", "[::1]:80", "unix:/x", "10s", "64K", "json|x", "%", "$", "`",
 ];
 
->>>>>>> main
 const ROUNDS: u64 = 20_000;
 
 /// xorshift64*: small, and the same everywhere.
@@ -38,52 +31,6 @@ impl Dice {
 
     /// Known words, pieces of syntax and raw bytes in a row.
     fn soup(&mut self, most: usize) -> Vec<u8> {
-<<<<<<< HEAD
-        const PIECES: &[&str] = &[
-            "--",
-            "-",
-            "=",
-            "\"",
-            "\\",
-            "#",
-            " ",
-            "\n",
-            "\r",
-            "\t",
-            "url",
-            "name",
-            "header",
-            "gzip",
-            "password",
-            "drain",
-            "debug",
-            "config",
-            "no-config",
-            "from",
-            "spool",
-            "replay",
-            "forget",
-            "status",
-            "-u",
-            "-v",
-            "-d",
-            "yes",
-            "no",
-            "SECRET",
-            "я",
-            "\u{feff}",
-            "\u{202e}",
-            "[::1]:80",
-            "unix:/x",
-            "10s",
-            "64K",
-            "json|x",
-            "%",
-            "$",
-            "`",
-        ];
-=======
->>>>>>> main
         let mut out = Vec::new();
         for _ in 0..self.below(most) {
             match self.below(8) {
@@ -139,12 +86,8 @@ fn read_all(parsed: &Parsed) {
 
 #[test]
 fn no_soup_makes_it_panic() {
-<<<<<<< HEAD
-    let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-=======
     // At build time: this room has no environment, not in its tests either.
     let given = option_env!("SEED").and_then(|seed| seed.parse().ok());
->>>>>>> main
     let seeds = given.map_or(1..ROUNDS + 1, |seed: u64| seed..seed + 1);
     let (mut ran, mut refused) = (0, 0);
     for seed in seeds {
