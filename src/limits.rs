@@ -217,3 +217,18 @@ pub const METRICS_REFUSED_FIRST_SECONDS: u64 = 300;
 pub const METRICS_REFUSED_MOST_SECONDS: u64 = 3600;
 /// Connections opened for one poll: the kept one may be dead without having said so.
 pub const METRICS_CONNECTS: usize = 2;
+/// A page smaller than this is not worth packing.
+pub const METRICS_GZIP_BYTES: usize = 1024;
+/// Stack of the thread that makes the compressor, in builds that do not optimise.
+pub const METRICS_ZIP_STACK_BYTES: usize = 2 << 20;
+/// Ranges of an Accept header that are looked at.
+pub const METRICS_ACCEPT_RANGES: usize = 32;
+/// How long a visitor waits for a poll who does not say how long they may: under Prometheus' 10 s.
+pub const METRICS_WAIT_SECONDS: u64 = 9;
+/// A poll that runs longer than this means that the poll thread hangs: the watchdog is not fed any more. Each phase of
+/// a poll has a deadline of at most a minute; there are about ten.
+pub const METRICS_HUNG_SECONDS: u64 = 900;
+/// Addresses to listen on.
+pub const METRICS_ADDRESSES: usize = 16;
+/// Prefixes and labels that may be given.
+pub const METRICS_RULES: usize = 256;

@@ -8,7 +8,6 @@ use crate::iproto::auth::Method;
 use crate::iproto::protocol::{code, Greeting};
 use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
-use crate::log;
 use crate::net::secret::{Secret, Wiped};
 use std::time::{Duration, Instant};
 
@@ -58,6 +57,10 @@ impl Login {
         if self.user == "guest" && text.is_empty() {
             return Ok(());
         }
+        if self.refused.as_ref().is_some_and(|r| r.password != password) {
+            // Another password is another start.
+            self.tried.clear();
+        }
         let mut words = String::new();
         for method in self.methods(client.greeting()) {
             if method == Method::Ldap && !client.private() && !self.insist {
@@ -66,7 +69,6 @@ impl Login {
             match client.login(method, &self.user, text, patience)? {
                 Ok(()) => {
                     (self.worked, self.refused) = (Some(method), None);
-                    log::calm("login");
                     return Ok(());
                 }
                 Err(refusal) => {
@@ -107,7 +109,6 @@ impl Login {
         let seconds = limits::METRICS_REFUSED_FIRST_SECONDS << times.min(8);
         let pause = Duration::from_secs(seconds.min(limits::METRICS_REFUSED_MOST_SECONDS));
         let text = format!("the database does not let `{}` in: {words}; not tried again for {pause:?}", self.user);
-        log::warn("login", &text);
         self.refused = Some(Refused { password, until: Instant::now() + pause, times, text: text.clone() });
         Trouble::new(Reason::Auth, text)
     }

@@ -10,9 +10,9 @@ if answer.page == nil then
     found.runtime = try(function() return box.runtime.info() end)
     found.vinyl = try(function() return box.stat.vinyl() end)
     found.tx = try(function() return box.stat.memtx.tx() end)
-    found.lj = try(function() return require('misc').getmetrics() end)
+    found.lj = not without.luajit and try(function() return require('misc').getmetrics() end)
     found.time = require('clock').time()
-    found.fibers = try(function()
+    found.fibers = not without.fibers and try(function()
         local sum = {amount = 0, csw = 0, memalloc = 0, memused = 0}
         for _, f in pairs(require('fiber').info({bt = false, backtrace = false})) do
             sum.amount = sum.amount + 1
@@ -22,7 +22,7 @@ if answer.page == nil then
         end
         return sum
     end)
-    found.spaces = try(function()
+    found.spaces = not without.spaces and try(function()
         local rows = {}
         for id, space in pairs(box.space) do
             if type(id) == 'number' and id > 511 and #rows < 20000 then

@@ -21,9 +21,11 @@ use sheet::Sheet;
 use std::time::{Duration, Instant};
 
 const GUARD: &str = include_str!("guard.lua");
-const FULL: &[&str] =
-    &[GUARD, include_str!("page.lua"), include_str!("pico.lua"), include_str!("box.lua"), "return answer\n"];
-const TARANTOOL: &[&str] = &[GUARD, include_str!("box.lua"), "return answer\n"];
+const FULL: &[&str] = &[include_str!("page.lua"), include_str!("pico.lua"), include_str!("box.lua")];
+const TARANTOOL: &[&str] = &[include_str!("box.lua")];
+
+/// Parts of a source that can be switched off: those whose cost grows with the cluster or the tables.
+pub const PARTS: &[&str] = &["instances", "addresses", "tables", "spaces", "fibers", "luajit"];
 
 const SPACE: u32 = 280;
 const VSPACE: u32 = 281;
@@ -76,15 +78,17 @@ pub struct Wishes {
     pub grade: Option<Grade>,
     /// Functions to call.
     pub functions: Vec<String>,
-    /// Leave the states of all instances out (least).
-    pub without_instances: bool,
-    /// Leave the addresses out (least).
-    pub without_addresses: bool,
+    /// Parts that are not asked for, of `PARTS`.
+    pub without: Vec<String>,
     /// What may be on the page.
     pub rules: Rules,
 }
 
 impl Wishes {
+    fn leaves_out(&self, part: &str) -> bool {
+        self.without.iter().any(|p| p == part)
+    }
+
     /// The grades to try, best first.
     pub fn candidates(&self) -> &'static [Grade] {
         match self.grade {
@@ -207,8 +211,8 @@ pub fn learn(client: &mut Client, wishes: &Wishes, memory: &mut Memory, patience
             continue;
         }
         let tried = match grade {
-            Grade::Full => chunk(client, *grade, FULL, patience)?,
-            Grade::Tarantool => chunk(client, *grade, TARANTOOL, patience)?,
+            Grade::Full => chunk(client, *grade, compose(FULL, wishes), patience)?,
+            Grade::Tarantool => chunk(client, *grade, compose(TARANTOOL, wishes), patience)?,
             Grade::Function => functions(client, &wishes.functions, patience)?,
             Grade::Least => least(client, wishes, patience)?,
         };
@@ -224,12 +228,19 @@ pub fn learn(client: &mut Client, wishes: &Wishes, memory: &mut Memory, patience
     Err(Trouble::new(Reason::Denied, text))
 }
 
+/// A chunk: always the guard first.
+fn compose(parts: &[&str], wishes: &Wishes) -> String {
+    let off: String =
+        wishes.without.iter().filter(|p| PARTS.contains(&p.as_str())).map(|p| format!("{p}=true,")).collect();
+    format!("{GUARD}local without = {{{off}}}\n{}return answer\n", parts.concat())
+}
+
 /// Whether `_space` may be read, asked in a way that runs no Lua at all; the chunk looks again each time.
-fn chunk(client: &mut Client, grade: Grade, parts: &[&str], patience: Duration) -> Asked<Plan> {
+fn chunk(client: &mut Client, grade: Grade, chunk: String, patience: Duration) -> Asked<Plan> {
     let look = Request::Select { space: SPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(SPACE))) };
     let answers = client.ask(&[look], patience)?;
     Ok(match data(&answers[0])? {
-        Ok(rows) if rows.items().len() == 1 => Ok(Plan::Chunk(grade, parts.concat())),
+        Ok(rows) if rows.items().len() == 1 => Ok(Plan::Chunk(grade, chunk)),
         Ok(_) => Err(No::denied("`_space` is empty for this user")),
         Err(refusal) => Err(No::of(&refusal)),
     })
@@ -301,8 +312,8 @@ fn least_details(
     let rows = data(rows)?;
     let all = rows.as_ref().map_or(Vec::new(), |rows| read_instances(rows, &columns));
     let name = all.into_iter().find(|i| Some(&i.uuid) == uuid.as_ref()).map(|i| i.name);
-    let addresses = data(addresses)?.is_ok() && !wishes.without_addresses;
-    let instances = !wishes.without_instances;
+    let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
+    let instances = !wishes.leaves_out("instances");
     Ok(Least { calls, name, columns: rows.ok().map(|_| columns), instances, addresses })
 }
 
@@ -424,4 +435,34 @@ fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Du
         }
     }
     Ok(Ok(page_of([out], "least")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_begins_with_the_guard_whatever_is_wished() {
+        let wishes = Wishes { without: vec!["spaces".into(), "x} os.exit() --".into()], ..Wishes::default() };
+        for parts in [FULL, TARANTOOL] {
+            let chunk = compose(parts, &wishes);
+            assert!(chunk.starts_with(GUARD));
+            assert!(chunk.contains("local without = {spaces=true,}\n") && !chunk.contains("exit"));
+        }
+        let code: Vec<&str> = GUARD.lines().filter(|l| !l.starts_with("--")).collect();
+        assert_eq!(code[0], "if jit then jit.off(true, true) end");
+        assert!(code.contains(&"if why ~= nil then return {refused = why} end"));
+        assert!(PARTS.iter().all(|p| p.bytes().all(|b| b.is_ascii_lowercase())));
+    }
+
+    #[test]
+    fn full_is_for_those_who_are_known_to_be_safe_or_asked_for() {
+        let of = |user: &str, grade| Wishes { user: user.into(), grade, ..Wishes::default() };
+        assert_eq!(of("pico_service", None).candidates()[0], Grade::Full);
+        assert_eq!(of("admin", None).candidates()[0], Grade::Full);
+        assert!(!of("mon", None).candidates().contains(&Grade::Full));
+        assert_eq!(of("mon", Some(Grade::Full)).candidates(), [Grade::Full, Grade::Least]);
+        let named = Wishes { functions: vec!["mon.metrics".into()], ..of("mon", None) };
+        assert_eq!(named.candidates(), [Grade::Function, Grade::Least]);
+    }
 }

@@ -7,14 +7,14 @@ if rawget(_G, 'pico') and answer.via ~= 'route' then
     pico.uptime = box.info.uptime
     pico.dir = tostring(box.cfg.memtx_dir or ''):match('([^/]+)/*$')
     pico.commit = try(function() return box.space._raft_state:get('commit'):totable() end)
-    pico.instances = try(function()
+    pico.instances = not without.instances and try(function()
         local rows = {}
         for _, row in ipairs(box.space._pico_instance:select({}, {limit = 4096})) do
             rows[#rows + 1] = row:tomap({names_only = true})
         end
         return rows
     end)
-    pico.tables = try(function()
+    pico.tables = not without.tables and try(function()
         local rows = {}
         for _, row in ipairs(box.space._pico_table:select({}, {limit = 20000})) do
             local space = box.space[row.name]
