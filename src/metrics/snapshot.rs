@@ -346,7 +346,7 @@ fn check(f: &Family, samples: &[Sample]) -> Result<(), &'static str> {
 fn histogram(f: &Family, samples: &[Sample]) -> Result<(), &'static str> {
     let of = |part| samples.iter().filter(move |s| s.part == part);
     let grows = samples.windows(2).all(|w| w[1].part != Part::Bucket || w[0].value <= w[1].value);
-    let last = of(Part::Bucket).last().filter(|s| f.edge(s).and_then(number) == Some(f64::INFINITY));
+    let last = of(Part::Bucket).next_back().filter(|s| f.edge(s).and_then(number) == Some(f64::INFINITY));
     let counted = of(Part::Count).next();
     let whole = matches!((last, counted), (Some(last), Some(count)) if last.value == count.value);
     if grows && whole && of(Part::Sum).count() == 1 {

@@ -50,7 +50,7 @@ pub fn put_number(out: &mut Vec<u8>, n: f64) {
         () if n.is_nan() => out.write_all(b"NaN"),
         () if n.is_infinite() => out.write_all(if n > 0.0 { b"+Inf" } else { b"-Inf" }),
         () if size < 1e15 && n.trunc() == n => write!(out, "{}", n as i64),
-        () if size < 1e-5 || size >= 1e21 => write!(out, "{n:e}"),
+        () if !(1e-5..1e21).contains(&size) => write!(out, "{n:e}"),
         () => write!(out, "{n}"),
     };
 }

@@ -380,7 +380,77 @@ fn no_password_in_arguments_environment_log_or_page() {
     assert!(!String::from_utf8_lossy(&wrong.stderr).contains(secret));
 }
 
+/// What `box.lua` brings, of these recordings.
+fn boxed(parts: serde_json::Value) -> impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static {
+    move |user, asked| match asked {
+        Asked::Eval(_) => data(json!([{"box": parts, "via": "box"}])),
+        other => picodata(None)(user, other),
+    }
+}
+
 #[test]
-fn the_answers_that_were_recorded_are_the_ones_the_stand_in_gives() {
-    assert_eq!(recorded("iproto-call-proc_raft_info")[0]["leader_id"], 1);
+fn the_numbers_of_box_as_recorded_on_2_11_and_2_6() {
+    let of = |name: &str| recorded(&format!("iproto-call-{name}"))[0].clone();
+    let stand = Stand::start(
+        &[("admin", Md5, "x")],
+        boxed(json!({
+            "info": of("box.info"), "memory": of("box.info.memory"), "stat": of("box.stat"), "net": of("box.stat.net"),
+            "threads": [of("box.stat.net")], "slab": of("box.slab.info"), "runtime": of("box.runtime.info"),
+            "vinyl": of("box.stat.vinyl"), "tx": of("box.stat.memtx.tx"), "lj": {"gc_total": 5, "strhash_hit": 7},
+            "time": 1795224224.7, "fibers": {"amount": 3, "csw": 4, "memalloc": 5, "memused": 6}, "spaces": [],
+        })),
+    );
+    let got = start(&stand, "admin", "x", &[]).until("up", LIMIT, up);
+    for (series, value) in [
+        ("tnt_info_lsn", 6291.0),
+        ("tnt_info_vclock{id=\"0\"}", 507.0),
+        ("tnt_info_memory_net", 1736704.0),
+        ("tnt_read_only", 0.0),
+        ("tnt_election_state", 0.0),
+        ("tnt_election_term", 1.0),
+        ("tnt_synchro_queue_len", 0.0),
+        ("tnt_net_sent_total", 108536.0),
+        ("tnt_net_requests_in_progress_current", 1.0),
+        ("tnt_net_per_thread_received_total{thread=\"1\"}", 2520.0),
+        ("tnt_stats_op_total{operation=\"select\"}", 620.0),
+        ("tnt_slab_items_used_ratio", 0.98),
+        ("tnt_runtime_used", 58720256.0),
+        ("tnt_vinyl_regulator_dump_watermark", 134217715.0),
+        ("tnt_vinyl_scheduler_dump_total", 0.0),
+        ("tnt_memtx_tnx_statements{kind=\"average\"}", 0.0),
+        ("tnt_memtx_mvcc_tuples_read_view_stories{kind=\"count\"}", 0.0),
+        ("lj_gc_memory", 5.0),
+        ("lj_strhash_hit_total", 7.0),
+        ("tnt_cfg_current_time", 1795224224.0),
+        ("tnt_fiber_memused", 6.0),
+    ] {
+        assert_eq!(got.get(series), Some(&value), "{series}\n{got:#?}");
+    }
+    let old = |name: &str| {
+        let path = format!("{}/tests/data/tarantool-2.6/tt26.{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let spaces = json!([
+        ["mem", "memtx", 8511, 1000, [["pk", 65536], ["v", 65536]]],
+        ["vin", "vinyl", 40511, -1, [["pk", 65536]]]
+    ]);
+    let stand = Stand::start(
+        &[("admin", Md5, "x")],
+        boxed(json!({"info": old("replica.box.info"), "memory": [], "net": old("box.stat.net"), "spaces": spaces})),
+    );
+    let got = start(&stand, "admin", "x", &[]).until("up", LIMIT, up);
+    for (series, value) in [
+        ("tnt_read_only", 1.0),
+        ("tnt_replication_status{id=\"1\",stream=\"upstream\"}", 1.0),
+        ("tnt_replication_lag{id=\"1\",stream=\"upstream\"}", 7.915496826171875e-05),
+        ("tnt_space_total_bsize{engine=\"memtx\",name=\"mem\"}", 139583.0),
+        ("tnt_space_index_bsize{index_name=\"v\",name=\"mem\"}", 65536.0),
+        ("tnt_space_bsize{engine=\"vinyl\",name=\"vin\"}", 40511.0),
+        ("tnt_net_received_total", 548.0),
+    ] {
+        assert_eq!(got.get(series), Some(&value), "{series}\n{got:#?}");
+    }
+    assert!(
+        !got.contains_key("tnt_space_len{engine=\"vinyl\",name=\"vin\"}") && !got.contains_key("tnt_election_term")
+    );
 }

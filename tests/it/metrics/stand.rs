@@ -197,7 +197,11 @@ pub fn pack(json: &serde_json::Value, out: &mut Vec<u8>) {
         J::Object(pairs) => {
             put_map(out, pairs.len());
             for (name, v) in pairs {
-                put_str(out, name);
+                // Numbers that JSON had to write as texts.
+                match name.parse() {
+                    Ok(n) => put_uint(out, n),
+                    Err(_) => put_str(out, name),
+                }
                 pack(v, out);
             }
         }
