@@ -175,6 +175,137 @@ const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);
 
+// ---- delivery ----
+
+/// `--batch-events` and `--batch-bytes` at their most: a receiver that takes more is not known.
+pub const BATCH_EVENTS: u64 = 100_000;
+/// The most that `--batch-bytes` takes; Logstash refuses bodies over 100 MB.
+pub const BATCH_BYTES: u64 = 64 << 20;
+/// The memory that a batch keeps between two large ones.
+pub const BATCH_KEPT_BYTES: usize = 2 << 20;
+/// The first wait after a failure.
+pub const BACKOFF_FIRST_MILLIS: u64 = 100;
+/// The longest wait after failures.
+pub const BACKOFF_MOST_SECONDS: u64 = 30;
+/// A `Retry-After` is honoured up to this.
+pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
+/// Events in a row that are tried alone before a receiver that refuses them all is left in peace for a while; doubled
+/// each time, so that a long row of bad events is got over in the end.
+pub const SUSPECTS_FIRST: usize = 8;
+/// The most events in a row that are tried alone.
+pub const SUSPECTS_MOST: usize = 16_384;
+/// How long a stand-in is used before the first choice is tried again.
+pub const FAILBACK_SECONDS: u64 = 30;
+/// A receiver that had nothing to take for this long gives its connection and buffers back.
+pub const SENDER_REST_SECONDS: u64 = 60;
+/// How long a sender sleeps at most when there is nothing to do: it is woken when there is.
+pub const SENDER_NAP_MILLIS: u64 = 1_000;
+/// `--quarantine-max` by default.
+pub const QUARANTINE_BYTES: u64 = 64 << 20;
+
+// ---- processes and threads ----
+
+/// Sub-directories of one name that are tried: helpers of one name on one machine.
+pub const SPOOL_DIRECTORIES: u32 = 64;
+/// How often a directory is looked for when there is none.
+pub const LATE_DISK_SECONDS: u64 = 3;
+/// The stack of our threads: they hold small things, what is large is on the heap.
+pub const STACK_BYTES: usize = 256 * 1024;
+/// The pipe from the database is widened to this, where the system lets us.
+pub const PIPE_BYTES: usize = 1 << 20;
+/// `--memory-max`: smaller than a chunk it would be no cushion.
+pub const MEMORY_BYTES: (u64, u64) = (1 << 20, 1 << 30);
+/// When the input comes in small portions at a high rate the reader waits so long for more: fewer calls for each event.
+pub const READ_NAP_MICROS: u64 = 500;
+/// A portion smaller than this is small.
+pub const READ_SMALL_BYTES: usize = 48 * 1024;
+/// Portions that follow each other faster than this are a high rate.
+pub const READ_BUSY_MICROS: u64 = 1_500;
+/// After so long without input the cushion's memory goes back to the system.
+pub const READ_REST_MILLIS: u64 = 2_000;
+/// How often the tender looks around; `--sync 100ms` is this.
+pub const TEND_MILLIS: u64 = 100;
+/// How often the state is saved while it changes.
+pub const STATE_MILLIS: u64 = 1_000;
+/// How often a failed disk is tried again.
+pub const DISK_RETRY_MILLIS: u64 = 1_000;
+/// How often orphaned sub-directories are looked for.
+pub const ADOPT_SECONDS: u64 = 10;
+/// Orphans drained at once.
+pub const ADOPT_AT_ONCE: usize = 4;
+/// A worker that lived less than this died at once.
+pub const WORKER_SHORT_LIFE_MILLIS: u64 = 1_000;
+/// Deaths in a row, each at once, before the keeper waits longer than a moment.
+pub const WORKER_QUICK_DEATHS: u32 = 10;
+/// The wait before the first restart, and the longest one.
+pub const WORKER_RESTART_MILLIS: (u64, u64) = (5, 5_000);
+/// A worker that dies so often at the same place of the input by its own fault is given the record as mere bytes.
+pub const WORKER_FAULTS: u64 = 3;
+/// An alarm as it is handed to `--on-alarm`.
+pub const ALARM_BYTES: usize = 1_024;
+/// `--on-alarm` runs at most this often.
+pub const ALARM_SECONDS: u64 = 60;
+/// An alarm command that runs longer is ended.
+pub const ALARM_COMMAND_SECONDS: u64 = 50;
+const _: () = assert!(ALARM_COMMAND_SECONDS < ALARM_SECONDS);
+/// Receivers of one helper: each has a thread.
+pub const RECEIVERS: usize = 32;
+
+// ---- the porch ----
+
+/// Visitors that are listened to or answered at once.
+pub const PORCH_VISITORS: usize = 64;
+/// Connections that wait to be accepted; the system may allow fewer.
+pub const PORCH_QUEUE: i32 = 1024;
+/// Threads of visitors, those included whose seat was given to another and who are still on their way out.
+pub const PORCH_THREADS: usize = 96;
+/// How long the door waits for visitors on their way out, when their threads are as many as that.
+pub const PORCH_CROWD_MILLIS: u64 = 500;
+/// A whole request head, TLS handshake included: a scraper in the same city needs 0.05 s.
+pub const PORCH_HEAD_SECONDS: u64 = 5;
+/// A request head; browsers send 1 KiB, and cookies of other services on the same name come along.
+pub const PORCH_HEAD_BYTES: usize = 8 * 1024;
+/// Headers of one request.
+pub const PORCH_HEADERS: usize = 64;
+/// Until the answer begins: Prometheus' own default patience.
+pub const PORCH_ANSWER_SECONDS: u64 = 10;
+/// For a visitor to take the answer, once it has begun.
+pub const PORCH_TAKE_SECONDS: u64 = 10;
+/// What is passed on at once.
+pub const PORCH_COPY_BYTES: usize = 16 * 1024;
+/// The head of an answer of our own pages.
+pub const PORCH_ANSWER_HEAD_BYTES: usize = 16 * 1024;
+/// Requests that are answered at once: connections into the inner server, made once at start. More would only wait for
+/// the same snapshot.
+pub const PORCH_LANES: usize = 4;
+/// Stack of a visitor's thread: a TLS handshake with RSA takes the most of it.
+pub const PORCH_STACK_BYTES: usize = 256 * 1024;
+/// Pause after an accept that failed for want of descriptors or memory.
+pub const PORCH_PAUSE_MILLIS: u64 = 50;
+/// Between two tries to listen on an address that is taken.
+pub const PORCH_RETRY_SECONDS: u64 = 3;
+/// After a refusal, what the visitor still sends is read away for this long, so that it sees the refusal and no reset.
+pub const PORCH_LINGER_MILLIS: u64 = 500;
+/// And at most so much of it.
+pub const PORCH_LINGER_BYTES: usize = 256 * 1024;
+/// Addresses that one porch listens on.
+pub const PORCH_ADDRESSES: usize = 16;
+/// `--web-users`: lines of it.
+pub const USERS: usize = 1000;
+/// `--web-users`: the file.
+pub const USERS_FILE_BYTES: u64 = 256 * 1024;
+/// The dearest bcrypt accepted: 14 is a second of one core; 31, the format's own bound, is a day.
+pub const BCRYPT_COST_MAX: u32 = 14;
+/// Passwords checked at once: scrapes must not take every core from the database.
+pub const BCRYPT_AT_ONCE: usize = 2;
+/// How long a visitor waits for its turn to be checked.
+pub const BCRYPT_WAIT_SECONDS: u64 = 3;
+/// Passwords remembered as right, salted and hashed.
+pub const USERS_CACHE: usize = 64;
+
+const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
+const _: () = assert!(PORCH_LANES < PORCH_VISITORS);
+
 // ---- msgpack ----
 
 /// Lists within lists: the deepest answer met (`box.stat.memtx.tx`) has 6; recursion stays far from any stack's end.
