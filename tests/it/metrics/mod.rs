@@ -7,3 +7,4 @@ mod picodata;
 mod stand;
 mod street;
 mod tarantool;
+mod ways;

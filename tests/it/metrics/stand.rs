@@ -6,7 +6,7 @@ use gostech::iproto::auth::{put_proof, Method};
 use gostech::msgpack::{put, put_array, put_map, put_str, put_uint, Reader, Value};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +34,11 @@ pub enum Asked {
     Other(u64),
 }
 
+/// A connection of any kind.
+pub trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
+
 type Script = dyn Fn(&str, &Asked) -> Reply + Send + Sync;
 
 pub struct Stand {
@@ -52,15 +57,24 @@ impl Stand {
     ) -> Stand {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let port = listener.local_addr().expect("an address").port();
+        Stand::at(port, users, script, move || listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>))
+    }
+
+    /// The same for connections that come in any other way; `None` is one that failed.
+    pub fn at(
+        port: u16,
+        users: &[(&str, Method, &str)],
+        script: impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static,
+        mut accept: impl FnMut() -> Option<Box<dyn Line>> + Send + 'static,
+    ) -> Stand {
         let accounts: BTreeMap<String, Vec<u8>> =
             users.iter().map(|(u, m, p)| (u.to_string(), proof(*m, u, p))).collect();
         let stand = Stand { port, log: Arc::default(), script: Arc::new(Mutex::new(Arc::new(script))) };
         let (log, script) = (stand.log.clone(), stand.script.clone());
-        std::thread::spawn(move || {
-            for socket in listener.incoming().flatten() {
-                let visit = Visit { accounts: accounts.clone(), log: log.clone(), script: script.clone() };
-                std::thread::spawn(move || visit.run(socket));
-            }
+        std::thread::spawn(move || loop {
+            let Some(line) = accept() else { continue };
+            let visit = Visit { accounts: accounts.clone(), log: log.clone(), script: script.clone() };
+            std::thread::spawn(move || visit.run(line));
         });
         stand
     }
@@ -90,7 +104,7 @@ struct Visit {
 }
 
 impl Visit {
-    fn run(&self, mut socket: TcpStream) -> Option<()> {
+    fn run(&self, mut socket: Box<dyn Line>) -> Option<()> {
         let uuid = "3cd6b7a8-5e28-46eb-9113-acbac4e868f8";
         let greeting = format!("{:<63}\n{SALT:<63}\n", format!("Tarantool 2.11.5 (Binary) {uuid}"));
         socket.write_all(greeting.as_bytes()).ok()?;
@@ -125,7 +139,7 @@ impl Visit {
                     script(&user, other)
                 }
             };
-            answer(&mut socket, sync, reply)?;
+            answer(&mut *socket, sync, reply)?;
         }
     }
 }
@@ -150,7 +164,7 @@ fn understand(kind: u64, body: &Value<'_>) -> Asked {
     }
 }
 
-fn answer(socket: &mut TcpStream, sync: u64, reply: Reply) -> Option<()> {
+fn answer(socket: &mut dyn Line, sync: u64, reply: Reply) -> Option<()> {
     let (code, body) = match reply {
         Reply::Data(data) => (0, (0x30, data)),
         Reply::No(code, words) => {
