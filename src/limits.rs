@@ -333,8 +333,9 @@ pub const METRICS_SERIES: usize = 500_000;
 pub const METRICS_ROWS: u32 = 4096;
 /// What was denied is asked again after this long: each denial is an event in the audit log.
 pub const METRICS_DENIED_SECONDS: u64 = 600;
-/// A source that failed otherwise (an error in Lua) is tried again after this long.
-pub const METRICS_FAILED_SECONDS: u64 = 60;
+/// A source that failed otherwise (a procedure that is not there yet while an instance starts, an error in Lua) is tried
+/// again after this long: that is no event in the audit log.
+pub const METRICS_FAILED_SECONDS: u64 = 10;
 /// Functions that may be named: all are called in one go.
 pub const METRICS_FUNCTIONS: usize = 8;
 const _: () = assert!(METRICS_FUNCTIONS <= IPROTO_PIPELINE);
@@ -359,6 +360,8 @@ pub const METRICS_WAIT_SECONDS: u64 = 9;
 /// A poll that runs longer than this means that the poll thread hangs: the watchdog is not fed any more. Each phase of
 /// a poll has a deadline of at most a minute; there are about ten.
 pub const METRICS_HUNG_SECONDS: u64 = 900;
+/// After a poll that brought more than this, free memory goes back to the system.
+pub const METRICS_LARGE_BYTES: usize = 1 << 20;
 /// Addresses to listen on.
 pub const METRICS_ADDRESSES: usize = 16;
 /// Prefixes and labels that may be given.

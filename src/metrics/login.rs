@@ -8,6 +8,7 @@ use crate::iproto::auth::Method;
 use crate::iproto::protocol::{code, Greeting};
 use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
+use crate::log;
 use crate::net::secret::{Secret, Wiped};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,12 @@ impl Login {
             match client.login(method, &self.user, text, patience)? {
                 Ok(()) => {
                     (self.worked, self.refused) = (Some(method), None);
+                    if text.is_empty() {
+                        log::warn(
+                            "password",
+                            format!("`{}` is let in with an empty password, by anyone: set one", self.user),
+                        );
+                    }
                     return Ok(());
                 }
                 Err(refusal) => {

@@ -23,7 +23,7 @@ pub mod source;
 pub mod text;
 
 use crate::error::{Error, Exit, Result};
-use crate::flags::{self, Outcome};
+use crate::flags::{self, Outcome, Parsed};
 use crate::limits;
 use crate::log;
 use crate::sys::{activation, process};
@@ -32,7 +32,7 @@ use options::{Job, Options, PROGRAM};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,9 +64,11 @@ fn run() -> Result<Exit> {
     };
     let directory = env.iter().find(|(n, _)| n == "CREDENTIALS_DIRECTORY").map(|(_, v)| PathBuf::from(v));
     let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
-    let options = options::understand(&parsed, credentials.as_deref())?;
-    drop(parsed);
-    log::init("gostech-metrics", options.level, env.iter().any(|(n, _)| n == "JOURNAL_STREAM"));
+    let options = options::understand(&parsed, credentials.as_deref());
+    let journald = env.iter().any(|(n, _)| n == "JOURNAL_STREAM");
+    forget(args, env, parsed);
+    let options = options?;
+    log::init("gostech-metrics", options.level, journald);
     options.warnings.iter().for_each(|w| log::warn("options", w));
     match options.job {
         Job::Serve => serve::run(options, started),
@@ -96,6 +98,15 @@ fn wipe(args: &[OsString]) {
             process::wipe_argument(OsStr::from_bytes(value));
         }
         next = !next && bytes == b"--password";
+    }
+}
+
+/// Overwrites our own copies of what was given: a password is among it. What remains of it is in `Secret`.
+fn forget(args: Vec<OsString>, env: Vec<(OsString, OsString)>, parsed: Parsed) {
+    let values = args.into_iter().chain(env.into_iter().map(|(_, value)| value)).map(OsString::into_vec);
+    for mut bytes in values.chain(parsed.items.into_iter().map(|item| item.value.into_bytes())) {
+        bytes.fill(0);
+        std::hint::black_box(&mut bytes);
     }
 }
 

@@ -4,7 +4,9 @@ use super::asker::{Asker, Found};
 use super::board::{Board, Reading};
 use super::source::Grade;
 use crate::iproto::Trouble;
+use crate::limits;
 use crate::log;
+use crate::sys::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,13 @@ pub fn start(board: Arc<Board>, mut asker: Asker, interval: Option<Duration>) ->
             board.await_wish(interval);
             let (reading, database) = once(&mut asker);
             said.say(&reading, &asker);
+            let large =
+                reading.result.as_ref().is_ok_and(|(page, _)| page.snapshot.bytes() > limits::METRICS_LARGE_BYTES);
             board.publish(reading, database);
+            if large {
+                // What the answer and the last page took goes back to the system: it is several times the snapshot.
+                process::trim_memory();
+            }
         }
     };
     std::thread::Builder::new().name("poll".into()).spawn(body).map(drop)

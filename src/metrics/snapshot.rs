@@ -156,10 +156,38 @@ struct Draft {
     bad: Option<&'static str>,
 }
 
+impl Draft {
+    fn new(kind: Kind) -> Draft {
+        Draft { kind, help: String::new(), labels: String::new(), samples: Vec::new(), bad: None }
+    }
+
+    /// Adds a sample whose labels are in order; `edge_name` is that of the last one, where there must be one.
+    fn push(&mut self, part: Part, labels: &[(&str, &str)], edge_name: &str, value: f64) {
+        let at = self.labels.len();
+        let mut last = at;
+        for (i, (name, value)) in labels.iter().enumerate() {
+            if i > 0 {
+                self.labels.push(',');
+            }
+            last = self.labels.len();
+            put_label(&mut self.labels, name, value);
+        }
+        let end = self.labels.len();
+        let edge = if edge_name.is_empty() { 0 } else { end - last };
+        if (!edge_name.is_empty() && labels.last().is_none_or(|(n, _)| *n != edge_name)) || end > u32::MAX as usize {
+            self.bad = Some("labels");
+            return;
+        }
+        self.samples.push(Sample { at: at as u32, size: (end - at) as u32, edge: edge as u32, part, value });
+    }
+}
+
 /// Gathers samples in any order, then checks and sorts them.
 pub struct Builder<'r> {
     rules: &'r Rules,
     drafts: BTreeMap<String, Draft>,
+    /// The family at hand, kept out of `drafts`: its samples mostly follow one another.
+    open: Option<(String, Draft)>,
     series: usize,
     /// What was left out, by reason.
     pub tally: Tally,
@@ -168,7 +196,7 @@ pub struct Builder<'r> {
 impl<'r> Builder<'r> {
     /// Gathers by these rules.
     pub fn new(rules: &'r Rules) -> Self {
-        Builder { rules, drafts: BTreeMap::new(), series: 0, tally: Tally::default() }
+        Builder { rules, drafts: BTreeMap::new(), open: None, series: 0, tally: Tally::default() }
     }
 
     /// Whether the family may be on the page at all.
@@ -193,11 +221,19 @@ impl<'r> Builder<'r> {
     }
 
     fn draft(&mut self, name: &str, kind: Kind) -> &mut Draft {
-        if !self.drafts.contains_key(name) {
-            let draft = Draft { kind, help: String::new(), labels: String::new(), samples: Vec::new(), bad: None };
-            self.drafts.insert(name.to_string(), draft);
+        if self.open.as_ref().is_none_or(|(open, _)| open != name) {
+            self.put_away();
+            let found = self.drafts.remove_entry(name);
+            self.open = Some(found.unwrap_or_else(|| (name.to_string(), Draft::new(kind))));
         }
-        self.drafts.get_mut(name).expect("inserted above")
+        let (_, draft) = self.open.as_mut().expect("opened above");
+        draft
+    }
+
+    fn put_away(&mut self) {
+        if let Some((name, draft)) = self.open.take() {
+            self.drafts.insert(name, draft);
+        }
     }
 
     /// Adds a sample to a family that was announced. Labels in any order, values unescaped.
@@ -230,26 +266,12 @@ impl<'r> Builder<'r> {
             draft.bad = Some("labels");
             return;
         }
-        let at = draft.labels.len();
-        let mut last = at;
-        for (i, (name, value)) in labels.iter().enumerate() {
-            if i > 0 {
-                draft.labels.push(',');
-            }
-            last = draft.labels.len();
-            put_label(&mut draft.labels, name, value);
-        }
-        let end = draft.labels.len();
-        let edge = if edge_name.is_empty() { 0 } else { end - last };
-        if (!edge_name.is_empty() && labels.last().is_none_or(|(n, _)| *n != edge_name)) || end > u32::MAX as usize {
-            draft.bad = Some("labels");
-            return;
-        }
-        draft.samples.push(Sample { at: at as u32, size: (end - at) as u32, edge: edge as u32, part, value });
+        draft.push(part, labels, edge_name, value);
     }
 
     /// Checks and sorts everything; families without samples are no families.
     pub fn finish(mut self) -> (Snapshot, Tally) {
+        self.put_away();
         let mut families = Vec::with_capacity(self.drafts.len());
         for (name, draft) in std::mem::take(&mut self.drafts) {
             match close(name, draft, &mut self.tally) {
@@ -265,6 +287,11 @@ impl<'r> Builder<'r> {
 fn put_label(out: &mut String, name: &str, value: &str) {
     out.push_str(name);
     out.push_str("=\"");
+    if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     for c in value.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

@@ -285,8 +285,9 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
             Err(refusal) => why = why.or(Some(refusal)),
         }
     }
-    let why = why.map_or(String::new(), |r| r.text);
-    Ok(Err(No::denied(format!("this is no Picodata that answers .proc_runtime_info: {why}"))))
+    let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
+    no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
+    Ok(Err(no))
 }
 
 /// Who this instance is, and which tables may be read.
