@@ -2,7 +2,7 @@
 //!
 //! Refuses: two passwords, a source that needs what was not given; reads no file but through `Secret` later on.
 
-use super::asker::Address;
+use super::asker;
 use super::login::Login;
 use super::render::Format;
 use super::rules::Rules;
@@ -13,6 +13,7 @@ use crate::iproto::auth::Method;
 use crate::iproto::Place;
 use crate::limits;
 use crate::log::Level;
+use crate::net::address::Address;
 use crate::net::secret::Secret;
 use crate::net::tls;
 use std::path::{Path, PathBuf};
@@ -136,13 +137,13 @@ pub struct Options {
     /// What is to be done.
     pub job: Job,
     /// The database.
-    pub database: Address,
+    pub database: asker::Address,
     /// As whom.
     pub login: Login,
     /// What is asked for.
     pub wishes: Wishes,
     /// Where the page is served.
-    pub addresses: Vec<Item>,
+    pub addresses: Vec<Address>,
     /// How old a reading may be.
     pub floor: Duration,
     /// Polls unasked.
@@ -237,7 +238,7 @@ fn password(parsed: &Parsed, credentials: Option<&Path>, warnings: &mut Vec<Stri
     Ok(Secret::literal(item.value.as_str()))
 }
 
-fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<Address> {
+fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<asker::Address> {
     let place = match parsed.get("socket") {
         Some(item) => Place::Unix(value::path(item)?),
         None => tcp(parsed)?,
@@ -257,7 +258,7 @@ fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<Address> {
     }
     let second = Duration::from_secs(1);
     let patience = value::duration_within(&parsed.need("timeout"), second / 10..=60 * second)?;
-    Ok(Address { place, tls: on.then(|| tls::Client::new(options)), patience })
+    Ok(asker::Address { place, tls: on.then(|| tls::Client::new(options)), patience })
 }
 
 fn tcp(parsed: &Parsed) -> Result<Place> {
@@ -326,15 +327,15 @@ fn labels(parsed: &Parsed) -> Result<Vec<(String, String)>> {
     Ok(labels)
 }
 
-fn addresses(parsed: &Parsed) -> Result<Vec<Item>> {
+fn addresses(parsed: &Parsed) -> Result<Vec<Address>> {
     let mut all: Vec<Item> = parsed.all("addr").into_iter().cloned().collect();
     if all.is_empty() {
         all.push(parsed.need("addr"));
     }
-    match all.get(limits::METRICS_ADDRESSES) {
-        Some(item) => Err(item.error(format!("more than {} addresses", limits::METRICS_ADDRESSES))),
-        None => Ok(all),
+    if let Some(item) = all.get(limits::METRICS_ADDRESSES) {
+        return Err(item.error(format!("more than {} addresses", limits::METRICS_ADDRESSES)));
     }
+    all.iter().map(|item| Address::parse(&item.value).map_err(|e| item.error(e))).collect()
 }
 
 fn web_tls(parsed: &Parsed) -> Result<Option<tls::ServerOptions>> {
@@ -396,11 +397,11 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(o.database.place, Place::Tcp("localhost".into(), 3301));
-        assert_eq!((o.login.user.as_str(), o.addresses[0].value.as_str()), ("pico_service", "localhost:4401"));
+        assert_eq!((o.login.user.as_str(), o.addresses[0].to_string().as_str()), ("pico_service", "localhost:4401"));
         assert!(o.warnings.iter().any(|w| w.contains("--password-file")) && o.job == Job::Serve);
         let o = options(&[]).unwrap();
         assert_eq!(
-            (o.database.place, o.addresses[0].value.as_str()),
+            (o.database.place, o.addresses[0].to_string().as_str()),
             (Place::Tcp("localhost".into(), 3301), "127.0.0.1:4401")
         );
         assert_eq!((o.floor, o.interval, o.wishes.grade), (Duration::from_secs(1), None, None));
@@ -448,6 +449,8 @@ mod tests {
             &["--web-tls-key", "k"],
             &["--auth-method", "scram-sha256"],
             &["--function", "a,b,c,d,e,f,g,h,i"],
+            &["--addr", "localhost"],
+            &["--addr", "unix:x"],
             &["extra"],
         ] {
             let code = options(args).err().map(|e| e.exit());

@@ -8,7 +8,6 @@ use super::poll;
 use crate::error::{Error, Exit, Result};
 use crate::limits;
 use crate::log;
-use crate::net::address::Address;
 use crate::net::porch::{self, Listener, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
@@ -44,10 +43,8 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     let board = Arc::new(Board::default());
     let pages = pages(&options, board.clone(), started);
     let listeners = given();
-    let mut addresses = Vec::new();
-    for item in options.addresses.iter().filter(|_| listeners.is_empty()) {
-        addresses.push(Address::parse(&item.value).map_err(|e| item.error(e))?);
-    }
+    // systemd's sockets stand in place of --addr.
+    let addresses = if listeners.is_empty() { options.addresses } else { Vec::new() };
     let interval = options.interval;
     let asker = Asker::new(options.database, options.login, options.wishes);
     poll::start(board.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
