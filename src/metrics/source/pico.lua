@@ -5,7 +5,9 @@ if rawget(_G, 'pico') and answer.via ~= 'route' then
     end
     local pico = {instance = call('.proc_instance_info'), raft = call('.proc_raft_info')}
     pico.uptime = box.info.uptime
-    pico.dir = tostring(box.cfg.memtx_dir or ''):match('([^/]+)/*$')
+    local dir = box.cfg.memtx_dir
+    if dir == nil or dir == '.' then dir = box.cfg.work_dir end
+    pico.dir = tostring(dir or ''):match('([^/]+)/*$')
     pico.commit = try(function() return box.space._raft_state:get('commit'):totable() end)
     pico.instances = not without.instances and try(function()
         local rows = {}

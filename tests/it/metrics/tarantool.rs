@@ -305,3 +305,137 @@ fn the_documented_command_word_for_word() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Makes the tarantool as dangerous as Picodata is: a collector that reads every space through FFI, and a trigger on
+/// denied access, which that database has for its audit log.
+const DEADLY: &str = r#"
+    for i = 1, 20 do box.schema.space.create('s' .. i):create_index('pk') end
+    box.session.on_access_denied(function() end)
+    package.loaded['metrics.plugins.prometheus'] = {collect_http = function()
+        local sum = 0
+        for _, row in box.space._space:pairs() do
+            local space = box.space[row[3]]
+            if row[4] == 'memtx' and space and space.index[0] then sum = sum + space:len() + space:bsize() end
+        end
+        return {status = 200, body = '# TYPE collected gauge\ncollected ' .. tonumber(sum) .. '\n'}
+    end}
+    box.schema.func.create('mon.collect', {body = [[function()
+        return require('metrics.plugins.prometheus').collect_http()
+    end]]})
+    box.schema.user.grant('func', 'execute', 'function', 'mon.collect')
+"#;
+
+fn compiled(db: &Tarantool) -> Helper {
+    db.run(DEADLY);
+    let helper = db.helper("full", "secret", &["--source", "full"]);
+    helper.until("up", LIMIT, |p| p.contains_key("collected"));
+    for _ in 0..300 {
+        helper.scrape();
+    }
+    helper
+}
+
+#[test]
+fn the_deadly_collector_kills_by_hand_and_never_through_the_helper() {
+    let Some(mut db) = Tarantool::start("tt-deadly") else { return };
+    let live = compiled(&db);
+    for user in ["exec", "func", "least", "guest"] {
+        for source in ["auto", "full", "least", "tarantool", "function"] {
+            for function in ["mon.collect", "mon.own", "package.loaded.fiber.info"] {
+                let helper = db.helper(user, "secret", &["--source", source, "--function", function]);
+                assert_eq!(helper.scrape()["picodata_up"], 0.0, "{user} {source} {function}");
+            }
+        }
+    }
+    // Everything revoked under the nose of a live connection; then `_space` alone, then all but one table.
+    db.run("box.schema.user.revoke('full', 'read', 'universe')");
+    live.until("denied", LIMIT, |p| down(p, "denied"));
+    for more in ["'space', '_space'", "'space', '_index'", "'space', 's1'"] {
+        db.run(&format!("box.schema.user.grant('full', 'read', {more})"));
+        db.helper("full", "secret", &["--source", "full"]).until("denied", LIMIT, |p| down(p, "denied"));
+    }
+    assert_eq!(db.child.try_wait().unwrap(), None, "the server lives");
+    db.run("return true");
+    // The control: what the helper never does.
+    let place = gostech::iproto::Place::Tcp("127.0.0.1".into(), db.port);
+    let patience = Duration::from_secs(2);
+    let mut client = gostech::iproto::Client::connect(&place, None, patience).unwrap();
+    client.login(gostech::iproto::auth::Method::ChapSha1, "exec", "secret", patience).unwrap().unwrap();
+    let chunk = "return require('metrics.plugins.prometheus').collect_http()";
+    let _ = client.ask(&[gostech::iproto::protocol::Request::Eval(chunk)], patience);
+    wait("the control kills the server", LIMIT, || db.child.try_wait().unwrap().is_some());
+}
+
+/// Enough of Picodata for the chunks of Lua to run as they would there.
+const PICO: &str = r#"
+    pico = {}
+    local function space(name, format, rows)
+        local s = box.schema.space.create(name, {format = format})
+        s:create_index('pk', {parts = {{1, 'string'}}})
+        for _, row in ipairs(rows) do s:insert(row) end
+    end
+    local text = function(...)
+        local format = {}
+        for i, name in ipairs{...} do format[i] = {name = name, type = 'any'} end
+        format[1].type = 'string'
+        return format
+    end
+    space('_pico_instance', text('name', 'uuid', 'current_state', 'tier'), {
+        {'i1', 'u1', {'Online', 1}, 'default'}, {'i2', 'u2', {'Expelled', 0}, 'arbiter'}})
+    space('_raft_state', text('key', 'value'), {{'commit', 59}, {'applied', 58}, {'term', 4}})
+    space('_pico_table', text('name'), {{'mem'}, {'gone'}})
+    box.schema.func.create('.proc_raft_info', {body =
+        [[function() return {id = 1, term = 4, applied = 58, leader_id = 1, state = 'Follower'} end]]})
+    box.schema.func.create('.proc_instance_info', {body =
+        [[function() return {name = 'i1', cluster_name = 'demo', replicaset_name = 'r1', tier = 'default'} end]]})
+"#;
+
+#[test]
+fn the_chunks_run_as_they_would_in_picodata() {
+    let Some(db) = Tarantool::start("tt-pico") else { return };
+    let _live = compiled(&db);
+    db.run(PICO);
+    let page = db.helper("full", "secret", &["--source", "full"]).until("up", LIMIT, |p| p.contains_key("collected"));
+    let own = "instance_name=\"i1\"";
+    for (series, value) in [
+        (format!("pico_raft_commit_index{{{own}}}"), 59.0),
+        (format!("pico_raft_applied_index{{{own}}}"), 58.0),
+        (format!("pico_raft_state{{{own},state=\"Follower\"}}"), 1.0),
+        (format!("pico_instance_state{{instance=\"i2\",{own},state=\"Expelled\",tier=\"arbiter\"}}"), 1.0),
+        (format!("pico_table_len{{{own},table=\"mem\"}}"), 100.0),
+    ] {
+        assert_eq!(page.get(&series), Some(&value), "{series}\n{page:#?}");
+    }
+    let uptime = page.keys().find(|k| k.starts_with("pico_info_uptime{")).expect("the uptime");
+    assert!(
+        uptime.contains("cluster_name=\"demo\"") && uptime.contains("instance_dir_name=\"gostech-metrics-"),
+        "{uptime}"
+    );
+    // With the HTTP listener on, its route gives everything; a handler that fails is passed over.
+    for path in ["metrics", "/metrics"] {
+        let body = "'# TYPE routed counter\\nrouted 7\\n'";
+        db.run(&format!("pico.httpd = {{routes = {{{{path = 'x'}}, {{path = '{path}', sub = function(r) return {{body = {body}}} end}}}}}}"));
+        let page = db.helper("full", "secret", &["--source", "full"]).until("up", LIMIT, up);
+        assert_eq!(page.get("routed"), Some(&7.0));
+        assert!(!page.contains_key("collected"));
+    }
+    db.run("pico.httpd.routes[2].sub = function() error('no') end");
+    db.helper("full", "secret", &["--source", "full"]).until("up", LIMIT, |p| p.contains_key("collected"));
+}
+
+#[test]
+fn the_shipped_functions_are_made_called_and_undone() {
+    let Some(db) = Tarantool::start("tt-script") else { return };
+    let _live = compiled(&db);
+    db.run("pico = {httpd = {routes = {{path = 'metrics', sub = function() return {body = 'routed 7\\n'} end}}}}");
+    db.run("box.schema.func.drop('mon.metrics') box.schema.user.create('mon', {password = 'secret'})");
+    let script = include_str!("../../../packaging/metrics/monitoring-functions.lua");
+    db.run(script);
+    db.run(script);
+    let helper = db.helper("mon", "secret", &["--function", "mon.pico,mon.metrics"]);
+    let page = helper.until("up", LIMIT, up);
+    assert!(page["routed"] == 7.0 && page.contains_key("collected"), "{page:#?}");
+    db.run(include_str!("../../../packaging/metrics/monitoring-functions-undo.lua"));
+    helper.until("denied", LIMIT, |p| down(p, "denied"));
+    assert_eq!(page["gostech_metrics_source_success{source=\"function\"}"], 1.0);
+}

@@ -230,3 +230,27 @@ fn flag_before_environment_before_file() {
     let missing = Command::new(PROGRAM).args(["--config", "/nowhere/x.conf"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
 }
+
+#[test]
+fn https_and_names_for_the_page() {
+    let Some(curl) = super::helper::peer("curl") else { return };
+    let (authority, scratch) = (Authority::new(), Scratch::new("https"));
+    let (certificate, key) = authority.issue("localhost", "page");
+    let (cert, key) = (scratch.file("cert.pem", &certificate.pem()), scratch.file("key.pem", &key.serialize_pem()));
+    // A published vector of bcrypt: the password is `abc`.
+    let users = scratch.file("users", "prom:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\n");
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(page()));
+    let port = stand.port.to_string();
+    let more = ["--port", &port, "--web-tls-cert", &cert, "--web-tls-key", &key, "--web-users", &users];
+    let helper = Helper::start_with(&more, &PASSWORD);
+    let ca = scratch.file("ca.pem", &authority.0.pem());
+    let visit = |user: &str| {
+        let url = format!("https://localhost:{}/metrics", helper.port);
+        let said = Command::new(&curl)
+            .args(["--silent", "--cacert", &ca, "--user", user, "--write-out", "%{http_code}", &url])
+            .output();
+        String::from_utf8(said.expect("curl").stdout).unwrap()
+    };
+    assert!(visit("prom:abc").contains("\npicodata_up 1\n"));
+    assert!(visit("prom:wrong").ends_with("401") && visit("nobody:abc").ends_with("401"));
+}
