@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench metrics`. Prints a table with ratios; asserts nothing, since times depend on the machine.
 
+// The table is what it is for.
+#![allow(clippy::print_stdout)]
+
 #[path = "../tests/it/metrics/helper.rs"]
 #[allow(dead_code)]
 mod helper;
@@ -39,10 +42,15 @@ fn page_of(series: usize) -> String {
     for i in 0..series {
         let family = i / 10;
         if i % 10 == 0 {
-            let _ = write!(page, "# HELP tnt_family_{family} Family number {family}\n# TYPE tnt_family_{family} gauge\n");
+            let _ =
+                write!(page, "# HELP tnt_family_{family} Family number {family}\n# TYPE tnt_family_{family} gauge\n");
         }
         let value = i as f64 * 1.25;
-        let _ = writeln!(page, "tnt_family_{family}{{instance_name=\"default_1_1\",name=\"table_{}\",engine=\"memtx\"}} {value}", i % 10);
+        let _ = writeln!(
+            page,
+            "tnt_family_{family}{{instance_name=\"default_1_1\",name=\"table_{}\",engine=\"memtx\"}} {value}",
+            i % 10
+        );
     }
     page
 }
@@ -86,7 +94,10 @@ fn pages() {
         let zipping = median(|| gzip.pack(&out, &mut packed));
         let series = snapshot.series();
         let each = (reading + plain).as_nanos() / series as u128;
-        println!("| {name} ({series} series) | {} | {reading:.0?} | {plain:.0?} | {open:.0?} | {zipping:.0?} | {each} |", page.len());
+        println!(
+            "| {name} ({series} series) | {} | {reading:.0?} | {plain:.0?} | {open:.0?} | {zipping:.0?} | {each} |",
+            page.len()
+        );
         println!("|   snapshot: {} bytes, {} a series | | | | | | |", snapshot.bytes(), snapshot.bytes() / series);
     }
 }
@@ -137,16 +148,24 @@ fn scrapes() {
     let helper = Helper::start_with(&["--port", &port, "--min-interval", "0"], &env);
     page(helper.port);
     stand.asked();
-    row("gostech-metrics, recorded Picodata page, a poll each", page(helper.port), quantiles(COUNT, || {
-        assert!(page(helper.port) > 0);
-    }));
+    row(
+        "gostech-metrics, recorded Picodata page, a poll each",
+        page(helper.port),
+        quantiles(COUNT, || {
+            assert!(page(helper.port) > 0);
+        }),
+    );
     let evals = stand.asked().iter().filter(|a| matches!(a, Asked::Eval(_))).count();
     println!("|   requests to the database per scrape: {:.2} | | | | |", evals as f64 / (COUNT + 1) as f64);
     let helper = Helper::start_with(&["--port", &port, "--min-interval", "1h"], &env);
     page(helper.port);
-    row("gostech-metrics, the same from the last reading", page(helper.port), quantiles(COUNT, || {
-        assert!(page(helper.port) > 0);
-    }));
+    row(
+        "gostech-metrics, the same from the last reading",
+        page(helper.port),
+        quantiles(COUNT, || {
+            assert!(page(helper.port) > 0);
+        }),
+    );
     real(&mut row, page);
 }
 
@@ -177,25 +196,38 @@ fn real(row: &mut impl FnMut(&str, usize, (Duration, Duration)), page: impl Fn(u
     let number = port.to_string();
     let args = ["--port", &number, "--username", "mon", "--min-interval", "0"];
     let helper = Helper::start_with(&args, &[("GOSTECH_METRICS_PASSWORD", "x")]);
-    row("gostech-metrics, Debian's tarantool, a poll each", page(helper.port), quantiles(500, || {
-        assert!(page(helper.port) > 0);
-    }));
+    row(
+        "gostech-metrics, Debian's tarantool, a poll each",
+        page(helper.port),
+        quantiles(500, || {
+            assert!(page(helper.port) > 0);
+        }),
+    );
     let by_hand = "return {box.info(), box.stat(), box.stat.net(), box.slab.info(), box.runtime.info(), box.stat.vinyl(), require('fiber').info()}";
-    row("that tarantool itself, one EVAL of box.* over an open connection", 0, quantiles(500, || {
-        client.ask(&[Request::Eval(by_hand)], patience).expect("an answer");
-    }));
+    row(
+        "that tarantool itself, one EVAL of box.* over an open connection",
+        0,
+        quantiles(500, || {
+            client.ask(&[Request::Eval(by_hand)], patience).expect("an answer");
+        }),
+    );
 }
 
 fn memory() {
     println!("\n| memory | resident KiB | peak KiB |");
     println!("| --- | ---: | ---: |");
     let figures = |h: &Helper| (h.figure("VmRSS"), h.figure("VmHWM"));
-    for (name, series) in [("idle, never asked", 0), ("after 20 scrapes of the recorded page", 1), ("after 5 scrapes of 100,000 series", 100_000)] {
+    for (name, series) in [
+        ("idle, never asked", 0),
+        ("after 20 scrapes of the recorded page", 1),
+        ("after 5 scrapes of 100,000 series", 100_000),
+    ] {
         let page = if series > 1 { page_of(series) } else { recorded_page("metrics-http.txt") };
         let bytes = page.len();
         let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(Some(page)));
         let port = stand.port.to_string();
-        let helper = Helper::start_with(&["--port", &port, "--min-interval", "0"], &[("GOSTECH_METRICS_PASSWORD", "x")]);
+        let helper =
+            Helper::start_with(&["--port", &port, "--min-interval", "0"], &[("GOSTECH_METRICS_PASSWORD", "x")]);
         let scrapes = [0, 20, 5][usize::from(series > 0) + usize::from(series > 1)];
         for _ in 0..scrapes {
             assert!(get(helper.port, "/metrics", &[]).is_some_and(|a| a.body.len() >= bytes / 2));
@@ -204,7 +236,11 @@ fn memory() {
         let (now, peak) = figures(&helper);
         println!("| {name} | {now} | {peak} |");
         if series > 1 {
-            println!("|   {} bytes a series at rest, {} at the peak | | |", now * 1024 / series as u64, peak * 1024 / series as u64);
+            println!(
+                "|   {} bytes a series at rest, {} at the peak | | |",
+                now * 1024 / series as u64,
+                peak * 1024 / series as u64
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Picodata as recorded: every grade of monitoring, every sample of the built-in page, the rules of asking sparingly.
 
 use super::helper::{samples, Helper, Samples, Scratch, PROGRAM};
-use super::stand::{data, picodata, recorded, recorded_page, Asked, Reply, Stand};
+use super::stand::{data, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
 use gostech::iproto::auth::Method::{ChapSha1, Md5};
 use serde_json::json;
 use std::process::Command;
@@ -250,6 +250,12 @@ fn a_locked_account_is_not_tried_with_the_other_method() {
     let helper = start(&stand, "mon", "y", &["--auth-method", "md5"]);
     helper.until("down", LIMIT, down("auth"));
     assert_eq!(stand.asked().len(), 1);
+    let helper = start(&stand, LOCKED, "y", &[]);
+    for _ in 0..3 {
+        helper.until("down", LIMIT, down("auth"));
+    }
+    assert_eq!(stand.asked(), [Asked::Auth(LOCKED.into(), "md5".into())]);
+    assert!(helper.log().contains("ALTER USER"), "{}", helper.log());
     // `ldap` on loopback is no danger; the password goes out as it is.
     let stand = Stand::start(&[("mon", gostech::iproto::auth::Method::Ldap, "x")], picodata(None));
     start(&stand, "mon", "x", &["--auth-method", "ldap"]).until("up", LIMIT, up);

@@ -47,6 +47,9 @@ pub struct Stand {
     script: Arc<Mutex<Arc<Script>>>,
 }
 
+/// A user whose account is locked.
+pub const LOCKED: &str = "locked";
+
 const SALT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 impl Stand {
@@ -129,6 +132,8 @@ impl Visit {
                     if right {
                         user.clone_from(name);
                         Reply::Data(vec![0x90])
+                    } else if name == LOCKED {
+                        Reply::No(32, "Maximum number of login attempts exceeded")
                     } else {
                         Reply::No(47, "User not found or supplied credentials are invalid")
                     }
