@@ -413,7 +413,7 @@ mod tests {
         let cut = |d: &mut Dice| &pool[..d.roll() as usize % pool.len()];
         match dice.roll() % if depth == 0 { 7 } else { 9 } {
             0 => Value::Nil,
-            1 => Value::Bool(dice.roll() % 2 == 0),
+            1 => Value::Bool(dice.roll().is_multiple_of(2)),
             2 => Value::Int(-((dice.roll() >> (1 + dice.roll() % 60)) as i64) - 1),
             3 => Value::Uint(dice.roll() >> (dice.roll() % 64)),
             4 => Value::Float(dice.roll() as f64 / 7.0),
@@ -448,7 +448,7 @@ mod tests {
         for seed in 1..4000u64 {
             let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let mut bytes = Vec::new();
-            if seed % 2 == 0 {
+            if seed.is_multiple_of(2) {
                 put(&mut bytes, &random(&mut dice, 4, &pool));
                 for _ in 0..1 + dice.roll() % 8 {
                     let at = dice.roll() as usize % bytes.len();

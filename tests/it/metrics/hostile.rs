@@ -107,23 +107,22 @@ fn misbehave(socket: &mut TcpStream, sync: u8, dice: &mut Dice) -> bool {
 }
 
 /// A byte now and then, for as long as somebody reads.
-fn trickle(socket: &mut TcpStream, mut bytes: Vec<u8>) {
+fn trickle(socket: &mut TcpStream, mut bytes: Vec<u8>) -> Option<()> {
     bytes.resize(bytes.len() + 500, 0);
     for byte in bytes {
-        if socket.write_all(&[byte]).is_err() {
-            return;
-        }
+        socket.write_all(&[byte]).ok()?;
         std::thread::sleep(Duration::from_millis(5));
     }
+    None
 }
 
 fn play(mut socket: TcpStream, seed: u64) -> Option<()> {
     let mut dice = Dice::new(seed);
     let _ = socket.set_read_timeout(Some(Duration::from_secs(5)));
     let greeting = format!("{GREETING:<63}\n{SALT:<63}\n").into_bytes();
-    let slow = seed % 20 == 0;
+    let slow = seed.is_multiple_of(20);
     match dice.roll(8) {
-        0 if slow => return Some(trickle(&mut socket, greeting)),
+        0 if slow => return trickle(&mut socket, greeting),
         0 => return socket.write_all(&dice.noise(300)).ok(),
         1 => return socket.write_all(&greeting[..dice.roll(128) as usize]).ok(),
         2 => {
@@ -145,7 +144,7 @@ fn play(mut socket: TcpStream, seed: u64) -> Option<()> {
         if step < good {
             socket.write_all(&frame(sync, &[0x81, 0x30, 0x91, 0x94, 1, 1, 0xa1, b'x', 1])).ok()?;
         } else if slow {
-            return Some(trickle(&mut socket, frame(sync, &[0x81, 0x30, 0x90])));
+            return trickle(&mut socket, frame(sync, &[0x81, 0x30, 0x90]));
         } else if misbehave(&mut socket, sync, &mut dice) {
             return None;
         }

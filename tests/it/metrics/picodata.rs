@@ -114,7 +114,7 @@ fn least_any_user_without_grants_and_never_an_eval() {
         (format!("picodata_slab_system_arena_used_ratio{{{own}}}"), 8.3),
         (format!("picodata_loop_status{{{own},loop=\"governor\",status=\"idle\"}}"), 1.0),
         (format!("picodata_governor_steps_total{{{own}}}"), 6.0),
-        (format!("pico_instance_state{{dc=\"east\",instance=\"default_1_1\",instance_name=\"default_1_1\",state=\"Online\",tier=\"default\"}}"), 1.0),
+        ("pico_instance_state{dc=\"east\",instance=\"default_1_1\",instance_name=\"default_1_1\",state=\"Online\",tier=\"default\"}".into(), 1.0),
         (format!("picodata_peer_address_info{{address=\"127.0.0.1:24327\",connection_type=\"pgproto\",{own},raft_id=\"1\"}}"), 1.0),
     ] {
         assert_eq!(got.get(&series), Some(&value), "{series}\n{got:#?}");
