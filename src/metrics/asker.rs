@@ -143,6 +143,11 @@ impl Asker {
 
     fn ask(&mut self, line: &mut Line) -> Result<Found, Trouble> {
         let patience = self.address.patience;
+        if self.memory.worth_another_try(Instant::now()) {
+            // What was given up for a lesser grade; if it is refused again, it is barred again.
+            self.memory.forget();
+            line.plan = None;
+        }
         // Each round bars one grade more, or ends.
         for _ in source::Grade::ALL {
             let plan = match &mut line.plan {

@@ -119,6 +119,11 @@ impl Memory {
         self.0.iter().find(|(g, until, _)| *g == grade && now < *until).map(|(_, _, why)| why.as_str())
     }
 
+    /// Whether a grade that was refused may be tried again. `Least` is not worth it: it is the last resort.
+    pub fn worth_another_try(&self, now: Instant) -> bool {
+        self.0.iter().any(|(g, until, _)| matches!(g, Grade::Full | Grade::Function) && now >= *until)
+    }
+
     /// Another instance, another user: everything may be tried.
     pub fn forget(&mut self) {
         self.0.clear();

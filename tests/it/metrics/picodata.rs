@@ -224,6 +224,19 @@ fn rights_revoked_on_a_live_connection_fall_back_and_are_not_asked_for_again() {
 }
 
 #[test]
+fn what_failed_but_was_not_denied_is_tried_again_soon() {
+    let stand = Stand::start(&[("admin", Md5, "x")], |user, asked| match asked {
+        Asked::Eval(_) => Reply::No(32, "an error in Lua"),
+        other => picodata(None)(user, other),
+    });
+    let helper = start(&stand, "admin", "x", &[]);
+    let series = "gostech_metrics_source_success{source=\"full\"}";
+    helper.until("least", LIMIT, |p| up(p) && p.get(series) == Some(&0.0));
+    stand.becomes(picodata(None));
+    helper.until("full again", Duration::from_secs(20), |p| p.get(series) == Some(&1.0));
+}
+
+#[test]
 fn a_refused_password_rests_and_the_right_one_is_taken_at_once() {
     let scratch = Scratch::new("refused");
     let file = scratch.file("password", "wrong\n");
