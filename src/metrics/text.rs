@@ -41,7 +41,7 @@ pub fn read(page: &str, out: &mut Builder<'_>) {
 /// All TYPE lines, wherever they stand.
 fn kinds<'p>(page: &'p str, out: &mut Builder<'_>) -> HashMap<&'p str, Kind> {
     let mut kinds = HashMap::new();
-    for line in page.split('\n') {
+    for line in page.split('\n').filter(|l| l.starts_with('#')) {
         let mut words = line.split_ascii_whitespace();
         if (words.next(), words.next()) != (Some("#"), Some("TYPE")) {
             continue;
