@@ -14,4 +14,5 @@ mod audit_spec;
 mod audit_spool;
 mod audit_tools;
 mod harness_self;
+mod metrics;
 mod pages;
