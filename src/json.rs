@@ -1,1 +1,501 @@
-//! (room)
+//! JSON as bytes: checking that a line is one whole object, finding its top-level fields, writing strings.
+//!
+//! What passes here is spliced into bodies unchanged, so that numbers and everything else stay exact. So it is as strict
+//! as the strictest receiver: RFC 8259, valid UTF-8, whole surrogate pairs, bounded depth and numbers. Refuses: to build
+//! a tree, to allocate, to recurse.
+
+use crate::limits;
+
+/// A stretch of the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Its first byte.
+    pub from: usize,
+    /// The byte after it.
+    pub to: usize,
+}
+
+impl Span {
+    /// The bytes it covers.
+    pub fn of(self, text: &[u8]) -> &[u8] {
+        &text[self.from..self.to]
+    }
+}
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string; its span is between the quotes, escapes untouched.
+    Text,
+    /// A number, `true`, `false`, `null`.
+    Scalar,
+    /// An object or array.
+    Nested,
+}
+
+/// A field of the object.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Between the quotes, escapes untouched.
+    pub key: Span,
+    /// What it holds.
+    pub kind: Kind,
+    /// Strings without their quotes, the rest as it stands.
+    pub value: Span,
+    /// From the first quote of the key to the end of the value.
+    pub whole: Span,
+    /// The text ended inside this value, which is a string: `value` is its readable start.
+    pub cut: bool,
+}
+
+/// Reads the object that `text` is, giving each top-level field to `see`. False when it is no whole object (what came
+/// before the fault has been seen then). With `cut`, the start of a last string that the text ends in is seen too.
+pub fn object(text: &[u8], cut: bool, mut see: impl FnMut(Field)) -> bool {
+    let mut r = Reader { text, at: 0 };
+    r.blank();
+    if !r.take(b'{') {
+        return false;
+    }
+    r.blank();
+    if r.take(b'}') {
+        return r.ends();
+    }
+    loop {
+        let start = r.at;
+        let Some(key) = r.string() else { return false };
+        r.blank();
+        if !r.take(b':') {
+            return false;
+        }
+        r.blank();
+        let from = r.at;
+        let Some((kind, value)) = r.value() else {
+            if cut && text.get(from) == Some(&b'"') {
+                let value = Span { from: from + 1, to: readable_end(text, from + 1) };
+                see(Field { key, kind: Kind::Text, value, whole: Span { from: start, to: text.len() }, cut: true });
+            }
+            return false;
+        };
+        see(Field { key, kind, value, whole: Span { from: start, to: r.at }, cut: false });
+        r.blank();
+        if r.take(b'}') {
+            return r.ends();
+        }
+        if !r.take(b',') {
+            return false;
+        }
+        r.blank();
+    }
+}
+
+/// Where the readable part of a string that was cut ends: no half escape, no half character, no quote.
+fn readable_end(text: &[u8], from: usize) -> usize {
+    let mut r = Reader { text, at: from };
+    let mut good = from;
+    while r.at < text.len() && r.character().is_some() {
+        good = r.at;
+    }
+    match std::str::from_utf8(&text[from..good]) {
+        Ok(_) => good,
+        Err(e) => from + e.valid_up_to(),
+    }
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+const PLAIN: [bool; 256] = {
+    let mut t = [true; 256];
+    let mut i = 0;
+    while i < 0x20 {
+        t[i] = false;
+        i += 1;
+    }
+    t[b'"' as usize] = false;
+    t[b'\\' as usize] = false;
+    t
+};
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn take(&mut self, b: u8) -> bool {
+        let is = self.peek() == Some(b);
+        self.at += usize::from(is);
+        is
+    }
+
+    fn blank(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            self.at += 1;
+        }
+    }
+
+    fn ends(&mut self) -> bool {
+        self.blank();
+        self.at == self.text.len()
+    }
+
+    /// A whole string; the span is between the quotes.
+    fn string(&mut self) -> Option<Span> {
+        if !self.take(b'"') {
+            return None;
+        }
+        let from = self.at;
+        loop {
+            while self.at < self.text.len() && PLAIN[usize::from(self.text[self.at])] {
+                self.at += 1;
+            }
+            match self.peek()? {
+                b'"' => {
+                    let span = Span { from, to: self.at };
+                    self.at += 1;
+                    return Some(span);
+                }
+                b'\\' => self.escape()?,
+                _ => return None,
+            }
+        }
+    }
+
+    /// One character or escape of a string.
+    fn character(&mut self) -> Option<()> {
+        match self.peek()? {
+            b'\\' => self.escape(),
+            b if PLAIN[usize::from(b)] => {
+                self.at += 1;
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// `at` stands on the backslash; it moves only over a whole escape (both halves of a surrogate pair).
+    fn escape(&mut self) -> Option<()> {
+        match self.text.get(self.at + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
+            b'u' => match self.unit(self.at)? {
+                0xD800..=0xDBFF => {
+                    (0xDC00..=0xDFFF).contains(&self.unit(self.at + 6)?).then_some(())?;
+                    self.at += 12;
+                }
+                0xDC00..=0xDFFF => return None,
+                _ => self.at += 6,
+            },
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The number of the `\uXXXX` that begins at `at`.
+    fn unit(&self, at: usize) -> Option<u32> {
+        let s = self.text.get(at..at + 6)?;
+        if s[0] != b'\\' || s[1] != b'u' {
+            return None;
+        }
+        s[2..].iter().try_fold(0, |n, &b| Some(n * 16 + char::from(b).to_digit(16)?))
+    }
+
+    fn value(&mut self) -> Option<(Kind, Span)> {
+        match self.peek()? {
+            b'"' => Some((Kind::Text, self.string()?)),
+            b'{' | b'[' => {
+                let from = self.at;
+                self.nested()?;
+                Some((Kind::Nested, Span { from, to: self.at }))
+            }
+            _ => {
+                let from = self.at;
+                self.scalar()?;
+                Some((Kind::Scalar, Span { from, to: self.at }))
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Option<()> {
+        for word in [&b"true"[..], b"false", b"null"] {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Some(());
+            }
+        }
+        self.number()
+    }
+
+    fn digits(&mut self) -> usize {
+        let from = self.at;
+        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
+            self.at += 1;
+        }
+        self.at - from
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let from = self.at;
+        self.take(b'-');
+        let zero = self.peek() == Some(b'0');
+        let whole = self.digits();
+        if whole == 0 || (zero && whole > 1) {
+            return None;
+        }
+        if self.take(b'.') && self.digits() == 0 {
+            return None;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if !self.take(b'-') {
+                self.take(b'+');
+            }
+            if self.digits() == 0 {
+                return None;
+            }
+        }
+        (self.at - from <= limits::JSON_NUMBER_BYTES).then_some(())
+    }
+
+    /// An object or array, without recursion: what is open is one bit a level.
+    fn nested(&mut self) -> Option<()> {
+        let mut objects = 0u128;
+        let mut depth = 0u32;
+        loop {
+            // A value begins here.
+            self.blank();
+            match self.peek()? {
+                open @ (b'{' | b'[') => {
+                    if depth == limits::JSON_DEPTH {
+                        return None;
+                    }
+                    self.at += 1;
+                    depth += 1;
+                    objects = objects << 1 | u128::from(open == b'{');
+                    self.blank();
+                    let close = if open == b'{' { b'}' } else { b']' };
+                    if !self.take(close) {
+                        if open == b'{' {
+                            self.key()?;
+                        }
+                        continue;
+                    }
+                    depth -= 1;
+                    objects >>= 1;
+                }
+                b'"' => drop(self.string()?),
+                _ => self.scalar()?,
+            }
+            // A value has ended: what follows belongs to what is open.
+            loop {
+                if depth == 0 {
+                    return Some(());
+                }
+                self.blank();
+                let in_object = objects & 1 == 1;
+                match self.peek()? {
+                    b',' => {
+                        self.at += 1;
+                        if in_object {
+                            self.blank();
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    b'}' if in_object => self.at += 1,
+                    b']' if !in_object => self.at += 1,
+                    _ => return None,
+                }
+                depth -= 1;
+                objects >>= 1;
+            }
+        }
+    }
+
+    fn key(&mut self) -> Option<()> {
+        self.string()?;
+        self.blank();
+        self.take(b':').then_some(())
+    }
+}
+
+/// Whether a key (between its quotes) is this name, escapes considered.
+pub fn key_is(key: &[u8], name: &str) -> bool {
+    if !key.contains(&b'\\') {
+        return key == name.as_bytes();
+    }
+    text_of(key).is_some_and(|k| k == name)
+}
+
+/// What a string (between its quotes, already checked) says.
+pub fn text_of(inner: &[u8]) -> Option<String> {
+    let inner = std::str::from_utf8(inner).ok()?;
+    if !inner.contains('\\') {
+        return Some(inner.to_string());
+    }
+    serde_json::from_str(&format!("\"{inner}\"")).ok()
+}
+
+/// Writes `text` as the inside of a JSON string; bytes that are no UTF-8 become U+FFFD.
+pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        push_str(out, chunk.valid());
+        if !chunk.invalid().is_empty() {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+}
+
+fn push_str(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    for (i, &b) in bytes.iter().enumerate() {
+        if PLAIN[usize::from(b)] {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..i]);
+        from = i + 1;
+        match b {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+}
+
+/// Writes a number.
+pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Writes bytes in base64 (RFC 4648, padded).
+pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for three in bytes.chunks(3) {
+        let n = three.iter().enumerate().fold(0u32, |n, (i, &b)| n | u32::from(b) << (16 - 8 * i));
+        for i in 0..4 {
+            let letter = LETTERS[(n >> (18 - 6 * i) & 63) as usize];
+            out.push(if i <= three.len() { letter } else { b'=' });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(text: &str) -> Option<Vec<(String, String)>> {
+        let mut all = Vec::new();
+        let take = |s: Span| String::from_utf8_lossy(s.of(text.as_bytes())).into_owned();
+        object(text.as_bytes(), false, |f| all.push((take(f.key), take(f.value)))).then_some(all)
+    }
+
+    #[test]
+    fn finds_the_fields_of_an_object() {
+        let got = fields(r#" {"id":"1.0.2" , "n":12345678901234567890.5e-3,"o":{"a":[1,{"b":[]},"x"]},"t":true} "#).unwrap();
+        let keys: Vec<&str> = got.iter().map(|(k, _)| k.as_str()).collect();
+        assert_eq!(keys, ["id", "n", "o", "t"]);
+        assert_eq!((got[0].1.as_str(), got[1].1.as_str()), ("1.0.2", "12345678901234567890.5e-3"));
+        assert_eq!(got[2].1, r#"{"a":[1,{"b":[]},"x"]}"#);
+        assert_eq!(fields("{}"), Some(vec![]));
+    }
+
+    #[test]
+    fn agrees_with_serde_json_on_a_list_of_cases() {
+        let cases = [
+            "{}", "{ }", "[]", "1", "", " ", "{", "}", r#"{"a"}"#, r#"{"a":}"#, r#"{"a":1,}"#, r#"{,"a":1}"#, r#"{"a":01}"#,
+            r#"{"a":-0}"#, r#"{"a":-}"#, r#"{"a":1.}"#, r#"{"a":.5}"#, r#"{"a":1e}"#, r#"{"a":1E+5}"#, r#"{"a":tru}"#,
+            r#"{"a":"\x"}"#, r#"{"a":"\u12"}"#, r#"{"a":"\u00e9"}"#, r#"{"a":"\ud83d\ude00"}"#, r#"{"a":"\ud83d"}"#,
+            r#"{"a":"\ude00"}"#, r#"{"a":[1,2,]}"#, r#"{"a":[}"#, r#"{"a":{"b":1]}"#, r#"{"a":{"b":{}}}"#, r#"{"a":[[],{}]}"#,
+            "{\"a\":\"\t\"}", "{\"a\":\"\u{44f}\"}", r#"{"a":1} x"#, r#"{"a":1}{"b":2}"#, r#"{"a":nul}"#, r#"{"a" : null}"#,
+        ];
+        for c in cases {
+            let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(c).is_ok();
+            assert_eq!(fields(c).is_some(), theirs, "{c}");
+        }
+    }
+
+    #[test]
+    fn random_changes_never_make_it_disagree_or_panic() {
+        let base = br#"{"id":"1.0.2","x":[1,2.5e3,{"y":"\u00e9\n"}],"t":"2026","z":{"a":null,"b":[true,false]}}"#;
+        let alphabet = br#"{}[]",:\u0eE+-.19 ntf"#;
+        let mut seed = 1u64;
+        let mut next = |n: usize| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % n
+        };
+        for _ in 0..50_000 {
+            let mut text = base.to_vec();
+            for _ in 0..1 + next(3) {
+                let at = next(text.len());
+                match next(3) {
+                    0 => text[at] = alphabet[next(alphabet.len())],
+                    1 => drop(text.remove(at)),
+                    _ => text.insert(at, alphabet[next(alphabet.len())]),
+                }
+            }
+            let ours = object(&text, true, |_| ());
+            let theirs = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
+            // A number too large for f64 is the one thing that they refuse and we let pass.
+            let theirs = theirs.map_or_else(|e| e.to_string().contains("out of range"), |_| true);
+            assert_eq!(ours, theirs, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn depth_and_numbers_are_bounded() {
+        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(fields(&deep(100)).is_some());
+        assert!(fields(&deep(limits::JSON_DEPTH as usize)).is_some());
+        assert!(fields(&deep(limits::JSON_DEPTH as usize + 1)).is_none());
+        assert!(fields(&format!("{{\"a\":{}}}", "1".repeat(limits::JSON_NUMBER_BYTES + 1))).is_none());
+    }
+
+    #[test]
+    fn a_cut_object_shows_what_is_readable() {
+        let whole = r#"{"id":"1.0.2","initiator":"admin","message":"caf\u00e9 \ud83d\ude00 я end","n":1}"#.as_bytes();
+        for cut in 0..whole.len() {
+            let text = &whole[..cut];
+            let mut seen = Vec::new();
+            assert!(!object(text, true, |f| seen.push((f.key.of(text).to_vec(), f.value.of(text).to_vec(), f.cut))));
+            for (_, value, _) in &seen {
+                assert!(text_of(value).is_some(), "{cut}: {}", String::from_utf8_lossy(value));
+            }
+            if cut > 20 {
+                assert_eq!(seen[0].1, b"1.0.2");
+            }
+        }
+    }
+
+    #[test]
+    fn writes_strings_numbers_and_base64() {
+        let mut out = Vec::new();
+        push_text(&mut out, b"a\"\\\n\x01\xff\xd1\x8f");
+        assert_eq!(String::from_utf8(out).unwrap(), "a\\\"\\\\\\n\\u0001\u{fffd}\u{44f}");
+        for (n, expect) in [(0, "0"), (7, "7"), (u64::MAX, "18446744073709551615")] {
+            let mut out = Vec::new();
+            push_number(&mut out, n);
+            assert_eq!(out, expect.as_bytes());
+        }
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            let mut out = Vec::new();
+            push_base64(&mut out, plain.as_bytes());
+            assert_eq!(out, coded.as_bytes());
+        }
+        assert!(key_is(br"\u0040timestamp", "@timestamp") && key_is(b"gostech", "gostech") && !key_is(b"x", "y"));
+    }
+}

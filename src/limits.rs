@@ -13,3 +13,11 @@ pub const LOG_REPEAT_SECONDS: u64 = 600;
 pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: journald splits at 48 KiB, terminals long before.
 pub const LOG_LINE_BYTES: usize = 4096;
+
+// ---- json ----
+
+/// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.
+pub const JSON_DEPTH: u32 = 100;
+/// A number longer than this is refused by Jackson 2.15 (1000) and with it by Logstash.
+pub const JSON_NUMBER_BYTES: usize = 900;
+const _: () = assert!(JSON_DEPTH < 128);

@@ -3,3 +3,25 @@
 //! One file a subject. What std can do is not here. Errors are `std::io::Error`; nothing here logs, waits without a
 //! limit the caller gave, or knows what an event or a metric is.
 #![allow(unsafe_code)]
+
+pub mod file;
+pub mod pipe;
+pub mod process;
+pub mod ring;
+pub mod signal;
+
+use std::io;
+
+/// The result of a system call that says -1 on failure.
+fn check(answer: libc::c_int) -> io::Result<libc::c_int> {
+    if answer == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(answer)
+    }
+}
+
+/// The same for calls that answer with a size.
+fn check_size(answer: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(answer).map_err(|_| io::Error::last_os_error())
+}

@@ -1,0 +1,107 @@
+//! Pipes: their size, what they hold, moving bytes between them without copying, and waiting for them.
+//!
+//! Nothing here sets `O_NONBLOCK`: the other end of our stdin shares the flag with the database.
+
+use super::{check, check_size};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// An own pipe (read end, write end), close-on-exec.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds: [RawFd; 2] = [-1; 2];
+    // SAFETY: `fds` is room for the two descriptors the call writes.
+    check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    // SAFETY: the call succeeded, so both are open and nobody else owns them.
+    Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// Widens a pipe as far as the system allows, up to `most` bytes; gives the size it has then.
+pub fn widen(fd: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+    let mut want = most;
+    let now = size(fd)?;
+    while want > now {
+        // SAFETY: fcntl with an integer argument; the descriptor is borrowed and so open.
+        let got = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETPIPE_SZ, want as libc::c_int) };
+        if got > 0 {
+            return Ok(got as usize);
+        }
+        want /= 2;
+    }
+    Ok(now)
+}
+
+/// How many bytes a pipe can hold; an error when it is no pipe.
+pub fn size(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    // SAFETY: fcntl without a third argument on a borrowed descriptor.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETPIPE_SZ) }).map(|n| n as usize)
+}
+
+/// How many bytes a pipe holds now.
+pub fn held(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, and `bytes` is one.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD as _, &mut bytes) })?;
+    Ok(bytes.max(0) as usize)
+}
+
+/// Moves up to `most` bytes from one descriptor into a pipe without a wait: 0 is the end of the input, `WouldBlock` that
+/// there is nothing now. The kernel moves whole bytes or none: a process killed meanwhile leaves each byte in one of both.
+pub fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_NONBLOCK | libc::SPLICE_F_MOVE;
+    let (none_in, none_out) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: both offsets are null (pipes have none, a file moves its own); the descriptors are borrowed and so open.
+    check_size(unsafe { libc::splice(from.as_raw_fd(), none_in, to.as_raw_fd(), none_out, most, flags) })
+}
+
+/// What `wait` saw of one descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// There is something to read (or the end of it).
+    pub readable: bool,
+    /// The other end is gone.
+    pub hung_up: bool,
+}
+
+/// Waits until one of a few descriptors is readable or hung up, at most `patience`; a signal ends it early.
+pub fn wait<const N: usize>(fds: [BorrowedFd<'_>; N], patience: Option<Duration>) -> io::Result<[Ready; N]> {
+    let mut polls = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    let millis = patience.map_or(-1, |p| p.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int);
+    // SAFETY: `polls` is an array of N pollfd, and N is what is said.
+    let answer = unsafe { libc::poll(polls.as_mut_ptr(), N as libc::nfds_t, millis) };
+    if answer == -1 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        return Ok([Ready::default(); N]);
+    }
+    Ok(polls.map(|p| Ready {
+        readable: p.revents & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0,
+        hung_up: p.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_pipe_is_widened_filled_and_moved() {
+        let (r, w) = pair().unwrap();
+        let (r2, w2) = pair().unwrap();
+        assert!(widen(r.as_fd(), 1 << 20).unwrap() >= 65536);
+        let mut w = std::fs::File::from(w);
+        assert_eq!(splice(r.as_fd(), w2.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        w.write_all(b"hello").unwrap();
+        assert_eq!(held(r.as_fd()).unwrap(), 5);
+        assert!(wait([r.as_fd()], Some(Duration::ZERO)).unwrap()[0].readable);
+        assert_eq!(splice(r.as_fd(), w2.as_fd(), 100).unwrap(), 5);
+        assert_eq!((held(r.as_fd()).unwrap(), held(r2.as_fd()).unwrap()), (0, 5));
+        drop(w);
+        assert_eq!(splice(r.as_fd(), w2.as_fd(), 100).unwrap(), 0);
+        assert!(wait([r.as_fd()], None).unwrap()[0].hung_up);
+    }
+}

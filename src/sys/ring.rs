@@ -1,0 +1,455 @@
+//! The cushion's memory: a ring of bytes in a memory file that outlives the worker, with one filler and one taker.
+//!
+//! The keeper holds the file; a worker maps it. The data area is mapped twice in a row, so that any stretch of it is one
+//! slice. Positions are those of the input stream: they only grow. Nothing is lost when the process is killed between any
+//! two instructions:
+//!
+//! ```text
+//! stdin ──splice──▶ relay pipe (ours, held by the keeper) ──read──▶ ring ──▶ head moves
+//! ```
+//!
+//! `splice` moves bytes inside the kernel: each is in one pipe or the other. Before a `read` the filler notes how many
+//! bytes the relay holds and where they go; nobody else fills or drains the relay, so after a death the difference
+//! between that note and what it still holds is exactly what lies in the ring already.
+//!
+//! Refuses: to know what the bytes mean, to wait.
+
+use super::{check_size, file, pipe};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"GOSTRNG1");
+const PAGE: usize = 4096;
+/// The control words and notes stand in the first pages, the data after them.
+const CONTROL: usize = 4 * PAGE;
+const WORDS_AT: usize = 64;
+const NOTE_AT: usize = PAGE;
+/// The longest note.
+pub const NOTE_BYTES: usize = 1024;
+const TABLE_AT: usize = 2 * PAGE;
+/// Pairs that the table holds.
+pub const TABLE_PAIRS: usize = 64;
+
+/// A number that keeper and worker share.
+#[derive(Clone, Copy, Debug)]
+pub enum Word {
+    /// Where the filler is.
+    Head = 0,
+    /// Where the taker is.
+    Tail = 1,
+    /// How many bytes the relay held before the read that is under way; 0: none is.
+    Pending = 2,
+    /// Where that read began to write.
+    PendingAt = 3,
+    /// 1 when the input has ended.
+    Ended = 4,
+    /// 1 + exit code when the worker ended as it wanted.
+    Finished = 5,
+    /// 1 when this worker has recovered and works.
+    Ready = 6,
+    /// How often a worker was started again.
+    Restarts = 7,
+    /// Microseconds in which the reader could not take more.
+    Waited = 8,
+    /// Where the taker stood when a worker died by its own fault, and how often in a row.
+    FaultAt = 9,
+    /// How often in a row.
+    Faults = 10,
+    /// When the worker that has just started was last seen to die: microseconds of the monotonic clock.
+    Spare = 11,
+}
+
+/// The mapped memory.
+#[derive(Debug)]
+pub struct Ring {
+    file: File,
+    base: NonNull<u8>,
+    size: usize,
+}
+
+// SAFETY: the control area is only touched through atomics or by one owner at a time (notes: before threads start and by
+// the tender alone); the data area is divided between one `Filler` and one `Taker` by Head and Tail.
+unsafe impl Send for Ring {}
+// SAFETY: as above.
+unsafe impl Sync for Ring {}
+
+impl Ring {
+    /// A new ring of at least `bytes`, rounded up to whole pages, with a number that tells it from all others.
+    pub fn create(bytes: usize, epoch: u64) -> io::Result<Ring> {
+        let size = bytes.max(PAGE).next_multiple_of(PAGE);
+        let file = file::memory("gostech-ring", (CONTROL + size) as u64)?;
+        let ring = Ring::map(file, size)?;
+        ring.raw(8).store(epoch, Ordering::Relaxed);
+        ring.raw(16).store(size as u64, Ordering::Relaxed);
+        ring.raw(0).store(MAGIC, Ordering::Release);
+        Ok(ring)
+    }
+
+    /// The ring behind a descriptor that another process image made; an error when it is none.
+    pub fn open(fd: OwnedFd) -> io::Result<Ring> {
+        let bad = || io::Error::new(io::ErrorKind::InvalidData, "not a ring");
+        let file = File::from(fd);
+        let len = file.metadata()?.len() as usize;
+        let size = len.checked_sub(CONTROL).filter(|s| *s > 0 && s % PAGE == 0).ok_or_else(bad)?;
+        let ring = Ring::map(file, size)?;
+        if ring.raw(0).load(Ordering::Acquire) != MAGIC || ring.raw(16).load(Ordering::Relaxed) != size as u64 {
+            return Err(bad());
+        }
+        Ok(ring)
+    }
+
+    fn map(file: File, size: usize) -> io::Result<Ring> {
+        let all = CONTROL + 2 * size;
+        let fd = file.as_raw_fd();
+        let (rw, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+        // SAFETY: reserves address space of our own choosing (null hint); nothing is backed yet.
+        let base =
+            unsafe { libc::mmap(std::ptr::null_mut(), all, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let Some(start) = NonNull::new(base.cast::<u8>()) else { return Err(io::Error::other("mapped at zero")) };
+        let ring = Ring { file, base: start, size };
+        for (at, len, from) in [(0, CONTROL + size, 0), (CONTROL + size, size, CONTROL)] {
+            // SAFETY: MAP_FIXED inside the address range reserved just above; the file is long enough for both views.
+            let got = unsafe {
+                libc::mmap(base.cast::<u8>().add(at).cast(), len, rw, shared | libc::MAP_FIXED, fd, from as libc::off_t)
+            };
+            if got == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(ring)
+    }
+
+    fn raw(&self, at: usize) -> &AtomicU64 {
+        debug_assert!(at + 8 <= CONTROL && at % 8 == 0);
+        // SAFETY: inside the control area, aligned, and only ever accessed as atomics.
+        unsafe { &*self.base.as_ptr().add(at).cast::<AtomicU64>() }
+    }
+
+    /// A shared number. Each stands in a cache line of its own.
+    pub fn word(&self, word: Word) -> &AtomicU64 {
+        self.raw(WORDS_AT + 64 * word as usize)
+    }
+
+    /// The number that tells this ring from all others.
+    pub fn epoch(&self) -> u64 {
+        self.raw(8).load(Ordering::Relaxed)
+    }
+
+    /// How many bytes fit.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The memory file, to hand on.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Keeps a short text for the next worker (one writer at a time; the length is written last).
+    pub fn set_note(&self, text: &str) {
+        let bytes = &text.as_bytes()[..text.len().min(NOTE_BYTES)];
+        for (i, part) in bytes.chunks(8).enumerate() {
+            let mut word = [0u8; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.raw(NOTE_AT + 8 + 8 * i).store(u64::from_le_bytes(word), Ordering::Relaxed);
+        }
+        self.raw(NOTE_AT).store(bytes.len() as u64, Ordering::Release);
+    }
+
+    /// The text kept by a worker before.
+    pub fn note(&self) -> String {
+        let len = (self.raw(NOTE_AT).load(Ordering::Acquire) as usize).min(NOTE_BYTES);
+        let words = (0..len.div_ceil(8)).map(|i| self.raw(NOTE_AT + 8 + 8 * i).load(Ordering::Relaxed).to_le_bytes());
+        let bytes: Vec<u8> = words.flatten().take(len).collect();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Remembers a number under a key for the next worker, when there is room in the table.
+    pub fn remember(&self, key: u64, value: u64) {
+        let key = key.max(1);
+        for i in 0..TABLE_PAIRS {
+            let slot = self.raw(TABLE_AT + 16 * i);
+            let held = slot.load(Ordering::Relaxed);
+            if held == key || (held == 0 && slot.compare_exchange(0, key, Ordering::AcqRel, Ordering::Relaxed).is_ok()) {
+                self.raw(TABLE_AT + 16 * i + 8).store(value, Ordering::Release);
+                return;
+            }
+        }
+    }
+
+    /// The number that a worker remembered under a key.
+    pub fn remembered(&self, key: u64) -> Option<u64> {
+        let key = key.max(1);
+        (0..TABLE_PAIRS)
+            .find(|i| self.raw(TABLE_AT + 16 * i).load(Ordering::Acquire) == key)
+            .map(|i| self.raw(TABLE_AT + 16 * i + 8).load(Ordering::Acquire))
+    }
+
+    fn at(&self, position: u64) -> *mut u8 {
+        // SAFETY: CONTROL + an offset below `size` is inside the mapping.
+        unsafe { self.base.as_ptr().add(CONTROL + (position % self.size as u64) as usize) }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: the range that `map` reserved; no slice of it outlives the Ring (they borrow a Taker that holds it).
+        unsafe { libc::munmap(self.base.as_ptr().cast(), CONTROL + 2 * self.size) };
+    }
+}
+
+/// What one look at the input gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// So many bytes came into the ring.
+    Bytes(usize),
+    /// There is nothing now.
+    Nothing,
+    /// The ring is full.
+    Full,
+    /// The input has ended.
+    End,
+}
+
+/// The one who fills the ring.
+#[derive(Debug)]
+pub struct Filler {
+    ring: Arc<Ring>,
+    relay: Arc<(OwnedFd, OwnedFd)>,
+    spliceable: bool,
+}
+
+impl Filler {
+    /// Takes over from a filler that may have died at any point.
+    pub fn resume(ring: Arc<Ring>, relay: Arc<(OwnedFd, OwnedFd)>) -> io::Result<Filler> {
+        let noted = ring.word(Word::Pending).load(Ordering::Acquire);
+        if noted > 0 {
+            let left = pipe::held(relay.0.as_fd())? as u64;
+            let at = ring.word(Word::PendingAt).load(Ordering::Relaxed);
+            ring.word(Word::Head).store(at + noted.saturating_sub(left), Ordering::Release);
+            ring.word(Word::Pending).store(0, Ordering::Release);
+        }
+        Ok(Filler { ring, relay, spliceable: true })
+    }
+
+    /// How many bytes may be taken now.
+    pub fn free(&self) -> usize {
+        let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
+        let tail = self.ring.word(Word::Tail).load(Ordering::Acquire);
+        self.ring.size - (head - tail) as usize
+    }
+
+    /// Takes what the input has now, as far as it fits.
+    pub fn fill(&mut self, input: BorrowedFd<'_>) -> io::Result<Fill> {
+        let mut taken = self.drain_relay()?;
+        let free = self.free();
+        if free == 0 {
+            return Ok(if taken > 0 { Fill::Bytes(taken) } else { Fill::Full });
+        }
+        if !self.spliceable {
+            return self.read_directly(input, free, taken);
+        }
+        match pipe::splice(input, self.relay.1.as_fd(), free) {
+            Ok(0) if taken == 0 => Ok(Fill::End),
+            Ok(_) => {
+                taken += self.drain_relay()?;
+                Ok(Fill::Bytes(taken))
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                Ok(if taken > 0 { Fill::Bytes(taken) } else { Fill::Nothing })
+            }
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL) | Some(libc::ENOSYS)) => {
+                // A terminal or another thing that cannot be spliced from: read plainly, as everyone does.
+                self.spliceable = false;
+                self.read_directly(input, free, taken)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Fill::Bytes(taken)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Gives the memory behind the ring back to the system when it is empty; only the filler can, since only it knows
+    /// that nothing is being written there.
+    pub fn release_memory(&mut self) {
+        if self.free() == self.ring.size {
+            let _ = file::punch(&self.ring.file, CONTROL as u64, self.ring.size as u64);
+        }
+    }
+
+    /// The relay's bytes into the ring, under a note that makes it safe to die here.
+    fn drain_relay(&mut self) -> io::Result<usize> {
+        let mut taken = 0;
+        loop {
+            let held = pipe::held(self.relay.0.as_fd())?;
+            let most = held.min(self.free());
+            if most == 0 {
+                return Ok(taken);
+            }
+            let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
+            self.ring.word(Word::PendingAt).store(head, Ordering::Relaxed);
+            self.ring.word(Word::Pending).store(held as u64, Ordering::Release);
+            // SAFETY: `most` bytes from Head are free, so the taker does not look at them; the double mapping makes the
+            // stretch contiguous; the relay holds them, so the read does not wait.
+            let got = check_size(unsafe { libc::read(self.relay.0.as_raw_fd(), self.ring.at(head).cast(), most) });
+            let got = match got {
+                Ok(n) => n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
+                Err(e) => return Err(e),
+            };
+            self.ring.word(Word::Head).store(head + got as u64, Ordering::Release);
+            self.ring.word(Word::Pending).store(0, Ordering::Release);
+            taken += got;
+        }
+    }
+
+    fn read_directly(&mut self, input: BorrowedFd<'_>, free: usize, taken: usize) -> io::Result<Fill> {
+        if taken > 0 {
+            return Ok(Fill::Bytes(taken));
+        }
+        let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
+        // SAFETY: `free` bytes from Head are free and contiguous, and the taker does not look at them.
+        match check_size(unsafe { libc::read(input.as_raw_fd(), self.ring.at(head).cast(), free) }) {
+            Ok(0) => Ok(Fill::End),
+            Ok(n) => {
+                self.ring.word(Word::Head).store(head + n as u64, Ordering::Release);
+                Ok(Fill::Bytes(n))
+            }
+            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(Fill::Nothing),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The one who takes from the ring.
+#[derive(Debug)]
+pub struct Taker {
+    ring: Arc<Ring>,
+}
+
+impl Taker {
+    /// The one taker of a ring.
+    pub fn new(ring: Arc<Ring>) -> Taker {
+        Taker { ring }
+    }
+
+    /// All that the ring holds, in one slice.
+    pub fn peek(&self) -> &[u8] {
+        let tail = self.ring.word(Word::Tail).load(Ordering::Relaxed);
+        let head = self.ring.word(Word::Head).load(Ordering::Acquire);
+        let len = (head.saturating_sub(tail) as usize).min(self.ring.size);
+        // SAFETY: bytes between Tail and Head were written before Head moved (Acquire) and are not written again before
+        // Tail moves, which takes `&mut self`; the double mapping makes them contiguous.
+        unsafe { std::slice::from_raw_parts(self.ring.at(tail), len) }
+    }
+
+    /// Where the taker stands in the input stream.
+    pub fn position(&self) -> u64 {
+        self.ring.word(Word::Tail).load(Ordering::Relaxed)
+    }
+
+    /// Frees the first `bytes` of what `peek` shows.
+    pub fn consume(&mut self, bytes: usize) {
+        let tail = self.position();
+        let head = self.ring.word(Word::Head).load(Ordering::Acquire);
+        let to = (tail + bytes as u64).min(head);
+        self.ring.word(Word::Tail).store(to, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn parts(size: usize) -> (Arc<Ring>, Arc<(OwnedFd, OwnedFd)>) {
+        (Arc::new(Ring::create(size, 42).unwrap()), Arc::new(pipe::pair().unwrap()))
+    }
+
+    #[test]
+    fn bytes_go_round_and_stay_in_order() {
+        let (ring, relay) = parts(PAGE);
+        let (r, w) = pipe::pair().unwrap();
+        let mut w = File::from(w);
+        let mut filler = Filler::resume(ring.clone(), relay).unwrap();
+        let mut taker = Taker::new(ring);
+        let (mut sent, mut seen) = (0u32, 0u32);
+        for round in 0..200 {
+            let n = 100 + round * 7 % 900;
+            let bytes: Vec<u8> = (0..n).map(|i| ((sent + i) % 251) as u8).collect();
+            w.write_all(&bytes).unwrap();
+            sent += n;
+            while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
+            let got = taker.peek().to_vec();
+            for b in &got {
+                assert_eq!(*b, (seen % 251) as u8);
+                seen += 1;
+            }
+            taker.consume(got.len());
+        }
+        assert_eq!(sent, seen);
+        drop(w);
+        assert_eq!(filler.fill(r.as_fd()).unwrap(), Fill::End);
+    }
+
+    #[test]
+    fn a_full_ring_says_so_and_loses_nothing() {
+        let (ring, relay) = parts(PAGE);
+        let (r, w) = pipe::pair().unwrap();
+        let mut w = File::from(w);
+        let mut filler = Filler::resume(ring.clone(), relay).unwrap();
+        let mut taker = Taker::new(ring);
+        w.write_all(&[b'x'; 10_000]).unwrap();
+        while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
+        assert_eq!(filler.fill(r.as_fd()).unwrap(), Fill::Full);
+        let mut total = 0;
+        loop {
+            let n = taker.peek().len();
+            total += n;
+            taker.consume(n);
+            if filler.fill(r.as_fd()).unwrap() == Fill::Nothing {
+                break;
+            }
+        }
+        assert_eq!(total, 10_000);
+    }
+
+    #[test]
+    fn a_filler_that_died_in_its_read_is_made_good() {
+        // Both ways to die: before the read, and after it but before Head moved.
+        for after in [false, true] {
+            let (ring, relay) = parts(PAGE);
+            File::from(relay.1.try_clone().unwrap()).write_all(b"0123456789").unwrap();
+            ring.word(Word::PendingAt).store(0, Ordering::Relaxed);
+            ring.word(Word::Pending).store(10, Ordering::Relaxed);
+            if after {
+                // SAFETY: a private ring; six of the ten bytes were read when the process died.
+                let n = unsafe { libc::read(relay.0.as_raw_fd(), ring.at(0).cast(), 6) };
+                assert_eq!(n, 6);
+            }
+            let (r, _w) = pipe::pair().unwrap();
+            let mut filler = Filler::resume(ring.clone(), relay).unwrap();
+            while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
+            assert_eq!(Taker::new(ring).peek(), b"0123456789");
+        }
+    }
+
+    #[test]
+    fn notes_words_and_pairs_outlive_the_mapping() {
+        let (ring, _) = parts(PAGE);
+        ring.set_note("default.2");
+        ring.remember(7, 99);
+        ring.remember(7, 100);
+        ring.word(Word::Restarts).store(3, Ordering::Relaxed);
+        let again = Ring::open(ring.file.try_clone().unwrap().into()).unwrap();
+        assert_eq!((again.note().as_str(), again.remembered(7), again.remembered(8)), ("default.2", Some(100), None));
+        assert_eq!((again.epoch(), again.word(Word::Restarts).load(Ordering::Relaxed)), (42, 3));
+        assert!(Ring::open(File::open("/dev/null").unwrap().into()).is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Signals as something to read: they are blocked, and a descriptor says which came.
+
+use super::{check, check_size};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+pub use libc::{SIGABRT, SIGBUS, SIGCHLD, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGTERM};
+
+/// A set of blocked signals that are read instead of delivered.
+#[derive(Debug)]
+pub struct Signals {
+    fd: OwnedFd,
+}
+
+fn set_of(signals: &[libc::c_int]) -> libc::sigset_t {
+    // SAFETY: sigset_t is plain data that sigemptyset fills in; sigaddset takes the set and a number.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for &s in signals {
+            libc::sigaddset(&mut set, s);
+        }
+        set
+    }
+}
+
+impl Signals {
+    /// Blocks `signals` in this thread (and those it starts later) and opens the descriptor that tells of them.
+    pub fn take(signals: &[libc::c_int]) -> io::Result<Signals> {
+        let set = set_of(signals);
+        // SAFETY: the set is initialised; the old mask is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+        // SAFETY: the set is initialised; -1 asks for a new descriptor.
+        let fd = check(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })?;
+        // SAFETY: the call succeeded, so the descriptor is open and ours alone.
+        Ok(Signals { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+    }
+
+    /// The next signal that has come, or none.
+    pub fn next(&self) -> Option<libc::c_int> {
+        // SAFETY: signalfd_siginfo is plain numbers, for which all zeros is a value.
+        let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+        let size = std::mem::size_of::<libc::signalfd_siginfo>();
+        // SAFETY: `info` is `size` bytes of plain data that the kernel may write.
+        let got = unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut info).cast(), size) };
+        (check_size(got).ok()? == size).then_some(info.ssi_signo as libc::c_int)
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Lets all signals through again and gives each its default action: for a child that will be another program.
+pub fn defaults() {
+    // SAFETY: an initialised set; SIG_DFL is a valid action for every signal that takes one (others refuse harmlessly).
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+        for s in [libc::SIGPIPE, libc::SIGHUP, libc::SIGTERM, libc::SIGINT, libc::SIGCHLD] {
+            libc::signal(s, libc::SIG_DFL);
+        }
+    }
+}
+
+/// A broken pipe or socket is an error to read, not a death; so is a file beyond its limit.
+pub fn ignore_broken_pipes() {
+    // SAFETY: SIG_IGN is a valid action for both.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Sends a signal to a process; errors (it is gone) are nothing to do about.
+pub fn send(pid: i32, signal: libc::c_int) {
+    if pid > 1 {
+        // SAFETY: numbers only; a pid above 1 is one process, never a group or all.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
