@@ -90,7 +90,8 @@ pub fn parse_written(s: &[u8]) -> Option<Written> {
     }
     let (year, month, day) = (digits(&s[0..4])?, digits(&s[5..7])?, digits(&s[8..10])?);
     let (hour, minute, second) = (digits(&s[11..13])?, digits(&s[14..16])?, digits(&s[17..19])?);
-    if !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 || second > 60 {
+    if !(1..=12).contains(&month) || day < 1 || day > month_days(year, month) || hour > 23 || minute > 59 || second > 60
+    {
         return None;
     }
     let (fraction, at) = fraction_of(s)?;
@@ -202,7 +203,12 @@ mod tests {
         for bad in ["", "now", "2026-13-01T00:00:00.000+0000", "2026-02-29T00:00:00Z", "2026-11-21T24:00:00Z"] {
             assert_eq!(again(bad), None, "{bad}");
         }
-        for bad in ["2026-11-21T01:27:57.349", "2026-11-21T01:27:57.+0000", "2026-11-21T01:27:57.349+03000", "99999999999999999999"] {
+        for bad in [
+            "2026-11-21T01:27:57.349",
+            "2026-11-21T01:27:57.+0000",
+            "2026-11-21T01:27:57.349+03000",
+            "99999999999999999999",
+        ] {
             assert_eq!(again(bad), None, "{bad}");
         }
     }

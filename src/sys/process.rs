@@ -142,14 +142,7 @@ pub fn become_again(exe: BorrowedFd<'_>, args: &[&str], keep: &[BorrowedFd<'_>])
     // SAFETY: an empty path with AT_EMPTY_PATH names the descriptor; argv ends with a null; environ is the process's own.
     unsafe {
         let environ = environ();
-        libc::syscall(
-            libc::SYS_execveat,
-            exe.as_raw_fd(),
-            empty.as_ptr(),
-            argv.as_ptr(),
-            environ,
-            libc::AT_EMPTY_PATH,
-        );
+        libc::syscall(libc::SYS_execveat, exe.as_raw_fd(), empty.as_ptr(), argv.as_ptr(), environ, libc::AT_EMPTY_PATH);
     }
     io::Error::last_os_error()
 }
@@ -169,9 +162,31 @@ fn environ() -> *const *const libc::c_char {
 
 /// Variables that other programs of ours and libc need; every other value is overwritten by `wipe_environment`.
 const HARMLESS: &[&str] = &[
-    "PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TERM", "USER", "LOGNAME", "PWD", "SHELL", "SHLVL", "TMPDIR", "HOSTNAME",
-    "JOURNAL_STREAM", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "LISTEN_FDS", "LISTEN_PID",
-    "STATE_DIRECTORY", "RUNTIME_DIRECTORY", "CREDENTIALS_DIRECTORY", "CONFIGURATION_DIRECTORY", "SSL_CERT_FILE",
+    "PATH",
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TERM",
+    "USER",
+    "LOGNAME",
+    "PWD",
+    "SHELL",
+    "SHLVL",
+    "TMPDIR",
+    "HOSTNAME",
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "INVOCATION_ID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "STATE_DIRECTORY",
+    "RUNTIME_DIRECTORY",
+    "CREDENTIALS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "SSL_CERT_FILE",
 ];
 
 /// The environment as it was given.

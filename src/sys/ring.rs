@@ -107,8 +107,9 @@ impl Ring {
         let fd = file.as_raw_fd();
         let (rw, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
         // SAFETY: reserves address space of our own choosing (null hint); nothing is backed yet.
-        let base =
-            unsafe { libc::mmap(std::ptr::null_mut(), all, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+        let base = unsafe {
+            libc::mmap(std::ptr::null_mut(), all, libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0)
+        };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -177,7 +178,8 @@ impl Ring {
         for i in 0..TABLE_PAIRS {
             let slot = self.raw(TABLE_AT + 16 * i);
             let held = slot.load(Ordering::Relaxed);
-            if held == key || (held == 0 && slot.compare_exchange(0, key, Ordering::AcqRel, Ordering::Relaxed).is_ok()) {
+            if held == key || (held == 0 && slot.compare_exchange(0, key, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+            {
                 self.raw(TABLE_AT + 16 * i + 8).store(value, Ordering::Release);
                 return;
             }

@@ -1,1 +1,3 @@
 //! The integration tests, one binary: the real programs against real peers.
+
+mod tidy;
