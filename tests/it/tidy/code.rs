@@ -38,6 +38,12 @@ impl File {
         (first != "lib" && first != "bin").then_some(first)
     }
 
+    /// A test module in a file of its own, which the rules for what ships leave alone.
+    pub fn is_test(&self) -> bool {
+        let mut parts = self.path.split('/').skip(1);
+        parts.any(|part| matches!(part, "tests" | "tests.rs" | "testing.rs" | "testing"))
+    }
+
     /// How many modules stand above: `src/net/mod.rs` is 1 deep, `src/net/tls.rs` 2.
     fn depth(&self) -> usize {
         let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
