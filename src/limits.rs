@@ -14,6 +14,36 @@ pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: journald splits at 48 KiB, terminals long before.
 pub const LOG_LINE_BYTES: usize = 4096;
 
+// ---- flags ----
+
+/// Arguments of one call: a hundred receivers with forty options each still fit.
+pub const FLAGS_ARGS: usize = 8192;
+/// One value, wherever it came from: the longest honest one is a header or a URL with a token.
+pub const FLAGS_VALUE_BYTES: usize = 32 * 1024;
+/// Lines of one variable of the environment that is a list.
+pub const FLAGS_ENV_LINES: usize = 1024;
+/// The configuration file; the shipped one with its comments is a few KiB.
+pub const FLAGS_FILE_BYTES: usize = 256 * 1024;
+/// Lines of the configuration file.
+pub const FLAGS_FILE_LINES: usize = 8192;
+/// One line of the configuration file: a name, a value with every quote escaped, a comment.
+pub const FLAGS_FILE_LINE_BYTES: usize = 2 * FLAGS_VALUE_BYTES + 1024;
+/// Warnings of one start about variables that look like ours; the rest is only counted.
+pub const FLAGS_WARNINGS: usize = 8;
+/// Foreign text is cut to this many characters in an error: a terminal line.
+pub const FLAGS_SHOWN_CHARS: usize = 80;
+/// Longer words are never compared with the known names: no name is near this.
+pub const FLAGS_NEAR_CHARS: usize = 48;
+/// A century: so that «now plus a duration» never overflows.
+pub const FLAGS_DURATION_SECONDS: u64 = 36_500 * 86_400;
+/// Columns of `--help`: the terminal of old.
+pub const FLAGS_COLUMNS: usize = 80;
+/// Help of one option: two or three lines beside its name; more belongs to the man page.
+pub const FLAGS_HELP_CHARS: usize = 150;
+
+const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
+const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);
+
 // ---- json ----
 
 /// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.
@@ -21,3 +51,77 @@ pub const JSON_DEPTH: u32 = 100;
 /// A number longer than this is refused by Jackson 2.15 (1000) and with it by Logstash.
 pub const JSON_NUMBER_BYTES: usize = 900;
 const _: () = assert!(JSON_DEPTH < 128);
+
+// ---- records ----
+
+/// The database cuts a record here and glues the next one to it (its own buffer of 16 KiB less the final byte).
+pub const PIPE_RECORD_BYTES: usize = 16_383;
+/// A cut record at the end of the stream is ended by this much silence: the rest of it will never come.
+pub const CUT_SILENCE_MILLIS: u64 = 1_000;
+/// An event id longer than this is no id of the database (three 64-bit numbers and two dots are 62).
+pub const EVENT_ID_BYTES: usize = 64;
+/// Names of cluster and instance: document ids are at most 512 bytes in Elasticsearch, and hold both.
+pub const NAME_BYTES: usize = 128;
+/// How much of an unparsed record is shown in `message`; all of it is in `gostech.raw`.
+pub const MESSAGE_SHOWN_BYTES: usize = 8 * 1024;
+/// Records parsed in one go: what a chunk of the writer holds.
+pub const CHUNK_RECORDS: usize = 4_096;
+/// Bytes taken from the cushion in one go: large enough to make a write cheap, small enough to stay in the cache.
+pub const CHUNK_BYTES: usize = 256 * 1024;
+/// The smallest and largest `--event-max`.
+pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
+
+// ---- gaps ----
+
+/// Generations (raft_id, gen) that are followed; the one seen longest ago is forgotten.
+pub const GENERATIONS: usize = 1_024;
+/// Missing ranges remembered for one generation; the oldest is declared lost early.
+pub const GAP_RANGES: usize = 64;
+/// Ranges of all generations that are saved: with their generations they fit a copy of the state.
+pub const GAP_RANGES_SAVED: usize = 1_500;
+const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
+/// A gap is an event only after this: what comes late within it was only out of order.
+pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
+
+// ---- titles ----
+
+/// Titles counted one by one; the rest are `other`.
+pub const TITLES: usize = 200;
+/// A title longer than this is counted as `other`: it is none of the database's.
+pub const TITLE_BYTES: usize = 64;
+
+// ---- spool ----
+
+/// A segment is a sixteenth of `--spool-max`, but not above this: what can be freed at once.
+pub const SEGMENT_BYTES: (u64, u64) = (16 * 1024, 16 << 20);
+/// How many segments `--spool-max` is divided into.
+pub const SEGMENTS: u64 = 16;
+/// The smallest `--spool-max`: below it a segment would hold a handful of records.
+pub const SPOOL_MIN_BYTES: u64 = 256 * 1024;
+/// The default `--spool-max`, unless a tenth of the file system is less.
+pub const SPOOL_DEFAULT_BYTES: u64 = 4 << 30;
+/// What a reader takes from a segment at once.
+pub const READ_BYTES: usize = 128 * 1024;
+/// Damaged ranges remembered so that each is told once.
+pub const DAMAGES: usize = 1_024;
+/// The room of one copy of the state (counters, gaps, titles).
+pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
+/// The room of one copy of a cursor.
+pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
+/// Segments of one spool that are looked at: more files than this are not ours.
+pub const SPOOL_FILES: usize = 100_000;
+/// Files that the memory spool can hold, and the most each can have: it is a sparse memory file.
+pub const ARK_FILES: usize = 64;
+/// The most that a file of the memory spool can have.
+pub const ARK_FILE_BYTES: u64 = 128 << 20;
+const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
+const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
+/// Names of receivers and instances: they are file names, metric labels and short for people.
+pub const LABEL_BYTES: usize = 64;
+/// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
+pub const ANSWER_KEPT_BYTES: usize = 400;
+const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+/// Alarms that wait to be handed on; more are only logged.
+pub const ALARMS: usize = 32;
+/// What is written to see whether a full disk has room again: more than a byte, or it would flap.
+pub const PROBE_BYTES: usize = 64 * 1024;

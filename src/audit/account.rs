@@ -1,0 +1,360 @@
+//! What this spool has taken in so far: counters, titles, gaps. Pure; saved with the spool and replayed from it.
+//!
+//! The state is a function of a saved version and the records after it, so a crash between two savings costs nothing.
+//! Refuses: to count for a receiver (cursors do that), to grow without bound.
+
+use super::gap::{Gaps, Missing, Seen};
+use super::record::{EventId, Facts, Kind, Severity};
+use crate::json;
+use crate::limits;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+
+/// Plain numbers, each a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records read from the input.
+    pub read: u64,
+    /// Records of our own.
+    pub own: u64,
+    /// Records that never came into the spool: `drop-newest`.
+    pub dropped: u64,
+    /// Gaps found in the input.
+    pub gaps: u64,
+    /// Records that came twice.
+    pub repeats: u64,
+    /// Records that came out of order.
+    pub late: u64,
+    /// Records that came cut.
+    pub truncated: u64,
+    /// Records that were no objects.
+    pub unparsed: u64,
+    /// Records that damage of the disk has cost.
+    pub damaged: u64,
+}
+
+/// The reason of an `audit_gap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// They never came.
+    Lost,
+    /// They were dropped, as `--spool-full` says.
+    Dropped,
+    /// The disk has damaged them.
+    Damaged,
+}
+
+impl Reason {
+    /// Its name in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Lost => "lost",
+            Reason::Dropped => "dropped",
+            Reason::Damaged => "damaged",
+        }
+    }
+}
+
+/// Records of one generation that were dropped since the last event that said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The first of them.
+    pub from: EventId,
+    /// The last of them.
+    pub to: EventId,
+    /// How many; fewer than the range when some of it was kept.
+    pub count: u64,
+}
+
+/// All that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The last record in it.
+    pub seq: u64,
+    /// The ring that `stream` is of.
+    pub epoch: u64,
+    /// Where in the input it stands.
+    pub stream: u64,
+    /// Pieces of the line at hand that are in it.
+    pub pieces: u32,
+    /// The counters.
+    pub counters: Counters,
+    /// What is missing.
+    pub gaps: Gaps,
+    /// Records by title and severity.
+    pub titles: BTreeMap<(String, Severity), u64>,
+    /// Damaged ranges of the spool that were told.
+    pub damages: Vec<(u64, u64)>,
+    /// Dropped and not told yet.
+    pub dropped: Vec<Dropped>,
+    /// Dropped, not told yet, and without an id.
+    pub dropped_unknown: u64,
+}
+
+impl Account {
+    /// Takes in a record that is in the spool under `seq`.
+    pub fn take(&mut self, seq: u64, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
+        self.seq = seq;
+        if facts.kind == Kind::Own {
+            self.counters.own += 1;
+            self.told(raw);
+        } else {
+            self.pieces = if part == parts { 0 } else { part };
+            self.see(facts, now);
+        }
+        self.count_title(facts, raw);
+    }
+
+    /// Takes in a record that is dropped before it comes into the spool.
+    pub fn drop_new(&mut self, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
+        self.counters.dropped += 1;
+        self.pieces = if part == parts { 0 } else { part };
+        self.see(facts, now);
+        self.count_title(facts, raw);
+        self.note_dropped(facts.event);
+    }
+
+    /// Remembers a dropped record until an event tells of it.
+    pub fn note_dropped(&mut self, id: Option<EventId>) {
+        let Some(id) = id else {
+            self.dropped_unknown += 1;
+            return;
+        };
+        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen);
+        if let Some(d) = self.dropped.iter_mut().find(same) {
+            d.from.count = d.from.count.min(id.count);
+            d.to.count = d.to.count.max(id.count);
+            d.count += 1;
+        } else if self.dropped.len() < limits::GAP_RANGES {
+            self.dropped.push(Dropped { from: id, to: id, count: 1 });
+        } else {
+            self.dropped_unknown += 1;
+        }
+    }
+
+    fn see(&mut self, facts: &Facts, now: u64) {
+        let c = &mut self.counters;
+        c.read += 1;
+        c.truncated += u64::from(facts.kind == Kind::Cut);
+        c.unparsed += u64::from(facts.kind == Kind::Unparsed);
+        let Some(id) = facts.event else { return };
+        match self.gaps.see(id, now) {
+            Seen::Next => {}
+            Seen::Gap => c.gaps += 1,
+            Seen::Late => c.late += 1,
+            Seen::Repeat => c.repeats += 1,
+        }
+    }
+
+    fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
+        let severity = facts.severity_as_delivered();
+        let title = std::str::from_utf8(facts.title_of(raw)).unwrap_or("other");
+        let title = if title.is_empty() || title.len() > limits::TITLE_BYTES { "other" } else { title };
+        // The same title comes thousands of times: look before making a key.
+        if let Some(n) = self.titles.iter_mut().find(|((t, s), _)| t == title && *s == severity) {
+            *n.1 += 1;
+            return;
+        }
+        let full = self.titles.len() >= limits::TITLES;
+        let name = json::text_of(title.as_bytes()).filter(|_| !full).unwrap_or_else(|| "other".into());
+        *self.titles.entry((name, severity)).or_default() += 1;
+    }
+
+    /// An own event that is in the spool: what it tells is told.
+    fn told(&mut self, raw: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        match event["reason"].as_str() {
+            Some("lost") => {
+                if let (Some(from), Some(to)) = (id("from"), id("to")) {
+                    self.gaps.told(Missing { from, to: to.count });
+                }
+            }
+            Some("dropped") => match id("from") {
+                Some(from) => self.dropped.retain(|d| (d.from.raft_id, d.from.gen) != (from.raft_id, from.gen)),
+                None => self.dropped_unknown = 0,
+            },
+            Some("damaged") => {
+                if let (Some(a), Some(b)) = (event["spool_from"].as_u64(), event["spool_to"].as_u64()) {
+                    self.note_damage((a, b));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_damage(&mut self, range: (u64, u64)) {
+        if self.damages.len() >= limits::DAMAGES {
+            self.damages.remove(0);
+        }
+        self.damages.push(range);
+        self.counters.damaged += range.1 - range.0 + 1;
+    }
+
+    /// As bytes for the state file.
+    pub fn save(&self) -> Vec<u8> {
+        let c = &self.counters;
+        let titles: Vec<Value> = self.titles.iter().map(|((t, s), n)| json!([t, *s as u8, n])).collect();
+        let dropped: Vec<Value> = self
+            .dropped
+            .iter()
+            .map(|d| json!([d.from.raft_id, d.from.gen, d.from.count, d.to.count, d.count]))
+            .collect();
+        let value = json!({
+            "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
+            "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
+            "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
+            "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
+            "untold_unknown": self.dropped_unknown,
+        });
+        value.to_string().into_bytes()
+    }
+
+    /// From such bytes; what is not there is zero.
+    pub fn load(bytes: &[u8]) -> Option<Account> {
+        let v: Value = serde_json::from_slice(bytes).ok()?;
+        let n = |name: &str| v[name].as_u64().unwrap_or(0);
+        let numbers = |v: &Value| -> Vec<u64> {
+            v.as_array().map(|a| a.iter().map(|n| n.as_u64().unwrap_or(0)).collect()).unwrap_or_default()
+        };
+        let lines = |name: &str| -> Vec<Vec<u64>> {
+            v[name].as_array().map(|a| a.iter().map(numbers).collect()).unwrap_or_default()
+        };
+        let titles = v["titles"].as_array()?.iter().take(limits::TITLES + 4).filter_map(|t| {
+            let severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Other];
+            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?))
+        });
+        let dropped = lines("untold").into_iter().filter(|l| l.len() == 5).take(limits::GAP_RANGES).map(|l| Dropped {
+            from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
+            to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
+            count: l[4],
+        });
+        Some(Account {
+            seq: n("seq"),
+            epoch: n("epoch"),
+            stream: n("stream"),
+            pieces: n("pieces") as u32,
+            counters: Counters {
+                read: n("read"),
+                own: n("own"),
+                dropped: n("dropped"),
+                gaps: n("gaps"),
+                repeats: n("repeats"),
+                late: n("late"),
+                truncated: n("truncated"),
+                unparsed: n("unparsed"),
+                damaged: n("damaged"),
+            },
+            gaps: Gaps::load(&lines("generations")),
+            titles: titles.collect(),
+            damages: lines("damages").iter().filter(|l| l.len() == 2).map(|l| (l[0], l[1])).collect(),
+            dropped: dropped.collect(),
+            dropped_unknown: n("untold_unknown"),
+        })
+    }
+}
+
+/// An event of our own that tells of records that are not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapEvent {
+    /// The first missing id, when it is known.
+    pub from: Option<EventId>,
+    /// The last missing id, when it is known.
+    pub to: Option<EventId>,
+    /// How many.
+    pub missing: u64,
+    /// Why.
+    pub reason: Reason,
+    /// For damage: the numbers of the records in the spool.
+    pub spool: Option<(u64, u64)>,
+}
+
+impl GapEvent {
+    /// The event as a JSON object. Its id is made of what it tells, so that telling it twice is telling it once.
+    pub fn write(&self, now_ms: i64) -> Vec<u8> {
+        let text = |id: Option<EventId>| id.map_or_else(|| "unknown".to_string(), |id| id.to_string());
+        let (from, to) = (text(self.from), text(self.to));
+        let mut id = format!("gap-{}-{from}-{to}", self.reason.name());
+        if let (None, Some((a, b))) = (self.from, self.spool) {
+            id = format!("gap-{}-spool-{a}-{b}", self.reason.name());
+        } else if self.from.is_none() {
+            id = format!("gap-{}-{now_ms}", self.reason.name());
+        }
+        let what = match self.reason {
+            Reason::Lost => "never reached the audit helper",
+            Reason::Dropped => "were dropped because the spool was full",
+            Reason::Damaged => "were damaged on the spool's disk",
+        };
+        let records = if self.missing == 1 { "audit record" } else { "audit records" };
+        let range = if self.from.is_some() { format!(": {from} to {to}") } else { String::new() };
+        let message = format!("{} {records} {what}{range}", self.missing);
+        let time = crate::stamp::rfc3339_text(now_ms);
+        let mut event = json!({
+            "id": id, "title": "audit_gap", "severity": "high", "time": time, "message": message,
+            "from": from, "to": to, "missing": self.missing, "reason": self.reason.name(),
+        });
+        if let Some((a, b)) = self.spool {
+            event["spool_from"] = a.into();
+            event["spool_to"] = b.into();
+        }
+        event.to_string().into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::read;
+
+    fn raw(count: u64, title: &str) -> Vec<u8> {
+        format!(r#"{{"id":"1.0.{count}","severity":"low","title":"{title}"}}"#).into_bytes()
+    }
+
+    fn take(a: &mut Account, seq: u64, raw: &[u8]) {
+        let mut facts = read(raw, false);
+        if raw.starts_with(b"{\"from\"") {
+            facts.kind = Kind::Own;
+        }
+        a.take(seq, &facts, raw, 0, 0, 0);
+    }
+
+    #[test]
+    fn counts_and_comes_back() {
+        let mut a = Account::default();
+        take(&mut a, 1, &raw(1, "dml"));
+        take(&mut a, 2, &raw(4, "dml"));
+        take(&mut a, 3, &raw(4, "auth_fail"));
+        take(&mut a, 4, b"nonsense");
+        let f = read(&raw(5, "dml"), false);
+        a.drop_new(&f, &raw(5, "dml"), 0, 0, 0);
+        let c = &a.counters;
+        assert_eq!((c.read, c.gaps, c.repeats, c.unparsed, c.dropped), (5, 1, 1, 1, 1));
+        assert_eq!(a.titles[&("dml".to_string(), Severity::Low)], 3);
+        assert_eq!(a.titles[&("unparsed".to_string(), Severity::Medium)], 1);
+        assert_eq!(Account::load(&a.save()).unwrap(), a);
+        // Telling the gap, also by replay, is telling it once.
+        let m = a.gaps.due(0, true)[0];
+        let e = GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None };
+        take(&mut a, 5, &e.write(0));
+        assert_eq!((a.counters.own, a.gaps.untold()), (1, 0));
+        let d = a.dropped[0];
+        let e = GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None };
+        take(&mut a, 6, &e.write(0));
+        assert!(a.dropped.is_empty());
+        let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+        take(&mut a, 7, &e.write(0));
+        assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
+    }
+
+    #[test]
+    fn titles_are_bounded() {
+        let mut a = Account::default();
+        for i in 0..1000 {
+            take(&mut a, i + 1, &raw(i + 1, &format!("t{i}")));
+        }
+        take(&mut a, 1001, &raw(1001, &"x".repeat(65)));
+        assert!(a.titles.len() <= limits::TITLES + 4);
+        assert_eq!(a.titles.values().sum::<u64>(), 1001);
+        assert!(a.save().len() < limits::STATE_SLOT_BYTES as usize / 2);
+    }
+}

@@ -1,0 +1,275 @@
+//! Writing to the spool: the one appender, new segments, room, and what gives way when there is none.
+
+use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
+use super::walk::{Found, Walk};
+use super::{Segment, Spool, Store};
+use crate::audit::record::read;
+use crate::limits;
+use crate::log;
+use std::sync::Arc;
+
+/// The writer's place in the spool.
+#[derive(Debug, Default)]
+pub struct Appender {
+    open: Option<Open>,
+    out: Vec<u8>,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Open {
+    name: String,
+    store: Store,
+    head: Arc<Head>,
+    /// 0: the head is not written yet.
+    bytes: u64,
+}
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+/// How much room there is for new records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Enough.
+    Enough,
+    /// Only the last tenth.
+    LastTenth,
+    /// None.
+    None,
+}
+
+impl Spool {
+    /// Writes records; gives the number of the first. With `NoRoom` nothing was written, and it can be tried again.
+    pub fn append(&self, a: &mut Appender, news: &[New<'_>], now_ms: i64) -> Result<u64, NoRoom> {
+        let need: u64 = news.iter().map(|n| (HEADER_BYTES + n.raw.len()) as u64).sum();
+        let Some(first) = news.first() else { return Ok(self.next_seq()) };
+        // Disk, then memory when the disk fails: never a third try.
+        for _ in 0..2 {
+            if self.room_for(need) == Room::None {
+                return Err(NoRoom);
+            }
+            let (seq, store, seal) = {
+                let mut l = self.lock();
+                (l.next_seq, if l.disk_bad.is_some() { Store::Ark } else { Store::Disk }, std::mem::take(&mut l.seal))
+            };
+            let last = news.last().unwrap_or(first);
+            a.prepare(self, store, seal, seq, first.stream, now_ms, need, (seq + news.len() as u64, last.stream));
+            let Some(open) = a.open.as_mut() else { return Err(NoRoom) };
+            a.out.clear();
+            if open.bytes == 0 {
+                a.out.extend_from_slice(&open.head.encode());
+            }
+            for (i, n) in news.iter().enumerate() {
+                record::encode(&mut a.out, &open.head, seq + i as u64, n);
+            }
+            match self.store(store).write_at(&open.name, open.bytes, &a.out) {
+                Ok(()) => {
+                    open.bytes += a.out.len() as u64;
+                    self.enter(open, seq, news.len() as u64);
+                    return Ok(seq);
+                }
+                Err(e) => {
+                    // What was written of it is cut off again, best effort: behind the known length nobody reads.
+                    let _ = self.store(store).truncate(&open.name, open.bytes);
+                    if open.bytes == 0 {
+                        let _ = self.store(store).remove(&open.name);
+                    }
+                    a.open = None;
+                    if store == Store::Ark {
+                        return Err(NoRoom);
+                    }
+                    self.disk_failed("write", &e);
+                }
+            }
+        }
+        Err(NoRoom)
+    }
+
+    /// The ledger learns of what was written.
+    fn enter(&self, open: &Open, seq: u64, count: u64) {
+        let mut ledger = self.lock();
+        ledger.next_seq = seq + count;
+        match ledger.segments.back_mut().filter(|s| s.name == open.name) {
+            Some(s) => {
+                s.bytes = open.bytes;
+                s.next = seq + count;
+            }
+            None => {
+                ledger.segments.push_back(Segment {
+                    name: open.name.clone(),
+                    store: open.store,
+                    first: seq,
+                    next: seq + count,
+                    bytes: open.bytes,
+                    synced: 0,
+                    acked_ms: None,
+                    head: open.head.clone(),
+                });
+                ledger.active = Some(open.name.clone());
+                ledger.names_dirty |= open.store == Store::Disk;
+            }
+        }
+        drop(ledger);
+        self.news.notify_all();
+    }
+
+    /// How much room there is for `need` bytes, after what may give way has given way.
+    pub fn room_for(&self, need: u64) -> Room {
+        let head = RECORDS_AT;
+        for attempt in 0..3 {
+            let (used, retained, max) = {
+                let ledger = self.lock();
+                let memory = ledger.disk_bad.is_some();
+                let counts = |s: &&Segment| !memory || s.store == Store::Ark;
+                let acked = ledger.acked_before(false);
+                let used: u64 = ledger.segments.iter().filter(counts).map(|s| s.bytes).sum();
+                let retained: u64 =
+                    ledger.segments.iter().filter(counts).filter(|s| s.next <= acked).map(|s| s.bytes).sum();
+                (used, retained, if memory { self.settings.ark_max } else { self.settings.max })
+            };
+            if used + need + head <= max {
+                let tenth = used + need + head > max - max / 10;
+                return if tenth && retained == 0 { Room::LastTenth } else { Room::Enough };
+            }
+            match attempt {
+                0 => self.remove_acked(used + need + head - max, i64::MAX),
+                1 => self.drop_optional(used + need + head - max),
+                _ => {}
+            }
+        }
+        Room::None
+    }
+
+    /// Receivers that may not pin lose their oldest records until `bytes` are free, or they hold nothing any more.
+    fn drop_optional(&self, bytes: u64) {
+        let mut freed = 0;
+        while freed < bytes {
+            let mut ledger = self.lock();
+            let pinned = ledger.acked_before(true);
+            let active = ledger.active.clone();
+            let Some(s) = ledger.segments.front().cloned() else { break };
+            if s.next > pinned || Some(&s.name) == active.as_ref() {
+                break;
+            }
+            for r in ledger.receivers.iter_mut().filter(|r| r.optional && r.cursor.next < s.next) {
+                let gone = s.next - r.cursor.next.max(s.first).min(s.next);
+                r.cursor.dropped += s.next - r.cursor.next;
+                r.cursor.next = s.next;
+                r.dirty = true;
+                if !std::mem::replace(&mut r.dropping, true) {
+                    log::error(
+                        "spool",
+                        format!(
+                            "the optional receiver `{}` loses its oldest events: the spool is full ({gone} so far)",
+                            r.name
+                        ),
+                    );
+                }
+            }
+            freed += s.bytes;
+            drop(ledger);
+            self.save_cursors();
+            self.remove_acked(s.bytes, i64::MAX);
+        }
+    }
+
+    /// `drop-oldest`: the oldest segment goes, for everyone; what was dropped is noted in the account. False when there
+    /// is only the active one, which the next append closes.
+    pub fn drop_oldest(&self) -> bool {
+        let (s, from) = {
+            let mut ledger = self.lock();
+            let Some(s) = ledger.segments.front().cloned() else { return false };
+            if Some(&s.name) == ledger.active.as_ref() {
+                ledger.seal = true;
+                ledger.active = None;
+            }
+            (s, ledger.acked_before(false))
+        };
+        self.note_ids(&s, from);
+        {
+            let mut ledger = self.lock();
+            for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
+                r.cursor.dropped += s.next - r.cursor.next;
+                r.cursor.next = s.next;
+                r.dirty = true;
+            }
+        }
+        self.save_cursors();
+        self.remove_acked(s.bytes, i64::MAX);
+        true
+    }
+
+    /// Which events a segment holds from record `from` on, for the event that tells of their loss.
+    fn note_ids(&self, s: &Segment, from: u64) {
+        let mut walk = Walk::start();
+        let disk = self.store(s.store);
+        while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
+            match found {
+                Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
+                    let event = read(walk.record(m).raw, true).event.filter(|_| m.part <= 1);
+                    self.account().note_dropped(event);
+                }
+                Found::Record(_) | Found::Damage(..) => {}
+                Found::Torn(_) | Found::End => break,
+            }
+        }
+    }
+}
+
+impl Appender {
+    /// Makes sure that a segment is open that these records fit.
+    #[allow(clippy::too_many_arguments)]
+    fn prepare(
+        &mut self,
+        spool: &Spool,
+        store: Store,
+        seal: bool,
+        seq: u64,
+        stream: u64,
+        now_ms: i64,
+        need: u64,
+        (end_seq, end_stream): (u64, u64),
+    ) {
+        let most = spool.settings.segment_bytes().min(if store == Store::Ark {
+            limits::SEGMENT_BYTES.0 * 16
+        } else {
+            u64::MAX
+        });
+        let fits = |o: &Open| {
+            o.store == store
+                && (o.bytes + need <= most || o.bytes <= RECORDS_AT)
+                && o.head.reaches(end_seq, end_stream, now_ms)
+                && o.head.reaches(seq, stream, now_ms)
+        };
+        if !seal && self.open.as_ref().is_some_and(fits) {
+            return;
+        }
+        self.made += 1;
+        let head = Head {
+            first_seq: seq,
+            epoch: spool.settings.epoch,
+            stream,
+            created_ms: now_ms,
+            identity: spool.settings.identity.clone(),
+        };
+        // The number at the end tells a segment from another one that began with the same record and is still there.
+        let name = spool.free_name(seq);
+        self.open = Some(Open { name, store, head: Arc::new(head), bytes: 0 });
+    }
+}
+
+impl Spool {
+    /// A file name for a segment that begins with `seq`.
+    pub(super) fn free_name(&self, seq: u64) -> String {
+        let ledger = self.lock();
+        let taken = |name: &str| ledger.segments.iter().any(|s| s.name == name);
+        let plain = format!("{seq:020}.seg");
+        if !taken(&plain) {
+            return plain;
+        }
+        let numbered = (1..u32::MAX).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
+        numbered.unwrap_or(plain)
+    }
+}

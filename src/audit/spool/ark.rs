@@ -1,0 +1,171 @@
+//! A disk in memory for when the disk fails: a few files in one sparse memory file that the keeper holds.
+//!
+//! A worker that dies leaves it as it was. The table stands in the first pages: for each file its name and length, the
+//! length written last. How much may be in it is the spool's to decide; here every file has its own stretch of addresses.
+
+use super::disk::{Disk, Entry};
+use crate::limits::{ARK_FILES, ARK_FILE_BYTES};
+use crate::sys::file;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
+
+const ENTRY_BYTES: u64 = 128;
+const NAME_BYTES: usize = 119;
+const DATA_AT: u64 = ARK_FILE_BYTES;
+
+/// The memory file as a disk.
+#[derive(Debug)]
+pub struct Ark {
+    file: File,
+    table: Mutex<Vec<Option<Entry>>>,
+}
+
+impl Ark {
+    /// An empty one.
+    pub fn create() -> io::Result<File> {
+        file::memory("gostech-ark", DATA_AT + ARK_FILES as u64 * ARK_FILE_BYTES)
+    }
+
+    /// The disk behind such a file, with what an earlier worker left in it.
+    pub fn open(file: File) -> io::Result<Ark> {
+        let mut bytes = vec![0; ARK_FILES * ENTRY_BYTES as usize];
+        file.read_exact_at(&mut bytes, 0)?;
+        let entry = |e: &[u8]| {
+            let len = usize::from(e[0]).min(NAME_BYTES);
+            let name = String::from_utf8(e[1..1 + len].to_vec()).ok().filter(|n| !n.is_empty())?;
+            let mut word = [0; 8];
+            word.copy_from_slice(&e[120..128]);
+            Some(Entry { name, bytes: u64::from_le_bytes(word).min(ARK_FILE_BYTES) })
+        };
+        let table = bytes.chunks_exact(ENTRY_BYTES as usize).map(entry).collect();
+        Ok(Ark { file, table: Mutex::new(table) })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Vec<Option<Entry>>) -> io::Result<T>) -> io::Result<T> {
+        f(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn save(&self, at: usize, entry: Option<&Entry>) -> io::Result<()> {
+        let mut bytes = [0u8; ENTRY_BYTES as usize];
+        if let Some(e) = entry {
+            bytes[0] = e.name.len() as u8;
+            bytes[1..1 + e.name.len()].copy_from_slice(e.name.as_bytes());
+            bytes[120..].copy_from_slice(&e.bytes.to_le_bytes());
+        }
+        self.file.write_all_at(&bytes, at as u64 * ENTRY_BYTES)
+    }
+}
+
+fn base(at: usize) -> u64 {
+    DATA_AT + at as u64 * ARK_FILE_BYTES
+}
+
+fn find(table: &[Option<Entry>], name: &str) -> io::Result<usize> {
+    let is = |e: &Option<Entry>| e.as_ref().is_some_and(|e| e.name == name);
+    table.iter().position(is).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+}
+
+impl Disk for Ark {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.with(|t| Ok(t.iter().flatten().cloned().collect()))
+    }
+
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let (slot, bytes) = self.with(|t| find(t, name).map(|i| (i, t[i].as_ref().map_or(0, |e| e.bytes))))?;
+        let most = (bytes.saturating_sub(at) as usize).min(buf.len());
+        self.file.read_exact_at(&mut buf[..most], base(slot) + at)?;
+        Ok(most)
+    }
+
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
+        let end = at + data.len() as u64;
+        if end > ARK_FILE_BYTES || name.len() > NAME_BYTES {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.with(|t| {
+            let slot = match find(t, name) {
+                Ok(slot) => slot,
+                Err(_) => t.iter().position(Option::is_none).ok_or(io::ErrorKind::StorageFull)?,
+            };
+            self.file.write_all_at(data, base(slot) + at)?;
+            let bytes = t[slot].as_ref().map_or(0, |e| e.bytes).max(end);
+            let entry = Entry { name: name.to_string(), bytes };
+            self.save(slot, Some(&entry))?;
+            t[slot] = Some(entry);
+            Ok(())
+        })
+    }
+
+    fn sync(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
+        self.with(|t| {
+            let slot = find(t, name)?;
+            let entry = Entry { name: name.to_string(), bytes: bytes.min(ARK_FILE_BYTES) };
+            self.save(slot, Some(&entry))?;
+            t[slot] = Some(entry);
+            Ok(())
+        })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let _ = self.remove(to);
+        self.with(|t| {
+            let slot = find(t, from)?;
+            let entry = Entry { name: to.to_string(), bytes: t[slot].as_ref().map_or(0, |e| e.bytes) };
+            self.save(slot, Some(&entry))?;
+            t[slot] = Some(entry);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.with(|t| {
+            let slot = find(t, name)?;
+            self.save(slot, None)?;
+            t[slot] = None;
+            file::punch(&self.file, base(slot), ARK_FILE_BYTES)
+        })
+    }
+
+    fn place(&self) -> String {
+        "memory".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outlives_the_one_who_wrote_it() {
+        let file = Ark::create().unwrap();
+        let ark = Ark::open(file.try_clone().unwrap()).unwrap();
+        ark.write_at("a.seg", 0, b"hello").unwrap();
+        ark.write_at("a.seg", 5, b" you").unwrap();
+        ark.write_at("b.seg", 0, b"x").unwrap();
+        ark.remove("b.seg").unwrap();
+        ark.rename("a.seg", "c.seg").unwrap();
+        drop(ark);
+        let ark = Ark::open(file).unwrap();
+        assert_eq!(ark.list().unwrap(), [Entry { name: "c.seg".into(), bytes: 9 }]);
+        let mut buf = [0; 20];
+        assert_eq!((ark.read_at("c.seg", 6, &mut buf).unwrap(), &buf[..3]), (3, &b"you"[..]));
+        ark.truncate("c.seg", 2).unwrap();
+        assert_eq!(ark.read_at("c.seg", 0, &mut buf).unwrap(), 2);
+        assert_eq!(ark.read_at("gone", 0, &mut buf).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(ark.write_at("c.seg", ARK_FILE_BYTES, b"x").is_err());
+        for i in 0..ARK_FILES - 1 {
+            ark.write_at(&format!("f{i}"), 0, b"x").unwrap();
+        }
+        assert_eq!(ark.write_at("one more", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}

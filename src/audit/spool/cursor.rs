@@ -1,0 +1,104 @@
+//! How far a receiver has come, and what became of its events. Pure; kept in a two-copy file beside the segments.
+
+use crate::limits;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+
+/// A receiver's cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The next record to be delivered.
+    pub next: u64,
+    /// Records the receiver has taken.
+    pub delivered: u64,
+    /// Records set aside because the receiver refuses their content.
+    pub quarantined: u64,
+    /// Records that were dropped or damaged before they could be delivered.
+    pub dropped: u64,
+    /// Records that were never meant for it (those before its time).
+    pub filtered: u64,
+    /// Failed attempts by reason.
+    pub retries: BTreeMap<String, u64>,
+    /// When it last took something, milliseconds since the epoch.
+    pub last_ok_ms: i64,
+    /// Its last answer, in words.
+    pub last_answer: String,
+    /// When that was.
+    pub last_answer_ms: i64,
+}
+
+/// The file of a receiver's cursor.
+pub fn file_name(receiver: &str) -> String {
+    format!("cursor-{receiver}")
+}
+
+/// The receiver of such a file.
+pub fn receiver_of(file: &str) -> Option<&str> {
+    file.strip_prefix("cursor-").filter(|name| is_name(name))
+}
+
+/// Whether a text can name a receiver, an instance directory, a label.
+pub fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
+    !text.is_empty() && text.len() <= limits::LABEL_BYTES && text.bytes().all(plain) && !text.starts_with('.')
+}
+
+impl Cursor {
+    /// As bytes for its file.
+    pub fn save(&self) -> Vec<u8> {
+        let mut answer = self.last_answer.as_str();
+        while answer.len() > limits::ANSWER_KEPT_BYTES {
+            let cut = (0..=limits::ANSWER_KEPT_BYTES).rev().find(|&n| answer.is_char_boundary(n)).unwrap_or(0);
+            answer = &answer[..cut];
+        }
+        json!({
+            "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
+            "filtered": self.filtered, "retries": self.retries, "last_ok_ms": self.last_ok_ms,
+            "last_answer": answer, "last_answer_ms": self.last_answer_ms,
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// From such bytes.
+    pub fn load(bytes: &[u8]) -> Option<Cursor> {
+        let v: Value = serde_json::from_slice(bytes).ok()?;
+        let n = |name: &str| v[name].as_u64().unwrap_or(0);
+        let retries = v["retries"].as_object()?.iter().take(16);
+        Some(Cursor {
+            next: v["next"].as_u64()?,
+            delivered: n("delivered"),
+            quarantined: n("quarantined"),
+            dropped: n("dropped"),
+            filtered: n("filtered"),
+            retries: retries.filter_map(|(k, n)| Some((k.clone(), n.as_u64()?))).collect(),
+            last_ok_ms: v["last_ok_ms"].as_i64().unwrap_or(0),
+            last_answer: v["last_answer"].as_str().unwrap_or("").to_string(),
+            last_answer_ms: v["last_answer_ms"].as_i64().unwrap_or(0),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comes_back_and_fits() {
+        let mut c = Cursor { next: 7, delivered: 5, last_answer: "\u{1}я".repeat(4000), ..Cursor::default() };
+        c.retries.insert("status".into(), 3);
+        let bytes = c.save();
+        assert!(bytes.len() < limits::CURSOR_SLOT_BYTES as usize - 64);
+        let again = Cursor::load(&bytes).unwrap();
+        assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));
+        assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(receiver_of(&file_name("r1")), Some("r1"));
+        for bad in ["", "a/b", "..", "a b", "я"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the spool needs of a disk: a trait of few calls, by file name, and the real one. Names have no directories.
+//!
+//! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A file and its length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A flat folder of files.
+pub trait Disk: Send + Sync {
+    /// All files.
+    fn list(&self) -> io::Result<Vec<Entry>>;
+    /// Reads into `buf`; less than asked only at the end of the file.
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize>;
+    /// Writes all of `data`, making the file when there is none.
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()>;
+    /// What was written to the file is on the platter when this comes back.
+    fn sync(&self, name: &str) -> io::Result<()>;
+    /// The same for the names.
+    fn sync_names(&self) -> io::Result<()>;
+    /// Cuts a file.
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()>;
+    /// Renames a file, over another one if there is.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Where it is, for people.
+    fn place(&self) -> String;
+}
+
+/// A whole small file; none when there is none.
+pub fn read_all(disk: &dyn Disk, name: &str, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; most as usize];
+    match disk.read_at(name, 0, &mut bytes) {
+        Ok(n) => {
+            bytes.truncate(n);
+            Ok(Some(bytes))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Files kept open: the one being written and those being read, one for each receiver at most.
+const OPEN_FILES: usize = 16;
+
+type OpenFiles = Vec<(String, bool, Arc<File>)>;
+
+/// A real directory.
+#[derive(Debug)]
+pub struct RealDisk {
+    dir: PathBuf,
+    open: Mutex<OpenFiles>,
+}
+
+impl RealDisk {
+    /// The disk of a directory that exists.
+    pub fn new(dir: &Path) -> RealDisk {
+        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()) }
+    }
+
+    fn handle(&self, name: &str, write: bool) -> io::Result<Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, _, f)) = open.iter().find(|(n, w, _)| n == name && (*w || !write)) {
+            return Ok(f.clone());
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(write).create(write).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        let file = Arc::new(options.open(self.dir.join(name))?);
+        if open.len() >= OPEN_FILES {
+            open.remove(0);
+        }
+        open.push((name.to_string(), write, file.clone()));
+        Ok(file)
+    }
+
+    fn forget(&self, name: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(n, _, _)| n != name);
+    }
+}
+
+impl Disk for RealDisk {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if let (Ok(meta), Ok(name)) = (entry.metadata(), entry.file_name().into_string()) {
+                if meta.is_file() {
+                    all.push(Entry { name, bytes: meta.len() });
+                }
+            }
+            if all.len() >= crate::limits::SPOOL_FILES {
+                return Err(io::Error::other("there are too many files"));
+            }
+        }
+        Ok(all)
+    }
+
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let file = self.handle(name, false)?;
+        let mut done = 0;
+        while done < buf.len() {
+            match file.read_at(&mut buf[done..], at + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
+        self.handle(name, true)?.write_all_at(data, at)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.handle(name, true)?.sync_data()
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
+        self.handle(name, true)?.set_len(bytes)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.dir.join(from), self.dir.join(to))?;
+        self.forget(from);
+        self.forget(to);
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.forget(name);
+        std::fs::remove_file(self.dir.join(name))
+    }
+
+    fn place(&self) -> String {
+        self.dir.display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_directory_does_what_the_trait_says() {
+        let dir = std::env::temp_dir().join(format!("gostech-disk-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let d = RealDisk::new(&dir);
+        assert_eq!(d.read_at("a", 0, &mut [0; 4]).unwrap_err().kind(), io::ErrorKind::NotFound);
+        d.write_at("a", 0, b"hello").unwrap();
+        d.write_at("a", 5, b" you").unwrap();
+        d.sync("a").unwrap();
+        d.sync_names().unwrap();
+        let mut buf = [0; 20];
+        assert_eq!((d.read_at("a", 6, &mut buf).unwrap(), &buf[..3]), (3, &b"you"[..]));
+        d.truncate("a", 5).unwrap();
+        d.rename("a", "b").unwrap();
+        assert_eq!(d.list().unwrap(), [Entry { name: "b".into(), bytes: 5 }]);
+        assert_eq!(read_all(&d, "b", 100).unwrap().unwrap(), b"hello");
+        assert_eq!(read_all(&d, "a", 100).unwrap(), None);
+        d.remove("b").unwrap();
+        assert!(d.list().unwrap().is_empty());
+        std::fs::remove_dir(&dir).unwrap();
+    }
+}

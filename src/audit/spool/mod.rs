@@ -1,0 +1,418 @@
+//! The spool: every record that was read, on disk, until every receiver has it.
+//!
+//! One appender (the writer thread) writes; readers (one for each receiver) read; the tender syncs, saves and removes.
+//! From writer to readers data goes through the disk alone: the lock guards a ledger of segments and cursors, never
+//! bytes. A segment goes when every cursor is past it and its retention is over; nothing unread is ever deleted, unless
+//! `--spool-full` says so, and then it is counted.
+//!
+//! ```text
+//! SPOOL-DIR/INSTANCE/  lock  state  cursor-NAME  quarantine-NAME.jsonl  00000000000000000042.seg  ….bad (set aside)
+//! ```
+//!
+//! Segments are named by the number of their first record: the directory listing is the ledger. When the disk fails, new
+//! segments go to the ark (memory held by the keeper) and come back to the disk when it recovers.
+//!
+//! Refuses: to know formats and receivers, to wait for the network, to retry a failed fsync on the same data.
+
+pub mod append;
+pub mod ark;
+pub mod cursor;
+pub mod disk;
+pub mod place;
+pub mod read;
+pub mod record;
+pub mod recover;
+pub mod slots;
+pub mod tend;
+pub mod walk;
+
+use super::account::Account;
+use super::record::EventId;
+use crate::hash::xxh64;
+use crate::limits;
+use crate::log;
+use crate::sys::ring::Ring;
+use cursor::Cursor;
+use disk::Disk;
+use record::{Head, Identity};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What happens to new records when the spool is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Full {
+    /// Reading stops: nothing is lost, the database waits.
+    #[default]
+    Block,
+    /// New records are dropped and counted; the last tenth is kept for severity high.
+    DropNewest,
+    /// The oldest segment is dropped and counted.
+    DropOldest,
+}
+
+/// How it is to be kept.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `--spool-max` in bytes.
+    pub max: u64,
+    /// `--spool-full`.
+    pub full: Full,
+    /// `--retain` in milliseconds.
+    pub retain_ms: u64,
+    /// What may lie in memory when the disk fails, in bytes.
+    pub ark_max: u64,
+    /// Where new records come from.
+    pub identity: Identity,
+    /// The ring that stream positions are of.
+    pub epoch: u64,
+    /// `--url … --name … --optional`: the receivers by name.
+    pub receivers: Vec<(String, bool)>,
+}
+
+impl Settings {
+    /// How large a segment becomes.
+    pub fn segment_bytes(&self) -> u64 {
+        (self.max / limits::SEGMENTS).clamp(limits::SEGMENT_BYTES.0, limits::SEGMENT_BYTES.1)
+    }
+}
+
+/// Where a segment lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// On disk.
+    Disk,
+    /// In memory.
+    Ark,
+}
+
+/// A segment as the ledger knows it.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its file.
+    pub name: String,
+    /// Where it lies.
+    pub store: Store,
+    /// Its first record.
+    pub first: u64,
+    /// The record after its last.
+    pub next: u64,
+    /// How many of its bytes are records.
+    pub bytes: u64,
+    /// How many of them are known to be synced.
+    pub synced: u64,
+    /// When every receiver had it, milliseconds since the epoch.
+    pub acked_ms: Option<i64>,
+    /// Its head.
+    pub head: Arc<Head>,
+}
+
+/// A receiver as the ledger knows it.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// Its name.
+    pub name: String,
+    /// How far it is.
+    pub cursor: Cursor,
+    /// It never blocks and never pins.
+    pub optional: bool,
+    /// It is configured; a cursor without a receiver pins its records.
+    pub live: bool,
+    /// Which version of its file is next, and whether it must be written.
+    turn: u64,
+    dirty: bool,
+    /// Where it stood when the spool came near its end: for telling drops once.
+    dropping: bool,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    segments: VecDeque<Segment>,
+    next_seq: u64,
+    receivers: Vec<Receiver>,
+    /// The name of the segment being written.
+    active: Option<String>,
+    /// The writer shall begin a new segment.
+    seal: bool,
+    /// Why the disk is not written to, if so.
+    disk_bad: Option<String>,
+    /// No more records will come.
+    ended: bool,
+    /// Names changed since the directory was synced.
+    names_dirty: bool,
+    /// The account's last record that is in a synced state file.
+    saved_seq: u64,
+    /// Losses seen by readers, to be told by the writer.
+    losses: Vec<Loss>,
+    /// Alarms for the one who can raise them.
+    alarms: Vec<String>,
+    files_set_aside: u64,
+}
+
+/// Records that are not where they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The first, by its number in the spool.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+    /// The event before them.
+    pub before: Option<EventId>,
+    /// The event after them.
+    pub after: Option<EventId>,
+}
+
+/// Sizes for pages and warnings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes that somebody still needs.
+    pub live: u64,
+    /// Bytes kept for replay.
+    pub retained: u64,
+    /// Bytes of these that lie in memory.
+    pub in_memory: u64,
+    /// The bound.
+    pub max: u64,
+    /// The number of the next record.
+    pub next_seq: u64,
+    /// Why the disk is not written to.
+    pub disk_bad: Option<String>,
+    /// Files set aside.
+    pub set_aside: u64,
+}
+
+/// The spool of one instance.
+pub struct Spool {
+    disk: Arc<dyn Disk>,
+    ark: Arc<dyn Disk>,
+    /// How it is kept.
+    pub settings: Settings,
+    ledger: Mutex<Ledger>,
+    news: Condvar,
+    room: Condvar,
+    /// What has been taken in.
+    pub account: Mutex<Account>,
+    state_turn: Mutex<u64>,
+    memory: Option<Arc<Ring>>,
+}
+
+impl std::fmt::Debug for Spool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spool").field("place", &self.disk.place()).finish_non_exhaustive()
+    }
+}
+
+impl Spool {
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        // A thread that panicked ends the process; a poisoned lock is only seen on the way out.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account, locked.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, store: Store) -> &dyn Disk {
+        match store {
+            Store::Disk => &*self.disk,
+            Store::Ark => &*self.ark,
+        }
+    }
+
+    /// The disk, for what lies beside the segments (quarantine files).
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    /// Where it is, for people.
+    pub fn place(&self) -> String {
+        self.disk.place()
+    }
+
+    /// No more records will come: readers that are at the end are done.
+    pub fn end(&self) {
+        self.lock().ended = true;
+        self.news.notify_all();
+    }
+
+    /// Wakes everybody who waits.
+    pub fn wake(&self) {
+        // The lock makes sure that nobody is between looking and waiting.
+        drop(self.lock());
+        self.news.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Waits until there are records from `seq` on, the end was said, or patience is over.
+    pub fn wait_news(&self, seq: u64, patience: Duration) {
+        let ledger = self.lock();
+        if ledger.next_seq > seq || ledger.ended {
+            return;
+        }
+        drop(self.news.wait_timeout(ledger, patience));
+    }
+
+    /// Waits until a receiver got on, so that there may be room; at most `patience`.
+    pub fn wait_room(&self, patience: Duration) {
+        drop(self.room.wait_timeout(self.lock(), patience));
+    }
+
+    /// Whether the end was said.
+    pub fn ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// The number of the next record to be written.
+    pub fn next_seq(&self) -> u64 {
+        self.lock().next_seq
+    }
+
+    /// Where a receiver stands.
+    pub fn cursor(&self, receiver: &str) -> Option<Cursor> {
+        self.lock().receivers.iter().find(|r| r.name == receiver).map(|r| r.cursor.clone())
+    }
+
+    /// All receivers, also those whose options are gone.
+    pub fn receivers(&self) -> Vec<Receiver> {
+        self.lock().receivers.clone()
+    }
+
+    /// Changes a receiver's cursor; it is written at the next tick. `f` sees the cursor as it is now: records dropped
+    /// meanwhile are behind it already.
+    pub fn update(&self, receiver: &str, f: impl FnOnce(&mut Cursor)) {
+        let mut ledger = self.lock();
+        let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver) else { return };
+        let before = r.cursor.next;
+        f(&mut r.cursor);
+        r.dirty = true;
+        let next = r.cursor.next;
+        if next != before {
+            if let Some(ring) = &self.memory {
+                ring.remember(self.memory_key(receiver), next);
+            }
+            drop(ledger);
+            self.room.notify_all();
+        }
+    }
+
+    fn memory_key(&self, receiver: &str) -> u64 {
+        xxh64(receiver.as_bytes(), xxh64(self.disk.place().as_bytes(), 1))
+    }
+
+    /// Records up to `to` (not included) are delivered.
+    pub fn delivered(&self, receiver: &str, to: u64) {
+        self.update(receiver, |c| {
+            c.delivered += to.saturating_sub(c.next);
+            c.next = c.next.max(to);
+        });
+    }
+
+    /// Records up to `to` (not included) are gone for this receiver.
+    pub fn gone(&self, receiver: &str, to: u64) {
+        self.update(receiver, |c| {
+            c.dropped += to.saturating_sub(c.next);
+            c.next = c.next.max(to);
+        });
+    }
+
+    /// The record `seq` is in the quarantine, and on disk there.
+    pub fn quarantined(&self, receiver: &str, seq: u64) {
+        self.update(receiver, |c| {
+            if c.next == seq {
+                c.quarantined += 1;
+                c.next = seq + 1;
+            }
+        });
+        // Not at the next tick: a crash now would quarantine it twice.
+        self.save_cursors();
+    }
+
+    /// A reader found records missing: told once, whoever finds them.
+    pub fn report(&self, loss: Loss) {
+        let known = self.account().damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
+        let mut ledger = self.lock();
+        if !known && !ledger.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
+            ledger.losses.push(loss);
+        }
+    }
+
+    /// The losses that were reported since the last call.
+    pub fn take_losses(&self) -> Vec<Loss> {
+        std::mem::take(&mut self.lock().losses)
+    }
+
+    /// The alarms that were raised since the last call.
+    pub fn take_alarms(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().alarms)
+    }
+
+    /// Raises an alarm: logged now, handed on by whoever collects alarms.
+    pub fn alarm(&self, matter: &str, text: String) {
+        log::error(matter, &text);
+        let mut ledger = self.lock();
+        if ledger.alarms.len() < limits::ALARMS {
+            ledger.alarms.push(text);
+        }
+    }
+
+    /// Sizes for pages and warnings.
+    pub fn sizes(&self) -> Sizes {
+        let ledger = self.lock();
+        let acked = ledger.acked_before(false);
+        let sum = |f: &dyn Fn(&&Segment) -> bool| ledger.segments.iter().filter(f).map(|s| s.bytes).sum();
+        Sizes {
+            live: sum(&|s| s.next > acked),
+            retained: sum(&|s| s.next <= acked),
+            in_memory: sum(&|s| s.store == Store::Ark),
+            max: self.settings.max,
+            next_seq: ledger.next_seq,
+            disk_bad: ledger.disk_bad.clone(),
+            set_aside: ledger.files_set_aside,
+        }
+    }
+
+    /// Whether every receiver that is configured has everything.
+    pub fn all_delivered(&self) -> bool {
+        let ledger = self.lock();
+        ledger.receivers.iter().filter(|r| r.live).all(|r| r.cursor.next >= ledger.next_seq)
+    }
+
+    /// Whether nobody at all needs anything of it.
+    pub fn drained(&self) -> bool {
+        let ledger = self.lock();
+        ledger.receivers.iter().all(|r| r.cursor.next >= ledger.next_seq)
+    }
+
+    /// The disk does not do what it should: new records go to memory until it does.
+    fn disk_failed(&self, what: &str, error: &std::io::Error) {
+        let full = error.raw_os_error() == Some(libc::ENOSPC) || error.raw_os_error() == Some(libc::EDQUOT);
+        let news = {
+            let mut ledger = self.lock();
+            ledger.seal = true;
+            ledger.disk_bad.replace(error.to_string()).is_none()
+        };
+        if news {
+            let text = format!("cannot {what} in `{}`: {error}; new events are kept in memory", self.place());
+            self.alarm("spool", text);
+        }
+        if full {
+            // What is kept for replay gives way first.
+            self.remove_acked(u64::MAX, i64::MAX);
+        }
+    }
+}
+
+impl Ledger {
+    /// The record that every receiver is past (`pinning`: every one that may block).
+    fn acked_before(&self, pinning: bool) -> u64 {
+        let pins = self.receivers.iter().filter(|r| !(pinning && r.optional && r.live));
+        pins.map(|r| r.cursor.next).min().unwrap_or(self.next_seq)
+    }
+
+    fn alarm(&mut self, text: String) {
+        if self.alarms.len() < limits::ALARMS {
+            self.alarms.push(text);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Reading the spool in order: one reader for each receiver, never behind its cursor, never past what is written.
+
+use super::record::{Head, Meta, Stored};
+use super::walk::{Found, Walk};
+use super::{Loss, Segment, Spool, Store};
+use crate::audit::record::EventId;
+use crate::log;
+use std::sync::Arc;
+
+/// What a reader finds.
+#[derive(Debug)]
+pub enum Next<'a> {
+    /// A record, and where it comes from.
+    Record(Stored<'a>, Arc<Head>),
+    /// Records that are not there: damaged, in a missing file, or dropped (then the cursor is past them). They are passed.
+    Lost(Loss),
+    /// Nothing more now.
+    Wait,
+    /// The disk does not give it now: try again later.
+    Trouble(String),
+}
+
+/// A place in the spool.
+#[derive(Debug, Default)]
+pub struct Reader {
+    want: u64,
+    at: Option<(Segment, Walk)>,
+    last: Option<EventId>,
+    loss: Option<Loss>,
+}
+
+enum Move {
+    Record(Meta),
+    Again,
+    Wait,
+    Trouble(String),
+}
+
+impl Reader {
+    /// From record `seq` on.
+    pub fn new(seq: u64) -> Reader {
+        Reader { want: seq, ..Reader::default() }
+    }
+
+    /// The number of the record that comes next.
+    pub fn want(&self) -> u64 {
+        self.want
+    }
+
+    /// Goes on from `seq`.
+    pub fn seek(&mut self, seq: u64) {
+        if seq != self.want {
+            *self = Reader::new(seq);
+        }
+    }
+
+    /// The next record.
+    pub fn next(&mut self, spool: &Spool) -> Next<'_> {
+        // Bounded: each round passes bytes, a segment or a damaged place.
+        let meta = loop {
+            match self.advance(spool) {
+                Move::Record(meta) => break meta,
+                Move::Again => {}
+                Move::Trouble(text) => return Next::Trouble(text),
+                Move::Wait => return self.loss.take().map_or(Next::Wait, Next::Lost),
+            }
+        };
+        let Some((segment, walk)) = &mut self.at else { return Next::Wait };
+        let event = event_of(walk.record(meta));
+        if let Some(loss) = self.loss.take() {
+            walk.back(meta);
+            return Next::Lost(Loss { after: event, ..loss });
+        }
+        self.want = meta.seq + 1;
+        self.last = event.or(self.last);
+        Next::Record(walk.record(meta), segment.head.clone())
+    }
+
+    fn lose_to(&mut self, seq: u64) {
+        if seq > self.want {
+            let from = self.loss.map_or(self.want, |l| l.from);
+            self.loss = Some(Loss { from, to: seq - 1, before: self.last, after: None });
+            self.want = seq;
+        }
+    }
+
+    /// One step within what is known of the segment; the ledger is asked only at its end.
+    fn advance(&mut self, spool: &Spool) -> Move {
+        let Some((s, walk)) = &mut self.at else { return self.find_segment(spool) };
+        match walk.next(spool.store(s.store), &s.name, &s.head, s.bytes) {
+            Ok(Found::Record(m)) if m.seq < self.want => {
+                self.last = event_of(walk.record(m)).or(self.last);
+                Move::Again
+            }
+            Ok(Found::Record(m)) => {
+                // Beyond the segment's end as the ledger has it: written anew elsewhere after a failed sync.
+                if m.seq >= s.next && self.refresh(spool) {
+                    return Move::Again;
+                }
+                self.lose_to(m.seq);
+                Move::Record(m)
+            }
+            Ok(Found::Damage(from, to)) => {
+                spool.set_aside(s.store, &s.name, from, to);
+                Move::Again
+            }
+            Ok(Found::Torn(from)) => {
+                let old = s.clone();
+                if !self.refresh(spool) {
+                    spool.set_aside(old.store, &old.name, from, old.bytes);
+                    self.lose_to(old.next);
+                    self.at = None;
+                }
+                Move::Again
+            }
+            Ok(Found::End) => {
+                let next = s.next;
+                if !self.refresh(spool) {
+                    self.lose_to(next);
+                    return self.find_segment(spool);
+                }
+                Move::Again
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.file_gone(spool),
+            Err(e) => Move::Trouble(format!("cannot read `{}` in `{}`: {e}", s.name, spool.store(s.store).place())),
+        }
+    }
+
+    /// Takes over what the ledger knows of the segment now; false when that is nothing new.
+    fn refresh(&mut self, spool: &Spool) -> bool {
+        let Some((s, walk)) = &mut self.at else { return false };
+        let at = walk.position();
+        let ledger = spool.lock();
+        let Some(now) =
+            ledger.segments.iter().rev().find(|x| x.first == s.first && x.head.created_ms == s.head.created_ms)
+        else {
+            // Gone from the ledger: what stands where we want to read on will be found anew.
+            drop(ledger);
+            self.at = None;
+            return true;
+        };
+        if now.name == s.name && now.store == s.store && now.bytes == s.bytes && now.next == s.next {
+            return false;
+        }
+        let shrunk = now.bytes < at;
+        *s = now.clone();
+        if shrunk {
+            drop(ledger);
+            self.at = None;
+        } else if walk.position() > s.bytes {
+            walk.seek(s.bytes);
+        }
+        true
+    }
+
+    /// The segment that holds the record we want.
+    fn find_segment(&mut self, spool: &Spool) -> Move {
+        let ledger = spool.lock();
+        if self.want >= ledger.next_seq {
+            return Move::Wait;
+        }
+        let i = ledger.segments.partition_point(|s| s.next <= self.want);
+        match ledger.segments.get(i).cloned() {
+            Some(s) => {
+                drop(ledger);
+                self.lose_to(s.first);
+                self.at = Some((s, Walk::start()));
+            }
+            None => {
+                // Behind the last segment, and yet not at the end: these were lost with its tail.
+                let next = ledger.next_seq;
+                drop(ledger);
+                self.lose_to(next);
+                self.at = None;
+            }
+        }
+        Move::Again
+    }
+
+    /// The file is not there: moved (the ledger says where), removed as dropped (the cursor is past it), or lost.
+    fn file_gone(&mut self, spool: &Spool) -> Move {
+        let Some((s, _)) = self.at.take() else { return Move::Again };
+        let mut ledger = spool.lock();
+        let before = ledger.segments.len();
+        ledger.segments.retain(|x| x.name != s.name || x.store != s.store);
+        let missing = ledger.segments.len() < before;
+        drop(ledger);
+        if missing && s.store == Store::Disk {
+            log::error("spool", format!("`{}` is missing in `{}`", s.name, spool.place()));
+        }
+        Move::Again
+    }
+}
+
+fn event_of(r: Stored<'_>) -> Option<EventId> {
+    EventId::parse(r.id.of(r.raw))
+}

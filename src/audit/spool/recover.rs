@@ -1,0 +1,323 @@
+//! Opening a spool after anything: a clean end, a killed worker, a power cut, damaged or missing files.
+//!
+//! Reads heads, cuts the torn tail of the newest segment, takes in what the saved state has not seen. Never deletes a
+//! byte that is not in another place: what cannot be used is set aside as `.bad`.
+
+use super::cursor::{self, Cursor};
+use super::disk::{read_all, Disk, Entry};
+use super::record::{self, Head, RECORDS_AT};
+use super::walk::{Found, Walk};
+use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, Store};
+use crate::audit::account::Account;
+use crate::audit::record::read;
+use crate::limits;
+use crate::log;
+use crate::sys::ring::Ring;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
+
+/// Why a spool cannot be opened here.
+#[derive(Debug)]
+pub enum Refusal {
+    /// It is of a version that this program does not know.
+    Foreign(String),
+    /// The disk does not answer.
+    Disk(io::Error),
+}
+
+impl From<io::Error> for Refusal {
+    fn from(e: io::Error) -> Self {
+        Refusal::Disk(e)
+    }
+}
+
+impl Spool {
+    /// Opens what is there. `ark` may hold segments that an earlier worker could not bring to the disk.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        ark: Arc<dyn Disk>,
+        settings: Settings,
+        memory: Option<Arc<Ring>>,
+        now_ms: i64,
+    ) -> Result<Spool, Refusal> {
+        let mut ledger = Ledger { next_seq: 1, seal: true, ..Ledger::default() };
+        let files = disk.list()?;
+        ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
+        let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
+        segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
+        ledger.segments = in_order(&*disk, segments).into();
+        let (turn, account) = load_state(&*disk, &*ark);
+        let mut spool = Spool {
+            disk,
+            ark,
+            settings,
+            ledger: Mutex::new(ledger),
+            news: Condvar::new(),
+            room: Condvar::new(),
+            account: Mutex::new(account),
+            state_turn: Mutex::new(turn),
+            memory,
+        };
+        spool.replay(now_ms)?;
+        spool.load_cursors(&files)?;
+        spool.settle();
+        Ok(spool)
+    }
+
+    /// Takes in the records that the saved state has not seen, and finds where each segment ends.
+    fn replay(&mut self, now_ms: i64) -> io::Result<()> {
+        let seen = self.account().seq;
+        let count = self.lock().segments.len();
+        let mut last_seq = 0;
+        for i in 0..count {
+            let (s, next) = {
+                let ledger = self.lock();
+                let next = ledger.segments.get(i + 1).map(|n| n.first);
+                (ledger.segments[i].clone(), next)
+            };
+            let newest = next.is_none();
+            let mut end = next.unwrap_or(s.first);
+            if newest || end > seen + 1 {
+                end = self.replay_segment(&s, seen, newest, now_ms)?.max(if newest { s.first } else { end });
+            }
+            let mut ledger = self.lock();
+            ledger.segments[i].next = end;
+            last_seq = end.saturating_sub(1);
+        }
+        let seq = self.account().seq;
+        self.lock().next_seq = last_seq.max(seq) + 1;
+        Ok(())
+    }
+
+    /// Walks one segment; gives the number after its last record. The newest is cut behind it.
+    fn replay_segment(&self, s: &Segment, seen: u64, newest: bool, now_ms: i64) -> io::Result<u64> {
+        let disk = self.store(s.store);
+        let (mut walk, mut next) = (Walk::start(), s.first);
+        loop {
+            match walk.next(disk, &s.name, &s.head, s.bytes)? {
+                Found::Record(m) => {
+                    next = next.max(m.seq + 1);
+                    if m.seq > seen {
+                        let r = walk.record(m);
+                        let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
+                        facts.kind = m.kind;
+                        facts.event = facts.event.filter(|_| m.part <= 1);
+                        let mut account = self.account();
+                        account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
+                        account.epoch = s.head.epoch;
+                        account.stream = account.stream.max(m.stream);
+                        if account.epoch != s.head.epoch || m.stream < account.stream {
+                            account.stream = m.stream;
+                        }
+                    }
+                }
+                Found::Damage(from, to) => self.set_aside(s.store, &s.name, from, to),
+                Found::Torn(from) => {
+                    self.set_aside(s.store, &s.name, from, s.bytes);
+                    if newest {
+                        log::warn(
+                            "spool",
+                            format!("`{}` ends in the middle of a record: {} bytes are cut", s.name, s.bytes - from),
+                        );
+                        disk.truncate(&s.name, from)?;
+                    }
+                    self.shorten(s, from);
+                    return Ok(next);
+                }
+                Found::End => return Ok(next),
+            }
+        }
+    }
+
+    fn shorten(&self, s: &Segment, to: u64) {
+        let mut ledger = self.lock();
+        if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == s.store) {
+            mine.bytes = to;
+        }
+    }
+
+    /// Cursors of receivers that are configured, those that are not any more, and those that are new.
+    fn load_cursors(&mut self, files: &[Entry]) -> io::Result<()> {
+        let mut found: Vec<String> =
+            files.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)).collect();
+        let in_ark = self.ark.list()?;
+        found.extend(in_ark.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)));
+        found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
+        found.sort_unstable();
+        found.dedup();
+        let loaded: Vec<(String, u64, Option<Cursor>)> = found
+            .into_iter()
+            .map(|name| {
+                let (turn, cursor) = self.load_cursor(&name);
+                (name, turn, cursor)
+            })
+            .collect();
+        let next_seq = self.lock().next_seq;
+        let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let mut ledger = self.lock();
+        // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
+        ledger.next_seq = next_seq.max(known);
+        let oldest = oldest_undelivered(&ledger, &loaded);
+        for (name, turn, cursor) in loaded {
+            let configured = self.settings.receivers.iter().find(|(n, _)| *n == name);
+            if configured.is_none() {
+                log::warn("spool", format!("there is a cursor for `{name}`, but no such receiver: its events are kept until `spool forget {name}`"));
+            }
+            let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
+            let dirty = cursor.is_none();
+            ledger.receivers.push(Receiver {
+                cursor: cursor.unwrap_or_else(new),
+                optional: configured.is_some_and(|(_, optional)| *optional),
+                live: configured.is_some(),
+                turn,
+                dirty,
+                dropping: false,
+                name,
+            });
+        }
+        Ok(())
+    }
+
+    fn load_cursor(&self, name: &str) -> (u64, Option<Cursor>) {
+        let file = cursor::file_name(name);
+        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES);
+        let (turn, mut cursor) = match newest {
+            Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
+            None => (0, None),
+        };
+        // A worker before us may have come further than its last tick wrote.
+        let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
+        if let (Some(c), Some(next)) = (cursor.as_mut(), further) {
+            c.delivered += next.saturating_sub(c.next);
+            c.next = c.next.max(next);
+        }
+        (turn, cursor)
+    }
+
+    /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
+    fn settle(&mut self) {
+        let next_seq = self.lock().next_seq;
+        let mut account = self.account();
+        let c = &mut account.counters;
+        let known = c.read + c.own - c.dropped.min(c.read);
+        c.read += (next_seq - 1).saturating_sub(known);
+        account.seq = next_seq - 1;
+        drop(account);
+        let mut ledger = self.lock();
+        for r in ledger.receivers.iter_mut() {
+            let c = &mut r.cursor;
+            let accounted = c.delivered + c.quarantined + c.dropped + c.filtered;
+            if accounted != c.next - 1 {
+                // A damaged or older file: what is not accounted for was before its time.
+                c.filtered = (c.next - 1).saturating_sub(c.delivered + c.quarantined + c.dropped);
+                if c.delivered + c.quarantined + c.dropped > c.next - 1 {
+                    c.delivered = c.next - 1 - c.quarantined.min(c.next - 1);
+                    (c.quarantined, c.dropped, c.filtered) = (c.next - 1 - c.delivered, 0, 0);
+                }
+                r.dirty = true;
+            }
+        }
+    }
+}
+
+/// Where a new receiver begins: the oldest record that somebody still needs, or the end.
+fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)]) -> u64 {
+    let oldest_held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first);
+    match loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).min() {
+        Some(next) => next.max(1),
+        None => oldest_held.max(1),
+    }
+}
+
+fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> Option<(u64, Vec<u8>)> {
+    let read = |d: &dyn Disk| {
+        let bytes = read_all(d, name, 2 * room).ok()??;
+        slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec()))
+    };
+    [read(disk), read(ark)].into_iter().flatten().max_by_key(|(turn, _)| *turn)
+}
+
+fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> (u64, Account) {
+    match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES) {
+        Some((turn, bytes)) => (turn, Account::load(&bytes).unwrap_or_default()),
+        None => (0, Account::default()),
+    }
+}
+
+/// The number in a segment's name.
+fn number_of(name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(".seg")?;
+    stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+}
+
+/// The segments of one store, by what their heads say.
+fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settings) -> Result<Vec<Segment>, Refusal> {
+    let mut all = Vec::new();
+    for f in files.iter().filter(|f| f.name.ends_with(".seg")) {
+        let mut bytes = vec![0; RECORDS_AT as usize];
+        let got = disk.read_at(&f.name, 0, &mut bytes)?;
+        let head = match Head::decode(&bytes[..got]) {
+            Some(head) => head,
+            None if record::is_foreign_version(&bytes[..got]) => {
+                return Err(Refusal::Foreign(format!("`{}` is of another version", f.name)));
+            }
+            None if got < RECORDS_AT as usize => {
+                // The head was being written: there can be no record. An empty file is nothing to keep.
+                discard(disk, store, f);
+                continue;
+            }
+            None => match number_of(&f.name) {
+                // Both copies of the head are damaged, the records may not be.
+                Some(first_seq) => Head { first_seq, identity: settings.identity.clone(), ..Head::default() },
+                None => {
+                    discard(disk, store, f);
+                    continue;
+                }
+            },
+        };
+        all.push(Segment {
+            name: f.name.clone(),
+            store,
+            first: head.first_seq,
+            next: head.first_seq,
+            bytes: f.bytes.max(RECORDS_AT),
+            synced: f.bytes,
+            acked_ms: None,
+            head: Arc::new(head),
+        });
+    }
+    Ok(all)
+}
+
+/// Removes what holds nothing, sets aside what may.
+fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
+    let done = if f.bytes == 0 || store == Store::Ark {
+        disk.remove(&f.name)
+    } else {
+        log::error("spool", format!("`{}` has no readable head and is set aside as `{}.bad`", f.name, f.name));
+        disk.rename(&f.name, &format!("{}.bad", f.name))
+    };
+    if let Err(e) = done {
+        log::warn("spool", format!("cannot set `{}` aside: {e}", f.name));
+    }
+}
+
+/// In the order of their records; of two that begin with the same record the better one stays: the one on disk that has
+/// the name of its number, the longer one.
+fn in_order(disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
+    let rank = |s: &Segment| (s.bytes, s.store == Store::Disk, number_of(&s.name) == Some(s.first));
+    segments.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| rank(b).cmp(&rank(a))));
+    let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
+    for s in segments {
+        match kept.last() {
+            Some(k) if k.first == s.first => {
+                if s.store == Store::Disk {
+                    log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", s.name, k.name));
+                    let _ = disk.rename(&s.name, &format!("{}.bad", s.name));
+                }
+            }
+            _ => kept.push(s),
+        }
+    }
+    kept
+}

@@ -1,0 +1,337 @@
+//! What is done on no one's path: syncing, saving cursors and state, removing what everybody has, setting damage aside,
+//! and bringing the disk back.
+
+use super::cursor;
+use super::disk::Disk;
+use super::record::{self, Head, New};
+use super::walk::{Found, Walk};
+use super::{slots, Segment, Spool, Store};
+use crate::limits;
+use crate::log;
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+/// The file of the state.
+pub const STATE: &str = "state";
+const PROBE: &str = "probe";
+
+impl Spool {
+    /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere.
+    pub fn sync(&self, now_ms: i64) {
+        let (dirty, names) = {
+            let mut ledger = self.lock();
+            let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
+            let dirty: Vec<(String, u64)> = dirty.map(|s| (s.name.clone(), s.bytes)).collect();
+            (dirty, std::mem::take(&mut ledger.names_dirty))
+        };
+        for (name, bytes) in dirty {
+            match self.disk.sync(&name) {
+                Ok(()) => {
+                    let mut ledger = self.lock();
+                    if let Some(s) = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk) {
+                        s.synced = s.synced.max(bytes);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => self.write_anew(&name, &e, now_ms),
+            }
+        }
+        if names {
+            if let Err(e) = self.disk.sync_names() {
+                self.lock().names_dirty = true;
+                self.disk_failed("sync names", &e);
+            }
+        }
+    }
+
+    /// A sync failed: the kernel may have dropped what it could not write and call the next sync a success. So what was
+    /// not known to be synced is read back as long as it can be, written to another file and synced there.
+    fn write_anew(&self, name: &str, error: &io::Error, now_ms: i64) {
+        self.disk_failed("sync", error);
+        let found = {
+            let mut ledger = self.lock();
+            ledger.seal = true;
+            if ledger.active.as_deref() == Some(name) {
+                ledger.active = None;
+            }
+            ledger.segments.iter().find(|s| s.name == name && s.store == Store::Disk).cloned()
+        };
+        let Some(s) = found else { return };
+        let from = s.synced.max(record::RECORDS_AT);
+        // Into memory now; `recover_disk` brings it to the disk when that works again.
+        match self.copy_records(&s, from, Store::Ark, now_ms) {
+            Ok(Some(copy)) => self.put_in_place(&s, from, copy),
+            Ok(None) => {}
+            Err(e) => {
+                // No room in memory either: on the same disk, in another file.
+                log::warn("spool", format!("cannot keep unsynced records in memory: {e}"));
+                let copied = self.copy_records(&s, from, Store::Disk, now_ms);
+                match copied.and_then(|c| c.map(|c| self.disk.sync(&c.name).map(|()| c)).transpose()) {
+                    Ok(Some(copy)) => self.put_in_place(&s, from, copy),
+                    Ok(None) => {}
+                    Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
+                }
+            }
+        }
+    }
+
+    /// The records of a segment from a place on, as a segment of their own.
+    fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
+        let mut walk = Walk::start();
+        walk.seek(from);
+        let source = self.store(s.store);
+        let (mut head, mut out, mut next) = (None::<Head>, Vec::new(), 0);
+        while let Found::Record(m) = walk.next(source, &s.name, &s.head, s.bytes)? {
+            let r = walk.record(m);
+            let head = head.get_or_insert_with(|| {
+                let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };
+                Head { first_seq: r.seq, stream: s.head.stream, created_ms, ..(*s.head).clone() }
+            });
+            if out.is_empty() {
+                out = head.encode();
+            }
+            let (kind, part, parts, stream, read_ms) = (m.kind, m.part, m.parts, m.stream, m.read_ms);
+            let new = New { kind, raw: r.raw, id: m.id, time: m.time, part, parts, stream, read_ms };
+            record::encode(&mut out, head, m.seq, &new);
+            next = m.seq + 1;
+        }
+        let Some(head) = head else { return Ok(None) };
+        let name = self.free_name(head.first_seq);
+        let target = self.store(to);
+        if let Err(e) = target.write_at(&name, 0, &out) {
+            let _ = target.remove(&name);
+            return Err(e);
+        }
+        let (first, bytes) = (head.first_seq, out.len() as u64);
+        let synced = if to == Store::Ark { bytes } else { 0 };
+        Ok(Some(Segment { name, store: to, first, next, bytes, synced, acked_ms: None, head: Arc::new(head) }))
+    }
+
+    /// The ledger reads `copy` instead of `old` from a place on.
+    fn put_in_place(&self, old: &Segment, from: u64, copy: Segment) {
+        let mut ledger = self.lock();
+        let Some(i) = ledger.segments.iter().position(|s| s.name == old.name && s.store == old.store) else { return };
+        ledger.segments[i].bytes = from;
+        ledger.segments[i].synced = from;
+        ledger.segments[i].next = copy.first;
+        let empty = from <= record::RECORDS_AT;
+        ledger.segments.insert(i + 1, copy);
+        if empty {
+            ledger.segments.remove(i);
+        }
+        ledger.names_dirty = true;
+        drop(ledger);
+        let done = if empty {
+            self.store(old.store).remove(&old.name)
+        } else {
+            self.store(old.store).truncate(&old.name, from)
+        };
+        if let Err(e) = done {
+            log::debug("spool", format!("cannot cut `{}`: {e}", old.name));
+        }
+    }
+
+    /// Writes the cursors that have moved.
+    pub fn save_cursors(&self) {
+        let dirty: Vec<(String, slots::Copy)> = {
+            let mut ledger = self.lock();
+            let copy = |r: &mut super::Receiver| {
+                if !std::mem::take(&mut r.dirty) {
+                    return None;
+                }
+                r.turn += 1;
+                let copy = slots::encode(r.turn, &r.cursor.save(), limits::CURSOR_SLOT_BYTES)?;
+                Some((r.name.clone(), copy))
+            };
+            ledger.receivers.iter_mut().filter_map(copy).collect()
+        };
+        for (name, copy) in dirty {
+            self.write_small(&cursor::file_name(&name), &copy);
+        }
+    }
+
+    /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
+    pub fn save_state(&self, sync: bool) {
+        let (seq, payload) = {
+            let account = self.account();
+            (account.seq, account.save())
+        };
+        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        *turn += 1;
+        let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) else {
+            log::error("spool", "the state is too large to be saved");
+            return;
+        };
+        let mut kept = self.write_small(STATE, &copy);
+        if kept && sync && self.lock().disk_bad.is_none() {
+            kept = self.disk.sync(STATE).is_ok();
+        }
+        if kept && sync {
+            let mut ledger = self.lock();
+            ledger.saved_seq = ledger.saved_seq.max(seq);
+        }
+    }
+
+    /// A small file goes to the disk, or to memory while the disk fails.
+    fn write_small(&self, name: &str, copy: &slots::Copy) -> bool {
+        if self.lock().disk_bad.is_none() {
+            match self.disk.write_at(name, copy.at, &copy.bytes) {
+                Ok(()) => return true,
+                Err(e) => self.disk_failed("write", &e),
+            }
+        }
+        self.ark.write_at(name, copy.at, &copy.bytes).is_ok()
+    }
+
+    /// Removes segments that everybody has, oldest first: until `bytes` are free, and those whose retention was over
+    /// before `retained_until` in any case.
+    pub fn remove_acked(&self, bytes: u64, retained_until: i64) {
+        let (doomed, need_state) = {
+            let ledger = self.lock();
+            let acked = ledger.acked_before(false);
+            let (mut freed, mut doomed) = (0, Vec::new());
+            for s in &ledger.segments {
+                let old = s.acked_ms.is_some_and(|ms| ms <= retained_until) && retained_until != i64::MAX;
+                if s.next > acked || Some(&s.name) == ledger.active.as_ref() || (freed >= bytes && !old) {
+                    break;
+                }
+                freed += s.bytes;
+                doomed.push(s.clone());
+            }
+            let need = doomed.last().is_some_and(|s| s.next > ledger.saved_seq + 1);
+            (doomed, need)
+        };
+        if doomed.is_empty() {
+            return;
+        }
+        if need_state {
+            self.save_state(true);
+        }
+        self.save_cursors();
+        {
+            let mut ledger = self.lock();
+            ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
+        }
+        for s in &doomed {
+            if let Err(e) = self.store(s.store).remove(&s.name) {
+                log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
+            }
+        }
+        self.room.notify_all();
+    }
+
+    /// One round of the tender: marks what everybody has, removes what is due, keeps two segments of headroom.
+    pub fn tidy(&self, now_ms: i64) {
+        let (over, has_live_drops) = {
+            let mut ledger = self.lock();
+            let acked = ledger.acked_before(false);
+            for s in ledger.segments.iter_mut().filter(|s| s.next <= acked && s.acked_ms.is_none()) {
+                s.acked_ms = Some(now_ms);
+            }
+            let used: u64 = ledger.segments.iter().map(|s| s.bytes).sum();
+            let room = self.settings.max - self.settings.max.min(2 * self.settings.segment_bytes());
+            (used.saturating_sub(room), ledger.receivers.iter().any(|r| r.dropping))
+        };
+        self.remove_acked(over, now_ms.saturating_sub(self.settings.retain_ms as i64));
+        if has_live_drops && over == 0 {
+            self.lock().receivers.iter_mut().for_each(|r| r.dropping = false);
+        }
+    }
+
+    /// Keeps damaged bytes for people, once.
+    pub fn set_aside(&self, store: Store, name: &str, from: u64, to: u64) {
+        let bad = format!("{name}.{from}.bad");
+        let mut here = [0u8; 1];
+        if store == Store::Ark || self.disk.read_at(&bad, 0, &mut here).is_ok() {
+            return;
+        }
+        let text = format!("damage in `{name}`: {} bytes from {from} on are set aside in `{bad}`", to - from);
+        match copy_bytes(&*self.disk, name, from, to, &bad) {
+            Ok(0) => return,
+            Ok(_) => log::error("spool", &text),
+            Err(e) => log::error("spool", format!("{text}, but that failed: {e}")),
+        }
+        let mut ledger = self.lock();
+        ledger.files_set_aside += 1;
+        ledger.alarm(text);
+    }
+
+    /// While the disk fails: looks whether it works again, and brings back what lies in memory. True when all is well.
+    pub fn recover_disk(&self) -> bool {
+        if self.lock().disk_bad.is_some() {
+            let probe = vec![0x5a; limits::PROBE_BYTES];
+            let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
+            let _ = self.disk.remove(PROBE);
+            if works.is_err() {
+                return false;
+            }
+            let mut ledger = self.lock();
+            ledger.disk_bad = None;
+            ledger.seal = true;
+            ledger.names_dirty = true;
+            ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
+            drop(ledger);
+            self.room.notify_all();
+        }
+        self.bring_back()
+    }
+
+    /// Segments in memory that are not being written go to the disk.
+    fn bring_back(&self) -> bool {
+        loop {
+            let next = {
+                let ledger = self.lock();
+                let free = |s: &&Segment| s.store == Store::Ark && Some(&s.name) != ledger.active.as_ref();
+                ledger.segments.iter().find(free).cloned()
+            };
+            let Some(s) = next else {
+                let ledger = self.lock();
+                return ledger.disk_bad.is_none() && !ledger.segments.iter().any(|s| s.store == Store::Ark);
+            };
+            if let Err(e) = self.bring_back_one(&s) {
+                self.disk_failed("write", &e);
+                return false;
+            }
+        }
+    }
+
+    fn bring_back_one(&self, s: &Segment) -> io::Result<()> {
+        let mut bytes = vec![0; s.bytes as usize];
+        let got = self.ark.read_at(&s.name, 0, &mut bytes)?;
+        let name = self.free_name(s.first);
+        let name = if self.disk.read_at(&s.name, 0, &mut [0; 1]).is_err() { s.name.clone() } else { name };
+        self.disk.write_at(&name, 0, &bytes[..got])?;
+        self.disk.sync(&name)?;
+        self.disk.sync_names()?;
+        let mut ledger = self.lock();
+        if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
+            mine.store = Store::Disk;
+            mine.name = name;
+            mine.synced = mine.bytes;
+        }
+        drop(ledger);
+        // Should this fail, recovery finds the segment twice and takes one.
+        let _ = self.ark.remove(&s.name);
+        self.room.notify_all();
+        Ok(())
+    }
+}
+
+/// Copies a stretch of a file into a file of its own and syncs it.
+fn copy_bytes(disk: &dyn Disk, name: &str, from: u64, to: u64, target: &str) -> io::Result<u64> {
+    let mut buf = vec![0; limits::READ_BYTES];
+    let mut at = from;
+    while at < to {
+        let most = ((to - at) as usize).min(buf.len());
+        let got = disk.read_at(name, at, &mut buf[..most])?;
+        if got == 0 {
+            break;
+        }
+        disk.write_at(target, at - from, &buf[..got])?;
+        at += got as u64;
+    }
+    if at > from {
+        disk.sync(target)?;
+    }
+    Ok(at - from)
+}
