@@ -5,10 +5,13 @@
 PROGRAMS="gostech-audit-log gostech-metrics"
 VERSION="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)"
 RELEASE=1
+# Debian's convention for packages that are not Debian's: anything of theirs is newer.
+DEB_RELEASE="0gostech$RELEASE"
 PACKAGES="${GOSTECH_PACKAGES:-$PWD/target/packages}"
 STATIC="${GOSTECH_STATIC_OUT:-$PWD/target/static}"
 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}"
 export SOURCE_DATE_EPOCH VERSION RELEASE
+HOMEPAGE="$(sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml)"
 MAINTAINER="${GOSTECH_MAINTAINER:-gostech maintainers <gostech-maintainers@lists.gostech.org>}"
 
 summary_of() {
