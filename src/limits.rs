@@ -125,3 +125,52 @@ const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize)
 pub const ALARMS: usize = 32;
 /// What is written to see whether a full disk has room again: more than a byte, or it would flap.
 pub const PROBE_BYTES: usize = 64 * 1024;
+
+// ---- net ----
+
+/// A receiver's URL: proxies and servers refuse longer ones anyway.
+pub const URL_BYTES: usize = 4096;
+/// `sun_path` of Linux is 108 bytes, the last one is the terminating zero.
+pub const UNIX_PATH_BYTES: usize = 107;
+/// A DNS name (RFC 1035).
+pub const HOST_BYTES: usize = 253;
+/// A password, token or header value read from a file: a kerberos-sized bearer token fits, a wrong file does not.
+pub const SECRET_BYTES: usize = 16 * 1024;
+/// A certificate, key or CA file: the system's bundles are 220 KB.
+pub const PEM_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Certificates taken from one bundle: the system's have 140.
+pub const PEM_CERTIFICATES: usize = 2000;
+/// TLS sessions kept for resumption: one receiver, and a few because servers send two tickets a handshake.
+pub const TLS_SESSIONS: usize = 4;
+/// Name lookups that hang in the C library at once: the next one fails instead of taking one more thread.
+pub const LOOKUPS_STUCK: usize = 4;
+/// Stack of a lookup thread: the C library's resolver keeps its packets on the stack.
+pub const LOOKUP_STACK_BYTES: usize = 256 * 1024;
+/// Addresses of one name that are tried.
+pub const ADDRESSES: usize = 16;
+/// `--connect-timeout`: name, TCP, proxy and TLS handshake together.
+pub const HTTP_CONNECT_SECONDS: u64 = 10;
+/// `--send-timeout`: from the first byte of the request to its last.
+pub const HTTP_SEND_SECONDS: u64 = 30;
+/// `--first-byte-timeout`: from the last byte of the request to the whole head of the answer.
+pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
+/// `--total-timeout`: one delivery from its beginning to its end.
+pub const HTTP_TOTAL_SECONDS: u64 = 120;
+/// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
+pub const HTTP_IDLE_SECONDS: u64 = 50;
+/// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
+pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
+/// The head of an answer must fit; bodies pass through it.
+pub const HTTP_INPUT_BYTES: usize = 16 * 1024;
+/// The body of an answer that is read so that the connection can be used again; a longer one costs the connection.
+pub const HTTP_ANSWER_BYTES: usize = 64 * 1024;
+/// The beginning of an answer's body that is kept for people.
+pub const HTTP_EXCERPT_BYTES: usize = 512;
+/// The head of a proxy's answer to CONNECT.
+pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
+/// Extra headers (`--header`).
+pub const HTTP_HEADERS: usize = 64;
+
+const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
+const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);

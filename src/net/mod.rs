@@ -1,1 +1,25 @@
 //! The network: a URL to a transport, TLS, HTTP, and the porch before the pages.
+//!
+//! Everything here has a deadline the caller gave and fails with a [`Failure`]: a kind to count and a sentence to print.
+//! What is wrong with the world is a value, never a panic; what could not be right on any day (a URL, a header) is an
+//! [`crate::error::Error`] before anything was tried.
+
+pub mod answer;
+pub mod base64;
+pub mod failure;
+pub mod gzip;
+pub mod http;
+mod pem;
+pub mod proxy;
+pub mod resolve;
+pub mod secret;
+pub mod stream;
+pub mod target;
+#[cfg(test)]
+mod testing;
+pub mod tls;
+mod watch;
+mod wire;
+
+pub use failure::{Failure, FailureKind};
+pub use target::Target;

@@ -9,6 +9,7 @@ pub mod pipe;
 pub mod process;
 pub mod ring;
 pub mod signal;
+pub mod socket;
 
 use std::io;
 

@@ -26,6 +26,9 @@ pub mod slots;
 pub mod tend;
 pub mod walk;
 
+#[cfg(test)]
+mod tests;
+
 use super::account::Account;
 use super::record::EventId;
 use crate::hash::xxh64;

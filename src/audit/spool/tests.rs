@@ -1,0 +1,311 @@
+//! The spool over a disk in memory that can be told to fail.
+
+use super::append::{Appender, NoRoom};
+use super::ark::Ark;
+use super::disk::{Disk, Entry};
+use super::read::{Next, Reader};
+use super::record::{Identity, New, RECORDS_AT};
+use super::*;
+use crate::audit::record::{read as facts_of, Kind};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A disk that fails on demand.
+struct Moody {
+    ark: Ark,
+    no_write: AtomicBool,
+    no_sync: AtomicBool,
+}
+
+impl Moody {
+    fn new() -> Arc<Moody> {
+        let ark = Ark::open(Ark::create().unwrap()).unwrap();
+        Arc::new(Moody { ark, no_write: AtomicBool::new(false), no_sync: AtomicBool::new(false) })
+    }
+}
+
+impl Disk for Moody {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.ark.list()
+    }
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.ark.read_at(name, at, buf)
+    }
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
+        if self.no_write.load(Ordering::Relaxed) {
+            // A full disk takes half.
+            let _ = self.ark.write_at(name, at, &data[..data.len() / 2]);
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        self.ark.write_at(name, at, data)
+    }
+    fn sync(&self, name: &str) -> io::Result<()> {
+        if self.no_sync.swap(false, Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.ark.sync(name)
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
+        self.ark.truncate(name, bytes)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.ark.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.ark.remove(name)
+    }
+    fn place(&self) -> String {
+        "test".into()
+    }
+}
+
+fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
+    Settings {
+        max,
+        full: Full::Block,
+        retain_ms: 0,
+        ark_max: 1 << 20,
+        identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
+        epoch: 1,
+        receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
+    }
+}
+
+fn open(disk: &Arc<Moody>, ark: &Arc<Moody>, s: Settings) -> Spool {
+    Spool::open(disk.clone(), ark.clone(), s, None, 1000).unwrap()
+}
+
+fn raw(n: u64) -> Vec<u8> {
+    format!(r#"{{"id":"1.0.{n}","message":"{}","severity":"low","title":"t"}}"#, "x".repeat(300)).into_bytes()
+}
+
+fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
+    let raw = raw(n);
+    let f = facts_of(&raw, false);
+    let new = New { kind: Kind::Object, raw: &raw, id: f.id, time: f.time, part: 0, parts: 0, stream: n * 100, read_ms: 1000 };
+    let seq = spool.append(a, &[new], 1000)?;
+    spool.account().take(seq, &f, &raw, 0, 0, 1000);
+    Ok(seq)
+}
+
+fn all(spool: &Spool, reader: &mut Reader) -> (Vec<u64>, Vec<Loss>) {
+    let (mut seqs, mut losses) = (Vec::new(), Vec::new());
+    loop {
+        match reader.next(spool) {
+            Next::Record(r, _) => {
+                assert_eq!(r.raw, raw(r.seq).as_slice());
+                seqs.push(r.seq);
+            }
+            Next::Lost(l) => losses.push(l),
+            Next::Wait => return (seqs, losses),
+            Next::Trouble(t) => panic!("{t}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_also_after_a_restart() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (mut a, mut r) = (Appender::default(), Reader::new(1));
+    for n in 1..=500 {
+        assert_eq!(put(&spool, &mut a, n), Ok(n));
+        if n == 250 {
+            assert_eq!(all(&spool, &mut r).0.len(), 250);
+        }
+    }
+    assert_eq!(all(&spool, &mut r).0, (251..=500).collect::<Vec<_>>());
+    assert!(spool.lock().segments.len() > 2);
+    spool.delivered("r1", 301);
+    spool.save_cursors();
+    let mut again = settings(1 << 20, &[("r1", false), ("r2", false)]);
+    again.epoch = 2;
+    let spool = open(&disk, &ark, again);
+    assert_eq!((spool.next_seq(), spool.cursor("r1").unwrap().next), (501, 301));
+    let two = spool.cursor("r2").unwrap();
+    assert_eq!((two.next, two.filtered), (301, 300));
+    assert_eq!(spool.account().counters.read, 500);
+    assert_eq!(all(&spool, &mut Reader::new(301)).0, (301..=500).collect::<Vec<_>>());
+    assert_eq!(put(&spool, &mut Appender::default(), 501), Ok(501));
+}
+
+#[test]
+fn what_everybody_has_goes_and_the_state_stays() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let mut a = Appender::default();
+    (1..=500).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    spool.delivered("r1", 501);
+    spool.tidy(2000);
+    spool.tidy(2001);
+    assert_eq!(spool.lock().segments.len(), 1);
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert_eq!((spool.next_seq(), spool.account().counters.read), (501, 500));
+    assert!(spool.drained());
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_damage_is_set_aside() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let mut a = Appender::default();
+    (1..=10).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    let name = spool.lock().segments[0].name.clone();
+    let bytes = spool.lock().segments[0].bytes;
+    drop(spool);
+    disk.write_at(&name, RECORDS_AT + 3 * (bytes - RECORDS_AT) / 10 + 60, b"\0").unwrap();
+    disk.truncate(&name, bytes - 5).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert_eq!(spool.next_seq(), 10);
+    let (seqs, losses) = all(&spool, &mut Reader::new(1));
+    assert_eq!(seqs, [1, 2, 3, 5, 6, 7, 8, 9]);
+    let id = |n| EventId::parse(format!("1.0.{n}").as_bytes());
+    assert_eq!(losses, [Loss { from: 4, to: 4, before: id(3), after: id(5) }]);
+    assert_eq!(disk.list().unwrap().iter().filter(|f| f.name.ends_with(".bad")).count(), 2);
+}
+
+#[test]
+fn a_missing_segment_is_a_loss_and_not_the_end() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let mut a = Appender::default();
+    (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    let second = spool.lock().segments[1].clone();
+    disk.remove(&second.name).unwrap();
+    // Both while it runs and after a restart.
+    let (seqs, losses) = all(&spool, &mut Reader::new(1));
+    assert_eq!((losses.len(), losses[0].from, losses[0].to), (1, second.first, second.next - 1));
+    assert_eq!(seqs.len() as u64, 200 - (second.next - second.first));
+    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    assert_eq!(all(&spool, &mut Reader::new(1)).0, seqs);
+}
+
+#[test]
+fn a_full_spool_blocks_or_drops_and_counts() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let mut a = Appender::default();
+    let full = (1..10_000).find(|&n| put(&spool, &mut a, n).is_err()).unwrap();
+    assert!(full > 500);
+    assert!(put(&spool, &mut a, full).is_err());
+    let total: u64 = disk.list().unwrap().iter().filter(|f| f.name.ends_with(".seg")).map(|f| f.bytes).sum();
+    assert!(total <= 256 << 10);
+    assert!(spool.drop_oldest());
+    let gone = spool.cursor("r1").unwrap();
+    assert_eq!(gone.dropped, gone.next - 1);
+    let noted = spool.account().dropped[0];
+    assert_eq!((noted.from.count, noted.to.count, noted.count), (1, gone.dropped, gone.dropped));
+    assert_eq!(put(&spool, &mut a, full), Ok(full));
+    let (seqs, losses) = all(&spool, &mut Reader::new(gone.next));
+    assert_eq!((seqs[0], losses.len()), (gone.next, 0));
+}
+
+#[test]
+fn an_optional_receiver_never_pins() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(256 << 10, &[("must", false), ("may", true)]));
+    let mut a = Appender::default();
+    for n in 1..=5_000 {
+        assert_eq!(put(&spool, &mut a, n), Ok(n));
+        spool.delivered("must", n + 1);
+    }
+    let may = spool.cursor("may").unwrap();
+    assert!(may.dropped > 3_000 && may.dropped == may.next - 1);
+    assert_eq!(all(&spool, &mut Reader::new(may.next)).0.len() as u64, 5_001 - may.next);
+}
+
+#[test]
+fn a_full_disk_costs_nothing_and_heals() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (mut a, mut r) = (Appender::default(), Reader::new(1));
+    (1..=50).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    disk.no_write.store(true, Ordering::Relaxed);
+    (51..=100).for_each(|n| assert_eq!(put(&spool, &mut a, n), Ok(n)));
+    assert_eq!(all(&spool, &mut r).0.len(), 100);
+    assert!(!spool.recover_disk() && spool.sizes().in_memory > 0);
+    // A worker that dies now leaves them to the next one.
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert_eq!(all(&spool, &mut Reader::new(1)).0.len(), 100);
+    let mut a = Appender::default();
+    (101..=120).for_each(|n| assert_eq!(put(&spool, &mut a, n), Ok(n)));
+    disk.no_write.store(false, Ordering::Relaxed);
+    spool.recover_disk();
+    (121..=130).for_each(|n| assert_eq!(put(&spool, &mut a, n), Ok(n)));
+    assert!(spool.recover_disk());
+    assert_eq!((spool.sizes().in_memory, spool.sizes().disk_bad), (0, None));
+    assert_eq!(all(&spool, &mut Reader::new(1)).0.len(), 130);
+    assert_eq!(all(&open(&disk, &Moody::new(), settings(1 << 20, &[("r1", false)])), &mut Reader::new(1)).0.len(), 130);
+}
+
+#[test]
+fn a_failed_sync_is_written_anew() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (mut a, mut r) = (Appender::default(), Reader::new(1));
+    (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    spool.sync(1000);
+    (21..=40).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    assert_eq!(all(&spool, &mut r).0.len(), 40);
+    disk.no_sync.store(true, Ordering::Relaxed);
+    spool.sync(1000);
+    let places: Vec<Store> = spool.lock().segments.iter().map(|s| s.store).collect();
+    assert_eq!(places, [Store::Disk, Store::Ark]);
+    (41..=60).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    assert_eq!(all(&spool, &mut r).0, (41..=60).collect::<Vec<_>>());
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=60).collect(), vec![]));
+    spool.recover_disk();
+    (61..=70).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    assert!(spool.recover_disk());
+    spool.sync(1000);
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=70).collect(), vec![]));
+    let spool = open(&disk, &Moody::new(), settings(1 << 20, &[("r1", false)]));
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=70).collect(), vec![]));
+}
+
+#[test]
+fn a_tail_lost_with_the_power_is_not_numbered_twice() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let mut a = Appender::default();
+    (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    spool.delivered("r1", 21);
+    spool.save_cursors();
+    let s = spool.lock().segments[0].clone();
+    disk.truncate(&s.name, RECORDS_AT + (s.bytes - RECORDS_AT) / 2).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    assert_eq!((spool.next_seq(), spool.account().counters.read), (21, 20));
+    let (seqs, losses) = all(&spool, &mut Reader::new(1));
+    assert_eq!((seqs.len(), losses.len(), losses[0].to), (10, 1, 20));
+    assert_eq!(put(&spool, &mut Appender::default(), 21), Ok(21));
+    assert!(all(&spool, &mut Reader::new(21)).0 == [21]);
+}
+
+#[test]
+fn doubled_swapped_empty_and_foreign_files() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let mut a = Appender::default();
+    (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    let names: Vec<String> = spool.lock().segments.iter().map(|s| s.name.clone()).collect();
+    drop(spool);
+    let bytes = disk::read_all(&*disk, &names[1], 1 << 20).unwrap().unwrap();
+    disk.write_at("00000000000000009999.seg", 0, &bytes).unwrap();
+    disk.write_at("00000000000000009998.seg", 0, b"").unwrap();
+    disk.write_at("00000000000000009997.seg", 0, b"garbage").unwrap();
+    disk.rename(&names[0], "x.seg").unwrap();
+    disk.rename(&names[2], &names[0]).unwrap();
+    disk.rename("x.seg", &names[2]).unwrap();
+    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=200).collect(), vec![]));
+    drop(spool);
+    let mut foreign = bytes;
+    foreign[7] = 9;
+    foreign[record::HEAD_BYTES + 7] = 9;
+    disk.write_at("00000000000000009996.seg", 0, &foreign).unwrap();
+    let refused = Spool::open(disk.clone(), ark.clone(), settings(256 << 10, &[]), None, 0);
+    assert!(matches!(refused, Err(recover::Refusal::Foreign(_))));
+}

@@ -1,0 +1,381 @@
+//! A byte stream over TCP or a Unix socket, with or without TLS, on which every call has a deadline.
+//!
+//! The socket is non-blocking; waiting is `poll`. Failures are exact: what the other side did (closed, reset), what TLS
+//! says (alerts that come late too), or that the time was over. Writing has two kinds: `write_all`, and `send`, which
+//! stops when the other side answers before it has everything, as servers do that refuse a body.
+
+use crate::net::failure::{words, Failure, FailureKind};
+use crate::net::resolve;
+use crate::net::target::bracketed;
+use crate::sys::socket::{connect_unix, wait, Ready};
+use rustls::{AlertDescription, CertificateError, Connection};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A connected, non-blocking socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Ends both directions; whoever waits on the socket in another thread wakes up.
+    pub fn shutdown(&self) {
+        // It may be gone already, which is what was wanted.
+        let _ = match self {
+            Socket::Tcp(s) => s.shutdown(Shutdown::Both),
+            Socket::Unix(s) => s.shutdown(Shutdown::Both),
+        };
+    }
+}
+
+impl Read for &Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(s) => (&mut &*s).read(buf),
+            Socket::Unix(s) => (&mut &*s).read(buf),
+        }
+    }
+}
+
+impl Write for &Socket {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(s) => (&mut &*s).write(buf),
+            Socket::Unix(s) => (&mut &*s).write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Tcp(s) => s.as_fd(),
+            Socket::Unix(s) => s.as_fd(),
+        }
+    }
+}
+
+/// How a `send` ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The system has all of it.
+    All,
+    /// The other side answered, or closed, before it had all of it; the answer may be there to be read. Nothing more
+    /// can be sent.
+    Stopped,
+}
+
+/// A connected stream.
+pub struct Stream<S: AsRef<Socket> = OwnSocket> {
+    socket: S,
+    tls: Option<Box<Connection>>,
+    peer: String,
+}
+
+/// A socket that belongs to its stream alone.
+#[derive(Debug)]
+pub struct OwnSocket(Socket);
+
+impl AsRef<Socket> for OwnSocket {
+    fn as_ref(&self) -> &Socket {
+        &self.0
+    }
+}
+
+impl Stream {
+    /// Connects to a name or an address.
+    pub fn tcp(host: &str, port: u16, deadline: Instant) -> Result<Stream, Failure> {
+        let peer = format!("{}:{port}", bracketed(host));
+        let tcp = resolve::connect(host, port, deadline)?;
+        tcp.set_nonblocking(true).map_err(|e| no_connection(&peer, &e))?;
+        Ok(Stream { socket: OwnSocket(Socket::Tcp(tcp)), tls: None, peer })
+    }
+
+    /// Connects to a Unix socket.
+    pub fn unix(path: &Path) -> Result<Stream, Failure> {
+        let peer = path.display().to_string();
+        let unix = connect_unix(path).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock => {
+                let text = format!("cannot connect to `{peer}`: nobody there accepts, and its queue is full");
+                Failure::new(FailureKind::Connect, text)
+            }
+            _ => no_connection(&peer, &e),
+        })?;
+        Ok(Stream { socket: OwnSocket(Socket::Unix(unix)), tls: None, peer })
+    }
+}
+
+impl<S: AsRef<Socket>> Stream<S> {
+    /// A stream over a socket that was accepted, or is shared; it must be non-blocking.
+    pub fn over(socket: S, peer: impl Into<String>) -> Self {
+        Stream { socket, tls: None, peer: peer.into() }
+    }
+
+    /// Who is at the other end, for sentences.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Begins TLS and finishes its handshake.
+    pub fn handshake(&mut self, connection: impl Into<Connection>, deadline: Instant) -> Result<(), Failure> {
+        self.tls = Some(Box::new(connection.into()));
+        while self.tls.as_ref().is_some_and(|t| t.is_handshaking()) {
+            if self.flush_tls(deadline, false)? == Sent::Stopped {
+                // Why it was closed is often there to be read: an alert.
+                self.pull_tls()?;
+                return Err(self.ended_in_handshake("it was closed"));
+            }
+            if !self.tls.as_ref().is_some_and(|t| t.is_handshaking()) {
+                break;
+            }
+            match self.pull_tls()? {
+                Pulled::Nothing => drop(self.ready(true, false, deadline)?),
+                Pulled::Something => {}
+                Pulled::End => return Err(self.ended_in_handshake("the other side closed it")),
+            }
+        }
+        self.flush_tls(deadline, false).map(drop)
+    }
+
+    /// Reads what there is, waiting for the first byte; nothing is the end of the stream.
+    pub fn read(&mut self, buf: &mut [u8], deadline: Instant) -> Result<usize, Failure> {
+        loop {
+            match &mut self.tls {
+                None => match self.socket.as_ref().read(buf) {
+                    Ok(n) => return Ok(n),
+                    Err(e) if is_again(&e) => {}
+                    Err(e) => return Err(self.broke(&e)),
+                },
+                Some(tls) => {
+                    match tls.reader().read(buf) {
+                        Ok(n) => return Ok(n),
+                        // Without a goodbye: whether something is missing, the protocol above can tell.
+                        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                        Err(e) if is_again(&e) => {}
+                        Err(e) => return Err(self.broke(&e)),
+                    }
+                    if self.pull_tls()? != Pulled::Nothing {
+                        continue;
+                    }
+                }
+            }
+            self.ready(true, false, deadline)?;
+        }
+    }
+
+    /// Writes everything.
+    pub fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Failure> {
+        match self.push(bytes, deadline, false)? {
+            Sent::All => Ok(()),
+            Sent::Stopped => {
+                let text = format!("connection to `{}`: the other side closed it", self.peer);
+                Err(Failure::new(FailureKind::Closed, text))
+            }
+        }
+    }
+
+    /// Writes everything, unless the other side answers or closes first.
+    pub fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<Sent, Failure> {
+        self.push(bytes, deadline, true)
+    }
+
+    /// Whether the stream is whole and nothing came that nobody asked for. Never waits.
+    pub fn is_idle(&mut self) -> bool {
+        let Ok(ready) = wait(self.socket.as_ref().as_fd(), true, false, Duration::ZERO) else { return false };
+        if !ready.read {
+            return true;
+        }
+        // TLS has words of its own between answers (new tickets); anything else is an end or a disorder.
+        if self.tls.is_none() || !matches!(self.pull_tls(), Ok(Pulled::Something)) {
+            return false;
+        }
+        self.tls.as_mut().is_some_and(|t| t.reader().read(&mut [0]).is_err_and(|e| is_again(&e)))
+    }
+
+    /// Says goodbye, as far as that goes without waiting.
+    pub fn goodbye(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut self.socket.as_ref());
+        }
+    }
+
+    /// Waits for the socket; over time is a failure.
+    fn ready(&self, read: bool, write: bool, deadline: Instant) -> Result<Ready, Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let ready = wait(self.socket.as_ref().as_fd(), read, write, left).map_err(|e| self.broke(&e))?;
+        if ready == Ready::default() {
+            let text = format!("connection to `{}`: the time was over", self.peer);
+            return Err(Failure::new(FailureKind::Timeout, text));
+        }
+        Ok(ready)
+    }
+
+    fn push(&mut self, mut bytes: &[u8], deadline: Instant, early: bool) -> Result<Sent, Failure> {
+        while !bytes.is_empty() {
+            if let Some(tls) = &mut self.tls {
+                // Takes as much as its buffer bound allows; the rest after the flush.
+                let n = tls.writer().write(bytes).map_err(|e| self.broke(&e))?;
+                bytes = &bytes[n..];
+                if self.flush_tls(deadline, early)? == Sent::Stopped {
+                    return Ok(Sent::Stopped);
+                }
+                continue;
+            }
+            match self.socket.as_ref().write(bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(e) if is_again(&e) => {
+                    if !self.ready(early, true, deadline)?.write {
+                        return Ok(Sent::Stopped);
+                    }
+                }
+                Err(e) if is_gone(&e) => return Ok(Sent::Stopped),
+                Err(e) => return Err(self.broke(&e)),
+            }
+        }
+        Ok(Sent::All)
+    }
+
+    /// Writes what TLS has to say to the socket.
+    fn flush_tls(&mut self, deadline: Instant, early: bool) -> Result<Sent, Failure> {
+        loop {
+            let Some(tls) = self.tls.as_mut().filter(|t| t.wants_write()) else { return Ok(Sent::All) };
+            match tls.write_tls(&mut self.socket.as_ref()) {
+                Ok(_) => {}
+                Err(e) if is_again(&e) => {
+                    let ready = self.ready(early, true, deadline)?;
+                    // What can be read may be a ticket, an alert (a failure from here), or the answer.
+                    if !ready.write && (self.pull_tls()? == Pulled::End || self.has_answer()) {
+                        return Ok(Sent::Stopped);
+                    }
+                }
+                Err(e) if is_gone(&e) => return Ok(Sent::Stopped),
+                Err(e) => return Err(self.broke(&e)),
+            }
+        }
+    }
+
+    /// Takes from the socket what is there, without waiting, and lets TLS work on it.
+    fn pull_tls(&mut self) -> Result<Pulled, Failure> {
+        let Some(tls) = &mut self.tls else { return Ok(Pulled::Nothing) };
+        match tls.read_tls(&mut self.socket.as_ref()) {
+            Ok(0) => return Ok(Pulled::End),
+            Ok(_) => {}
+            Err(e) if is_again(&e) => return Ok(Pulled::Nothing),
+            Err(e) if tls.is_handshaking() => return Err(self.ended_in_handshake(&words(&e))),
+            Err(e) => return Err(self.broke(&e)),
+        }
+        let handshaking = tls.is_handshaking();
+        if let Err(e) = tls.process_new_packets() {
+            // The other side gets our alert, where that goes without waiting.
+            let _ = tls.write_tls(&mut self.socket.as_ref());
+            return Err(tls_failure(&e, &self.peer, handshaking));
+        }
+        if !handshaking && tls.wants_write() {
+            // An answer to a key update; what does not go now goes with the next write.
+            let _ = tls.write_tls(&mut self.socket.as_ref());
+        }
+        Ok(Pulled::Something)
+    }
+
+    fn has_answer(&mut self) -> bool {
+        let state = self.tls.as_mut().and_then(|t| t.process_new_packets().ok());
+        state.is_none_or(|s| s.plaintext_bytes_to_read() > 0 || s.peer_has_closed())
+    }
+
+    fn broke(&self, e: &io::Error) -> Failure {
+        let kind = if e.kind() == io::ErrorKind::TimedOut { FailureKind::Timeout } else { FailureKind::Closed };
+        Failure::new(kind, format!("connection to `{}` broke: {}", self.peer, words(e)))
+    }
+
+    fn ended_in_handshake(&self, why: &str) -> Failure {
+        Failure::new(FailureKind::Tls, format!("TLS handshake with `{}` ended: {why}", self.peer))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pulled {
+    /// Nothing was there.
+    Nothing,
+    /// Bytes, which TLS has worked on.
+    Something,
+    /// The end of the stream.
+    End,
+}
+
+fn no_connection(peer: &str, e: &io::Error) -> Failure {
+    Failure::new(FailureKind::Connect, format!("cannot connect to `{peer}`: {}", words(e)))
+}
+
+fn is_again(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// The other side takes nothing any more; what it said before can still be read.
+fn is_gone(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
+}
+
+/// What TLS found, as a sentence with a cure.
+fn tls_failure(e: &rustls::Error, peer: &str, handshaking: bool) -> Failure {
+    let why = match e {
+        rustls::Error::InvalidCertificate(c) => format!("its certificate {}", certificate_trouble(c)),
+        rustls::Error::AlertReceived(alert) => alert_words(*alert),
+        rustls::Error::InvalidMessage(_) if handshaking => {
+            "what it answers is not TLS; is this a port for plain connections?".to_string()
+        }
+        rustls::Error::PeerIncompatible(_) => format!("no common version or cipher: {e}"),
+        other => other.to_string(),
+    };
+    Failure::new(FailureKind::Tls, format!("TLS with `{peer}`: {why}"))
+}
+
+fn certificate_trouble(e: &CertificateError) -> String {
+    use CertificateError as C;
+    match e {
+        C::UnknownIssuer => "is from nobody we trust: give its authority with --ca-certificate".to_string(),
+        C::Expired | C::ExpiredContext { .. } => "has expired (or the clock here is wrong)".to_string(),
+        C::NotValidYet | C::NotValidYetContext { .. } => "is not valid yet (or the clock here is wrong)".to_string(),
+        C::NotValidForName => "is for another name: see --tls-server-name".to_string(),
+        C::NotValidForNameContext { expected, presented } => {
+            let names: String = presented.join(", ").chars().take(200).collect();
+            format!("is not for `{}` but for {names}: see --tls-server-name", expected.to_str())
+        }
+        C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "is one of an authority (CA:TRUE), which no server may use: issue one for the server".to_string()
+        }
+        other => format!("is not acceptable: {other}"),
+    }
+}
+
+fn alert_words(alert: AlertDescription) -> String {
+    use AlertDescription as A;
+    let cure = match alert {
+        A::CertificateRequired | A::NoCertificate => ": it wants a client certificate (--certificate, --private-key)",
+        A::BadCertificate | A::UnknownCA | A::CertificateUnknown | A::AccessDenied | A::UnsupportedCertificate => {
+            ": it does not accept our client certificate"
+        }
+        A::CertificateExpired | A::CertificateRevoked => ": our client certificate is not valid any more",
+        A::HandshakeFailure => ": no common cipher, or it wants a client certificate",
+        A::UnrecognisedName => ": it does not know the name we asked for (--tls-server-name)",
+        _ => "",
+    };
+    format!("it refused us with the alert {alert:?}{cure}")
+}

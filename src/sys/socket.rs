@@ -1,0 +1,115 @@
+//! Waiting for a descriptor with a deadline, and connecting to a Unix socket without waiting.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What a descriptor is ready for. An error or a hang-up counts as ready: the next call then says what it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// A read would not wait.
+    pub read: bool,
+    /// A write would not wait.
+    pub write: bool,
+}
+
+/// Waits until the descriptor is ready for what was asked, or the time is over (nothing is ready then).
+pub fn wait(fd: BorrowedFd<'_>, read: bool, write: bool, timeout: Duration) -> io::Result<Ready> {
+    let end = Instant::now() + timeout;
+    let mut events = 0;
+    if read {
+        events |= libc::POLLIN;
+    }
+    if write {
+        events |= libc::POLLOUT;
+    }
+    loop {
+        let mut one = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+        let left = end.saturating_duration_since(Instant::now());
+        // Rounded up: a wait of half a millisecond must not become a spin.
+        let millis = left.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
+        // SAFETY: `one` is one pollfd that lives through the call; the descriptor is borrowed, so it stays open.
+        let n = unsafe { libc::poll(&mut one, 1, millis) };
+        if n < 0 {
+            let e = io::Error::last_os_error();
+            if e.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(e);
+        }
+        let broken = one.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
+        return Ok(Ready {
+            read: read && (broken || one.revents & libc::POLLIN != 0),
+            write: write && (broken || one.revents & libc::POLLOUT != 0),
+        });
+    }
+}
+
+/// Connects to a Unix stream socket without waiting: a listener whose queue is full is `WouldBlock`, and a blocking
+/// connect (std's only one) would wait for it without end. The stream is non-blocking.
+pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let bytes = path.as_os_str().as_bytes();
+    // SAFETY: sockaddr_un is plain old data; all zeroes is a valid value of it.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    if bytes.is_empty() || bytes.len() >= address.sun_path.len() || bytes.contains(&0) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path a Unix socket can have"));
+    }
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(bytes) {
+        *to = *from as libc::c_char;
+    }
+    // SAFETY: no pointers; the result is checked before it is owned.
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was made just now and nobody else knows it.
+    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+    let size = std::mem::size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: `address` is an initialised sockaddr_un of `size` bytes that lives through the call.
+    let rc = unsafe { libc::connect(owned.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) };
+    if rc < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(UnixStream::from(owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn waits_for_what_was_asked_and_no_longer_than_that() {
+        let (a, mut b) = UnixStream::pair().unwrap();
+        let begun = Instant::now();
+        assert_eq!(wait(a.as_fd(), true, false, Duration::from_millis(30)).unwrap(), Ready::default());
+        assert!(begun.elapsed() >= Duration::from_millis(30));
+        assert!(wait(a.as_fd(), true, true, Duration::from_secs(5)).unwrap().write);
+        b.write_all(b"x").unwrap();
+        assert!(wait(a.as_fd(), true, false, Duration::from_secs(5)).unwrap().read);
+        drop(b);
+        assert!(wait(a.as_fd(), true, false, Duration::ZERO).unwrap().read);
+    }
+
+    #[test]
+    fn a_full_queue_does_not_make_it_wait() {
+        let path = std::env::temp_dir().join(format!("gostech-queue-{}.sock", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let listener = UnixListener::bind(&path).unwrap();
+        // SAFETY: no pointers; listening again only makes the queue shorter.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 1) }, 0);
+        let mut kept = Vec::new();
+        let full = (0..50).find_map(|_| connect_unix(&path).map(|s| kept.push(s)).err());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(full.unwrap().kind(), io::ErrorKind::WouldBlock);
+        assert!(!kept.is_empty());
+        assert!(connect_unix(Path::new("")).is_err() && connect_unix(Path::new(&"x".repeat(200))).is_err());
+    }
+}
