@@ -86,3 +86,6 @@ apt_unpack() {
     for deb in "$fetch"/*.deb; do dpkg -x "$deb" "$dir" || return 1; done
     rm -rf "$fetch"
 }
+
+# Like grep -q, but reads to the end: with pipefail, a writer cut off by a grep that left early would be a failure.
+finds() { grep "$@" >/dev/null; }
