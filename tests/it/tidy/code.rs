@@ -60,7 +60,7 @@ impl File {
             if begins {
                 let mut paths = Vec::new();
                 unfold(&chars, &mut at.clone(), "", &mut paths);
-                found.extend(paths.into_iter().filter(|p| p.contains("::")).map(|p| (line, self.from_crate(&p))));
+                found.extend(paths.into_iter().filter(|p| p.contains("::")).map(|p| (line, self.rooted(&p))));
             }
             line += usize::from(chars[at] == '\n');
             at += 1;
@@ -68,7 +68,7 @@ impl File {
         found
     }
 
-    fn from_crate(&self, path: &str) -> String {
+    fn rooted(&self, path: &str) -> String {
         let mut rest = path.strip_prefix("self::").unwrap_or(path);
         let mut ups = 0;
         while let Some(after) = rest.strip_prefix("super::") {
