@@ -394,6 +394,36 @@ pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Reads base64 as `push_base64` writes it.
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let value = |b: u8| {
+        Some(match b {
+            b'A'..=b'Z' => b - b'A',
+            b'a'..=b'z' => b - b'a' + 26,
+            b'0'..=b'9' => b - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        })
+    };
+    if text.len() % 4 != 0 {
+        return None;
+    }
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let plain = text.trim_end_matches('=');
+    if text.len() - plain.len() > 2 {
+        return None;
+    }
+    for four in plain.as_bytes().chunks(4) {
+        let mut n = 0u32;
+        for (i, &b) in four.iter().enumerate() {
+            n |= u32::from(value(b)?) << (18 - 6 * i);
+        }
+        out.extend_from_slice(&n.to_be_bytes()[1..four.len().max(1)]);
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -528,7 +558,9 @@ mod tests {
             let mut out = Vec::new();
             push_base64(&mut out, plain.as_bytes());
             assert_eq!(out, coded.as_bytes());
+            assert_eq!(from_base64(coded).unwrap(), plain.as_bytes());
         }
+        assert!(from_base64("Zg=").is_none() && from_base64("Z!==").is_none() && from_base64("====").is_none());
         assert!(key_is(br"\u0040timestamp", "@timestamp") && key_is(b"gostech", "gostech") && !key_is(b"x", "y"));
     }
 }

@@ -174,3 +174,79 @@ pub const HTTP_HEADERS: usize = 64;
 const _: () = assert!(HTTP_CONNECT_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_SEND_SECONDS + HTTP_FIRST_BYTE_SECONDS <= HTTP_TOTAL_SECONDS);
 const _: () = assert!(HTTP_EXCERPT_BYTES <= HTTP_ANSWER_BYTES);
+
+// ---- delivery ----
+
+/// `--batch-events` and `--batch-bytes` at their most: a receiver that takes more is not known.
+pub const BATCH_EVENTS: u64 = 100_000;
+/// The most that `--batch-bytes` takes; Logstash refuses bodies over 100 MB.
+pub const BATCH_BYTES: u64 = 64 << 20;
+/// The memory that a batch keeps between two large ones.
+pub const BATCH_KEPT_BYTES: usize = 2 << 20;
+/// The first wait after a failure.
+pub const BACKOFF_FIRST_MILLIS: u64 = 100;
+/// The longest wait after failures.
+pub const BACKOFF_MOST_SECONDS: u64 = 30;
+/// A `Retry-After` is honoured up to this.
+pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
+/// Events in a row that are tried alone before a receiver that refuses them all is left in peace for a while; doubled
+/// each time, so that a long row of bad events is got over in the end.
+pub const SUSPECTS_FIRST: usize = 8;
+/// The most events in a row that are tried alone.
+pub const SUSPECTS_MOST: usize = 16_384;
+/// How long a stand-in is used before the first choice is tried again.
+pub const FAILBACK_SECONDS: u64 = 30;
+/// A receiver that had nothing to take for this long gives its connection and buffers back.
+pub const SENDER_REST_SECONDS: u64 = 60;
+/// How long a sender sleeps at most when there is nothing to do: it is woken when there is.
+pub const SENDER_NAP_MILLIS: u64 = 1_000;
+/// `--quarantine-max` by default.
+pub const QUARANTINE_BYTES: u64 = 64 << 20;
+
+// ---- processes and threads ----
+
+/// Sub-directories of one name that are tried: helpers of one name on one machine.
+pub const SPOOL_DIRECTORIES: u32 = 64;
+/// How often a directory is looked for when there is none.
+pub const LATE_DISK_SECONDS: u64 = 3;
+/// The stack of our threads: they hold small things, what is large is on the heap.
+pub const STACK_BYTES: usize = 256 * 1024;
+/// The pipe from the database is widened to this, where the system lets us.
+pub const PIPE_BYTES: usize = 1 << 20;
+/// `--memory-max`: smaller than a chunk it would be no cushion.
+pub const MEMORY_BYTES: (u64, u64) = (1 << 20, 1 << 30);
+/// When the input comes in small portions at a high rate the reader waits so long for more: fewer calls for each event.
+pub const READ_NAP_MICROS: u64 = 500;
+/// A portion smaller than this is small.
+pub const READ_SMALL_BYTES: usize = 48 * 1024;
+/// Portions that follow each other faster than this are a high rate.
+pub const READ_BUSY_MICROS: u64 = 1_500;
+/// After so long without input the cushion's memory goes back to the system.
+pub const READ_REST_MILLIS: u64 = 2_000;
+/// How often the tender looks around; `--sync 100ms` is this.
+pub const TEND_MILLIS: u64 = 100;
+/// How often the state is saved while it changes.
+pub const STATE_MILLIS: u64 = 1_000;
+/// How often a failed disk is tried again.
+pub const DISK_RETRY_MILLIS: u64 = 1_000;
+/// How often orphaned sub-directories are looked for.
+pub const ADOPT_SECONDS: u64 = 10;
+/// Orphans drained at once.
+pub const ADOPT_AT_ONCE: usize = 4;
+/// A worker that lived less than this died at once.
+pub const WORKER_SHORT_LIFE_MILLIS: u64 = 1_000;
+/// Deaths in a row, each at once, before the keeper waits longer than a moment.
+pub const WORKER_QUICK_DEATHS: u32 = 10;
+/// The wait before the first restart, and the longest one.
+pub const WORKER_RESTART_MILLIS: (u64, u64) = (5, 5_000);
+/// A worker that dies so often at the same place of the input by its own fault is given the record as mere bytes.
+pub const WORKER_FAULTS: u64 = 3;
+/// An alarm as it is handed to `--on-alarm`.
+pub const ALARM_BYTES: usize = 1_024;
+/// `--on-alarm` runs at most this often.
+pub const ALARM_SECONDS: u64 = 60;
+/// An alarm command that runs longer is ended.
+pub const ALARM_COMMAND_SECONDS: u64 = 50;
+const _: () = assert!(ALARM_COMMAND_SECONDS < ALARM_SECONDS);
+/// Receivers of one helper: each has a thread.
+pub const RECEIVERS: usize = 32;

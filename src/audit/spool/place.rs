@@ -1,1 +1,259 @@
-//! room
+//! Where the spool is: which directory, which sub-directory of it is ours, and what to do when there is none.
+//!
+//! One sub-directory for each instance, locked by its worker. A locked or foreign one is left alone and the next name
+//! taken: `NAME`, `NAME.2`, `NAME.3`… Refuses: to fail; with no directory at all it gives a disk that finds one later.
+
+use super::disk::{Disk, Entry, RealDisk};
+use crate::limits;
+use crate::log;
+use crate::sys::file;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The lock's file.
+pub const LOCK: &str = "lock";
+
+/// A locked sub-directory.
+#[derive(Debug)]
+pub struct Home {
+    /// The whole path.
+    pub dir: PathBuf,
+    /// The last part of it.
+    pub name: String,
+    /// Held as long as this lives.
+    pub lock: File,
+}
+
+/// The name of a sub-directory for an instance.
+pub fn directory_name(instance: &str) -> String {
+    if super::cursor::is_name(instance) && !instance.ends_with(".bad") {
+        return instance.to_string();
+    }
+    let plain: String =
+        instance.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
+    let plain: String = plain.chars().take(limits::LABEL_BYTES / 2).collect();
+    format!("{plain}-{:08x}", crate::hash::fold(crate::hash::xxh64(instance.as_bytes(), 0)))
+}
+
+/// The directories to try, in order: `--spool-dir`, else `$STATE_DIRECTORY`, else the usual one, else here.
+pub fn candidates(given: Option<&Path>, state_directory: Option<&str>) -> Vec<PathBuf> {
+    if let Some(dir) = given {
+        return vec![dir.to_path_buf()];
+    }
+    if let Some(first) = state_directory.and_then(|s| s.split(':').next()).filter(|s| !s.is_empty()) {
+        return vec![PathBuf::from(first)];
+    }
+    vec![PathBuf::from("/var/lib/gostech-audit-log"), PathBuf::from("./gostech-audit-log.spool")]
+}
+
+/// Makes a directory for the owner alone, and what is above it.
+pub fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+/// Whether something can be created in a directory (made if it is not there). The usual directory is not made: a
+/// package does that, with its owner.
+fn writable(dir: &Path, may_make: bool) -> io::Result<()> {
+    if may_make {
+        make(dir)?;
+    }
+    let probe = dir.join(format!(".probe-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
+    let _ = std::fs::remove_file(&probe);
+    match made {
+        // A full disk is a place all the same.
+        Err(e) if e.raw_os_error() == Some(libc::ENOSPC) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// The first directory that can be written to; else why not.
+pub fn choose(candidates: &[PathBuf]) -> Result<PathBuf, String> {
+    let mut why = Vec::new();
+    let explicit = candidates.len() == 1;
+    for dir in candidates {
+        match writable(dir, explicit || dir.is_relative()) {
+            Ok(()) => return Ok(std::fs::canonicalize(dir).unwrap_or_else(|_| dir.clone())),
+            Err(e) => why.push(format!("`{}`: {}", dir.display(), crate::net::failure::words(&e))),
+        }
+    }
+    Err(why.join(", "))
+}
+
+/// Locks a sub-directory; none when somebody else has it.
+pub fn lock(dir: &Path) -> io::Result<Option<File>> {
+    make(dir)?;
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+    let f = options.open(dir.join(LOCK))?;
+    Ok(file::lock(&f)?.then_some(f))
+}
+
+/// The names to try for an instance: that of the worker before first, then `BASE`, `BASE.2`…
+fn names(base: &str, before: &str) -> Vec<String> {
+    let mut all: Vec<String> = vec![before.to_string()];
+    all.push(base.to_string());
+    all.extend((2..=limits::SPOOL_DIRECTORIES).map(|n| format!("{base}.{n}")));
+    all.retain(|n| !n.is_empty());
+    all.dedup();
+    all
+}
+
+/// Locks the first free sub-directory. `open` says whether it can be used; one that cannot is left.
+pub fn settle<T>(
+    root: &Path,
+    base: &str,
+    before: &str,
+    mut open: impl FnMut(&Home) -> Result<T, String>,
+) -> Result<(Home, T), String> {
+    let mut why = String::new();
+    for name in names(base, before) {
+        let dir = root.join(&name);
+        match lock(&dir) {
+            Ok(Some(lock)) => {
+                let home = Home { dir, name, lock };
+                match open(&home) {
+                    Ok(t) => return Ok((home, t)),
+                    Err(e) => {
+                        why = format!("`{}`: {e}", home.dir.display());
+                        log::error("spool", format!("cannot use {why}; taking the next sub-directory"));
+                    }
+                }
+            }
+            Ok(None) => why = format!("`{}` is locked by another helper", dir.display()),
+            Err(e) => {
+                why = format!("cannot lock `{}`: {}", dir.display(), crate::net::failure::words(&e));
+                log::warn("spool", &why);
+                if matches!(e.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull) {
+                    break;
+                }
+            }
+        }
+    }
+    Err(why)
+}
+
+/// A disk for when there is no directory: it fails until one can be had, and then is an empty sub-directory of it.
+pub struct LateDisk {
+    candidates: Vec<PathBuf>,
+    base: String,
+    found: Mutex<(Option<(RealDisk, Home)>, Option<Instant>)>,
+}
+
+impl LateDisk {
+    /// Looks in these directories from time to time.
+    pub fn new(candidates: Vec<PathBuf>, base: String) -> LateDisk {
+        LateDisk { candidates, base, found: Mutex::new((None, Some(Instant::now()))) }
+    }
+
+    fn with<T>(&self, look: bool, f: impl FnOnce(&RealDisk) -> io::Result<T>) -> io::Result<T> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = found.1.is_none_or(|t| t.elapsed() > Duration::from_secs(limits::LATE_DISK_SECONDS));
+        if found.0.is_none() && look && due {
+            found.1 = Some(Instant::now());
+            found.0 = self.look();
+        }
+        match &found.0 {
+            Some((disk, _)) => f(disk),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "there is no writable spool directory")),
+        }
+    }
+
+    fn look(&self) -> Option<(RealDisk, Home)> {
+        let root = choose(&self.candidates).ok()?;
+        let empty = |home: &Home| -> Result<(), String> {
+            let used =
+                std::fs::read_dir(&home.dir).map_err(|e| e.to_string())?.flatten().any(|e| e.file_name() != LOCK);
+            // What is there belongs to an earlier life: it will be adopted.
+            if used {
+                Err("it is in use".into())
+            } else {
+                Ok(())
+            }
+        };
+        let (home, ()) = settle(&root, &self.base, "", empty).ok()?;
+        log::info("spool", format!("found a directory: `{}`", home.dir.display()));
+        Some((RealDisk::new(&home.dir), home))
+    }
+}
+
+impl Disk for LateDisk {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.with(false, |d| d.list()).or_else(|_| Ok(Vec::new()))
+    }
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        self.with(false, |d| d.read_at(name, at, buf))
+    }
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
+        self.with(true, |d| d.write_at(name, at, data))
+    }
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.with(false, |d| d.sync(name))
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        self.with(false, |d| d.sync_names())
+    }
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
+        self.with(false, |d| d.truncate(name, bytes))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.with(false, |d| d.rename(from, to))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.with(false, |d| d.remove(name))
+    }
+    fn place(&self) -> String {
+        self.with(false, |d| Ok(d.place())).unwrap_or_else(|_| "memory (no directory)".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temp(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("gostech-place-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        dir
+    }
+
+    #[test]
+    fn the_next_name_when_one_is_locked_or_foreign() {
+        let root = temp("names");
+        let (one, _) = settle(&root, "x", "", |_| Ok(())).unwrap();
+        let (two, _) = settle(&root, "x", "", |_| Ok(())).unwrap();
+        assert_eq!((one.name.as_str(), two.name.as_str()), ("x", "x.2"));
+        let refused = |h: &Home| if h.name == "x.3" { Err("foreign".into()) } else { Ok(()) };
+        let (four, _) = settle(&root, "x", "", refused).unwrap();
+        assert_eq!(four.name, "x.4");
+        drop(one);
+        assert_eq!(settle(&root, "x", "x.9", |_| Ok(())).unwrap().0.name, "x.9");
+        assert_eq!(settle(&root, "x", "", |_| Ok(())).unwrap().0.name, "x");
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn instance_names_become_directory_names() {
+        assert_eq!(directory_name("default_1_1"), "default_1_1");
+        let odd = directory_name("../я b");
+        assert!(super::super::cursor::is_name(&odd) && odd != directory_name("../я c"), "{odd}");
+    }
+
+    #[test]
+    fn a_directory_is_found_late() {
+        let root = temp("late");
+        std::fs::write(&root, "a file, no directory").unwrap();
+        assert!(choose(&candidates(Some(&root), None)).is_err());
+        let late = LateDisk { candidates: vec![root.clone()], base: "x".into(), found: Mutex::new((None, None)) };
+        assert!(late.write_at("a", 0, b"x").is_err() && late.list().unwrap().is_empty());
+        std::fs::remove_file(&root).unwrap();
+        late.found.lock().unwrap().1 = None;
+        late.write_at("a", 0, b"x").unwrap();
+        assert!(late.place().ends_with("/x"));
+        drop(late);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}

@@ -85,7 +85,16 @@ fn raw(n: u64) -> Vec<u8> {
 fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
     let raw = raw(n);
     let f = facts_of(&raw, false);
-    let new = New { kind: Kind::Object, raw: &raw, id: f.id, time: f.time, part: 0, parts: 0, stream: n * 100, read_ms: 1000 };
+    let new = New {
+        kind: Kind::Object,
+        raw: &raw,
+        id: f.id,
+        time: f.time,
+        part: 0,
+        parts: 0,
+        stream: n * 100,
+        read_ms: 1000,
+    };
     let seq = spool.append(a, &[new], 1000)?;
     spool.account().take(seq, &f, &raw, 0, 0, 1000);
     Ok(seq)

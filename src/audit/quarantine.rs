@@ -1,0 +1,173 @@
+//! Events that a receiver refuses for their content: one JSON line each, with the answer, beside the spool.
+//!
+//! A line is on the platter before the cursor passes the event. Refuses: to grow beyond its bound (then the event is kept
+//! in the spool), to lose what came before a torn line.
+
+use super::record::Kind;
+use super::sink::Said;
+use super::spool::disk::Disk;
+use super::spool::record::{Head, Stored};
+use crate::json;
+use crate::stamp;
+use serde_json::Value;
+use std::io;
+use std::sync::Arc;
+
+/// The file of a receiver.
+pub fn file_name(receiver: &str) -> String {
+    format!("quarantine-{receiver}.jsonl")
+}
+
+/// A line for an event that was refused.
+pub fn line(r: &Stored<'_>, head: &Arc<Head>, id: &str, said: &Said, now_ms: i64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(r.raw.len() + 512);
+    out.extend_from_slice(
+        format!("{{\"quarantined_at\":\"{}\",\"status\":{}", stamp::rfc3339_text(now_ms), said.status).as_bytes(),
+    );
+    let i = &head.identity;
+    let texts = [
+        ("answer", said.text.as_str()),
+        ("id", id),
+        ("cluster", &i.cluster),
+        ("instance", &i.instance),
+        ("node", &i.node),
+    ];
+    for (name, text) in texts {
+        out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+        json::push_text(&mut out, text.as_bytes());
+        out.push(b'"');
+    }
+    let (kind, part, parts) = (r.kind as u8, r.part, r.parts);
+    out.extend_from_slice(
+        format!(",\"seq\":{},\"read_ms\":{},\"kind\":{kind},\"part\":{part},\"parts\":{parts}", r.seq, r.read_ms)
+            .as_bytes(),
+    );
+    super::format::json::push_raw(&mut out, r.raw);
+    out.extend_from_slice(b"}\n");
+    out
+}
+
+/// An event in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When it was refused.
+    pub at: String,
+    /// With which status.
+    pub status: u16,
+    /// In which words.
+    pub answer: String,
+    /// Its document id.
+    pub id: String,
+    /// Where it came from.
+    pub identity: super::spool::record::Identity,
+    /// What it is.
+    pub kind: Kind,
+    /// When it was read.
+    pub read_ms: i64,
+    /// Which piece of an oversize line, of how many.
+    pub part: (u32, u32),
+    /// Its bytes.
+    pub raw: Vec<u8>,
+}
+
+/// Reads a line; none when it is no whole one.
+pub fn parse(line: &[u8]) -> Option<Held> {
+    let v: Value = serde_json::from_slice(line).ok()?;
+    let text = |name: &str| v[name].as_str().map(String::from);
+    let raw = match v["raw"].as_str() {
+        Some(raw) => raw.as_bytes().to_vec(),
+        None => json::from_base64(v["raw_base64"].as_str()?)?,
+    };
+    Some(Held {
+        at: text("quarantined_at")?,
+        status: v["status"].as_u64()? as u16,
+        answer: text("answer")?,
+        id: text("id")?,
+        identity: super::spool::record::Identity {
+            cluster: text("cluster")?,
+            instance: text("instance")?,
+            node: text("node")?,
+        },
+        kind: Kind::of(v["kind"].as_u64()? as u8)?,
+        read_ms: v["read_ms"].as_i64()?,
+        part: (v["part"].as_u64()? as u32, v["parts"].as_u64()? as u32),
+        raw,
+    })
+}
+
+/// The quarantine of one receiver, for its sender.
+#[derive(Debug)]
+pub struct Quarantine {
+    file: String,
+    max: u64,
+    /// How long the file is, once it was looked at.
+    bytes: Option<u64>,
+}
+
+impl Quarantine {
+    /// Of a receiver, bounded to `max` bytes.
+    pub fn new(receiver: &str, max: u64) -> Quarantine {
+        Quarantine { file: file_name(receiver), max, bytes: None }
+    }
+
+    /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
+    pub fn put(&mut self, disk: &dyn Disk, line: &[u8]) -> io::Result<()> {
+        let bytes = match self.bytes {
+            Some(n) => n,
+            None => disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes),
+        };
+        if bytes + line.len() as u64 > self.max {
+            let text = format!("`{}` has reached its --quarantine-max of {} bytes", self.file, self.max);
+            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+        }
+        self.bytes = None;
+        disk.write_at(&self.file, bytes, line)?;
+        disk.sync(&self.file)?;
+        if bytes == 0 {
+            disk.sync_names()?;
+        }
+        self.bytes = Some(bytes + line.len() as u64);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::spool::ark::Ark;
+    use super::super::spool::record::{decode, encode, Identity, New};
+    use super::*;
+
+    #[test]
+    fn what_is_put_comes_back_and_the_bound_holds() {
+        let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() };
+        let head = Arc::new(Head { first_seq: 1, identity, ..Head::default() });
+        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        let mut q = Quarantine::new("r1", 1000);
+        let mut put = 0;
+        for raw in [&b"{\"a\":\"\xd1\x8f\"}"[..], b"\xff\n", b"x", b"y", b"z"] {
+            let none = crate::json::Span::default();
+            let mut bytes = Vec::new();
+            let kind = Kind::Unparsed;
+            encode(
+                &mut bytes,
+                &head,
+                9,
+                &New { kind, raw, id: none, time: none, part: 1, parts: 2, stream: 0, read_ms: 7 },
+            );
+            let r = decode(&head, &bytes).unwrap();
+            let said = Said { status: 400, text: "no\n\"good\"".into() };
+            let l = line(&r, &head, "c/i/-/00", &said, 0);
+            let h = parse(&l).unwrap();
+            assert_eq!((h.raw.as_slice(), h.status, h.answer.as_str(), h.part), (raw, 400, "no\n\"good\"", (1, 2)));
+            assert_eq!((h.identity.node.as_str(), h.kind, h.read_ms), ("n", Kind::Unparsed, 7));
+            match q.put(&disk, &l) {
+                Ok(()) => put += 1,
+                Err(e) => assert_eq!(e.kind(), io::ErrorKind::StorageFull),
+            }
+        }
+        assert!(put > 1 && put < 5);
+        let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert_eq!(all.split(|b| *b == b'\n').filter_map(parse).count(), put);
+        assert!(parse(b"{}").is_none() && parse(&all[..20]).is_none());
+    }
+}

@@ -1,0 +1,475 @@
+//! From the spool to one receiver: read, batch, send, and only then move the cursor.
+//!
+//! A machine of steps: `step` does one thing and says what to wait for, so that a simulation can drive it. Order is kept.
+//! An event is condemned (quarantined) only when the receiver has taken another one in the same halving or takes a later
+//! one: a receiver that refuses everything is misconfigured, and that fills the spool, never empties it.
+//!
+//! Refuses: to skip, to give up, to move the cursor before the answer.
+
+use super::batch::Batch;
+use super::format::Format;
+use super::quarantine::{self, Quarantine};
+use super::sink::{self, About, Outcome, Said, Sink};
+use super::spool::read::{Next, Reader};
+use super::spool::{Loss, Spool};
+use crate::backoff::Backoff;
+use crate::{limits, log};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The time and some chance, from outside.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Since some beginning; only differences count.
+    pub mono: Duration,
+    /// Milliseconds since the epoch.
+    pub wall_ms: i64,
+    /// For jitter.
+    pub chance: u64,
+}
+
+/// What to do before the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Nothing.
+    Not,
+    /// Until there are records from here on, at most so long.
+    News(u64, Duration),
+    /// So long.
+    Sleep(Duration),
+    /// Everything is delivered, and no more will come.
+    Done,
+}
+
+/// How much goes into a request, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    /// `--batch-events`
+    pub events: usize,
+    /// `--batch-bytes`
+    pub bytes: usize,
+    /// `--linger`
+    pub linger: Duration,
+}
+
+/// An event that was refused alone, before anything else was taken.
+#[derive(Debug)]
+struct Suspect {
+    at: usize,
+    said: Said,
+}
+
+/// The sender of one receiver (and its stand-ins).
+pub struct Sender {
+    name: String,
+    spool: Arc<Spool>,
+    reader: Reader,
+    sinks: Vec<Box<dyn Sink>>,
+    which: usize,
+    /// How many sinks have failed since the last success.
+    failed: usize,
+    /// Since when a stand-in is used.
+    away: Option<Duration>,
+    format: &'static Format,
+    portion: Portion,
+    /// What a request may hold now: less than the portion after a 413.
+    bytes_now: usize,
+    batch: Batch,
+    begun: Duration,
+    /// What of the batch is still to be sent, the next at the end.
+    plan: Vec<Range<usize>>,
+    took: bool,
+    suspects: Vec<Suspect>,
+    bound: usize,
+    loss: Option<Loss>,
+    backoff: Backoff,
+    until: Option<Duration>,
+    quarantine: Quarantine,
+    busy: Duration,
+    matter: String,
+    /// Retries since the last success, for the line that says it is over.
+    since: Option<Duration>,
+}
+
+impl Sender {
+    /// A sender from where the receiver's cursor stands. `sinks`: the receiver, then its stand-ins.
+    pub fn new(
+        name: &str,
+        spool: Arc<Spool>,
+        sinks: Vec<Box<dyn Sink>>,
+        format: &'static Format,
+        portion: Portion,
+        quarantine_max: u64,
+    ) -> Sender {
+        let next = spool.cursor(name).map_or(1, |c| c.next);
+        let first = Duration::from_millis(limits::BACKOFF_FIRST_MILLIS);
+        Sender {
+            reader: Reader::new(next),
+            batch: Batch::new(format),
+            quarantine: Quarantine::new(name, quarantine_max),
+            matter: format!("receiver {name}"),
+            name: name.to_string(),
+            backoff: Backoff::new(first, Duration::from_secs(limits::BACKOFF_MOST_SECONDS)),
+            bytes_now: portion.bytes,
+            bound: limits::SUSPECTS_FIRST,
+            spool,
+            sinks,
+            format,
+            portion,
+            which: 0,
+            failed: 0,
+            away: None,
+            begun: Duration::ZERO,
+            plan: Vec::new(),
+            took: false,
+            suspects: Vec::new(),
+            loss: None,
+            until: None,
+            busy: Duration::ZERO,
+            since: None,
+        }
+    }
+
+    /// Certificates and secrets are read again, and what waited for them is tried at once.
+    pub fn reload(&mut self) {
+        self.sinks.iter_mut().for_each(|s| s.reload());
+        self.until = None;
+    }
+
+    /// One thing, and what to wait for before the next. `hurry`: the input has ended, nothing more is to be waited for.
+    pub fn step(&mut self, now: Now, hurry: bool) -> Wait {
+        if let Some(until) = self.until {
+            if now.mono < until {
+                return Wait::Sleep((until - now.mono).min(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
+            }
+            self.until = None;
+        }
+        if self.plan.is_empty() {
+            if let Some(wait) = self.gather(now, hurry) {
+                return wait;
+            }
+        }
+        let Some(part) = self.plan.last().cloned() else { return Wait::Not };
+        self.busy = now.mono;
+        self.choose(now);
+        let outcome = self.send(part.clone(), now);
+        self.judge(part, outcome, now);
+        Wait::Not
+    }
+
+    // ---- reading ----
+
+    /// Fills the batch. What to wait for, unless there is something to send.
+    fn gather(&mut self, now: Now, hurry: bool) -> Option<Wait> {
+        if self.batch.is_empty() && self.suspects.is_empty() {
+            // Records that were dropped meanwhile are behind the cursor already.
+            let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+            if next > self.reader.want() {
+                self.reader.seek(next);
+            }
+        }
+        let before = self.batch.len();
+        let more = self.read_on(now);
+        if self.batch.is_empty() {
+            return self.at_the_end(now, more, hurry);
+        }
+        if !self.suspects.is_empty() {
+            return self.look_for_a_witness(before, now);
+        }
+        let full = self.is_full() || self.loss.is_some();
+        let waited = now.mono.saturating_sub(self.begun);
+        if !full && !hurry && waited < self.portion.linger {
+            return Some(Wait::News(self.reader.want(), self.portion.linger - waited));
+        }
+        self.took = false;
+        self.plan.push(0..self.batch.len());
+        None
+    }
+
+    fn is_full(&self) -> bool {
+        self.format.alone && !self.batch.is_empty()
+            || self.batch.len() >= self.portion.events
+            || self.batch.bytes() >= self.bytes_now
+    }
+
+    /// Takes records into the batch until it is full or there are no more.
+    fn read_on(&mut self, now: Now) -> Option<Wait> {
+        while !self.is_full() && self.loss.is_none() {
+            match self.reader.next(&self.spool) {
+                Next::Record(r, head) => {
+                    if self.batch.is_empty() {
+                        self.begun = now.mono;
+                    }
+                    self.batch.push(&r, &head);
+                }
+                Next::Lost(loss) => self.loss = Some(loss),
+                Next::Wait => return None,
+                Next::Trouble(text) => {
+                    log::error(&self.matter, text);
+                    return Some(Wait::Sleep(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
+                }
+            }
+        }
+        None
+    }
+
+    /// There is nothing in the batch.
+    fn at_the_end(&mut self, now: Now, trouble: Option<Wait>, hurry: bool) -> Option<Wait> {
+        if let Some(loss) = self.loss.take() {
+            let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+            if loss.to >= next {
+                self.spool.report(Loss { from: loss.from.max(next), ..loss });
+                self.spool.gone(&self.name, loss.to + 1);
+            }
+            return Some(Wait::Not);
+        }
+        if trouble.is_some() {
+            return trouble;
+        }
+        if hurry && self.spool.ended() && self.reader.want() >= self.spool.next_seq() {
+            return Some(Wait::Done);
+        }
+        if now.mono.saturating_sub(self.busy) > Duration::from_secs(limits::SENDER_REST_SECONDS) {
+            self.busy = now.mono;
+            self.batch.rest();
+            self.sinks.iter_mut().for_each(|s| s.rest());
+        }
+        Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
+    }
+
+    // ---- sending ----
+
+    /// After a while on a stand-in the first choice is tried again.
+    fn choose(&mut self, now: Now) {
+        if self.away.is_some_and(|since| now.mono.saturating_sub(since) > Duration::from_secs(limits::FAILBACK_SECONDS))
+        {
+            self.away = None;
+            self.which = 0;
+            self.failed = 0;
+        }
+    }
+
+    fn send(&mut self, part: Range<usize>, now: Now) -> Outcome {
+        let key = self.batch.key(part.clone());
+        let about = About {
+            content_type: self.format.content_type,
+            key: &key,
+            node: self.batch.node(part.start),
+            wall: SystemTime::UNIX_EPOCH + Duration::from_millis(now.wall_ms.max(0) as u64),
+        };
+        let outcome = self.sinks[self.which].send(self.batch.body(part), &about);
+        self.batch.reopen();
+        outcome
+    }
+
+    fn judge(&mut self, part: Range<usize>, outcome: Outcome, now: Now) {
+        match outcome {
+            Outcome::Taken(said) => self.taken(part, &said, now),
+            Outcome::Content(said) => self.refused(part, said, now),
+            Outcome::Configuration(said) => {
+                let text = format!("{}; events are kept until this is mended", said.words());
+                self.retry("status", &text, None, true, now);
+            }
+            Outcome::NotNow(said, after) => self.retry("status", &said.words(), after, false, now),
+            Outcome::Failed(f) => {
+                let alarm = f.kind == crate::net::failure::FailureKind::Secret;
+                self.retry(sink::reason(f.kind), &f.text, None, alarm, now);
+            }
+        }
+    }
+
+    fn taken(&mut self, part: Range<usize>, said: &Said, now: Now) {
+        // Whoever takes this one has judged those before it by their content.
+        if !self.condemn_suspects(now) {
+            return;
+        }
+        self.plan.pop();
+        self.took = true;
+        self.bound = limits::SUSPECTS_FIRST;
+        self.backoff.reset();
+        self.failed = 0;
+        self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
+        let (to, words) = (self.batch.seq(part.end - 1) + 1, format!("took the events ({})", said.status));
+        self.spool.update(&self.name, |c| {
+            c.delivered += to.saturating_sub(c.next);
+            c.next = c.next.max(to);
+            c.last_ok_ms = now.wall_ms;
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+        if let Some(since) = self.since.take() {
+            log::calm(&self.matter);
+            let spent = crate::stamp::for_people(now.mono.saturating_sub(since).as_secs_f64());
+            log::info(&self.matter, format!("takes events again after {spent}"));
+            log::calm(&self.matter);
+        }
+        if self.plan.is_empty() {
+            self.batch.clear();
+        }
+    }
+
+    /// 400, 413, 422: halve, down to the one bad event.
+    fn refused(&mut self, part: Range<usize>, said: Said, now: Now) {
+        if said.status == 413 {
+            self.bytes_now = (self.batch.bytes() / 2).clamp(1, self.bytes_now);
+        }
+        if part.len() > 1 {
+            self.plan.pop();
+            let middle = part.start + part.len() / 2;
+            self.plan.push(middle..part.end);
+            self.plan.push(part.start..middle);
+            return;
+        }
+        let suspect = Suspect { at: part.start, said };
+        if self.took {
+            if self.condemn(&suspect, now) {
+                self.plan.pop();
+            }
+            if self.plan.is_empty() {
+                self.batch.clear();
+            }
+            return;
+        }
+        self.note(&suspect.said.words(), now);
+        self.plan.pop();
+        self.suspects.push(suspect);
+        if self.suspects.len() >= self.bound {
+            self.leave_in_peace(now);
+        }
+    }
+
+    /// All of the batch is suspect: is there a later event that the receiver takes?
+    fn look_for_a_witness(&mut self, before: usize, now: Now) -> Option<Wait> {
+        if self.batch.len() == before && !self.batch_may_grow() {
+            self.leave_in_peace(now);
+            return Some(Wait::Not);
+        }
+        if self.batch.len() == before {
+            // One more, beyond the portion: bounded by the number of suspects.
+            match self.reader.next(&self.spool) {
+                Next::Record(r, head) => self.batch.push(&r, &head),
+                Next::Lost(loss) => self.loss = Some(loss),
+                Next::Wait | Next::Trouble(_) => {}
+            }
+        }
+        if self.batch.len() == before {
+            self.leave_in_peace(now);
+            return Some(Wait::Not);
+        }
+        self.plan.push(before..self.batch.len());
+        None
+    }
+
+    fn batch_may_grow(&self) -> bool {
+        self.suspects.len() < self.bound && self.loss.is_none()
+    }
+
+    /// Nothing was taken: the configuration is at fault, or there is no later event yet. All is kept and tried again.
+    fn leave_in_peace(&mut self, now: Now) {
+        let said = self.suspects.last().map(|s| s.said.clone());
+        let tried = self.suspects.len();
+        self.forget_batch();
+        if tried >= self.bound {
+            self.bound = (self.bound * 2).min(limits::SUSPECTS_MOST);
+        }
+        if let Some(said) = said {
+            let text = format!(
+                "{}, also to each of {tried} events alone; events are kept, since nothing shows that their content is at fault",
+                said.words()
+            );
+            self.retry("status", &text, None, true, now);
+        }
+    }
+
+    /// The batch is read anew from the cursor.
+    fn forget_batch(&mut self) {
+        self.suspects.clear();
+        self.plan.clear();
+        self.batch.clear();
+        self.loss = None;
+        let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+        self.reader.seek(next);
+    }
+
+    fn condemn_suspects(&mut self, now: Now) -> bool {
+        let suspects = std::mem::take(&mut self.suspects);
+        for s in &suspects {
+            if !self.condemn(s, now) {
+                self.forget_batch();
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts one event into the quarantine and the cursor behind it. False: it stays where it is.
+    fn condemn(&mut self, s: &Suspect, now: Now) -> bool {
+        let seq = self.batch.seq(s.at);
+        let mut reader = Reader::new(seq);
+        let line = match reader.next(&self.spool) {
+            Next::Record(r, head) if r.seq == seq => {
+                quarantine::line(&r, &head, self.batch.id(s.at), &s.said, now.wall_ms)
+            }
+            // Dropped or damaged meanwhile: it is accounted for there.
+            _ => return true,
+        };
+        match self.quarantine.put(self.spool.disk(), &line) {
+            Ok(()) => {
+                let words = s.said.words();
+                log::warn(
+                    &self.matter,
+                    format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(s.at)),
+                );
+                self.spool.quarantined(&self.name, seq);
+                true
+            }
+            Err(e) => {
+                let text = format!("cannot quarantine a refused event, so it and all behind it wait: {e}");
+                self.retry("status", &text, None, true, now);
+                false
+            }
+        }
+    }
+
+    /// Remembers an answer that is no success.
+    fn note(&self, words: &str, now: Now) {
+        let words = words.to_string();
+        self.spool.update(&self.name, |c| {
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+    }
+
+    /// Not delivered: counted, said, and tried again after a while (or at once with a stand-in).
+    fn retry(&mut self, reason: &str, text: &str, after: Option<Duration>, alarm: bool, now: Now) {
+        let place = self.sinks[self.which].place();
+        let words = text.to_string();
+        self.spool.update(&self.name, |c| {
+            *c.retries.entry(reason.to_string()).or_default() += 1;
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+        let text = format!("`{place}` {text}");
+        if alarm {
+            self.spool.alarm(&self.matter, text);
+        } else {
+            log::warn(&self.matter, text);
+        }
+        self.since.get_or_insert(now.mono);
+        self.failed += 1;
+        if self.sinks.len() > 1 {
+            self.which = (self.which + 1) % self.sinks.len();
+            self.away = (self.which != 0).then_some(now.mono);
+            if self.failed < self.sinks.len() {
+                // Another one may judge differently: the halving begins anew.
+                self.forget_batch();
+                return;
+            }
+            self.failed = 0;
+        }
+        let most = Duration::from_secs(limits::RETRY_AFTER_MOST_SECONDS);
+        let wait = self.backoff.next(now.chance).max(after.unwrap_or_default().min(most));
+        self.until = Some(now.mono + wait);
+    }
+}
