@@ -44,3 +44,9 @@ TEXT
 }
 
 deb_arch() { case $1 in x86_64) echo amd64 ;; aarch64) echo arm64 ;; esac; }
+
+# The mirror that this machine uses for a suite of Debian, whatever it is; nothing, so debootstrap's own, where apt has none.
+debian_mirror() {
+    apt-get indextargets --format '$(SITE) $(CODENAME)' 'Created-By: Packages' 2>/dev/null |
+        awk -v s="$1" '$2 == s && $1 ~ /debian\/?$/ && !found { print $1; found = 1 }'
+}
