@@ -1,18 +1,130 @@
-//! The audit helper: draws the processes and threads.
+//! The audit helper: draws the processes.
+//!
+//! Events travel one way: stdin, cushion, spool, receiver. What travels back is one number for each receiver, its cursor.
 
 pub mod account;
+pub mod adopt;
 pub mod batch;
+pub mod bell;
 pub mod format;
 pub mod gap;
+pub mod keeper;
 pub mod options;
+pub mod page;
 pub mod quarantine;
+pub mod reader;
 pub mod record;
 pub mod sender;
 pub mod sink;
 pub mod spool;
 pub mod table;
+pub mod tender;
+pub mod worker;
+pub mod writer;
+
+use crate::error::{Error, Exit, Result};
+use crate::flags::{self, Outcome, Parsed};
+use crate::sys::{pipe, process};
+use crate::{limits, log};
+use keeper::Heirlooms;
+use options::Options;
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
 
 /// Runs the program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(0)
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(e) => {
+            // The log may not be there yet, and a usage error is for the one who types.
+            let _ = writeln!(std::io::stderr(), "gostech-audit-log: {e}");
+            ExitCode::from(e.exit() as u8)
+        }
+    }
+}
+
+/// What was called: a command, or the main job, perhaps as a worker that takes its keeper's place.
+fn run() -> Result<Exit> {
+    let args = process::arguments();
+    if let [first, heirlooms] = args.as_slice() {
+        if first == keeper::RESUME {
+            let found = heirlooms.to_str().and_then(Heirlooms::resume);
+            let (heirlooms, args, env) = found.ok_or_else(|| Error::usage("this option is for the program itself"))?;
+            harden();
+            let options = match parse(&args, &env)? {
+                Outcome::Run(parsed) => Options::read(&parsed, &env, true)?,
+                Outcome::Print(_) => return Ok(Exit::Usage),
+            };
+            start_log(&options, &env);
+            return keeper::run(&options, heirlooms);
+        }
+    }
+    process::close_from_3(&[]);
+    harden();
+    let env = process::environment();
+    match parse(&args, &env)? {
+        Outcome::Print(text) => {
+            print(&text);
+            Ok(Exit::Clean)
+        }
+        Outcome::Run(parsed) if parsed.command.is_some() => command(&parsed, &env),
+        Outcome::Run(parsed) => keep(&args, &env, &parsed),
+    }
+}
+
+/// The main job.
+fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
+    let options = Options::read(parsed, env, true)?;
+    options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    let heirlooms = Heirlooms::make(options.memory_max, args, env)?;
+    process::wipe_environment();
+    start_log(&options, env);
+    let stdin = std::io::stdin();
+    match pipe::widen(stdin.as_fd(), limits::PIPE_BYTES) {
+        Ok(bytes) => log::debug("input", format!("the pipe holds {bytes} bytes")),
+        Err(e) => log::debug("input", format!("standard input is no pipe: {e}")),
+    }
+    keeper::run(&options, heirlooms)
+}
+
+/// Nothing inherited, no new rights, no core, nothing for others to read.
+fn harden() {
+    for (what, done) in [("no_new_privs", process::no_new_privileges()), ("dumpable", process::not_dumpable())] {
+        if let Err(e) = done {
+            log::warn("start", format!("cannot set {what}: {e}"));
+        }
+    }
+    process::private_umask();
+}
+
+fn start_log(options: &Options, env: &[(OsString, OsString)]) {
+    let journald = env.iter().any(|(n, v)| n == "JOURNAL_STREAM" && !v.is_empty());
+    log::init("gostech-audit-log", options.log_level, journald);
+    for w in &options.warnings {
+        log::warn("options", w);
+    }
+}
+
+fn parse(args: &[OsString], env: &[(OsString, OsString)]) -> Result<Outcome> {
+    flags::parse(&table::PROGRAM, args, env, &read_file)
+}
+
+/// A small file, read to its bound.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limits::FLAGS_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Text for stdout; a reader that has gone away is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn command(parsed: &Parsed, _env: &[(OsString, OsString)]) -> Result<Exit> {
+    Err(Error::failed(format!("command `{}` is not there yet", parsed.command_name())))
 }

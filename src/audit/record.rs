@@ -237,6 +237,11 @@ impl Splitter {
         self.pieces
     }
 
+    /// The longest record.
+    pub fn event_max(&self) -> usize {
+        self.event_max
+    }
+
     /// Finds the records of `data` until about `most` are out; gives how many bytes are used up.
     pub fn split(&mut self, data: &[u8], ending: Ending, most: usize, out: &mut Vec<Item>) -> usize {
         let mut at = 0;

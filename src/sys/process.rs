@@ -3,7 +3,7 @@
 use super::check;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Closes every descriptor from 3 up but those of `keep` (any order).
@@ -145,6 +145,33 @@ pub fn become_again(exe: BorrowedFd<'_>, args: &[&str], keep: &[BorrowedFd<'_>])
         libc::syscall(libc::SYS_execveat, exe.as_raw_fd(), empty.as_ptr(), argv.as_ptr(), environ, libc::AT_EMPTY_PATH);
     }
     io::Error::last_os_error()
+}
+
+/// Takes ownership of a descriptor that an earlier image of this process left open for us.
+pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl on a number says whether it is open.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+    // SAFETY: sets close-on-exec again, which was cleared only to get here.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, and by the caller's word (it was named in our own argument) nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Closes a descriptor that a forked child shall not have. Its owner is the parent's copy: the child never drops it.
+pub fn close(fd: RawFd) {
+    // SAFETY: a number; the child leaves by `exit_now`, without destructors that would close it again.
+    unsafe { libc::close(fd) };
+}
+
+/// Has something done in a child between fork and exec.
+pub fn before_exec(command: &mut std::process::Command, what: fn()) {
+    use std::os::unix::process::CommandExt;
+    let run = move || {
+        what();
+        Ok(())
+    };
+    // SAFETY: `what` makes system calls only (it is a function of this room: `signal::defaults`).
+    unsafe { command.pre_exec(run) };
 }
 
 /// The running program as a file: it can be started again even after an upgrade has replaced it.

@@ -59,8 +59,8 @@ pub enum Word {
     FaultAt = 9,
     /// How often in a row.
     Faults = 10,
-    /// When the worker that has just started was last seen to die: microseconds of the monotonic clock.
-    Spare = 11,
+    /// 1 + what was lost before this keeper's first worker.
+    LostBefore = 11,
 }
 
 /// The mapped memory.
@@ -128,7 +128,7 @@ impl Ring {
     }
 
     fn raw(&self, at: usize) -> &AtomicU64 {
-        debug_assert!(at + 8 <= CONTROL && at % 8 == 0);
+        debug_assert!(at + 8 <= CONTROL && at.is_multiple_of(8));
         // SAFETY: inside the control area, aligned, and only ever accessed as atomics.
         unsafe { &*self.base.as_ptr().add(at).cast::<AtomicU64>() }
     }

@@ -42,12 +42,13 @@ pub enum Room {
 
 impl Spool {
     /// Writes records; gives the number of the first. With `NoRoom` nothing was written, and it can be tried again.
-    pub fn append(&self, a: &mut Appender, news: &[New<'_>], now_ms: i64) -> Result<u64, NoRoom> {
+    /// `beyond`: the bound does not count any more (the disk's own does).
+    pub fn append(&self, a: &mut Appender, news: &[New<'_>], now_ms: i64, beyond: bool) -> Result<u64, NoRoom> {
         let need: u64 = news.iter().map(|n| (HEADER_BYTES + n.raw.len()) as u64).sum();
         let Some(first) = news.first() else { return Ok(self.next_seq()) };
         // Disk, then memory when the disk fails: never a third try.
         for _ in 0..2 {
-            if self.room_for(need) == Room::None {
+            if !beyond && self.room_for(need) == Room::None {
                 return Err(NoRoom);
             }
             let (seq, store, seal) = {

@@ -387,6 +387,20 @@ impl Spool {
         ledger.receivers.iter().all(|r| r.cursor.next >= ledger.next_seq)
     }
 
+    /// There is no directory: memory alone, until there is one.
+    pub fn no_directory(&self, why: &str) {
+        self.lock().disk_bad = Some(why.to_string());
+        self.alarm("spool", format!("there is no writable spool directory ({why}): events are kept in memory alone"));
+    }
+
+    /// How many records lie in memory and not on disk, and somebody still needs them.
+    pub fn undelivered_in_memory(&self) -> u64 {
+        let ledger = self.lock();
+        let acked = ledger.acked_before(true);
+        let in_memory = ledger.segments.iter().filter(|s| s.store == Store::Ark);
+        in_memory.map(|s| s.next.saturating_sub(s.first.max(acked))).sum()
+    }
+
     /// The disk does not do what it should: new records go to memory until it does.
     fn disk_failed(&self, what: &str, error: &std::io::Error) {
         let full = error.raw_os_error() == Some(libc::ENOSPC) || error.raw_os_error() == Some(libc::EDQUOT);

@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(walk(&head, &bytes), (raws, 0, false));
         let Step::Record(r, _) = step(&head, &bytes, RECORDS_AT as usize) else { panic!("no record") };
         assert_eq!((r.seq, r.stream, r.read_ms, r.id.of(r.raw)), (42, 1000, head.created_ms - 5, &b"1.0.0"[..]));
-        assert!(head.reaches(42 + 1000, 1000, 0) == false && head.reaches(43, 1000, head.created_ms));
+        assert!(!head.reaches(42 + 1000, 1000, 0) && head.reaches(43, 1000, head.created_ms));
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
         stream: n * 100,
         read_ms: 1000,
     };
-    let seq = spool.append(a, &[new], 1000)?;
+    let seq = spool.append(a, &[new], 1000, false)?;
     spool.account().take(seq, &f, &raw, 0, 0, 1000);
     Ok(seq)
 }

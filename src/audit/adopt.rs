@@ -1,0 +1,143 @@
+//! Orphaned sub-directories: spools whose helper is gone, with events that were never delivered. They are adopted,
+//! drained to the same receivers, and left.
+//!
+//! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one.
+
+use super::options::Options;
+use super::spool::ark::Ark;
+use super::spool::disk::RealDisk;
+use super::spool::{place, Spool};
+use super::worker::{settings, start_sender, wall_ms, Course};
+use crate::{limits, log};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The file that says: remove me when I am drained.
+pub const EPHEMERAL: &str = "ephemeral";
+
+/// One that is being drained.
+struct Adopted {
+    dir: PathBuf,
+    spool: Arc<Spool>,
+    course: Arc<Course>,
+    /// Held until it is drained.
+    _lock: File,
+}
+
+/// Looks for orphans from time to time, until the end.
+pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
+    let mut adopted: Vec<Adopted> = Vec::new();
+    let mut drained: BTreeMap<PathBuf, SystemTime> = BTreeMap::new();
+    let mut next = std::time::Instant::now();
+    while !course.stop.load(Ordering::Acquire) {
+        if next <= std::time::Instant::now() {
+            next = std::time::Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
+            look(root, own, options, &mut adopted, &mut drained);
+        }
+        adopted.retain(|a| {
+            a.course.reloads.store(course.reloads.load(Ordering::Acquire), Ordering::Release);
+            !a.tend(&mut drained)
+        });
+        course.sleep(Duration::from_millis(if adopted.is_empty() { 1_000 } else { 100 }));
+    }
+    for a in &adopted {
+        a.spool.save_cursors();
+    }
+}
+
+fn look(
+    root: &Path,
+    own: &str,
+    options: &Options,
+    adopted: &mut Vec<Adopted>,
+    drained: &mut BTreeMap<PathBuf, SystemTime>,
+) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for entry in entries.flatten().take(limits::SPOOL_FILES) {
+        let dir = entry.path();
+        let is_own = entry.file_name() == own;
+        if adopted.len() >= limits::ADOPT_AT_ONCE || is_own || adopted.iter().any(|a| a.dir == dir) {
+            continue;
+        }
+        // Only what is a spool: a directory with segments; one that was drained is looked at again when it has changed.
+        let Some(changed) = newest_segment(&dir) else { continue };
+        if drained.get(&dir).is_some_and(|t| *t >= changed) {
+            continue;
+        }
+        if let Ok(Some(lock)) = place::lock(&dir) {
+            match adopt(&dir, lock, options) {
+                Some(a) => adopted.push(a),
+                None => drop(drained.insert(dir, changed)),
+            }
+        }
+    }
+}
+
+fn newest_segment(dir: &Path) -> Option<SystemTime> {
+    let files = std::fs::read_dir(dir).ok()?.flatten().take(limits::SPOOL_FILES);
+    let segments = files.filter(|f| f.file_name().to_str().is_some_and(|n| n.ends_with(".seg")));
+    segments.filter_map(|f| f.metadata().ok()?.modified().ok()).max()
+}
+
+fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
+    let ark = Arc::new(Ark::open(Ark::create().ok()?).ok()?);
+    let settings = settings(options, 0, Some(dir));
+    let spool = match Spool::open(Arc::new(RealDisk::new(dir)), ark, settings, None, wall_ms()) {
+        Ok(spool) => Arc::new(spool),
+        Err(e) => {
+            log::warn("adopter", format!("cannot adopt `{}`: {e:?}", dir.display()));
+            return None;
+        }
+    };
+    spool.end();
+    if spool.all_delivered() {
+        finish(dir, &spool);
+        return None;
+    }
+    let waiting =
+        spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
+    log::info("adopter", format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()));
+    log::calm("adopter");
+    let course = Arc::new(Course::default());
+    for r in &options.receivers {
+        start_sender(spool.clone(), r, course.clone());
+    }
+    Some(Adopted { dir: dir.to_path_buf(), spool, course, _lock: lock })
+}
+
+impl Adopted {
+    /// One look; true when it is drained.
+    fn tend(&self, drained: &mut BTreeMap<PathBuf, SystemTime>) -> bool {
+        self.spool.save_cursors();
+        self.spool.tidy(wall_ms());
+        // Damage that senders found is logged and counted as theirs; an adopted spool takes no new events.
+        drop(self.spool.take_losses());
+        if self.course.senders.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        self.spool.save_state(true);
+        finish(&self.dir, &self.spool);
+        log::info("adopter", format!("`{}` is drained", self.dir.display()));
+        log::calm("adopter");
+        if let Some(changed) = newest_segment(&self.dir) {
+            drained.insert(self.dir.clone(), changed);
+        }
+        true
+    }
+}
+
+/// A drained one that was made for the purpose goes.
+fn finish(dir: &Path, spool: &Spool) {
+    let quarantine = std::fs::read_dir(dir).is_ok_and(|d| {
+        d.flatten().any(|f| f.file_name().to_str().is_some_and(|n| n.starts_with("quarantine-") || n.ends_with(".bad")))
+    });
+    if spool.drained() && !quarantine && dir.join(EPHEMERAL).exists() {
+        if let Err(e) = std::fs::remove_dir_all(dir) {
+            log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What has to be done from time to time, on no one's path: sync, save, tidy, warn, bring a failed disk back.
+
+use super::spool::Spool;
+use crate::{limits, log};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How full the spool was when it was last said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fullness {
+    #[default]
+    Fine,
+    Warned,
+    Alarmed,
+}
+
+/// The one who tends a spool.
+#[derive(Debug, Default)]
+pub struct Tender {
+    fullness: Fullness,
+    state_at: Option<Instant>,
+    disk_at: Option<Instant>,
+    saved_seq: u64,
+    seen: u64,
+}
+
+impl Tender {
+    /// One round. `sync`: what was written has to be on the platter.
+    pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64) {
+        if sync {
+            spool.sync(now_ms);
+        }
+        spool.save_cursors();
+        let due = |at: &mut Option<Instant>, millis: u64| {
+            let due = at.is_none_or(|t| t.elapsed() >= Duration::from_millis(millis));
+            if due {
+                *at = Some(Instant::now());
+            }
+            due
+        };
+        if due(&mut self.state_at, limits::STATE_MILLIS) {
+            let seq = spool.account().seq;
+            if seq != self.saved_seq {
+                self.saved_seq = seq;
+                spool.save_state(sync);
+            }
+            spool.tidy(now_ms);
+            self.look_at_room(spool);
+        }
+        let sizes = spool.sizes();
+        if (sizes.disk_bad.is_some() || sizes.in_memory > 0) && due(&mut self.disk_at, limits::DISK_RETRY_MILLIS) {
+            let bad = sizes.disk_bad.is_some();
+            if spool.recover_disk() && bad {
+                log::calm("spool");
+                log::info("spool", "the disk works again; what was kept in memory is on it");
+            }
+        }
+    }
+
+    fn look_at_room(&mut self, spool: &Spool) {
+        let s = spool.sizes();
+        let percent = s.live * 100 / s.max.max(1);
+        let now = match percent {
+            95.. => Fullness::Alarmed,
+            80.. => Fullness::Warned,
+            // Not at once fine again: around a bound it would flap.
+            75.. => self.fullness.min(Fullness::Warned),
+            _ => Fullness::Fine,
+        };
+        if now > self.fullness {
+            let text = format!("the spool is {percent} % full ({} of {} bytes)", s.live, s.max);
+            match now {
+                Fullness::Alarmed => spool.alarm("room", text),
+                _ => log::warn("room", text),
+            }
+        } else if now < self.fullness && now == Fullness::Fine {
+            log::calm("room");
+            log::info("room", format!("the spool is {percent} % full"));
+            log::calm("room");
+        }
+        self.fullness = now;
+    }
+
+    /// Rounds until `stop`, and a last one.
+    pub fn run(&mut self, spool: &Spool, sync: bool, stop: &AtomicBool, now_ms: impl Fn() -> i64) {
+        while !stop.load(Ordering::Acquire) {
+            // Nothing happens in an idle helper; the first record after a while starts the rhythm.
+            spool.wait_news(self.seen, Duration::from_secs(1));
+            self.seen = spool.next_seq();
+            self.round(spool, sync, now_ms());
+            if !stop.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(limits::TEND_MILLIS));
+            }
+        }
+    }
+}

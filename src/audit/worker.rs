@@ -1,0 +1,454 @@
+//! The worker: draws the threads that read, spool, deliver and tend, and the way they end.
+//!
+//! ```text
+//! reader ─▶ cushion ─▶ writer ─▶ spool ─▶ sender-NAME ─▶ receiver        tender: sync, save, tidy        adopter: orphans
+//! ```
+//!
+//! On SIGTERM and SIGINT it reads on to the end of input: the database's last events come after the signal. Then all is
+//! synced, delivered for `--drain`, and the rest left in the spool.
+
+use super::adopt;
+use super::keeper::Heirlooms;
+use super::options::{Options, ReceiverOptions, Sync};
+use super::reader::{self, Cushion};
+use super::record::Ending;
+use super::sender::{Now, Sender, Wait};
+use super::sink::Sink;
+use super::spool::ark::Ark;
+use super::spool::disk::{Disk, RealDisk};
+use super::spool::place::{self, Home, LateDisk};
+use super::spool::record::Identity;
+use super::spool::recover::Refusal;
+use super::spool::{Settings, Spool};
+use super::tender::Tender;
+use super::writer::{Done, Writer};
+use crate::error::Exit;
+use crate::net::http::Client;
+use crate::sys::ring::{Filler, Ring, Taker, Word};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{file, pipe, process};
+use crate::{limits, log};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What the keeper gives its worker.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// The options.
+    pub options: &'a Options,
+    /// What outlives it.
+    pub heirlooms: &'a Heirlooms,
+    /// Hangs up when the keeper dies.
+    pub life: BorrowedFd<'a>,
+    /// Takes alarms.
+    pub alarms: BorrowedFd<'a>,
+}
+
+/// What all threads look at.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// The input has ended and everything is in the spool: nothing is to be waited for.
+    pub hurry: AtomicBool,
+    /// It is over.
+    pub stop: AtomicBool,
+    /// How often SIGHUP came.
+    pub reloads: AtomicU64,
+    /// Senders that are not done.
+    pub senders: AtomicUsize,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Course {
+    /// Sleeps, but not through a change.
+    pub fn sleep(&self, patience: Duration) {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.stop.load(Ordering::Acquire) {
+            drop(self.changed.wait_timeout(guard, patience));
+        }
+    }
+
+    fn announce(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+/// Milliseconds since the epoch.
+pub fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+/// Starts a thread with a small stack. That it cannot be started ends the worker: the keeper tries again.
+pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let built = Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run);
+    built.unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
+}
+
+/// Lives a worker's life; gives its exit code.
+pub fn run(given: Given<'_>) -> Exit {
+    process::set_name(c"gostech-audit-w");
+    signal::ignore_broken_pipes();
+    let signals = match Signals::take(&[signal::SIGTERM, signal::SIGINT, signal::SIGHUP]) {
+        Ok(s) => s,
+        Err(e) => panic!("cannot take signals: {e}"),
+    };
+    let ring = given.heirlooms.ring.clone();
+    // First of all: bytes may be between the pipes and the ring since the last worker died.
+    let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
+    let (spool, home) = open_spool(given.options, given.heirlooms);
+    let spool = Arc::new(spool);
+    let mut taker = Taker::new(ring.clone());
+    catch_up(&spool, &mut taker, &ring);
+    let lost_before = lost_at_start(&spool, &ring);
+    let worker = Worker {
+        options: given.options.clone(),
+        spool,
+        home,
+        cushion: Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always)),
+        course: Arc::new(Course::default()),
+        last_call: Arc::new(AtomicBool::new(false)),
+        left_behind: Arc::new(AtomicU64::new(0)),
+        lost_before,
+    };
+    ring.word(Word::Ready).store(1, Ordering::Release);
+    worker.live(&given, &signals, filler, taker)
+}
+
+struct Worker {
+    options: Options,
+    spool: Arc<Spool>,
+    home: Option<Home>,
+    cushion: Arc<Cushion>,
+    course: Arc<Course>,
+    last_call: Arc<AtomicBool>,
+    /// Bytes of input that could be put nowhere.
+    left_behind: Arc<AtomicU64>,
+    lost_before: u64,
+}
+
+impl Worker {
+    fn live(self, given: &Given<'_>, signals: &Signals, filler: Filler, taker: Taker) -> Exit {
+        let writer = self.start_writer(taker);
+        self.start_reader(filler);
+        let tender = self.start_tender();
+        for r in &self.options.receivers {
+            start_sender(self.spool.clone(), r, self.course.clone());
+        }
+        self.start_adopter();
+        super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
+        let mut ended: Option<Instant> = None;
+        loop {
+            self.look_around(given, signals);
+            if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
+                self.spool.end();
+                self.course.hurry.store(true, Ordering::Release);
+                self.course.announce();
+            }
+            if self.cushion.ended() && ended.is_none() {
+                log::info("input", "standard input has ended; delivering what is left");
+                ended = Some(Instant::now());
+            }
+            if ended.is_some_and(|t| t.elapsed() >= self.options.drain) {
+                self.last_call.store(true, Ordering::Release);
+                self.spool.wake();
+            }
+            let delivered = self.course.senders.load(Ordering::Acquire) == 0;
+            if writer.is_finished() && (delivered || self.last_call.load(Ordering::Relaxed)) {
+                break;
+            }
+        }
+        self.course.stop.store(true, Ordering::Release);
+        self.course.announce();
+        self.spool.wake();
+        let _ = tender.join();
+        self.finish(given)
+    }
+
+    /// Signals, the keeper's death, alarms; waits a little.
+    fn look_around(&self, given: &Given<'_>, signals: &Signals) {
+        let patience = if self.cushion.ended() { 5 } else { 200 };
+        let ready = pipe::wait([signals.as_fd(), given.life], Some(Duration::from_millis(patience)));
+        if let Ok([_, life]) = ready {
+            if life.hung_up {
+                log::error("worker", "the keeper is gone; this process takes its place");
+                self.spool.save_cursors();
+                let e = given.heirlooms.become_keeper();
+                log::error("worker", format!("cannot become the keeper: {e}; going on without one"));
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        while let Some(s) = signals.next() {
+            if s == signal::SIGHUP {
+                log::info("worker", "SIGHUP: certificates and secrets are read again");
+                log::calm("worker");
+                self.course.reloads.fetch_add(1, Ordering::AcqRel);
+                self.course.announce();
+                self.spool.wake();
+            } else if !self.cushion.ended() {
+                log::info("worker", "asked to stop: reading on until the database closes its end");
+            }
+        }
+        forward_alarms(&self.spool, given.alarms);
+    }
+
+    /// Everything on the platter; was anything lost?
+    fn finish(&self, given: &Given<'_>) -> Exit {
+        let now = wall_ms();
+        if self.options.sync != Sync::Never {
+            self.spool.sync(now);
+        }
+        let mut in_memory = 0;
+        if !self.spool.recover_disk() {
+            in_memory = self.spool.undelivered_in_memory();
+        }
+        self.spool.save_cursors();
+        self.spool.save_state(self.options.sync != Sync::Never);
+        let left = self.left_behind.load(Ordering::Relaxed);
+        let dropped = lost_so_far(&self.spool) - self.lost_before;
+        let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
+        if in_memory > 0 || left > 0 || dropped > 0 {
+            let text = format!(
+                "events were lost: {dropped} dropped or damaged, {in_memory} in memory with no disk to put them on, {left} bytes of input"
+            );
+            self.spool.alarm("end", text);
+        } else if waiting > 0 {
+            log::info(
+                "end",
+                format!("{waiting} events are left in the spool `{}` for the next start", self.spool.place()),
+            );
+        } else {
+            log::info("end", "everything is delivered");
+        }
+        forward_alarms(&self.spool, given.alarms);
+        if in_memory > 0 || left > 0 || dropped > 0 {
+            Exit::Failed
+        } else {
+            Exit::Clean
+        }
+    }
+
+    fn start_reader(&self, mut filler: Filler) {
+        let cushion = self.cushion.clone();
+        thread("reader", move || {
+            let stdin = std::io::stdin();
+            reader::run(&cushion, &mut filler, stdin.as_fd());
+        });
+    }
+
+    fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
+        let sync_each = self.options.sync == Sync::Always;
+        let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
+        let ring = &self.cushion.ring;
+        let at_fault = ring.word(Word::FaultAt).load(Ordering::Relaxed) == 1 + taker.position();
+        writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
+        let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
+        let spool = self.spool.clone();
+        thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &last_call, &left))
+    }
+
+    fn start_tender(&self) -> JoinHandle<()> {
+        let (spool, course) = (self.spool.clone(), self.course.clone());
+        let sync = self.options.sync != Sync::Never;
+        thread("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
+    }
+
+    fn start_adopter(&self) {
+        let Some(home) = &self.home else { return };
+        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return };
+        let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
+        thread("adopter", move || adopt::run(&root, &own, &options, &course));
+    }
+}
+
+/// The writer's thread: from the cushion into the spool, to the end of the input.
+fn write_all(
+    writer: &mut Writer,
+    mut taker: Taker,
+    cushion: &Cushion,
+    spool: &Spool,
+    last_call: &AtomicBool,
+    left: &AtomicU64,
+) {
+    loop {
+        let ended = cushion.ended();
+        writer.last_call = ended && last_call.load(Ordering::Acquire);
+        let data = taker.peek();
+        let ending = if ended {
+            Ending::Ended
+        } else if data.len() >= cushion.ring.size() {
+            Ending::Crowded
+        } else if !data.is_empty() && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
+            Ending::Silent
+        } else {
+            Ending::Open
+        };
+        let (held, final_try) = (data.len(), writer.last_call);
+        match writer.step(data, taker.position(), ending, wall_ms()) {
+            Done::Bytes(0) if ended && held == 0 => break,
+            Done::Bytes(0) => {
+                let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
+                cushion.filled.sleep(Duration::from_millis(patience), || {
+                    cushion.held() as usize != held || cushion.ended() != ended
+                });
+            }
+            Done::Bytes(n) => {
+                taker.consume(n);
+                cushion.emptied.ring();
+            }
+            Done::Blocked if final_try => {
+                left.store(held as u64, Ordering::Release);
+                break;
+            }
+            Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
+        }
+    }
+    writer.tell(wall_ms(), taker.position(), true);
+}
+
+/// What an earlier worker of this keeper has put into the spool already leaves the ring.
+fn catch_up(spool: &Spool, taker: &mut Taker, ring: &Ring) {
+    let account = spool.account();
+    if account.epoch == ring.epoch() {
+        taker.consume(account.stream.saturating_sub(taker.position()) as usize);
+    }
+}
+
+fn lost_so_far(spool: &Spool) -> u64 {
+    let receivers = spool.receivers();
+    let dropped: u64 = receivers.iter().filter(|r| r.live && !r.optional).map(|r| r.cursor.dropped).sum();
+    dropped + spool.account().counters.dropped
+}
+
+/// What was lost before this keeper's first worker began.
+fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
+    let word = ring.word(Word::LostBefore);
+    if word.load(Ordering::Relaxed) == 0 {
+        word.store(1 + lost_so_far(spool), Ordering::Relaxed);
+    }
+    word.load(Ordering::Relaxed) - 1
+}
+
+fn forward_alarms(spool: &Spool, to: BorrowedFd<'_>) {
+    for text in spool.take_alarms() {
+        let Ok(copy) = to.try_clone_to_owned() else { return };
+        let mut line: String =
+            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limits::ALARM_BYTES / 4).collect();
+        line.push('\n');
+        // A pipe that is full of alarms needs no more of them.
+        if pipe::held(to).is_ok_and(|n| n < 16 * limits::ALARM_BYTES) {
+            let _ = File::from(copy).write_all(line.as_bytes());
+        }
+    }
+}
+
+/// How a spool is to be kept, by the options.
+pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
+    let space = dir.and_then(|d| file::space(d).ok());
+    let tenth = space.map_or(limits::SPOOL_DEFAULT_BYTES, |s| s.total / 10);
+    let default = limits::SPOOL_DEFAULT_BYTES.min(tenth).max(limits::SPOOL_MIN_BYTES);
+    let node = process::host_name();
+    Settings {
+        max: options.spool_max.unwrap_or(default),
+        full: options.full,
+        retain_ms: options.retain.as_millis() as u64,
+        ark_max: options.memory_max,
+        identity: Identity {
+            cluster: options.cluster.clone(),
+            instance: options.instance.clone().unwrap_or_else(|| node.clone()),
+            node,
+        },
+        epoch,
+        receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
+    }
+}
+
+/// The directories that may hold the spool.
+pub fn roots(options: &Options) -> Vec<PathBuf> {
+    place::candidates(options.spool_dir.as_deref(), options.state_directory.as_deref())
+}
+
+/// The name of the sub-directory of this instance.
+pub fn base_name(options: &Options) -> String {
+    options.instance.as_deref().map_or_else(|| "default".to_string(), place::directory_name)
+}
+
+/// The spool: in a directory where there is one, in memory where there is none.
+fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
+    let ring = heirlooms.ring.clone();
+    let ark_file = heirlooms.ark.try_clone().expect("the memory file can be shared");
+    let ark: Arc<dyn Disk> = Arc::new(Ark::open(ark_file).expect("the memory file can be read"));
+    let epoch = ring.epoch();
+    let why = match place::choose(&roots(options)) {
+        Ok(root) => {
+            let open = |home: &Home| {
+                let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir));
+                let settings = settings(options, epoch, Some(&home.dir));
+                Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms()).map_err(|e| match e {
+                    Refusal::Foreign(what) => what,
+                    Refusal::Disk(e) => e.to_string(),
+                })
+            };
+            match place::settle(&root, &base_name(options), &ring.note(), open) {
+                Ok((home, spool)) => {
+                    ring.set_note(&home.name);
+                    return (spool, Some(home));
+                }
+                Err(e) => e,
+            }
+        }
+        Err(e) => e,
+    };
+    let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots(options), base_name(options)));
+    let spool = Spool::open(disk, ark, settings(options, epoch, None), Some(ring), wall_ms());
+    let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
+    spool.no_directory(&why);
+    (spool, None)
+}
+
+/// Starts the sender of a receiver.
+pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) {
+    let clients = r.targets.iter().filter_map(|t| match Client::new(t.clone()) {
+        Ok(c) => Some(Box::new(c) as Box<dyn Sink>),
+        Err(e) => {
+            log::error("receiver", e.text());
+            None
+        }
+    });
+    let sinks: Vec<Box<dyn Sink>> = clients.collect();
+    if sinks.is_empty() {
+        return;
+    }
+    course.senders.fetch_add(1, Ordering::AcqRel);
+    let mut sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
+    let begin = Instant::now();
+    let mut chance = process::chance() | 1;
+    thread(&format!("sender-{}", r.name), move || {
+        let mut reloads = course.reloads.load(Ordering::Acquire);
+        while !course.stop.load(Ordering::Acquire) {
+            let now_reloads = course.reloads.load(Ordering::Acquire);
+            if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
+                sender.reload();
+            }
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
+            let hurry = spool.ended();
+            match sender.step(now, hurry) {
+                Wait::Not => {}
+                Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
+                Wait::News(seq, patience) => spool.wait_news(seq, patience),
+                Wait::Sleep(patience) => course.sleep(patience),
+                Wait::Done => break,
+            }
+        }
+        course.senders.fetch_sub(1, Ordering::AcqRel);
+    });
+}

@@ -1,0 +1,303 @@
+//! From the cushion into the spool: separates records, numbers them, tells what is missing. The only writer.
+//!
+//! `step` works off a stretch of input and says how much of it is done; the bytes leave the cushion only then. So a worker
+//! that dies between two instructions finds them again, and what it had written already it knows by the stream position
+//! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
+
+use super::account::{GapEvent, Reason};
+use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
+use super::spool::append::{Appender, Room};
+use super::spool::record::{New, HEADER_BYTES};
+use super::spool::{Full, Spool};
+use crate::json::Span;
+use crate::{limits, log};
+use std::sync::Arc;
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// So many bytes are worked off (0: there is no whole record).
+    Bytes(usize),
+    /// The spool is full, and the database shall wait.
+    Blocked,
+}
+
+/// The writer.
+pub struct Writer {
+    spool: Arc<Spool>,
+    appender: Appender,
+    splitter: Splitter,
+    items: Vec<Item>,
+    own: Vec<GapEvent>,
+    /// The next record is given as mere bytes: workers have died of it.
+    pub opaque: bool,
+    /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
+    pub last_call: bool,
+    blocked: bool,
+    dropping: bool,
+    sync_each: bool,
+}
+
+impl Writer {
+    /// For a spool that was opened; `sync_each`: `--sync always`.
+    pub fn new(spool: Arc<Spool>, event_max: usize, sync_each: bool) -> Writer {
+        let pieces = spool.account().pieces;
+        Writer {
+            spool,
+            appender: Appender::default(),
+            splitter: Splitter::new(event_max, pieces),
+            items: Vec::new(),
+            own: Vec::new(),
+            opaque: false,
+            last_call: false,
+            blocked: false,
+            dropping: false,
+            sync_each,
+        }
+    }
+
+    /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
+    pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
+        self.tell(now_ms, base, false);
+        let small = data.len() <= limits::CHUNK_BYTES;
+        let mut used =
+            self.split(&data[..data.len().min(limits::CHUNK_BYTES)], if small { ending } else { Ending::Open });
+        if used == 0 && !small {
+            used = self.split(data, ending);
+        }
+        if self.items.is_empty() {
+            return Done::Bytes(used);
+        }
+        let items = std::mem::take(&mut self.items);
+        let done = self.put(&items, data, base, now_ms);
+        self.items = items;
+        match done {
+            Ok(()) => Done::Bytes(used),
+            Err(()) => {
+                // The pieces of this line are not out after all.
+                self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
+                Done::Blocked
+            }
+        }
+    }
+
+    fn split(&mut self, data: &[u8], ending: Ending) -> usize {
+        self.items.clear();
+        if self.opaque {
+            let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
+            self.opaque = false;
+            let none = Span::default();
+            let facts = Facts {
+                kind: Kind::Unparsed,
+                id: none,
+                event: None,
+                time: none,
+                title: none,
+                severity: Severity::Other,
+            };
+            let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
+            self.items.push(Item { raw, end, facts, part: 0, parts: 0 });
+            return end;
+        }
+        self.splitter.split(data, ending, limits::CHUNK_RECORDS, &mut self.items)
+    }
+
+    /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
+    fn put(&mut self, items: &[Item], data: &[u8], base: u64, now_ms: i64) -> Result<(), ()> {
+        let need: u64 = items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum();
+        let policy = self.spool.settings.full;
+        let room = match self.spool.room_for(need) {
+            Room::None if self.last_call => Room::Enough,
+            room => room,
+        };
+        match (room, policy) {
+            (Room::Enough, _) | (Room::LastTenth, Full::Block | Full::DropOldest) => {
+                self.write(items, data, base, now_ms, |_| true)
+            }
+            (Room::LastTenth, Full::DropNewest) => {
+                self.write(items, data, base, now_ms, |i| i.facts.severity_as_delivered() == Severity::High)
+            }
+            (Room::None, Full::DropNewest) => self.write(items, data, base, now_ms, |_| false),
+            (Room::None, Full::DropOldest) => {
+                self.say_dropping("its oldest events are dropped");
+                // Each round frees a segment; a spool has few.
+                for _ in 0..limits::SEGMENTS * 4 {
+                    if self.spool.room_for(need) != Room::None || !self.spool.drop_oldest() {
+                        break;
+                    }
+                }
+                self.write(items, data, base, now_ms, |_| true)
+            }
+            (Room::None, Full::Block) => {
+                if !std::mem::replace(&mut self.blocked, true) {
+                    let text = "the spool is full and a receiver does not take events: reading stops, and the database with it";
+                    self.spool.alarm("spool", text.into());
+                }
+                Err(())
+            }
+        }
+    }
+
+    fn say_dropping(&mut self, what: &str) {
+        if !std::mem::replace(&mut self.dropping, true) {
+            self.spool.alarm("spool", format!("the spool is full: {what}, counted, and told as audit_gap"));
+        }
+    }
+
+    /// Writes those of the items that may be written and accounts for all.
+    fn write(
+        &mut self,
+        items: &[Item],
+        data: &[u8],
+        base: u64,
+        now_ms: i64,
+        keep: impl Fn(&Item) -> bool,
+    ) -> Result<(), ()> {
+        let news: Vec<New<'_>> = items.iter().filter(|i| keep(i)).map(|i| new_of(i, data, base, now_ms)).collect();
+        let kept = news.len();
+        let first = match self.spool.append(&mut self.appender, &news, now_ms, self.last_call) {
+            Ok(first) => first,
+            Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
+            Err(_) if kept == items.len() || !self.last_call => {
+                self.say_dropping("new events are dropped");
+                self.account(items, data, base, now_ms, 0, |_| false);
+                self.spool.save_state(false);
+                return Ok(());
+            }
+            Err(_) => return Err(()),
+        };
+        if self.sync_each {
+            self.spool.sync(now_ms);
+        }
+        self.account(items, data, base, now_ms, first, &keep);
+        if kept < items.len() {
+            self.say_dropping("new events are dropped");
+            // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
+            self.spool.save_state(false);
+        } else {
+            self.calm();
+        }
+        Ok(())
+    }
+
+    fn calm(&mut self) {
+        if std::mem::take(&mut self.blocked) {
+            log::calm("spool");
+            log::info("spool", "there is room again: reading goes on");
+        }
+        if self.dropping && self.spool.room_for(self.spool.settings.max / 10) == Room::Enough {
+            self.dropping = false;
+            log::calm("spool");
+        }
+    }
+
+    fn account(
+        &mut self,
+        items: &[Item],
+        data: &[u8],
+        base: u64,
+        now_ms: i64,
+        first: u64,
+        keep: impl Fn(&Item) -> bool,
+    ) {
+        let mut account = self.spool.account();
+        let (mut seq, now) = (first, now_ms as u64);
+        for i in items {
+            let raw = i.raw.of(data);
+            if keep(i) {
+                account.take(seq, &i.facts, raw, i.part, i.parts, now);
+                seq += 1;
+            } else {
+                account.drop_new(&i.facts, raw, i.part, i.parts, now);
+            }
+            account.epoch = self.spool.settings.epoch;
+            account.stream = base + i.end as u64;
+            if account.gaps.untold() * 2 > limits::GAP_RANGES {
+                collect_gaps(&mut account, &mut self.own, now, true);
+            }
+        }
+    }
+
+    /// Tells what is missing in events of our own. `force`: also gaps that are younger than the patience.
+    pub fn tell(&mut self, now_ms: i64, stream: u64, force: bool) {
+        for loss in self.spool.take_losses() {
+            self.own.push(damage_event(&loss));
+        }
+        {
+            let mut account = self.spool.account();
+            if account.gaps.untold() > 0 {
+                collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
+            }
+            let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
+            if told && (!self.dropping || force) {
+                for d in &account.dropped {
+                    let (from, to) = (Some(d.from), Some(d.to));
+                    self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
+                }
+                if account.dropped_unknown > 0 {
+                    let missing = account.dropped_unknown;
+                    self.own.push(GapEvent { from: None, to: None, missing, reason: Reason::Dropped, spool: None });
+                }
+            }
+        }
+        while let Some(event) = self.own.first().cloned() {
+            let raw = event.write(now_ms);
+            if !self.put_own(&raw, stream, now_ms) {
+                // No room: they are told when there is; the account still knows what it was.
+                let damage = |e: &GapEvent| e.reason == Reason::Damaged;
+                self.own.retain(damage);
+                return;
+            }
+            let text = format!("{} events {}: {}", event.missing, event.reason.name(), String::from_utf8_lossy(&raw));
+            if event.reason == Reason::Lost {
+                log::warn("gap", text);
+            } else {
+                log::error("gap", text);
+            }
+            self.own.remove(0);
+        }
+    }
+
+    fn put_own(&mut self, raw: &[u8], stream: u64, now_ms: i64) -> bool {
+        let mut facts = record::read(raw, false);
+        facts.kind = Kind::Own;
+        let (id, time) = (facts.id, facts.time);
+        let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
+        match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
+            Ok(seq) => {
+                self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+fn new_of<'a>(i: &Item, data: &'a [u8], base: u64, read_ms: i64) -> New<'a> {
+    let (raw, stream) = (i.raw.of(data), base + i.end as u64);
+    New { kind: i.facts.kind, raw, id: i.facts.id, time: i.facts.time, part: i.part, parts: i.parts, stream, read_ms }
+}
+
+fn collect_gaps(account: &mut super::account::Account, own: &mut Vec<GapEvent>, now: u64, force: bool) {
+    for m in account.gaps.due(now, force) {
+        let known = own.iter().any(|e| e.reason == Reason::Lost && e.from == Some(m.from));
+        if !known {
+            let (from, to) = (Some(m.from), Some(m.last()));
+            own.push(GapEvent { from, to, missing: m.count(), reason: Reason::Lost, spool: None });
+        }
+    }
+}
+
+/// Damage of the spool's disk: which events they were is known where their neighbours are of the same start.
+fn damage_event(loss: &super::spool::Loss) -> GapEvent {
+    let missing = loss.to - loss.from + 1;
+    let ids = match (loss.before, loss.after) {
+        (Some(a), Some(b)) if (a.raft_id, a.gen) == (b.raft_id, b.gen) && b.count > a.count + 1 => {
+            let from = record::EventId { count: a.count + 1, ..a };
+            Some((from, record::EventId { count: b.count - 1, ..b }))
+        }
+        _ => None,
+    };
+    let spool = Some((loss.from, loss.to));
+    GapEvent { from: ids.map(|i| i.0), to: ids.map(|i| i.1), missing, reason: Reason::Damaged, spool }
+}
