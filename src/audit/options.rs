@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::flags::{value, Item, Parsed};
 use crate::limits;
 use crate::log::Level;
+use crate::net::address::Address;
 use crate::net::http::{self, Auth, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
@@ -77,7 +78,7 @@ pub struct Options {
     /// `--on-alarm`, split.
     pub on_alarm: Vec<String>,
     /// `--metrics-addr`
-    pub metrics_addr: Option<value::Address>,
+    pub metrics_addr: Option<Address>,
     /// `--log-level`, `--debug`
     pub log_level: Level,
     /// To be logged once the log is there.
@@ -132,7 +133,10 @@ impl Options {
                 Some(i) => value::nonempty(i)?.split_whitespace().map(String::from).collect(),
                 None => Vec::new(),
             },
-            metrics_addr: parsed.get("metrics-addr").map(value::address).transpose()?,
+            metrics_addr: match parsed.get("metrics-addr") {
+                Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
+                None => None,
+            },
             log_level: match parsed.is_on("debug") {
                 true => Level::Debug,
                 false => Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),

@@ -198,10 +198,13 @@ impl Sender {
         while !self.is_full() && self.loss.is_none() {
             match self.reader.next(&self.spool) {
                 Next::Record(r, head) => {
-                    if self.batch.is_empty() {
-                        self.begun = now.mono;
-                    }
+                    let read_ms = r.read_ms;
+                    let first = self.batch.is_empty();
                     self.batch.push(&r, &head);
+                    if first {
+                        self.begun = now.mono;
+                        self.spool.set_oldest(&self.name, Some(read_ms));
+                    }
                 }
                 Next::Lost(loss) => self.loss = Some(loss),
                 Next::Wait => return None,
@@ -227,6 +230,7 @@ impl Sender {
         if trouble.is_some() {
             return trouble;
         }
+        self.spool.set_oldest(&self.name, None);
         if hurry && self.spool.ended() && self.reader.want() >= self.spool.next_seq() {
             return Some(Wait::Done);
         }

@@ -142,7 +142,7 @@ impl Worker {
             start_sender(self.spool.clone(), r, self.course.clone());
         }
         self.start_adopter();
-        super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
+        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
         let mut ended: Option<Instant> = None;
         loop {
             self.look_around(given, signals);

@@ -4,12 +4,15 @@
 //! What is wrong with the world is a value, never a panic; what could not be right on any day (a URL, a header) is an
 //! [`crate::error::Error`] before anything was tried.
 
+pub mod address;
 pub mod answer;
 pub mod base64;
 pub mod failure;
 pub mod gzip;
 pub mod http;
+pub mod page;
 mod pem;
+pub mod porch;
 pub mod proxy;
 pub mod resolve;
 pub mod secret;

@@ -36,6 +36,16 @@ impl Socket {
     }
 }
 
+impl Socket {
+    /// Ends the direction to the other side.
+    pub fn finish(&self) {
+        let _ = match self {
+            Socket::Tcp(s) => s.shutdown(Shutdown::Write),
+            Socket::Unix(s) => s.shutdown(Shutdown::Write),
+        };
+    }
+}
+
 impl Read for &Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
@@ -87,6 +97,12 @@ pub struct Stream<S: AsRef<Socket> = OwnSocket> {
 /// A socket that belongs to its stream alone.
 #[derive(Debug)]
 pub struct OwnSocket(Socket);
+
+impl From<Socket> for OwnSocket {
+    fn from(socket: Socket) -> Self {
+        OwnSocket(socket)
+    }
+}
 
 impl AsRef<Socket> for OwnSocket {
     fn as_ref(&self) -> &Socket {
@@ -215,6 +231,16 @@ impl<S: AsRef<Socket>> Stream<S> {
             tls.send_close_notify();
             let _ = tls.write_tls(&mut self.socket.as_ref());
         }
+    }
+
+    /// Says that nothing more is sent; reading goes on.
+    pub fn finish(&self) {
+        self.socket.as_ref().finish();
+    }
+
+    /// The socket, without TLS and its state.
+    pub fn into_socket(self) -> S {
+        self.socket
     }
 
     /// Waits for the socket; over time is a failure.

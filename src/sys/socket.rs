@@ -77,6 +77,12 @@ pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(owned))
 }
 
+/// Gives a listening socket a longer queue than the 128 that std asks for.
+pub fn lengthen_queue(listener: BorrowedFd<'_>, most: i32) -> io::Result<()> {
+    // SAFETY: no pointers; listening again changes the length of the queue and nothing else.
+    super::check(unsafe { libc::listen(listener.as_raw_fd(), most) }).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,8 +109,7 @@ mod tests {
         let _ = std::fs::remove_file(&path);
         assert_eq!(connect_unix(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
         let listener = UnixListener::bind(&path).unwrap();
-        // SAFETY: no pointers; listening again only makes the queue shorter.
-        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 1) }, 0);
+        lengthen_queue(listener.as_fd(), 1).unwrap();
         let mut kept = Vec::new();
         let full = (0..50).find_map(|_| connect_unix(&path).map(|s| kept.push(s)).err());
         std::fs::remove_file(&path).unwrap();

@@ -124,8 +124,10 @@ pub struct Receiver {
     /// Which version of its file is next, and whether it must be written.
     turn: u64,
     dirty: bool,
-    /// Where it stood when the spool came near its end: for telling drops once.
+    /// It loses events now: for telling that once.
     dropping: bool,
+    /// When the record it is at was read; none: there is none, or nobody has looked.
+    pub oldest_ms: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -301,6 +303,26 @@ impl Spool {
 
     fn memory_key(&self, receiver: &str) -> u64 {
         xxh64(receiver.as_bytes(), xxh64(self.disk.place().as_bytes(), 1))
+    }
+
+    /// When the oldest record that a receiver has not taken was read.
+    pub fn set_oldest(&self, receiver: &str, read_ms: Option<i64>) {
+        if let Some(r) = self.lock().receivers.iter_mut().find(|r| r.name == receiver) {
+            r.oldest_ms = read_ms;
+        }
+    }
+
+    /// The account and the receivers at one moment, so that for each receiver read + own is the sum of its parts.
+    pub fn snapshot(&self) -> (Account, Vec<Receiver>) {
+        let account = self.account();
+        let mut receivers = self.receivers();
+        for c in receivers.iter_mut().map(|r| &mut r.cursor) {
+            // Delivered before it was accounted for: not yet read, in the eyes of this snapshot.
+            let ahead = c.next.saturating_sub(account.seq + 1).min(c.delivered);
+            c.delivered -= ahead;
+            c.next -= ahead;
+        }
+        (account.clone(), receivers)
     }
 
     /// Records up to `to` (not included) are delivered.

@@ -136,11 +136,14 @@ pub fn settle<T>(
     Err(why)
 }
 
+/// What was found, and when it was last looked for.
+type Found = (Option<(RealDisk, Home)>, Option<Instant>);
+
 /// A disk for when there is no directory: it fails until one can be had, and then is an empty sub-directory of it.
 pub struct LateDisk {
     candidates: Vec<PathBuf>,
     base: String,
-    found: Mutex<(Option<(RealDisk, Home)>, Option<Instant>)>,
+    found: Mutex<Found>,
 }
 
 impl LateDisk {

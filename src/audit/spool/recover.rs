@@ -172,6 +172,7 @@ impl Spool {
                 turn,
                 dirty,
                 dropping: false,
+                oldest_ms: None,
                 name,
             });
         }

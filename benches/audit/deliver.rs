@@ -1,0 +1,130 @@
+//! Bench (b): stdin to a receiver that only counts, and the delivery of a backlog, against syslog-ng with its reliable
+//! and its plain disk buffer. The same 227-byte events in pieces of 64 KiB for all; default options for ours.
+
+use crate::harness::counter::Counter;
+use crate::harness::{free_port, Den, Picodata, Setup};
+use crate::measure::{cpu, goal, line, median, pids, rounds, scaled, Watch};
+use crate::producer::{Stock, Way};
+use crate::syslog_ng::{self, Buffer};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Events a second, CPU seconds a million, peak MiB.
+#[derive(Clone, Copy)]
+struct Run {
+    rate: f64,
+    cpu: f64,
+    memory: f64,
+    proportional: f64,
+}
+
+pub fn run() {
+    let stock = Stock::of_227(scaled(1_000_000));
+    println!("(b) stdin to a counting receiver, and a backlog: {} events of 227 bytes", stock.events());
+    let root = syslog_ng::root();
+    type Way = fn(&Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;
+    let ways: [(&str, Way); 2] = [("live", live), ("backlog", backlog)];
+    for (name, way) in ways {
+        let measure =
+            |start: &dyn Fn(&Den, u16) -> Picodata| middle((0..rounds()).map(|_| way(&stock, start)).collect());
+        let own = measure(&ours);
+        println!(
+            "  {name}: ours {:.0} events/s, {:.2} CPU s a million, peak {:.1} MiB (VmHWM, both), {:.1} MiB proportional",
+            own.rate, own.cpu, own.memory, own.proportional
+        );
+        println!("    {}; {}", goal(">= 500,000 events/s", own.rate >= 5e5), goal("<= 2 CPU s", own.cpu <= 2.0));
+        println!("    {}", goal("<= 16 MB", own.memory * 1.048_576 <= 16.0));
+        for buffer in [Buffer::Reliable, Buffer::Plain] {
+            let Some(root) = &root else { continue };
+            let peer = measure(&|den, port| syslog_ng::start(root, den, port, buffer, "batch-timeout(200)"));
+            line(&format!("{name}, events a second"), own.rate, "1/s", buffer.name(), peer.rate, "");
+            line(&format!("{name}, CPU a million"), own.cpu, "s", buffer.name(), peer.cpu, "");
+            line(&format!("{name}, peak memory"), own.memory, "MiB", buffer.name(), peer.memory, "");
+        }
+    }
+}
+
+fn middle(runs: Vec<Run>) -> Run {
+    let of = |f: fn(&Run) -> f64| median(runs.iter().map(f).collect());
+    Run { rate: of(|r| r.rate), cpu: of(|r| r.cpu), memory: of(|r| r.memory), proportional: of(|r| r.proportional) }
+}
+
+fn ours(den: &Den, port: u16) -> Picodata {
+    let url = format!("http://127.0.0.1:{port}/");
+    let args = ["--no-config", "--spool-dir", &den.file("spool")];
+    let picodata = Setup::bare(den).url(&url).args(&args).exec().picodata();
+    picodata.wait_worker(None);
+    picodata
+}
+
+/// The processes of the consumer: keeper and worker, or the peer.
+fn consumers(picodata: &Picodata) -> Vec<u32> {
+    let family = pids(picodata);
+    if family.is_empty() {
+        vec![picodata.group()]
+    } else {
+        family
+    }
+}
+
+fn live(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    let den = Den::new("bench-b");
+    let counter = Counter::start();
+    let mut picodata = start(&den, counter.port());
+    std::thread::sleep(Duration::from_millis(500));
+    let watch = Watch::group(picodata.group());
+    let begin = Instant::now();
+    stock.pour(&mut picodata, Way::Pieces);
+    let done = counter.wait(stock.events() as u64, LIMIT);
+    finish(stock, done.map(|d| d - begin), 0.0, &picodata, &watch, &counter)
+}
+
+fn backlog(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    let den = Den::new("bench-b-backlog");
+    let port = free_port();
+    let mut picodata = start(&den, port);
+    std::thread::sleep(Duration::from_millis(500));
+    stock.pour(&mut picodata, Way::Pieces);
+    wait_quiet(&den);
+    let watch = Watch::group(picodata.group());
+    let before = cpu(&consumers(&picodata));
+    let counter = Counter::at(port);
+    let done = counter.wait(stock.events() as u64, LIMIT);
+    let time = done.zip(counter.first()).map(|(d, first)| d - first);
+    finish(stock, time, before, &picodata, &watch, &counter)
+}
+
+/// Until the files of the consumer have not grown for a second and a half: everything is in its queue.
+fn wait_quiet(den: &Den) {
+    let (mut last, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_millis(1500) {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = size_below(den.path());
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+}
+
+fn size_below(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|e| if e.path().is_dir() { size_below(&e.path()) } else { e.metadata().map_or(0, |m| m.len()) }).sum()
+}
+
+/// `time` is None when not everything came: then the rate is that of nothing.
+fn finish(stock: &Stock, time: Option<Duration>, before: f64, from: &Picodata, watch: &Watch, to: &Counter) -> Run {
+    let seconds = time.map_or(f64::INFINITY, |t| t.as_secs_f64());
+    if time.is_none() {
+        println!("  only {} of {} events came", to.events(), stock.events());
+    }
+    let millions = stock.events() as f64 / 1e6;
+    let peak = watch.peak();
+    Run {
+        rate: stock.events() as f64 / seconds,
+        cpu: (cpu(&consumers(from)) - before) / millions,
+        memory: peak.high_water,
+        proportional: peak.proportional,
+    }
+}

@@ -1,0 +1,38 @@
+//! The benches of `gostech-audit-log`: each figure beside a peer's in the same run, and the ratio.
+//!
+//! `cargo bench --bench audit -- [a] [b] [c] [d] [blocked]` (none: all).
+//!
+//! - `a` stdin to spool with the receiver down, 1 GB of real-like events, against `cat > file` on the same disk;
+//! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38;
+//! - `c` memory at idle; the peaks of `a` and `b` are printed with them;
+//! - `d` latency from a record's write to its arrival;
+//! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
+//!
+//! Settings by environment: `GOSTECH_AUDIT_BIN` another binary, `GOSTECH_BENCH_SCALE` a factor on the amounts (0.1 for a
+//! quick look), `GOSTECH_BENCH_ROUNDS` rounds of each measure (3; the median is printed), `GOSTECH_SYSLOG_NG` the root
+//! of an unpacked syslog-ng, `TMPDIR` the disk. Nothing here fails when a goal is missed: it prints.
+#![allow(clippy::print_stdout)] // printing is what a bench is for
+
+#[path = "../../tests/it/harness/mod.rs"]
+mod harness;
+
+mod blocked;
+mod deliver;
+mod latency;
+mod measure;
+mod producer;
+mod spool;
+mod syslog_ng;
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
+    println!("binary {}", harness::setup::binary().display());
+    let all: [(&str, fn()); 5] =
+        [("a", spool::run), ("b", deliver::run), ("c", measure::idle), ("d", latency::run), ("blocked", blocked::run)];
+    for (name, bench) in all {
+        if wanted(name) {
+            bench();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The inner server: tiny_http behind a few connections that are made once, at the start.
+//!
+//! tiny_http takes a listener, gives each connection a thread, and ends (or aborts the process) when descriptors run
+//! out in its `accept`. So it gets a Unix socket in a fresh directory (0700) that exists only for a moment: the lanes
+//! are connected, then socket and directory are removed, and nobody ever connects again. Afterwards it opens no
+//! descriptor and starts no thread. Visitors' requests, written anew, take turns on the lanes.
+
+use crate::limits;
+use crate::net::page::{Page, PageRequest};
+use crate::net::porch::head::VISITOR;
+use crate::net::stream::{OwnSocket, Socket};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use tiny_http::{Header, Response, Server, StatusCode};
+
+/// What makes the pages.
+pub type Handler = Arc<dyn Fn(&PageRequest) -> Page + Send + Sync>;
+
+/// The inner server and the free lanes to it.
+pub struct Inner {
+    server: Arc<Server>,
+    listener: UnixListener,
+    stopping: Arc<AtomicBool>,
+    lanes: Mutex<Vec<OwnSocket>>,
+    freed: Condvar,
+}
+
+impl Inner {
+    /// Starts it; an error is one of the world (no directory to be had, no descriptors, no threads).
+    pub fn start(handler: &Handler) -> io::Result<Inner> {
+        headroom()?;
+        let nest = Nest::make()?;
+        let listener = UnixListener::bind(nest.socket())?;
+        let server = Server::from_listener(listener.try_clone()?, None).map_err(io::Error::other)?;
+        let server = Arc::new(server);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let inner = Inner {
+            server: Arc::clone(&server),
+            listener,
+            stopping: Arc::clone(&stopping),
+            lanes: Mutex::new(Vec::with_capacity(limits::PORCH_LANES)),
+            freed: Condvar::new(),
+        };
+        for n in 0..limits::PORCH_LANES {
+            let (server, stopping, handler) = (Arc::clone(&server), Arc::clone(&stopping), Arc::clone(handler));
+            thread::Builder::new()
+                .name(format!("page-{n}"))
+                .stack_size(limits::PORCH_STACK_BYTES)
+                .spawn(move || answer_all(&server, &stopping, &handler))?;
+        }
+        for _ in 0..limits::PORCH_LANES {
+            let lane = UnixStream::connect(nest.socket())?;
+            knock(&lane)?;
+            inner.give_back(OwnSocket::from(Socket::Unix(lane)));
+        }
+        Ok(inner)
+    }
+
+    /// A free lane, waiting for one until the deadline.
+    pub fn lane(&self, deadline: Instant) -> Option<OwnSocket> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(lane) = lanes.pop() {
+                return Some(lane);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            lanes = self.freed.wait_timeout(lanes, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Gives a lane back whose last answer was read whole.
+    pub fn give_back(&self, lane: OwnSocket) {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
+        self.freed.notify_one();
+    }
+}
+
+/// A connection that waits in the kernel's queue has no descriptor there yet: while there is room for it, one request
+/// makes sure that it was accepted and has its thread.
+fn knock(mut lane: &UnixStream) -> io::Result<()> {
+    lane.set_read_timeout(Some(Duration::from_secs(limits::PORCH_ANSWER_SECONDS)))?;
+    lane.write_all(b"HEAD / HTTP/1.1\r\nx-gostech-knock: 1\r\n\r\n")?;
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") && answer.len() < limits::PORCH_ANSWER_HEAD_BYTES {
+        lane.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    lane.set_nonblocking(true)
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for _ in 0..limits::PORCH_LANES {
+            self.server.unblock();
+        }
+        // tiny_http wakes its accept by connecting to the path, which is gone; a shut down listener wakes it too.
+        if let Ok(listener) = self.listener.try_clone() {
+            let _ = UnixStream::from(OwnedFd::from(listener)).shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// tiny_http aborts the process when a clone of a socket fails: it must not begin without room for what it opens.
+fn headroom() -> io::Result<()> {
+    let needed = 3 * limits::PORCH_LANES + 8;
+    let held: io::Result<Vec<File>> = (0..needed).map(|_| File::open("/dev/null")).collect();
+    held.map(drop)
+}
+
+fn answer_all(server: &Server, stopping: &AtomicBool, handler: &Handler) {
+    while !stopping.load(Ordering::SeqCst) {
+        let Ok(request) = server.recv() else { continue };
+        let page = match request.headers().iter().any(|h| h.field.equiv("x-gostech-knock")) {
+            true => Page::text(204, ""),
+            false => handler(&as_seen(&request)),
+        };
+        // Whoever asked may be gone.
+        let _ = request.respond(response(page));
+    }
+}
+
+fn as_seen(request: &tiny_http::Request) -> PageRequest {
+    let (path, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
+    let (path, query) = (path.to_string(), query.to_string());
+    let pairs = request.headers().iter();
+    let mut headers: Vec<(String, String)> =
+        pairs.map(|h| (h.field.as_str().as_str().to_ascii_lowercase(), h.value.as_str().to_string())).collect();
+    let at = headers.iter().position(|(n, _)| n == VISITOR);
+    let visitor = at.map(|at| headers.remove(at).1).unwrap_or_default();
+    PageRequest { path, query, headers, visitor }
+}
+
+fn response(page: Page) -> Response<io::Cursor<Vec<u8>>> {
+    let length = page.body.len();
+    let own = [("Server", "gostech"), ("Content-Type", page.content_type.as_str())];
+    let given = page.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    // A header that HTTP cannot carry is left out: a page with less is better than none.
+    let headers = own.into_iter().chain(given).filter(|(n, v)| may_stand(n, v));
+    let headers = headers.filter_map(|(n, v)| Header::from_bytes(n.as_bytes(), v.as_bytes()).ok()).collect();
+    let body = io::Cursor::new(page.body);
+    // Never chunked: the length is known, and the porch reads by it.
+    Response::new(StatusCode(page.status), headers, body, Some(length), None).with_chunked_threshold(usize::MAX)
+}
+
+fn may_stand(name: &str, value: &str) -> bool {
+    let framing = ["content-length", "transfer-encoding", "connection"];
+    let token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    !framing.iter().any(|f| name.eq_ignore_ascii_case(f))
+        && !name.is_empty()
+        && name.bytes().all(token)
+        && value.bytes().all(|b| (b' '..0x7f).contains(&b))
+}
+
+/// A directory for a moment.
+struct Nest(PathBuf);
+
+impl Nest {
+    fn make() -> io::Result<Nest> {
+        let mut places: Vec<PathBuf> = Vec::new();
+        // systemd may name several, separated by colons.
+        if let Some(own) = std::env::var_os("RUNTIME_DIRECTORY") {
+            places.extend(std::env::split_paths(&own).filter(|p| p.is_absolute()));
+        }
+        places.extend([std::env::temp_dir(), "/run".into(), "/dev/shm".into(), "/var/tmp".into()]);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "no directory for the inner socket");
+        for place in places {
+            match Nest::make_in(&place) {
+                Ok(nest) => return Ok(nest),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    fn make_in(place: &Path) -> io::Result<Nest> {
+        let mut chance = [0; 8];
+        crate::net::tls::random(&mut chance);
+        let path = place.join(format!(".gostech-{:016x}", u64::from_le_bytes(chance)));
+        if path.as_os_str().len() + "/s".len() > limits::UNIX_PATH_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "path too long for a socket"));
+        }
+        // Fails when it exists: nobody can have prepared it.
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Nest(path))
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("s")
+    }
+}
+
+impl Drop for Nest {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.socket());
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}

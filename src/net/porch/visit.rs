@@ -1,0 +1,270 @@
+//! One visit: TLS, one request head, who it is, the answer of the inner server, goodbye.
+
+use crate::limits;
+use crate::log;
+use crate::net::failure::{Failure, FailureKind};
+use crate::net::porch::head::{self, Head, Refusal};
+use crate::net::porch::inner::{Handler, Inner};
+use crate::net::porch::seats::Ticket;
+use crate::net::porch::users::Users;
+use crate::net::stream::{OwnSocket, Socket, Stream};
+use crate::net::tls;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What all visits of a porch share.
+pub struct House {
+    pub tls: Option<tls::Server>,
+    pub users: Option<Users>,
+    pub handler: Handler,
+    pub inner: Mutex<Option<Arc<Inner>>>,
+    pub patience: Patience,
+}
+
+/// How long each part of a visit may take.
+pub struct Patience {
+    pub head: Duration,
+    pub answer: Duration,
+    pub take: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            head: Duration::from_secs(limits::PORCH_HEAD_SECONDS),
+            answer: Duration::from_secs(limits::PORCH_ANSWER_SECONDS),
+            take: Duration::from_secs(limits::PORCH_TAKE_SECONDS),
+        }
+    }
+}
+
+const LATE: Refusal = Refusal::new(408, "the request took too long");
+const FULL: Refusal = Refusal::new(503, "too many visitors; come again");
+const NO_ANSWER: Refusal = Refusal::new(504, "the page took too long");
+const BROKEN: Refusal = Refusal::new(502, "the page could not be made");
+
+type Guest = Stream<Arc<Socket>>;
+
+/// Receives one visitor, from first byte to last.
+pub fn receive(house: &House, socket: Arc<Socket>, visitor: &str, ticket: Ticket) {
+    let deadline = Instant::now() + house.patience.head;
+    let mut guest: Guest = Stream::over(socket, visitor);
+    if let Some(tls) = &house.tls {
+        let done = tls.config().and_then(|config| {
+            let session = rustls::ServerConnection::new(config)
+                .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS for the pages: {e}")))?;
+            guest.handshake(session, deadline)
+        });
+        match done {
+            Ok(()) => drop(log::calm("page TLS")),
+            Err(f) if f.kind == FailureKind::Secret => return log::warn("page TLS", f),
+            Err(f) => return log::debug("page TLS", f),
+        }
+    }
+    let asked = ask(&mut guest, deadline, visitor);
+    if !ticket.asked() {
+        return;
+    }
+    let admitted = asked.and_then(|head| admit(house, head));
+    match admitted {
+        Ok(head) => serve(house, guest, &head, &ticket),
+        Err(Some(refusal)) => refuse(&mut guest, &refusal, false),
+        Err(None) => {}
+    }
+}
+
+/// One request head. `Err(None)` when the visitor went away.
+fn ask(guest: &mut Guest, deadline: Instant, visitor: &str) -> Result<Head, Option<Refusal>> {
+    let mut bytes = Vec::with_capacity(1024);
+    let mut chunk = [0; 1024];
+    loop {
+        let n = match guest.read(&mut chunk, deadline) {
+            Ok(0) => return Err(None),
+            Ok(n) => n,
+            Err(f) if f.kind == FailureKind::Timeout => return Err(Some(LATE)),
+            Err(_) => return Err(None),
+        };
+        bytes.extend_from_slice(&chunk[..n]);
+        if !head::may_begin(&bytes) {
+            return Err(Some(Refusal::new(400, "this is not HTTP; is it TLS on a plain port?")));
+        }
+        match head::end(&bytes) {
+            Some(end) if end <= limits::PORCH_HEAD_BYTES => return head::parse(&bytes[..end], visitor).map_err(Some),
+            None if bytes.len() < limits::PORCH_HEAD_BYTES => {}
+            _ => return Err(Some(Refusal::new(431, "the request head is too long"))),
+        }
+    }
+}
+
+fn admit(house: &House, head: Head) -> Result<Head, Option<Refusal>> {
+    match &house.users {
+        Some(users) => users.check(head.authorization.as_deref()).map(|()| head).map_err(Some),
+        None => Ok(head),
+    }
+}
+
+/// Tells a visitor why not, and reads away what he still sends, so that he sees it.
+fn refuse(guest: &mut Guest, refusal: &Refusal, head_only: bool) {
+    let soon = Instant::now() + Duration::from_millis(limits::PORCH_LINGER_MILLIS);
+    if guest.write_all(&refusal.answer(head_only), soon).is_ok() {
+        farewell(guest);
+    }
+}
+
+fn farewell(guest: &mut Guest) {
+    guest.goodbye();
+    guest.finish();
+    let soon = Instant::now() + Duration::from_millis(limits::PORCH_LINGER_MILLIS);
+    let (mut chunk, mut read) = ([0; 4096], 0);
+    while let Ok(n @ 1..) = guest.read(&mut chunk, soon) {
+        read += n;
+        if read > limits::PORCH_LINGER_BYTES {
+            break;
+        }
+    }
+}
+
+/// Sends away a visitor for whom there is no seat, without waiting.
+pub fn turn_away(house: &House, socket: &Socket) {
+    // Nothing can be said before a TLS handshake, and that would be a visit.
+    if house.tls.is_none() {
+        let _ = std::io::Write::write(&mut &*socket, &FULL.answer(false));
+    }
+    socket.shutdown();
+}
+
+/// Takes the request to the inner server and its answer back.
+fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
+    let deadline = Instant::now() + house.patience.answer;
+    let Some(inner) = house.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
+    let Some(lane) = inner.lane(deadline) else { return refuse(&mut guest, &FULL, head.head_only) };
+    let mut lane = Lane { stream: Stream::over(lane, "inner server"), left: 0 };
+    match lane.ask(head, deadline) {
+        Ok(begun) => {
+            if lane.pass(&begun, &mut guest, Instant::now() + house.patience.take) {
+                // The next visitor need not wait until this one has gone.
+                lane.give_back(&inner);
+                return farewell(&mut guest);
+            }
+        }
+        Err(f) if f.kind == FailureKind::Timeout => refuse(&mut guest, &NO_ANSWER, head.head_only),
+        Err(_) => {
+            house.renew(&inner);
+            return refuse(&mut guest, &BROKEN, head.head_only);
+        }
+    }
+    drop(guest);
+    ticket.leave();
+    // A lane is never closed: what is left of its answer, even one that did not come yet, is read away first.
+    match lane.clear(head) {
+        Ok(()) => lane.give_back(&inner),
+        Err(_) => house.renew(&inner),
+    }
+}
+
+/// A lane with an answer under way.
+struct Lane {
+    stream: Stream<OwnSocket>,
+    /// Bytes of the body still to come; `u64::MAX` while the head has not come.
+    left: u64,
+}
+
+impl Lane {
+    /// Sends the request and reads the head of the answer, written anew for the visitor.
+    fn ask(&mut self, head: &Head, deadline: Instant) -> Result<Vec<u8>, Failure> {
+        self.left = u64::MAX;
+        self.stream.write_all(&head::passed_on(head), deadline)?;
+        self.begin(head, deadline)
+    }
+
+    fn begin(&mut self, head: &Head, deadline: Instant) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::with_capacity(512);
+        let mut chunk = [0; 512];
+        let end = loop {
+            if let Some(end) = head::end(&bytes) {
+                break end;
+            }
+            let n = self.stream.read(&mut chunk, deadline)?;
+            bytes.extend_from_slice(&chunk[..n]);
+            if n == 0 || bytes.len() > limits::PORCH_ANSWER_HEAD_BYTES {
+                return Err(Failure::new(FailureKind::Protocol, "the inner server gave no whole answer"));
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let length =
+            text.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.eq_ignore_ascii_case("content-length"));
+        let length: u64 = length.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
+        let bodyless = head.head_only || text.starts_with("HTTP/1.1 204") || text.starts_with("HTTP/1.1 304");
+        let body = &bytes[end..];
+        self.left = if bodyless { 0 } else { length.saturating_sub(body.len() as u64) };
+        // This connection ends with the answer; the lane does not.
+        let mut out = text.trim_end().as_bytes().to_vec();
+        out.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
+        out.extend_from_slice(body);
+        Ok(out)
+    }
+
+    /// Passes the answer on; false when the visitor went away or was too slow.
+    fn pass(&mut self, begun: &[u8], guest: &mut Guest, deadline: Instant) -> bool {
+        let mut passed = guest.write_all(begun, deadline).is_ok();
+        let mut chunk = vec![0; limits::PORCH_COPY_BYTES.min(self.left as usize)];
+        while passed && self.left > 0 {
+            let Ok(n @ 1..) = self.stream.read(&mut chunk, deadline) else { return false };
+            self.left = self.left.saturating_sub(n as u64);
+            passed = guest.write_all(&chunk[..n], deadline).is_ok();
+        }
+        passed
+    }
+
+    /// Reads away what is left. The page may hang for as long as it likes: that costs this lane and its thread.
+    fn clear(&mut self, head: &Head) -> Result<(), Failure> {
+        while self.left == u64::MAX {
+            match self.begin(head, in_an_hour()) {
+                Err(f) if f.kind == FailureKind::Timeout => {}
+                other => drop(other?),
+            }
+        }
+        let mut chunk = [0; 4096];
+        while self.left > 0 {
+            match self.stream.read(&mut chunk, in_an_hour())? {
+                0 => return Err(Failure::new(FailureKind::Closed, "the inner server closed a lane")),
+                n => self.left = self.left.saturating_sub(n as u64),
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(self, inner: &Inner) {
+        inner.give_back(self.stream.into_socket());
+    }
+}
+
+impl House {
+    /// The inner server; started if there is none.
+    pub fn current(&self) -> Option<Arc<Inner>> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.is_none() {
+            match Inner::start(&self.handler) {
+                Ok(started) => *inner = Some(Arc::new(started)),
+                Err(e) => {
+                    let why = crate::net::failure::words(&e);
+                    log::warn("page", format!("cannot start the inner server of the pages: {why}"));
+                }
+            }
+        }
+        inner.clone()
+    }
+
+    /// Gives up an inner server that broke a lane; the next visitor starts another.
+    fn renew(&self, broken: &Arc<Inner>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.as_ref().is_some_and(|i| Arc::ptr_eq(i, broken)) {
+            *inner = None;
+        }
+    }
+}
+
+/// For our own pages, which are waited for as long as they take, and looked after again now and then.
+fn in_an_hour() -> Instant {
+    Instant::now() + Duration::from_secs(3600)
+}

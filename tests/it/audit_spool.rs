@@ -1,0 +1,297 @@
+//! The spool from outside: what happens when it is full, locked, orphaned, damaged, missing or without room, and the
+//! commands that look into it.
+
+use crate::harness::receiver::Doc;
+use crate::harness::setup::{files_below, text, wait_spooled};
+use crate::harness::{free_port, wait, Den, Events, Ledger, Page, Picodata, Receiver, Setup};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// The smallest cushion, and a spool that a second of a flood fills.
+const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max", "64K"];
+
+/// Writes `n` events without pause.
+fn flood(picodata: &mut Picodata, n: usize) {
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..n).map(|_| events.event()), 10_000_000).expect("the pipe never breaks");
+}
+
+fn missing_by_gaps(docs: &[Doc]) -> u64 {
+    let gaps = docs.iter().filter(|d| d.value["title"] == "audit_gap");
+    gaps.map(|d| d.value["missing"].as_u64().or_else(|| d.value["missing"].as_str()?.parse().ok()).unwrap_or(0)).sum()
+}
+
+#[test]
+fn block_makes_the_database_wait_and_loses_nothing() {
+    let den = Den::new("block");
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&TINY).args(&["--spool-full", "block", "--drain", "60s"]);
+    let mut picodata = setup.picodata();
+    let written = AtomicUsize::new(0);
+    let total = 20_000;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut events = Events::new(1, 1);
+            for _ in 0..total {
+                picodata.write(&events.event()).expect("the pipe never breaks");
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut last = usize::MAX;
+        wait("the writer stands still", LIMIT, || {
+            std::thread::sleep(Duration::from_secs(1));
+            std::mem::replace(&mut last, written.load(Ordering::Relaxed)) == last
+        });
+        assert!(!writer.is_finished() && last < total, "{last} of {total} events in a spool of 1 MiB");
+        receiver.up();
+    });
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+}
+
+/// Twenty thousand events into a full spool with a dropping policy: the writer, what arrived, the exit code.
+fn dropping(policy: &str) -> (Ledger, Vec<Doc>, i32, String) {
+    let den = Den::new(policy);
+    let receiver = Receiver::start();
+    receiver.down();
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}");
+    let setup = Setup::new(&den).url(&receiver.url()).args(&TINY).args(&["--spool-full", policy, "--drain", "60s"]);
+    let mut picodata = setup.args(&["--metrics-addr", &address]).picodata();
+    flood(&mut picodata, 20_000);
+    wait("everything read", LIMIT, || Page::scrape(port).must("gostech_audit_read_total", &[]) >= 20_000.0);
+    Page::scrape(port).assert_identity("r1");
+    receiver.up();
+    wait("nothing left", LIMIT, || Page::scrape(port).must("gostech_audit_spool_events", &["receiver=\"r1\""]) == 0.0);
+    let page = Page::scrape(port);
+    page.assert_identity("r1");
+    let code = picodata.finish(LIMIT);
+    let docs = receiver.docs();
+    let real = docs.iter().filter(|d| d.value["title"] != "audit_gap").count();
+    let dropped = page.must("gostech_audit_events_total", &["receiver=\"r1\"", "state=\"dropped\""]);
+    assert_eq!(dropped as usize, 20_000 - real, "every dropped event is counted");
+    assert_eq!(missing_by_gaps(&docs) as usize, 20_000 - real, "and told in gaps: {}", page.text);
+    (picodata.ledger.clone(), docs, code, picodata.err())
+}
+
+#[test]
+fn drop_newest_keeps_the_oldest_and_counts_the_rest() {
+    let (ledger, docs, code, err) = dropping("drop-newest");
+    let missing = ledger.missing(&docs);
+    assert!(!missing.is_empty() && missing.len() < 20_000);
+    assert_eq!(docs[0].value["id"], "1.1.1");
+    assert_eq!(code, 1, "something was lost, counted and said\n{err}");
+    assert!(docs.iter().any(|d| d.value["title"] == "audit_gap" && d.value["reason"] == "dropped"));
+    let first_low_lost = ledger
+        .records()
+        .iter()
+        .map(|r| serde_json::from_str::<serde_json::Value>(r).expect("JSON"))
+        .position(|v| v["severity"] == "low" && missing.contains(&v["id"].as_str().unwrap_or("").to_owned()))
+        .expect("a low one was dropped");
+    let later_high = docs.iter().any(|d| {
+        let count = d.value["gostech"]["count"].as_u64().unwrap_or(0) as usize;
+        d.value["severity"] == "high" && d.value["title"] != "audit_gap" && count > first_low_lost + 1
+    });
+    assert!(later_high, "the last tenth is for severity high");
+}
+
+#[test]
+fn drop_oldest_keeps_the_newest_and_counts_the_rest() {
+    let (ledger, docs, code, err) = dropping("drop-oldest");
+    let missing = ledger.missing(&docs);
+    assert!(missing.contains(&"1.1.1".to_owned()), "the oldest goes first");
+    assert!(docs.iter().any(|d| d.value["id"] == "1.1.20000"), "the newest stays");
+    assert_eq!(code, 1, "{err}");
+}
+
+fn subdirectories(spool: &Path) -> Vec<PathBuf> {
+    let Ok(dir) = std::fs::read_dir(spool) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = dir.flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_locked_spool_makes_the_second_take_the_next_and_both_deliver() {
+    let den = Den::new("locked");
+    let receiver = Receiver::start();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]);
+    let mut first = setup.picodata();
+    let mut e1 = Events::new(1, 1);
+    first.write(&e1.event()).expect("a reader");
+    receiver.wait_count(1, LIMIT);
+    let mut second = setup.picodata();
+    let mut e2 = Events::new(1, 2);
+    second.write(&e2.event()).expect("a reader");
+    receiver.wait_count(2, LIMIT);
+    let names: Vec<String> = subdirectories(&den.path().join("spool"))
+        .iter()
+        .map(|p| p.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.contains(&"i1".to_owned()) && names.contains(&"i1.2".to_owned()), "{names:?}");
+    assert_eq!((first.finish(LIMIT), second.finish(LIMIT)), (0, 0), "{}", second.err());
+}
+
+#[test]
+fn an_orphan_is_adopted_and_drained() {
+    let den = Den::new("orphan");
+    let receiver = Receiver::start();
+    receiver.down();
+    let named = |name: &str| Setup::new(&den).url(&receiver.url()).args(&["--instance", name]);
+    let mut first = named("old").args(&["--drain", "200ms"]).picodata();
+    let mut events = Events::new(1, 1);
+    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    assert_eq!(first.finish(LIMIT), 0);
+    receiver.up();
+    let mut second = named("new").picodata();
+    receiver.wait_count(50, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    assert_eq!(first.ledger.compare(&receiver.docs()), Ok(()), "under the ids that the records got first");
+    assert!(receiver.docs().iter().all(|d| d.value["gostech"]["instance"] == "old"));
+}
+
+#[test]
+fn the_second_adopts_the_first_when_it_is_free() {
+    let den = Den::new("adopt");
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).exec();
+    let mut first = setup.picodata();
+    let mut e1 = Events::new(1, 1);
+    first.stream((0..50).map(|_| e1.event()), 10_000).expect("a reader");
+    first.write(&e1.event_saying("the last of the first")).expect("a reader");
+    wait_spooled(&den.path().join("spool"), "the last of the first");
+    let mut second = setup.picodata();
+    let mut e2 = Events::new(1, 2);
+    second.stream((0..50).map(|_| e2.event()), 10_000).expect("a reader");
+    second.write(&e2.event_saying("the last of the second")).expect("a reader");
+    wait_spooled(&den.path().join("spool"), "the last of the second");
+    first.kill9_all();
+    receiver.up();
+    receiver.wait_count(102, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    for ledger in [&first.ledger, &second.ledger] {
+        assert_eq!(ledger.missing(&receiver.docs()), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn without_any_writable_directory_the_cushion_alone_delivers() {
+    let den = Den::new("nowhere");
+    let receiver = Receiver::start();
+    let blocked = den.put("a-file", "no directory");
+    let setup =
+        Setup::bare(&den).url(&receiver.url()).args(&["--no-config", "--spool-dir", &format!("{blocked}/spool")]);
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..500).map(|_| events.event()), 5000).expect("a reader");
+    receiver.wait_count(500, LIMIT);
+    let code = picodata.finish(LIMIT);
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+    assert_eq!(code, 0, "nothing was lost\n{}", picodata.err());
+    assert!(!picodata.err().is_empty(), "an alarm says that nothing is durable");
+}
+
+#[test]
+fn a_foreign_or_damaged_directory_is_left_alone_and_another_taken() {
+    let den = Den::new("foreign");
+    let receiver = Receiver::start();
+    let home = den.path().join("spool").join("i1");
+    std::fs::create_dir_all(&home).expect("a directory");
+    std::fs::write(home.join("00000000000000000001.seg"), b"this is no segment of ours at all").expect("a file");
+    let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..100).map(|_| events.event()), 5000).expect("a reader");
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+    let kept = files_below(den.path()).iter().any(|(_, bytes)| text(bytes).contains("this is no segment of ours"));
+    assert!(kept, "foreign bytes are never deleted");
+}
+
+/// A command prefix that mounts a tmpfs of this size in a namespace of the helper's own. None without the right to.
+fn on_tmpfs(dir: &str, size: &str) -> Option<String> {
+    let probe = Command::new("unshare").args(["-m", "true"]).status();
+    if !probe.is_ok_and(|s| s.success()) {
+        eprintln!("skipped: no right to a mount namespace here");
+        return None;
+    }
+    Some(format!(
+        "unshare -m /bin/sh -c 'mkdir -p {dir} && mount -t tmpfs -o size={size} tmpfs {dir} && exec \"$0\" \"$@\"' "
+    ))
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_recovers_by_itself() {
+    let den = Den::new("enospc");
+    let receiver = Receiver::start();
+    receiver.down();
+    let Some(before) = on_tmpfs(&den.file("spool"), "1m") else { return };
+    let mut setup =
+        Setup::new(&den).url(&receiver.url()).args(&["--memory-max", "1M", "--event-max", "64K", "--drain", "60s"]);
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(4));
+            receiver.up();
+        });
+        flood(&mut picodata, 20_000);
+    });
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+}
+
+/// System calls on the spool fail through strace; nothing is lost while the receiver is well.
+fn with_faults(name: &str, inject: &str) {
+    let Some(strace) = crate::harness::peer("strace") else { return };
+    let den = Den::new(name);
+    let receiver = Receiver::start();
+    let mut setup = Setup::new(&den).url(&receiver.url()).args(&["--drain", "60s"]);
+    setup.before = format!(
+        "{} -f -qq -o {} -e trace={inject} -e inject={inject} ",
+        strace.display(),
+        den.file("trace"),
+        inject = inject
+    );
+    setup.before =
+        setup.before.replace(&format!("trace={inject}"), &format!("trace={}", inject.split(':').next().unwrap_or("")));
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..9000).map(|_| events.event()), 3000).expect("the pipe never breaks");
+    assert!(picodata.longest < Duration::from_secs(2), "the database waited {:?} for a disk", picodata.longest);
+    picodata.close();
+    picodata.wait_end(LIMIT);
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+    let trace = std::fs::read_to_string(den.file("trace")).unwrap_or_default();
+    assert!(trace.contains("INJECTED"), "no call was hit: {trace}");
+}
+
+#[test]
+fn a_failing_fsync_loses_nothing() {
+    with_faults("eio", "fsync,fdatasync:error=EIO:when=2+3");
+}
+
+#[test]
+fn a_slow_fsync_loses_nothing() {
+    with_faults("slow", "fsync,fdatasync:delay_enter=300000");
+}
+
+#[test]
+fn every_sync_policy_delivers() {
+    for policy in ["100ms", "always", "never"] {
+        let den = Den::new("sync");
+        let receiver = Receiver::start();
+        let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--sync", policy]).picodata();
+        let mut events = Events::new(1, 1);
+        picodata.stream((0..300).map(|_| events.event()), 3000).expect("a reader");
+        picodata.write(&events.event_saying("the last under this policy")).expect("a reader");
+        wait_spooled(&den.path().join("spool"), "the last under this policy");
+        assert_eq!(picodata.finish(LIMIT), 0, "{policy}: {}", picodata.err());
+        assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{policy}");
+    }
+}

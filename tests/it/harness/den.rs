@@ -1,0 +1,106 @@
+//! A place of one's own for each test: a temporary directory, a free port, a bounded wait, and the peers of the machine.
+//!
+//! Refuses to wait without an end: every wait has a limit and a sentence that says what did not come.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A temporary directory, gone with its test; kept and named when the test fails.
+pub struct Den {
+    path: PathBuf,
+}
+
+static DENS: AtomicU32 = AtomicU32::new(0);
+
+impl Den {
+    pub fn new(name: &str) -> Den {
+        let number = DENS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("gostech-it-{}-{number}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary directory");
+        Den { path }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file inside, as text for a command line.
+    pub fn file(&self, name: &str) -> String {
+        self.path.join(name).to_str().expect("a path of plain text").to_owned()
+    }
+
+    /// Writes a file inside and returns its path.
+    pub fn put(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.file(name);
+        std::fs::write(&path, content).expect("a file in the temporary directory");
+        path
+    }
+}
+
+impl Drop for Den {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("kept for a look: {}", self.path.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Below the ephemeral range: a client that knocks at a closed port of that range can end connected to itself.
+static PORTS: AtomicU16 = AtomicU16::new(0);
+
+/// A listener on a free port of loopback, outside the ephemeral range.
+pub fn free_listener() -> TcpListener {
+    let start = (std::process::id() % 9000) as u16;
+    for _ in 0..4000 {
+        let port = 20_000 + (start + PORTS.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener;
+        }
+    }
+    panic!("no free port between 20000 and 32000");
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    free_listener().local_addr().expect("an address").port()
+}
+
+/// Waits until something is so; panics with what did not come.
+pub fn wait(what: &str, limit: Duration, so: impl FnMut() -> bool) {
+    assert!(wait_for(limit, so), "after {limit:?} still not so: {what}");
+}
+
+/// Waits until something is so; false when the time is over.
+pub fn wait_for(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !so() {
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    true
+}
+
+/// Whether the long runs are asked for: `GOSTECH_LONG=1`.
+pub fn long() -> bool {
+    std::env::var_os("GOSTECH_LONG").is_some_and(|v| v == "1")
+}
+
+/// The path of a real server, or «skipped» said and None. `GOSTECH_PEERS=required` makes its absence a failure.
+pub fn peer(name: &str) -> Option<PathBuf> {
+    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/sbin", "/bin"]
+        .iter()
+        .map(|dir| Path::new(dir).join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        let required = std::env::var_os("GOSTECH_PEERS").is_some_and(|v| v == "required");
+        assert!(!required, "no {name} here, and GOSTECH_PEERS=required");
+        eprintln!("skipped: no {name} here");
+    }
+    found
+}

@@ -1,0 +1,27 @@
+//! What the integration tests and the benches of `gostech-audit-log` stand on: a Picodata that writes as the real one
+//! does, receivers that record, count or misbehave, a generator of events, and a look at processes through `/proc`.
+//!
+//! Black box: it knows the contract of the programs and nothing of their insides. Refuses: `unsafe`, any address but
+//! loopback, signals to processes it did not start.
+#![allow(dead_code, unused_imports)] // the tests and the benches each use their own part of it
+
+pub mod counter;
+pub mod den;
+pub mod events;
+pub mod http;
+pub mod ledger;
+pub mod nginx;
+pub mod page;
+pub mod picodata;
+pub mod procs;
+pub mod receiver;
+pub mod setup;
+pub mod tls;
+
+pub use den::{free_port, long, peer, wait, Den};
+pub use events::Events;
+pub use ledger::Ledger;
+pub use page::Page;
+pub use picodata::Picodata;
+pub use receiver::{Mode, Receiver};
+pub use setup::Setup;
