@@ -194,7 +194,7 @@ pub const RULES: &[Rule] = &[
         name: "no path of a machine",
         check: machine_paths,
         bites: &[("docs/a.md", concat!("run it in /work", "/main\n")), ("tests/run", concat!("cd /tmp", "/wt/x\n"))],
-        passes: &[("docs/a.md", "run it in /var/lib/gostech-audit-log, write to /tmp/page.txt\n")],
+        passes: &[("docs/a.md", concat!("run it in /var/lib/gostech-audit-log, see /proc/1/ro", "ot/run\n"))],
     },
 ];
 
@@ -311,7 +311,12 @@ fn lines_with(file: &File, text: &str, words: &[(&str, &str)], what: &str) -> Ve
     let mut faults = Vec::new();
     for (a, b) in words {
         let word = format!("{a}{b}");
-        let lines = text.lines().enumerate().filter(|(_, line)| line.contains(&word));
+        // Inside of a longer path or word it is something else: `/proc/PID/…`.
+        let stands = |line: &str| {
+            let mut places = line.match_indices(&word);
+            places.any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '.'))
+        };
+        let lines = text.lines().enumerate().filter(|(_, line)| stands(line));
         faults.extend(lines.map(|(i, _)| (i + 1, format!("{what}: `{word}`"))));
     }
     // The samples of the rules hold what the rules refuse.
