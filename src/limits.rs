@@ -250,6 +250,7 @@ pub const ALARM_COMMAND_SECONDS: u64 = 50;
 const _: () = assert!(ALARM_COMMAND_SECONDS < ALARM_SECONDS);
 /// Receivers of one helper: each has a thread.
 pub const RECEIVERS: usize = 32;
+
 // ---- the porch ----
 
 /// Visitors that are listened to or answered at once.
