@@ -83,6 +83,9 @@ const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES 
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
 
+/// An episode of dropping is over when nothing was dropped for this long; then one event tells of it.
+pub const DROP_PAUSE_MILLIS: u64 = 1_000;
+
 // ---- titles ----
 
 /// Titles counted one by one; the rest are `other`.

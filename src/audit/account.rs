@@ -132,6 +132,19 @@ impl Account {
         }
     }
 
+    /// Takes back what `note_dropped` noted of the oldest events, up to `last`.
+    pub fn not_dropped(&mut self, count: u64, last: EventId) {
+        let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (last.raft_id, last.gen);
+        if let Some(i) = self.dropped.iter().position(|d| same(d) && d.from.count <= last.count) {
+            let d = &mut self.dropped[i];
+            d.count = d.count.saturating_sub(count.min(last.count - d.from.count + 1));
+            d.from.count = last.count + 1;
+            if d.count == 0 || d.from.count > d.to.count {
+                self.dropped.remove(i);
+            }
+        }
+    }
+
     fn see(&mut self, facts: &Facts, now: u64) {
         let c = &mut self.counters;
         c.read += 1;

@@ -15,7 +15,7 @@ struct Place {
     at: Range<usize>,
     /// Its document id, in `ids`.
     id: Range<usize>,
-    node: Option<u64>,
+    event: Option<EventId>,
 }
 
 /// Events, formatted.
@@ -63,7 +63,12 @@ impl Batch {
 
     /// The node it is of, for formats that name it in a header.
     pub fn node(&self, i: usize) -> Option<u64> {
-        self.places[i].node.filter(|_| self.format.node_header)
+        self.event(i).map(|e| e.raft_id).filter(|_| self.format.node_header)
+    }
+
+    /// Its id as the database counts.
+    pub fn event(&self, i: usize) -> Option<EventId> {
+        self.places[i].event
     }
 
     /// Adds an event.
@@ -73,8 +78,8 @@ impl Batch {
         let (from, id) = (self.body.len(), self.ids.len());
         (self.format.write)(&mut self.pen, &mut self.body, r, head);
         self.pen.push_id(&mut self.ids, r, head);
-        let node = if self.format.node_header { EventId::parse(r.id.of(r.raw)).map(|e| e.raft_id) } else { None };
-        self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), node });
+        let event = EventId::parse(r.id.of(r.raw));
+        self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), event });
     }
 
     /// The body for some of the events. That for all is not copied.

@@ -184,6 +184,7 @@ impl Sender {
         }
         self.took = false;
         self.plan.push(0..self.batch.len());
+        self.hold(self.batch.seq(0));
         None
     }
 
@@ -294,23 +295,40 @@ impl Sender {
         self.backoff.reset();
         self.failed = 0;
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
-        let (to, words) = (self.batch.seq(part.end - 1) + 1, format!("took the events ({})", said.status));
+        let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
+        let words = format!("took the events ({})", said.status);
+        let mut saved = 0;
         self.spool.update(&self.name, |c| {
-            c.delivered += to.saturating_sub(c.next);
+            // Dropped from the spool while they were on their way, and yet they have come through.
+            saved = to.min(c.next).saturating_sub(from).min(c.dropped);
+            c.dropped -= saved;
+            c.delivered += saved + to.saturating_sub(c.next);
             c.next = c.next.max(to);
             c.last_ok_ms = now.wall_ms;
             c.last_answer = words;
             c.last_answer_ms = now.wall_ms;
         });
+        if saved > 0 {
+            if let Some(i) = part.clone().find(|&i| self.batch.seq(i) == from + saved - 1) {
+                self.spool.not_dropped(saved, self.batch.event(i));
+            }
+        }
         if let Some(since) = self.since.take() {
             log::calm(&self.matter);
             let spent = crate::stamp::for_people(now.mono.saturating_sub(since).as_secs_f64());
             log::info(&self.matter, format!("takes events again after {spent}"));
             log::calm(&self.matter);
         }
+        self.hold(to);
         if self.plan.is_empty() {
             self.batch.clear();
         }
+    }
+
+    /// Says which records are in memory: those of the batch from `seq` on.
+    fn hold(&self, seq: u64) {
+        let end = if self.batch.is_empty() { seq } else { self.batch.seq(self.batch.len() - 1) + 1 };
+        self.spool.hold(&self.name, (seq, end));
     }
 
     /// 400, 413, 422: halve, down to the one bad event.
@@ -391,6 +409,7 @@ impl Sender {
         self.suspects.clear();
         self.plan.clear();
         self.batch.clear();
+        self.spool.hold(&self.name, (0, 0));
         self.loss = None;
         let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
         self.reader.seek(next);

@@ -34,7 +34,9 @@ pub struct Writer {
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
     blocked: bool,
-    dropping: bool,
+    /// When something was last dropped, while an episode of dropping lasts.
+    dropping: Option<i64>,
+    chunk: usize,
     sync_each: bool,
 }
 
@@ -42,6 +44,8 @@ impl Writer {
     /// For a spool that was opened; `sync_each`: `--sync always`.
     pub fn new(spool: Arc<Spool>, event_max: usize, sync_each: bool) -> Writer {
         let pieces = spool.account().pieces;
+        // Not more than a segment at once: what must be dropped is dropped in small portions.
+        let chunk = limits::CHUNK_BYTES.min(spool.settings.segment_bytes() as usize);
         Writer {
             spool,
             appender: Appender::default(),
@@ -51,7 +55,8 @@ impl Writer {
             opaque: false,
             last_call: false,
             blocked: false,
-            dropping: false,
+            dropping: None,
+            chunk,
             sync_each,
         }
     }
@@ -59,9 +64,8 @@ impl Writer {
     /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
     pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
         self.tell(now_ms, base, false);
-        let small = data.len() <= limits::CHUNK_BYTES;
-        let mut used =
-            self.split(&data[..data.len().min(limits::CHUNK_BYTES)], if small { ending } else { Ending::Open });
+        let small = data.len() <= self.chunk;
+        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open });
         if used == 0 && !small {
             used = self.split(data, ending);
         }
@@ -119,7 +123,7 @@ impl Writer {
             }
             (Room::None, Full::DropNewest) => self.write(items, data, base, now_ms, |_| false),
             (Room::None, Full::DropOldest) => {
-                self.say_dropping("its oldest events are dropped");
+                self.say_dropping("its oldest events are dropped", now_ms);
                 // Each round frees a segment; a spool has few.
                 for _ in 0..limits::SEGMENTS * 4 {
                     if self.spool.room_for(need) != Room::None || !self.spool.drop_oldest() {
@@ -138,8 +142,8 @@ impl Writer {
         }
     }
 
-    fn say_dropping(&mut self, what: &str) {
-        if !std::mem::replace(&mut self.dropping, true) {
+    fn say_dropping(&mut self, what: &str, now_ms: i64) {
+        if self.dropping.replace(now_ms).is_none() {
             self.spool.alarm("spool", format!("the spool is full: {what}, counted, and told as audit_gap"));
         }
     }
@@ -159,7 +163,7 @@ impl Writer {
             Ok(first) => first,
             Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
             Err(_) if kept == items.len() || !self.last_call => {
-                self.say_dropping("new events are dropped");
+                self.say_dropping("new events are dropped", now_ms);
                 self.account(items, data, base, now_ms, 0, |_| false);
                 self.spool.save_state(false);
                 return Ok(());
@@ -171,7 +175,7 @@ impl Writer {
         }
         self.account(items, data, base, now_ms, first, &keep);
         if kept < items.len() {
-            self.say_dropping("new events are dropped");
+            self.say_dropping("new events are dropped", now_ms);
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
             self.spool.save_state(false);
         } else {
@@ -184,10 +188,6 @@ impl Writer {
         if std::mem::take(&mut self.blocked) {
             log::calm("spool");
             log::info("spool", "there is room again: reading goes on");
-        }
-        if self.dropping && self.spool.room_for(self.spool.settings.max / 10) == Room::Enough {
-            self.dropping = false;
-            log::calm("spool");
         }
     }
 
@@ -223,13 +223,20 @@ impl Writer {
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
         }
+        // An episode of dropping is told when it is over, in one event.
+        let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
+        if self.dropping.is_some_and(|last| force || quiet(last)) {
+            self.dropping = None;
+            log::calm("spool");
+        }
+        let on_the_way = self.spool.dropped_on_the_way();
         {
             let mut account = self.spool.account();
             if account.gaps.untold() > 0 {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
             let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
-            if told && (!self.dropping || force) {
+            if told && self.dropping.is_none() && (force || !on_the_way) {
                 for d in &account.dropped {
                     let (from, to) = (Some(d.from), Some(d.to));
                     self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });

@@ -126,6 +126,8 @@ pub struct Receiver {
     dirty: bool,
     /// It loses events now: for telling that once.
     dropping: bool,
+    /// The records that its sender holds in memory: from, to (not included).
+    pub held: (u64, u64),
     /// When the record it is at was read; none: there is none, or nobody has looked.
     pub oldest_ms: Option<i64>,
 }
@@ -305,6 +307,19 @@ impl Spool {
         xxh64(receiver.as_bytes(), xxh64(self.disk.place().as_bytes(), 1))
     }
 
+    /// Which records a sender holds in memory: from, to (not included).
+    pub fn hold(&self, receiver: &str, held: (u64, u64)) {
+        if let Some(r) = self.lock().receivers.iter_mut().find(|r| r.name == receiver) {
+            r.held = held;
+        }
+    }
+
+    /// Whether records that were dropped are still on their way to somebody: then it is not known yet what was lost.
+    pub fn dropped_on_the_way(&self) -> bool {
+        let ledger = self.lock();
+        ledger.receivers.iter().any(|r| r.live && r.held.0 < r.cursor.next.min(r.held.1))
+    }
+
     /// When the oldest record that a receiver has not taken was read.
     pub fn set_oldest(&self, receiver: &str, read_ms: Option<i64>) {
         if let Some(r) = self.lock().receivers.iter_mut().find(|r| r.name == receiver) {
@@ -331,6 +346,15 @@ impl Spool {
             c.delivered += to.saturating_sub(c.next);
             c.next = c.next.max(to);
         });
+    }
+
+    /// Records that were dropped while they were on their way have come through, up to the event `last`: where there is
+    /// one receiver, they are not told as dropped.
+    pub fn not_dropped(&self, count: u64, last: Option<EventId>) {
+        let alone = self.lock().receivers.iter().filter(|r| r.live).count() == 1;
+        if let (true, Some(last)) = (alone, last) {
+            self.account().not_dropped(count, last);
+        }
     }
 
     /// Records up to `to` (not included) are gone for this receiver.

@@ -172,6 +172,7 @@ impl Spool {
                 turn,
                 dirty,
                 dropping: false,
+                held: (0, 0),
                 oldest_ms: None,
                 name,
             });
