@@ -212,8 +212,8 @@ pub const QUARANTINE_BYTES: u64 = 64 << 20;
 pub const SPOOL_DIRECTORIES: u32 = 64;
 /// How often a directory is looked for when there is none.
 pub const LATE_DISK_SECONDS: u64 = 3;
-/// The stack of our threads: they hold small things, what is large is on the heap.
-pub const STACK_BYTES: usize = 256 * 1024;
+/// The stack of our threads. Only what is touched is memory; the gzip compressor passes a few hundred KiB over it.
+pub const STACK_BYTES: usize = 1 << 20;
 /// The pipe from the database is widened to this, where the system lets us.
 pub const PIPE_BYTES: usize = 1 << 20;
 /// `--memory-max`: smaller than a chunk it would be no cushion.
@@ -308,3 +308,87 @@ pub const USERS_CACHE: usize = 64;
 
 const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
 const _: () = assert!(PORCH_LANES < PORCH_VISITORS);
+
+// ---- msgpack ----
+
+/// Lists within lists: the deepest answer met (`box.stat.memtx.tx`) has 6; recursion stays far from any stack's end.
+pub const MSGPACK_DEPTH: usize = 32;
+/// Values in one message, 32 bytes each: 16 MiB at most. 2,000 tables with their indexes are about 60,000.
+pub const MSGPACK_VALUES: usize = 524_288;
+
+// ---- iproto ----
+
+/// The longest answer taken: a page of 100,000 series is about 12 MB.
+pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
+/// Read in steps of this size: the buffer grows with what comes, not with what is promised.
+pub const IPROTO_READ_BYTES: usize = 64 << 10;
+/// The words of a refusal are cut here.
+pub const IPROTO_REFUSAL_CHARS: usize = 300;
+/// Requests sent in one go: `sync` must stay below 128 (see `iproto::protocol`), and no source needs more.
+pub const IPROTO_PIPELINE: usize = 16;
+const _: () = assert!(IPROTO_PIPELINE < 127);
+
+// ---- metrics ----
+
+/// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
+pub const METRICS_SERIES: usize = 500_000;
+/// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
+pub const METRICS_ROWS: u32 = 4096;
+/// What was denied is asked again after this long: each denial is an event in the audit log.
+pub const METRICS_DENIED_SECONDS: u64 = 600;
+/// A source that failed otherwise (a procedure that is not there yet while an instance starts, an error in Lua) is tried
+/// again after this long: that is no event in the audit log.
+pub const METRICS_FAILED_SECONDS: u64 = 10;
+/// Functions that may be named: all are called in one go.
+pub const METRICS_FUNCTIONS: usize = 8;
+const _: () = assert!(METRICS_FUNCTIONS <= IPROTO_PIPELINE);
+/// The first wait after a database that could not be reached; a restart takes a second or two.
+pub const METRICS_RETRY_FIRST_MILLIS: u64 = 250;
+/// The longest such wait: not longer than a usual scrape interval, so that the database's return is seen at once.
+pub const METRICS_RETRY_MOST_SECONDS: u64 = 5;
+/// A refused password is not tried again for this long: four wrong tries lock an account.
+pub const METRICS_REFUSED_FIRST_SECONDS: u64 = 300;
+/// And each time twice as long, up to this.
+pub const METRICS_REFUSED_MOST_SECONDS: u64 = 3600;
+/// Connections opened for one poll: the kept one may be dead without having said so.
+pub const METRICS_CONNECTS: usize = 2;
+/// A page smaller than this is not worth packing.
+pub const METRICS_GZIP_BYTES: usize = 1024;
+/// Stack of the thread that makes the compressor, in builds that do not optimise.
+pub const METRICS_ZIP_STACK_BYTES: usize = 2 << 20;
+/// Ranges of an Accept header that are looked at.
+pub const METRICS_ACCEPT_RANGES: usize = 32;
+/// How long a visitor waits for a poll who does not say how long they may: under Prometheus' 10 s.
+pub const METRICS_WAIT_SECONDS: u64 = 9;
+/// A poll that runs longer than this means that the poll thread hangs: the watchdog is not fed any more. Each phase of
+/// a poll has a deadline of at most a minute; there are about ten.
+pub const METRICS_HUNG_SECONDS: u64 = 900;
+/// After a poll that brought more than this, free memory goes back to the system.
+pub const METRICS_LARGE_BYTES: usize = 1 << 20;
+/// Addresses to listen on.
+pub const METRICS_ADDRESSES: usize = 16;
+/// Prefixes and labels that may be given.
+pub const METRICS_RULES: usize = 256;
+
+// ---- tools ----
+
+/// Damaged places and missing ranges that a command lists for one sub-directory; the rest is only counted.
+pub const TOOL_FINDINGS: usize = 200;
+/// Lines of a quarantine that the page for people lists; `--json` gives all.
+pub const TOOL_LIST_LINES: usize = 200;
+/// A line of a quarantine file: the largest event, each byte as `\u00xx`, and what stands around it.
+pub const QUARANTINE_LINE_BYTES: u64 = 6 * EVENT_MAX_BYTES.1 + 64 * 1024;
+/// What a command writes to a new segment at once.
+pub const TOOL_WRITE_BYTES: usize = 1 << 20;
+/// How long `spool forget` waits for a running helper: it looks for requests about once a second.
+pub const FORGET_WAIT_MILLIS: u64 = 8_000;
+/// After a quarantine file was renamed a line may still be on its way into it.
+pub const RETRY_SETTLE_MILLIS: u64 = 200;
+/// How often a progress bar is drawn at most.
+pub const PROGRESS_MILLIS: u64 = 100;
+/// How long `check` waits for a name to be found.
+pub const CHECK_LOOKUP_SECONDS: u64 = 5;
+/// With less room than this on the spool's file system `check` is not content: a few segments.
+pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
+/// Times that a segment which grows under a reader's eyes is looked at again.
+pub const TOOL_GROWTHS: usize = 3;

@@ -155,14 +155,20 @@ impl Options {
     }
 
     /// Sizes that must go together.
-    fn check_sizes(&self, parsed: &Parsed) -> Result<()> {
+    fn check_sizes(&mut self, parsed: &Parsed) -> Result<()> {
         let event = parsed.need("event-max");
         // A record must fit the cushion to be seen whole, and the spool beside others.
+        let most = (self.memory_max / 2).min(self.spool_max.unwrap_or(u64::MAX) / 4);
+        if !parsed.has("event-max") {
+            // The default gives way; what was asked for does not.
+            self.event_max = self.event_max.min(most as usize);
+            return Ok(());
+        }
         if self.event_max as u64 * 2 > self.memory_max {
             return Err(event.error(format!("{} is too large for --memory-max: at most half of it", event.shown())));
         }
         if let Some(max) = self.spool_max {
-            if self.event_max as u64 * 4 > max && parsed.has("event-max") {
+            if self.event_max as u64 * 4 > max {
                 return Err(
                     event.error(format!("{} is too large for --spool-max: at most a quarter of it", event.shown()))
                 );

@@ -1,1 +1,327 @@
-//! (room)
+//! A client of the database: one socket, a deadline on every phase, answers bounded.
+//!
+//! After any trouble the connection is of no use and must be dropped: what is still on its way belongs to a question nobody
+//! asks any more. Refuses: to change data, to reconnect (the caller's rhythm), to send a password in clear where others
+//! can read along, to try a password twice.
+
+pub mod auth;
+mod md5;
+pub mod protocol;
+mod wire;
+
+use crate::limits;
+use crate::net::failure::{words, Failure, FailureKind};
+use crate::net::resolve;
+use crate::sys::socket;
+use auth::Method;
+use protocol::{Answer, Greeting, Refusal, Request, GREETING_BYTES};
+use std::fmt;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wire::{Socket, Timed, Wire};
+
+/// Why the database could not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// No connection.
+    Connect,
+    /// No address for the name.
+    Dns,
+    /// No TLS.
+    Tls,
+    /// A deadline passed.
+    Timeout,
+    /// The password, or the account.
+    Auth,
+    /// Logged in, and may see nothing.
+    Denied,
+    /// What came was not iproto.
+    Protocol,
+    /// The database closed the connection.
+    Closed,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 8] = [
+        Reason::Connect,
+        Reason::Dns,
+        Reason::Tls,
+        Reason::Timeout,
+        Reason::Auth,
+        Reason::Denied,
+        Reason::Protocol,
+        Reason::Closed,
+    ];
+
+    /// The word on the page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Connect => "connect",
+            Reason::Dns => "dns",
+            Reason::Tls => "tls",
+            Reason::Timeout => "timeout",
+            Reason::Auth => "auth",
+            Reason::Denied => "denied",
+            Reason::Protocol => "protocol",
+            Reason::Closed => "closed",
+        }
+    }
+}
+
+/// A reason and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// For the page.
+    pub reason: Reason,
+    /// For people.
+    pub text: String,
+}
+
+impl Trouble {
+    /// A reason and a sentence.
+    pub fn new(reason: Reason, text: impl Into<String>) -> Trouble {
+        Trouble { reason, text: text.into() }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Trouble {
+        let reason = match failure.kind {
+            FailureKind::Dns => Reason::Dns,
+            FailureKind::Connect => Reason::Connect,
+            FailureKind::Tls => Reason::Tls,
+            FailureKind::Timeout => Reason::Timeout,
+            FailureKind::Closed => Reason::Closed,
+            FailureKind::Secret => Reason::Auth,
+            FailureKind::Protocol => Reason::Protocol,
+        };
+        Trouble { reason, text: failure.text }
+    }
+}
+
+/// Where the database listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A host (name or address) and a port.
+    Tcp(String, u16),
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Place::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// How TLS is spoken: what to trust and show, and the name in the server's certificate.
+#[derive(Clone)]
+pub struct Tls {
+    /// What to trust and show.
+    pub config: Arc<rustls::ClientConfig>,
+    /// Whom the certificate must name.
+    pub name: rustls::pki_types::ServerName<'static>,
+}
+
+/// A connection.
+pub struct Client {
+    wire: Wire,
+    place: Place,
+    /// What came and is not taken yet.
+    buffer: Vec<u8>,
+    sync: u64,
+    greeting: Greeting,
+}
+
+impl Client {
+    /// Connects, shakes hands, reads the greeting; each phase has `patience`.
+    pub fn connect(place: &Place, tls: Option<&Tls>, patience: Duration) -> Result<Client, Trouble> {
+        let socket =
+            match place {
+                Place::Tcp(host, port) => Socket::Tcp(resolve::connect(host, *port, Instant::now() + patience)?),
+                Place::Unix(path) => Socket::Unix(unix(path).map_err(|e| {
+                    Trouble::new(Reason::Connect, format!("cannot connect to `{place}`: {}", words(&e)))
+                })?),
+            };
+        let timed = Timed::new(socket, Instant::now() + patience);
+        let wire = match tls {
+            None => Wire::Plain(timed),
+            Some(tls) => Wire::Tls(Box::new(handshake(timed, tls, place)?)),
+        };
+        let nobody = Greeting { version: String::new(), uuid: String::new(), salt: [0; 20] };
+        let mut client = Client { wire, place: place.clone(), buffer: Vec::new(), sync: 0, greeting: nobody };
+        client.wire.until(Instant::now() + patience);
+        client.greet(tls.is_some())?;
+        Ok(client)
+    }
+
+    /// What the server said first.
+    pub fn greeting(&self) -> &Greeting {
+        &self.greeting
+    }
+
+    /// Whether no one can read along.
+    pub fn private(&self) -> bool {
+        self.wire.private()
+    }
+
+    fn greet(&mut self, tls: bool) -> Result<(), Trouble> {
+        while self.buffer.len() < GREETING_BYTES {
+            self.more(GREETING_BYTES - self.buffer.len(), "its greeting").map_err(|t| hint(t, tls))?;
+        }
+        let mut bytes = [0; GREETING_BYTES];
+        bytes.copy_from_slice(&self.buffer[..GREETING_BYTES]);
+        self.buffer.drain(..GREETING_BYTES);
+        self.greeting = Greeting::parse(&bytes).map_err(|why| self.protocol(&why))?;
+        Ok(())
+    }
+
+    /// Logs in; a refusal leaves the connection open, as guest. `Ok(Err(…))` is the database's no.
+    pub fn login(
+        &mut self,
+        method: Method,
+        user: &str,
+        password: &str,
+        patience: Duration,
+    ) -> Result<Result<(), Refusal>, Trouble> {
+        self.wire.until(Instant::now() + patience);
+        let sync = self.next_sync();
+        let mut out = Vec::with_capacity(256);
+        protocol::put_auth(&mut out, sync, method, user, password, &self.greeting.salt);
+        let sent = self.send(&out, "the login");
+        // An LDAP password stands in it in clear.
+        out.fill(0);
+        std::hint::black_box(&mut out);
+        sent?;
+        let answer = self.answer("the login")?;
+        let said = answer.data().map_err(|why| self.protocol(&why))?;
+        Ok(said.map(|_| ()))
+    }
+
+    /// Sends all requests in one go and waits for all answers, which come back in the order of the requests.
+    pub fn ask(&mut self, requests: &[Request<'_>], patience: Duration) -> Result<Vec<Answer>, Trouble> {
+        assert!(requests.len() <= limits::IPROTO_PIPELINE);
+        self.wire.until(Instant::now() + patience);
+        let what = requests.first().map(Request::name).unwrap_or_default();
+        let before = self.sync % 127;
+        let mut out = Vec::with_capacity(256);
+        for request in requests {
+            let sync = self.next_sync();
+            request.put(&mut out, sync);
+        }
+        self.send(&out, &what)?;
+        let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
+        for _ in requests {
+            let answer = self.answer(&what)?;
+            let sync = answer.sync().map_err(|why| self.protocol(&why))?;
+            // 1..=127 and round again: counted from the first of this batch.
+            let at = (1..=127).contains(&sync).then(|| (sync + 126 - before) as usize % 127);
+            match at.and_then(|at| answers.get_mut(at)) {
+                Some(slot @ None) => *slot = Some(answer),
+                _ => return Err(self.protocol("an answer to a question that was not asked")),
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn next_sync(&mut self) -> u64 {
+        // Below 128: Picodata writes larger ones wrongly in some answers.
+        self.sync = self.sync % 127 + 1;
+        self.sync
+    }
+
+    fn send(&mut self, bytes: &[u8], what: &str) -> Result<(), Trouble> {
+        self.wire.send(bytes).map_err(|e| self.broken(&e, what))
+    }
+
+    fn answer(&mut self, what: &str) -> Result<Answer, Trouble> {
+        let (prefix, size) = loop {
+            match protocol::length(&self.buffer).map_err(|why| self.protocol(&why))? {
+                Some(found) => break found,
+                None => self.more(limits::IPROTO_READ_BYTES, what)?,
+            }
+        };
+        while self.buffer.len() < prefix + size {
+            let missing = prefix + size - self.buffer.len();
+            self.more(missing.min(limits::IPROTO_READ_BYTES), what)?;
+        }
+        let rest = self.buffer.split_off(prefix + size);
+        let mut frame = std::mem::replace(&mut self.buffer, rest);
+        frame.drain(..prefix);
+        Ok(Answer(frame))
+    }
+
+    /// Waits for more bytes, at most so many.
+    fn more(&mut self, most: usize, what: &str) -> Result<(), Trouble> {
+        match self.wire.receive(&mut self.buffer, most) {
+            Ok(0) => Err(Trouble::new(Reason::Closed, format!("`{}` closed the connection before {what}", self.place))),
+            Ok(_) => Ok(()),
+            Err(e) => Err(self.broken(&e, what)),
+        }
+    }
+
+    fn protocol(&self, why: &str) -> Trouble {
+        Trouble::new(Reason::Protocol, format!("cannot understand `{}`: {why}", self.place))
+    }
+
+    fn broken(&self, e: &io::Error, what: &str) -> Trouble {
+        trouble(e, &self.place, what)
+    }
+}
+
+/// Without waiting: a frozen server's queue fills up, and std would wait for room in it without end.
+fn unix(path: &Path) -> io::Result<UnixStream> {
+    let stream = socket::connect_unix(path)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn handshake(
+    mut timed: Timed,
+    tls: &Tls,
+    place: &Place,
+) -> Result<rustls::StreamOwned<rustls::ClientConnection, Timed>, Trouble> {
+    let fail = |e: rustls::Error| Trouble::new(Reason::Tls, format!("no TLS with `{place}`: {e}"));
+    let mut connection = rustls::ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(fail)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut timed).map_err(|e| trouble(&e, place, "the TLS handshake"))?;
+    }
+    Ok(rustls::StreamOwned::new(connection, timed))
+}
+
+fn trouble(e: &io::Error, place: &Place, what: &str) -> Trouble {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock};
+    if let Some(tls) = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return Trouble::new(Reason::Tls, format!("no TLS with `{place}`: {tls}"));
+    }
+    match e.kind() {
+        // A read timeout of the socket is `WouldBlock`.
+        TimedOut | WouldBlock => Trouble::new(Reason::Timeout, format!("`{place}` did not answer in time: {what}")),
+        UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted => {
+            Trouble::new(Reason::Closed, format!("`{place}` closed the connection before {what}"))
+        }
+        _ => Trouble::new(Reason::Closed, format!("lost `{place}` before {what}: {}", words(e))),
+    }
+}
+
+/// A server that waits for a TLS handshake says nothing to us, or hangs up.
+fn hint(mut trouble: Trouble, tls: bool) -> Trouble {
+    if !tls && matches!(trouble.reason, Reason::Closed | Reason::Timeout) {
+        trouble.text.push_str("; if it speaks TLS, use --tls-auth with --tls-ca, --tls-cert and --tls-key");
+    }
+    trouble
+}

@@ -1,6 +1,144 @@
 //! The metrics helper: draws the threads.
+//!
+//! ```text
+//! poll thread ─ asker ─ iproto ─ source ─▶ snapshot ─▶ board ◀─ pages ◀─ porch
+//! ```
+//!
+//! Refuses: to end because of the world; only a wrong option does that (exit code 2), and the jobs that end anyway.
+
+pub mod asker;
+pub mod board;
+pub mod catalog;
+mod check;
+pub mod login;
+pub mod options;
+pub mod own;
+pub mod pages;
+pub mod poll;
+pub mod render;
+pub mod rules;
+mod serve;
+pub mod snapshot;
+pub mod source;
+pub mod text;
+
+use crate::error::{Error, Exit, Result};
+use crate::flags::{self, Outcome, Parsed};
+use crate::limits;
+use crate::log;
+use crate::sys::{activation, process};
+use asker::Asker;
+use options::{Job, Options, PROGRAM};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Runs the program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(0)
+pub fn main() -> ExitCode {
+    let end = run().unwrap_or_else(|error| {
+        log::error("usage", &error);
+        error.exit()
+    });
+    ExitCode::from(end as u8)
+}
+
+fn run() -> Result<Exit> {
+    let started = SystemTime::now();
+    let (args, env) = (process::arguments(), process::environment());
+    process::close_from_3(&activation::numbers());
+    process::private_umask();
+    harden();
+    log::init("gostech-metrics", log::Level::Info, env.iter().any(|(n, _)| n == "JOURNAL_STREAM"));
+    let parsed = flags::parse(&PROGRAM, &args, &env, &read_file);
+    // Whatever came of it: a password must not stay where `ps` shows it.
+    wipe(&args);
+    process::wipe_environment();
+    let parsed = match parsed? {
+        Outcome::Print(text) => return print(text.as_bytes()).map(|()| Exit::Clean),
+        Outcome::Run(parsed) => parsed,
+    };
+    let directory = env.iter().find(|(n, _)| n == "CREDENTIALS_DIRECTORY").map(|(_, v)| PathBuf::from(v));
+    let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
+    let options = options::understand(&parsed, credentials.as_deref());
+    let journald = env.iter().any(|(n, _)| n == "JOURNAL_STREAM");
+    forget(args, env, parsed);
+    let options = options?;
+    log::init("gostech-metrics", options.level, journald);
+    options.warnings.iter().for_each(|w| log::warn("options", w));
+    match options.job {
+        Job::Serve => serve::run(options, started),
+        Job::Once(format) => print_once(options, format, started),
+        Job::Check => print_check(options),
+    }
+}
+
+/// Best effort: an old kernel that lacks one of these is no reason not to serve.
+fn harden() {
+    if let Err(e) = process::not_dumpable() {
+        log::warn("hygiene", format!("cannot forbid core dumps: {e}"));
+    }
+    if let Err(e) = process::no_new_privileges() {
+        log::warn("hygiene", format!("cannot forbid new privileges: {e}"));
+    }
+}
+
+/// Overwrites every value behind `--password` in the visible arguments, also when the line is wrong elsewhere.
+fn wipe(args: &[OsString]) {
+    let mut next = false;
+    for arg in args {
+        let bytes = arg.as_bytes();
+        if next {
+            process::wipe_argument(arg);
+        } else if let Some(value) = bytes.strip_prefix(b"--password=") {
+            process::wipe_argument(OsStr::from_bytes(value));
+        }
+        next = !next && bytes == b"--password";
+    }
+}
+
+/// Overwrites our own copies of what was given: a password is among it. What remains of it is in `Secret`.
+fn forget(args: Vec<OsString>, env: Vec<(OsString, OsString)>, parsed: Parsed) {
+    let values = args.into_iter().chain(env.into_iter().map(|(_, value)| value)).map(OsString::into_vec);
+    for mut bytes in values.chain(parsed.items.into_iter().map(|item| item.value.into_bytes())) {
+        bytes.fill(0);
+        std::hint::black_box(&mut bytes);
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::FLAGS_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::failed(format!("cannot print: {e}")))
+}
+
+fn print_once(options: Options, format: render::Format, started: SystemTime) -> Result<Exit> {
+    let board = Arc::new(board::Board::default());
+    let pages = serve::pages(&options, board.clone(), started);
+    let mut asker = Asker::new(options.database, options.login, options.wishes);
+    let (reading, database) = poll::once(&mut asker);
+    let end = if reading.result.is_ok() { Exit::Clean } else { Exit::Failed };
+    if let Err(trouble) = &reading.result {
+        log::error("database", &trouble.text);
+    }
+    board.publish(reading, database);
+    print(&pages.render(&board.glance(), format, &[]))?;
+    Ok(end)
+}
+
+fn print_check(options: Options) -> Result<Exit> {
+    let mut asker = Asker::new(options.database, options.login, options.wishes);
+    let (reading, database) = poll::once(&mut asker);
+    let (words, good) = check::report(&asker, &reading, database.as_ref());
+    print(words.as_bytes())?;
+    Ok(if good { Exit::Clean } else { Exit::Failed })
 }

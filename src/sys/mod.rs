@@ -4,7 +4,9 @@
 //! limit the caller gave, or knows what an event or a metric is.
 #![allow(unsafe_code)]
 
+pub mod activation;
 pub mod file;
+pub mod notify;
 pub mod pipe;
 pub mod process;
 pub mod ring;

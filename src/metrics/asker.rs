@@ -1,0 +1,179 @@
+//! One connection to the database, kept: connects, logs in, learns what may be asked, asks; on trouble waits longer each time.
+//!
+//! A poll ends in numbers or in a `Trouble`, within bounded time: each phase has the patience that was given, and a
+//! connection that proves dead is replaced once. Refuses: to serve what it knew before.
+
+use super::login::Login;
+use super::source::{self, Memory, Page, Plan, Wishes};
+use crate::backoff::Backoff;
+use crate::iproto::protocol::Request;
+use crate::iproto::{Client, Place, Reason, Tls, Trouble};
+use crate::limits;
+use crate::net::tls;
+use crate::sys::process;
+use std::time::{Duration, Instant};
+
+/// Where the database is and how long to wait for it.
+pub struct Address {
+    /// Where it listens.
+    pub place: Place,
+    /// How TLS is spoken, if it is.
+    pub tls: Option<tls::Client>,
+    /// For each phase: name and connection, handshake, greeting, login, each answer.
+    pub patience: Duration,
+}
+
+/// Asks.
+pub struct Asker {
+    address: Address,
+    login: Login,
+    /// What is wanted.
+    pub wishes: Wishes,
+    line: Option<Line>,
+    memory: Memory,
+    /// The identity of the last instance: another one may have other rights.
+    instance: String,
+    backoff: Backoff,
+    rest: Option<(Instant, Trouble)>,
+}
+
+/// A connection and how it is asked.
+struct Line {
+    client: Client,
+    plan: Option<Plan>,
+}
+
+/// What a poll brought, and from whom.
+pub struct Found {
+    /// The numbers.
+    pub page: Page,
+    /// The grade that gave them.
+    pub grade: source::Grade,
+    /// The version in the greeting.
+    pub version: String,
+    /// The instance's identity.
+    pub instance: String,
+}
+
+impl Asker {
+    /// Nothing is connected yet.
+    pub fn new(address: Address, login: Login, wishes: Wishes) -> Asker {
+        let first = Duration::from_millis(limits::METRICS_RETRY_FIRST_MILLIS);
+        let backoff = Backoff::new(first, Duration::from_secs(limits::METRICS_RETRY_MOST_SECONDS));
+        let (memory, instance) = (Memory::default(), String::new());
+        Asker { address, login, wishes, line: None, memory, instance, backoff, rest: None }
+    }
+
+    /// Where the database is.
+    pub fn place(&self) -> &Place {
+        &self.address.place
+    }
+
+    /// What was refused of a grade, in the database's words.
+    pub fn refused(&self, grade: source::Grade) -> Option<&str> {
+        self.memory.barred(grade, Instant::now())
+    }
+
+    /// One poll.
+    pub fn poll(&mut self) -> Result<Found, Trouble> {
+        if let Some((until, trouble)) = self.rest.as_ref().filter(|_| self.line.is_none()) {
+            if Instant::now() < *until {
+                return Err(trouble.clone());
+            }
+        }
+        let mut result = self.attempt();
+        // A kept connection may have died in its sleep: that says nothing about the database.
+        for _ in 1..limits::METRICS_CONNECTS {
+            match &result {
+                Err((trouble, true)) if trouble.reason == Reason::Closed => result = self.attempt(),
+                _ => break,
+            }
+        }
+        match result {
+            Ok(found) => {
+                self.backoff.reset();
+                self.rest = None;
+                Ok(found)
+            }
+            Err((trouble, _)) => {
+                if trouble.reason != Reason::Denied {
+                    self.line = None;
+                    let pause = self.backoff.next(process::chance());
+                    self.rest = Some((Instant::now() + pause, trouble.clone()));
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// One try; with the trouble comes whether the connection was an old one.
+    fn attempt(&mut self) -> Result<Found, (Trouble, bool)> {
+        let old = self.line.is_some();
+        let mut line = match self.line.take() {
+            Some(line) => line,
+            None => self.connect().map_err(|t| (t, false))?,
+        };
+        match self.ask(&mut line) {
+            Err(trouble) if trouble.reason != Reason::Denied => Err((trouble, old)),
+            other => {
+                self.line = Some(line);
+                other.map_err(|t| (t, old))
+            }
+        }
+    }
+
+    fn connect(&mut self) -> Result<Line, Trouble> {
+        self.login.ready(Instant::now())?;
+        let tls = match (&self.address.tls, &self.address.place) {
+            (None, _) => None,
+            (Some(tls), place) => {
+                let host = if let Place::Tcp(host, _) = place { host } else { "localhost" };
+                Some(Tls { config: tls.config()?, name: tls.name_for(host)? })
+            }
+        };
+        let patience = self.address.patience;
+        let mut client = Client::connect(&self.address.place, tls.as_ref(), patience)?;
+        self.login.run(&mut client, patience)?;
+        if self.instance != client.greeting().uuid {
+            self.instance.clone_from(&client.greeting().uuid);
+            self.memory.forget();
+        }
+        Ok(Line { client, plan: None })
+    }
+
+    fn ask(&mut self, line: &mut Line) -> Result<Found, Trouble> {
+        let patience = self.address.patience;
+        if self.memory.worth_another_try(Instant::now()) {
+            // What was given up for a lesser grade; if it is refused again, it is barred again.
+            self.memory.forget();
+            line.plan = None;
+        }
+        // Each round bars one grade more, or ends.
+        for _ in source::Grade::ALL {
+            let plan = match &mut line.plan {
+                Some(plan) => plan,
+                none => match source::learn(&mut line.client, &self.wishes, &mut self.memory, patience) {
+                    Ok(plan) => none.insert(plan),
+                    Err(trouble) => {
+                        // Whether it is there at all, when there is nothing to ask.
+                        line.client.ask(&[Request::Ping], patience)?;
+                        return Err(trouble);
+                    }
+                },
+            };
+            let grade = plan.grade();
+            match source::ask(&mut line.client, plan, &self.wishes, patience)? {
+                Ok(page) => {
+                    let greeting = line.client.greeting();
+                    let (version, instance) = (greeting.version.clone(), greeting.uuid.clone());
+                    return Ok(Found { page, grade, version, instance });
+                }
+                Err(no) => {
+                    self.memory.bar(grade, Instant::now() + no.pause, no.why);
+                    line.plan = None;
+                }
+            }
+        }
+        Err(Trouble::new(Reason::Denied, format!("user `{}` may see nothing here", self.wishes.user)))
+    }
+}

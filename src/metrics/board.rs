@@ -1,0 +1,198 @@
+//! What the poll thread and those who ask for numbers share: the last reading, and the wish for a newer one.
+//!
+//! One poll serves all: whoever finds the reading too old wishes for a new one and waits for it, at most as long as they may;
+//! a slow database costs one request, never a pile. Refuses: to hand out a reading that is older than the floor as if it
+//! were new.
+
+use super::rules::Tally;
+use super::source::{Grade, Page};
+use crate::iproto::{Reason, Trouble};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What one poll came to.
+#[derive(Debug)]
+pub struct Reading {
+    /// The numbers and the grade that gave them, or why there are none.
+    pub result: Result<(Page, Grade), Trouble>,
+    /// The grades that were tried, and whether they gave their numbers.
+    pub sources: Vec<(Grade, bool)>,
+    /// When it ended.
+    pub at: Instant,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What happened since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Polls that brought numbers.
+    pub good: u64,
+    /// Polls that did not.
+    pub failed: u64,
+    /// What was left out or failed, by reason.
+    pub errors: Tally,
+    /// Since when it is as it is now.
+    pub since: Option<SystemTime>,
+    /// The last trouble, in words, and when it was.
+    pub last: Option<(SystemTime, String)>,
+    /// Version and identity of the database.
+    pub database: Option<(String, String)>,
+}
+
+#[derive(Default)]
+struct State {
+    wanted: bool,
+    generation: u64,
+    /// When the poll that runs now began.
+    began: Option<Instant>,
+    reading: Option<Arc<Reading>>,
+    counts: Counts,
+}
+
+/// The board.
+#[derive(Default)]
+pub struct Board {
+    state: Mutex<State>,
+    news: Condvar,
+    wish: Condvar,
+}
+
+/// A reading, or that there was none in time; and the counts with it.
+pub struct View {
+    /// The reading; none: not in time.
+    pub reading: Option<Arc<Reading>>,
+    /// The counts.
+    pub counts: Counts,
+}
+
+impl View {
+    /// Why there are no numbers.
+    pub fn down(&self) -> Option<Reason> {
+        match &self.reading {
+            None => Some(Reason::Timeout),
+            Some(reading) => reading.result.as_ref().err().map(|t| t.reason),
+        }
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reading not older than `floor`, waited for until `patience` is over.
+    pub fn read(&self, floor: Duration, patience: Duration) -> View {
+        let end = Instant::now() + patience;
+        let mut state = self.lock();
+        let fresh = |s: &State| s.reading.as_ref().is_some_and(|r| r.at.elapsed() < floor);
+        let before = state.generation;
+        if !fresh(&state) {
+            state.wanted = true;
+            self.wish.notify_all();
+            while state.generation == before {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return View { reading: None, counts: state.counts.clone() };
+                }
+                state = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        View { reading: state.reading.clone(), counts: state.counts.clone() }
+    }
+
+    /// What is there now, however old.
+    pub fn glance(&self) -> View {
+        let state = self.lock();
+        View { reading: state.reading.clone(), counts: state.counts.clone() }
+    }
+
+    /// Waits until someone wishes for a reading, or the time is over; the poll begins with that.
+    pub fn await_wish(&self, most: Option<Duration>) {
+        let end = most.map(|most| Instant::now() + most);
+        let mut state = self.lock();
+        while !state.wanted {
+            // Without an interval of its own the thread sleeps until it is asked.
+            let left = end.map_or(Duration::from_secs(3600), |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                break;
+            }
+            state = self.wish.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.began = Some(Instant::now());
+    }
+
+    /// Hands a reading to everyone who waits. What is wanted from now on is a newer one.
+    pub fn publish(&self, reading: Reading, database: Option<(String, String)>) {
+        let mut state = self.lock();
+        let was = state.reading.as_ref().map(|r| r.result.is_ok());
+        let counts = &mut state.counts;
+        if was != Some(reading.result.is_ok()) {
+            counts.since = Some(SystemTime::now());
+        }
+        match &reading.result {
+            Ok((page, _)) => {
+                counts.good += 1;
+                counts.errors.merge(&page.tally);
+                counts.database = database;
+            }
+            Err(trouble) => {
+                counts.failed += 1;
+                counts.errors.add(trouble.reason.name());
+                counts.last = Some((SystemTime::now(), trouble.text.clone()));
+            }
+        }
+        state.reading = Some(Arc::new(reading));
+        state.generation += 1;
+        (state.wanted, state.began) = (false, None);
+        self.news.notify_all();
+    }
+
+    /// How long the poll of now has been running.
+    pub fn running(&self) -> Option<Duration> {
+        self.lock().began.map(|began| began.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        let trouble = Trouble::new(Reason::Connect, "no");
+        Reading { result: Err(trouble), sources: Vec::new(), at: Instant::now(), took: Duration::ZERO }
+    }
+
+    #[test]
+    fn one_poll_serves_all_and_a_fresh_reading_needs_none() {
+        let board = Arc::new(Board::default());
+        let long = Duration::from_secs(20);
+        let readers: Vec<_> = (0..20)
+            .map(|_| {
+                let board = board.clone();
+                std::thread::spawn(move || board.read(Duration::from_secs(60), long).counts.failed)
+            })
+            .collect();
+        board.await_wish(None);
+        // All are asked for before the one poll ends, however slow it is.
+        std::thread::sleep(Duration::from_millis(100));
+        board.publish(reading(), None);
+        assert!(readers.into_iter().all(|r| r.join().unwrap() == 1));
+        assert_eq!(board.read(Duration::from_secs(60), Duration::ZERO).counts.failed, 1);
+    }
+
+    #[test]
+    fn who_may_not_wait_longer_learns_that_it_was_too_slow() {
+        let board = Board::default();
+        let view = board.read(Duration::from_secs(1), Duration::from_millis(20));
+        assert!(view.reading.is_none());
+        assert_eq!(view.down(), Some(Reason::Timeout));
+        // The wish stays: the poll comes, and brings what the next one finds.
+        board.await_wish(None);
+        assert!(board.running().is_some());
+        board.publish(reading(), None);
+        assert_eq!(board.glance().down(), Some(Reason::Connect));
+        // An old reading is not handed out as a new one.
+        assert!(board.read(Duration::ZERO, Duration::from_millis(20)).reading.is_none());
+    }
+}

@@ -1,0 +1,57 @@
+//! The program's own families ○: whether the database answers, what was polled, and the program itself.
+
+use super::board::View;
+use super::catalog;
+use super::rules::Rules;
+use super::snapshot::{Builder, Part, Snapshot};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What the program knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// When it was started.
+    pub started: SystemTime,
+    /// Resident memory, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// The families for this view; `age` is that of its reading.
+pub fn families(view: &View, age: Duration, program: Program, rules: &Rules) -> Snapshot {
+    let rules = rules.unfiltered();
+    let mut out = Builder::new(&rules);
+    let mut put = |name: &str, labels: &[(&str, &str)], value: f64| {
+        let row = catalog::find(name).expect("our own families are in the catalog");
+        out.family(name, row.kind, row.help);
+        out.sample(name, Part::Plain, &mut labels.to_vec(), value);
+    };
+    put("picodata_up", &[], f64::from(u8::from(view.down().is_none())));
+    if let Some(reason) = view.down() {
+        put("gostech_metrics_down", &[("reason", reason.name())], 1.0);
+    }
+    if let Some(reading) = &view.reading {
+        put("gostech_metrics_poll_age_seconds", &[], seconds(age));
+        put("gostech_metrics_poll_duration_seconds", &[], seconds(reading.took));
+        for (grade, good) in &reading.sources {
+            put("gostech_metrics_source_success", &[("source", grade.name())], f64::from(u8::from(*good)));
+        }
+        let series = reading.result.as_ref().map_or(0, |(page, _)| page.snapshot.series());
+        put("gostech_metrics_series", &[], series as f64);
+    }
+    put("gostech_metrics_polls_total", &[("result", "success")], view.counts.good as f64);
+    put("gostech_metrics_polls_total", &[("result", "failure")], view.counts.failed as f64);
+    for (reason, count) in view.counts.errors.iter() {
+        put("gostech_metrics_errors_total", &[("reason", reason)], count as f64);
+    }
+    put("gostech_metrics_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let started = program.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    put("gostech_metrics_process_start_time_seconds", &[], seconds(started));
+    if let Some(memory) = program.memory {
+        put("gostech_metrics_process_resident_memory_bytes", &[], memory as f64);
+    }
+    out.finish().0
+}
+
+/// To the microsecond: what is below is noise.
+fn seconds(d: Duration) -> f64 {
+    (d.as_secs_f64() * 1e6).round() / 1e6
+}

@@ -1,0 +1,96 @@
+//! The poll thread: owns the connection, asks when someone wishes for a reading, says once what changed.
+
+use super::asker::{Asker, Found};
+use super::board::{Board, Reading};
+use super::source::Grade;
+use crate::iproto::Trouble;
+use crate::limits;
+use crate::log;
+use crate::sys::process;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Starts the thread. It lives as long as the program.
+pub fn start(board: Arc<Board>, mut asker: Asker, interval: Option<Duration>) -> std::io::Result<()> {
+    let body = move || {
+        let mut said = Said::default();
+        loop {
+            board.await_wish(interval);
+            let (reading, database) = once(&mut asker);
+            said.say(&reading, &asker);
+            let large =
+                reading.result.as_ref().is_ok_and(|(page, _)| page.snapshot.bytes() > limits::METRICS_LARGE_BYTES);
+            board.publish(reading, database);
+            if large {
+                // What the answer and the last page took goes back to the system: it is several times the snapshot.
+                process::trim_memory();
+            }
+        }
+    };
+    std::thread::Builder::new().name("poll".into()).spawn(body).map(drop)
+}
+
+/// One poll.
+pub fn once(asker: &mut Asker) -> (Reading, Option<(String, String)>) {
+    let began = Instant::now();
+    let found = asker.poll();
+    let sources = sources(asker, &found);
+    let database = found.as_ref().ok().map(|f| (f.version.clone(), f.instance.clone()));
+    let result = found.map(|f| (f.page, f.grade));
+    let at = Instant::now();
+    (Reading { result, sources, at, took: at - began }, database)
+}
+
+/// The grades in the order they are tried, up to the one that gave its numbers. That a Tarantool is no Picodata is no
+/// failure of `least`: it shows only when it was the last resort.
+fn sources(asker: &Asker, found: &Result<Found, Trouble>) -> Vec<(Grade, bool)> {
+    let mut sources = Vec::new();
+    for grade in asker.wishes.candidates() {
+        let good = found.as_ref().is_ok_and(|f| f.grade == *grade);
+        if *grade == Grade::Least && !good && found.is_ok() {
+            continue;
+        }
+        if good || found.is_err() || asker.refused(*grade).is_some() {
+            sources.push((*grade, good));
+        }
+        if good {
+            break;
+        }
+    }
+    sources
+}
+
+/// What was said last, so that it is not said again.
+#[derive(Default)]
+struct Said {
+    up: Option<String>,
+    down: Option<String>,
+}
+
+impl Said {
+    fn say(&mut self, reading: &Reading, asker: &Asker) {
+        match &reading.result {
+            Ok((page, grade)) => {
+                let words = format!("{} answers: source {}, by {}", asker.place(), grade.name(), page.via);
+                self.down = None;
+                log::calm("database");
+                if self.up.as_ref() != Some(&words) {
+                    log::info("source", &words);
+                    for (grade, _) in reading.sources.iter().filter(|(_, good)| !good) {
+                        let why = asker.refused(*grade).unwrap_or_default();
+                        log::warn("source", format!("source {} is refused: {why}", grade.name()));
+                    }
+                    self.up = Some(words);
+                }
+            }
+            Err(trouble) => {
+                self.up = None;
+                let word = trouble.reason.name();
+                if self.down.as_deref() != Some(word) {
+                    log::warn("database", &trouble.text);
+                    self.down = Some(word.to_string());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The Prometheus text format 0.0.4 ○, strictly: one HELP and TYPE a family, families in one block, no timestamps.
+
+use super::{put_help, put_number};
+use crate::metrics::snapshot::{Family, Kind};
+
+/// Writes the families in the order given.
+pub fn write(families: &[&Family], out: &mut Vec<u8>) {
+    families.iter().for_each(|f| family(f, out));
+}
+
+fn family(f: &Family, out: &mut Vec<u8>) {
+    if !f.help.is_empty() {
+        out.extend(b"# HELP ");
+        out.extend(f.name.bytes());
+        out.push(b' ');
+        put_help(out, &f.help, false);
+        out.push(b'\n');
+    }
+    out.extend(b"# TYPE ");
+    out.extend(f.name.bytes());
+    out.extend(match f.kind {
+        Kind::Counter => &b" counter\n"[..],
+        Kind::Gauge => b" gauge\n",
+        Kind::Histogram => b" histogram\n",
+        Kind::Summary => b" summary\n",
+        Kind::Unknown => b" untyped\n",
+    });
+    for s in f.samples() {
+        out.extend_from_slice(f.name.as_bytes());
+        out.extend_from_slice(s.part.suffix().as_bytes());
+        let labels = f.labels(s);
+        if !labels.is_empty() {
+            out.push(b'{');
+            out.extend_from_slice(labels.as_bytes());
+            out.push(b'}');
+        }
+        out.push(b' ');
+        put_number(out, s.value);
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,474 @@
+//! What the database is asked, by what the user may do: learnt once a connection, refusals remembered.
+//!
+//! Invariant: no EVAL and no CALL of a foreign function goes out unless (a) a SELECT on `_space`, answered by the server's C
+//! code alone, was allowed on this connection and the chunk begins with `guard.lua`, or (b) the function is one with setuid
+//! that an administrator owns. Everything else could kill an instance (see `guard.lua`). Every refused request is an event
+//! in the database's audit log: what was refused is not asked again for minutes, also after a reconnect.
+
+mod boxed;
+pub mod pico;
+pub mod sheet;
+
+use super::rules::{Rules, Tally};
+use super::snapshot::{Builder, Snapshot};
+use super::text;
+use crate::iproto::protocol::{code, Answer, Refusal, Request};
+use crate::iproto::{Client, Reason, Trouble};
+use crate::limits;
+use crate::msgpack::Value;
+use pico::{Columns, Instance};
+use sheet::Sheet;
+use std::time::{Duration, Instant};
+
+const GUARD: &str = include_str!("guard.lua");
+const FULL: &[&str] = &[include_str!("page.lua"), include_str!("pico.lua"), include_str!("box.lua")];
+const TARANTOOL: &[&str] = &[include_str!("box.lua")];
+
+/// Parts of a source that can be switched off: those whose cost grows with the cluster or the tables.
+pub const PARTS: &[&str] = &["instances", "addresses", "tables", "spaces", "fibers", "luajit"];
+
+const SPACE: u32 = 280;
+const VSPACE: u32 = 281;
+const VFUNC: u32 = 297;
+const PEER_ADDRESS: u32 = 514;
+const INSTANCE: u32 = 515;
+
+/// Who may own a function that is called: `admin` and `pico_service`.
+const OWNERS: [u64; 2] = [1, 32];
+
+/// A grade of monitoring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grade {
+    /// One EVAL brings everything.
+    Full,
+    /// Functions that the administrator made.
+    Function,
+    /// What any user may see.
+    Least,
+    /// `box.*` of a plain Tarantool.
+    Tarantool,
+}
+
+impl Grade {
+    /// All of them.
+    pub const ALL: [Grade; 4] = [Grade::Full, Grade::Function, Grade::Least, Grade::Tarantool];
+
+    /// The word for `--source` and the page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grade::Full => "full",
+            Grade::Function => "function",
+            Grade::Least => "least",
+            Grade::Tarantool => "tarantool",
+        }
+    }
+
+    /// The grade of a word.
+    pub fn parse(word: &str) -> Option<Grade> {
+        Grade::ALL.into_iter().find(|g| g.name() == word)
+    }
+}
+
+/// What is wanted from the database.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// As whom.
+    pub user: String,
+    /// The grade; none: by what the user may do.
+    pub grade: Option<Grade>,
+    /// Functions to call.
+    pub functions: Vec<String>,
+    /// Parts that are not asked for, of `PARTS`.
+    pub without: Vec<String>,
+    /// What may be on the page.
+    pub rules: Rules,
+}
+
+impl Wishes {
+    fn leaves_out(&self, part: &str) -> bool {
+        self.without.iter().any(|p| p == part)
+    }
+
+    /// The grades to try, best first.
+    pub fn candidates(&self) -> &'static [Grade] {
+        match self.grade {
+            Some(Grade::Full) => &[Grade::Full, Grade::Least],
+            Some(Grade::Function) => &[Grade::Function, Grade::Least],
+            Some(Grade::Least) => &[Grade::Least],
+            Some(Grade::Tarantool) => &[Grade::Tarantool],
+            None if !self.functions.is_empty() => &[Grade::Function, Grade::Least],
+            None if self.user == "pico_service" || self.user == "admin" => &[Grade::Full, Grade::Least],
+            None => &[Grade::Least, Grade::Tarantool],
+        }
+    }
+}
+
+/// What was refused, and until when it is not asked again.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Vec<(Grade, Instant, String)>);
+
+impl Memory {
+    /// Not this grade until then.
+    pub fn bar(&mut self, grade: Grade, until: Instant, why: String) {
+        self.0.retain(|(g, _, _)| *g != grade);
+        self.0.push((grade, until, why));
+    }
+
+    /// Why this grade is not tried now.
+    pub fn barred(&self, grade: Grade, now: Instant) -> Option<&str> {
+        self.0.iter().find(|(g, until, _)| *g == grade && now < *until).map(|(_, _, why)| why.as_str())
+    }
+
+    /// Whether a grade that was refused may be tried again. `Least` is not worth it: it is the last resort.
+    pub fn worth_another_try(&self, now: Instant) -> bool {
+        self.0.iter().any(|(g, until, _)| matches!(g, Grade::Full | Grade::Function) && now >= *until)
+    }
+
+    /// Another instance, another user: everything may be tried.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// How this connection is asked.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// One EVAL of a guarded chunk.
+    Chunk(Grade, String),
+    /// CALLs of functions.
+    Functions(Vec<String>),
+    /// What any user may see.
+    Least(Least),
+}
+
+impl Plan {
+    /// Which grade this is.
+    pub fn grade(&self) -> Grade {
+        match self {
+            Plan::Chunk(grade, _) => *grade,
+            Plan::Functions(_) => Grade::Function,
+            Plan::Least(_) => Grade::Least,
+        }
+    }
+}
+
+/// What any user of this Picodata may see.
+#[derive(Clone, Debug)]
+pub struct Least {
+    calls: &'static [&'static str],
+    name: Option<String>,
+    columns: Option<Columns>,
+    instances: bool,
+    addresses: bool,
+}
+
+/// What a poll brought.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// The numbers.
+    pub snapshot: Snapshot,
+    /// What was left out.
+    pub tally: Tally,
+    /// How they were had: `route`, `plugin`, `box`, `function`, `least`.
+    pub via: &'static str,
+}
+
+/// The database says no: its words, and how long it is not asked again.
+#[derive(Debug)]
+pub struct No {
+    /// The words.
+    pub why: String,
+    /// How long to believe them.
+    pub pause: Duration,
+}
+
+impl No {
+    fn denied(why: impl Into<String>) -> No {
+        No { why: why.into(), pause: Duration::from_secs(limits::METRICS_DENIED_SECONDS) }
+    }
+
+    fn of(refusal: &Refusal) -> No {
+        let mut no = No::denied(refusal.text.clone());
+        if refusal.code != code::ACCESS_DENIED {
+            no.pause = Duration::from_secs(limits::METRICS_FAILED_SECONDS);
+        }
+        no
+    }
+}
+
+/// An answer of the database, its no, or no answer at all.
+type Asked<T> = Result<Result<T, No>, Trouble>;
+
+fn unreadable(why: String) -> Trouble {
+    Trouble::new(Reason::Protocol, format!("cannot understand the database: {why}"))
+}
+
+fn data(answer: &Answer) -> Result<Result<Value<'_>, Refusal>, Trouble> {
+    answer.data().map_err(unreadable)
+}
+
+/// Finds out once how this connection is to be asked: the best grade that is not refused.
+pub fn learn(client: &mut Client, wishes: &Wishes, memory: &mut Memory, patience: Duration) -> Result<Plan, Trouble> {
+    let mut whys = Vec::new();
+    for grade in wishes.candidates() {
+        if let Some(why) = memory.barred(*grade, Instant::now()) {
+            whys.push(format!("{}: {why}", grade.name()));
+            continue;
+        }
+        let tried = match grade {
+            Grade::Full => chunk(client, *grade, compose(FULL, wishes), patience)?,
+            Grade::Tarantool => chunk(client, *grade, compose(TARANTOOL, wishes), patience)?,
+            Grade::Function => functions(client, &wishes.functions, patience)?,
+            Grade::Least => least(client, wishes, patience)?,
+        };
+        match tried {
+            Ok(plan) => return Ok(plan),
+            Err(no) => {
+                whys.push(format!("{}: {}", grade.name(), no.why));
+                memory.bar(*grade, Instant::now() + no.pause, no.why);
+            }
+        }
+    }
+    let text = format!("user `{}` may see nothing here ({})", wishes.user, whys.join("; "));
+    Err(Trouble::new(Reason::Denied, text))
+}
+
+/// A chunk: always the guard first.
+fn compose(parts: &[&str], wishes: &Wishes) -> String {
+    let off: String =
+        wishes.without.iter().filter(|p| PARTS.contains(&p.as_str())).map(|p| format!("{p}=true,")).collect();
+    format!("{GUARD}local without = {{{off}}}\n{}return answer\n", parts.concat())
+}
+
+/// Whether `_space` may be read, asked in a way that runs no Lua at all; the chunk looks again each time.
+fn chunk(client: &mut Client, grade: Grade, chunk: String, patience: Duration) -> Asked<Plan> {
+    let look = Request::Select { space: SPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(SPACE))) };
+    let answers = client.ask(&[look], patience)?;
+    Ok(match data(&answers[0])? {
+        Ok(rows) if rows.items().len() == 1 => Ok(Plan::Chunk(grade, chunk)),
+        Ok(_) => Err(No::denied("`_space` is empty for this user")),
+        Err(refusal) => Err(No::of(&refusal)),
+    })
+}
+
+/// Only functions with setuid that an administrator owns: a function that ran as this user could be the deadly collector.
+fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked<Plan> {
+    if names.is_empty() {
+        return Ok(Err(No::denied("no --function is named")));
+    }
+    let key = |name| Some(Value::Str(str::as_bytes(name)));
+    let select = |name| Request::Select { space: VFUNC, index: 2, limit: 1, key: key(name) };
+    let requests: Vec<_> = names.iter().map(|n| select(n)).collect();
+    for (name, answer) in names.iter().zip(client.ask(&requests, patience)?) {
+        let rows = match data(&answer)? {
+            Ok(rows) => rows,
+            Err(refusal) => return Ok(Err(No::of(&refusal))),
+        };
+        let Some([_, owner, _, setuid, ..]) = rows.items().first().map(Value::items) else {
+            return Ok(Err(No::denied(format!("no function `{name}` that this user may call"))));
+        };
+        let owned = owner.uint().is_some_and(|id| OWNERS.contains(&id));
+        if setuid.number() != Some(1.0) || !owned {
+            let why = format!("function `{name}` is not a setuid function of an administrator, so it is not called");
+            return Ok(Err(No::denied(why)));
+        }
+    }
+    Ok(Ok(Plan::Functions(names.to_vec())))
+}
+
+/// The calls that bring the state of an instance, newest first.
+const CALLS: [&[&str]; 3] =
+    [&[".proc_runtime_info_v2"], &[".proc_runtime_info"], &[".proc_raft_info", ".proc_version_info"]];
+
+fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan> {
+    let mut why = None;
+    for calls in CALLS {
+        let requests: Vec<_> = calls.iter().map(|name| Request::Call(name)).collect();
+        let answers = client.ask(&requests, patience)?;
+        match data(&answers[0])? {
+            Ok(_) => return least_details(client, wishes, calls, patience).map(|l| Ok(Plan::Least(l))),
+            Err(refusal) => why = why.or(Some(refusal)),
+        }
+    }
+    let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
+    no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
+    Ok(Err(no))
+}
+
+/// Who this instance is, and which tables may be read.
+fn least_details(
+    client: &mut Client,
+    wishes: &Wishes,
+    calls: &'static [&'static str],
+    patience: Duration,
+) -> Result<Least, Trouble> {
+    let answers = client.ask(
+        &[
+            Request::Call(".proc_instance_uuid"),
+            Request::Select { space: VSPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(INSTANCE))) },
+            rows_of(INSTANCE),
+            rows_of(PEER_ADDRESS),
+        ],
+        patience,
+    )?;
+    let [uuid, format, rows, addresses] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
+    let format = data(format)?.ok().and_then(|rows| rows.items().first().and_then(Columns::of_format));
+    let columns = format.unwrap_or_default();
+    let uuid = data(uuid)?.ok().and_then(|v| v.items().first()?.text().map(|t| t.into_owned()));
+    let rows = data(rows)?;
+    let all = rows.as_ref().map_or(Vec::new(), |rows| read_instances(rows, &columns));
+    let name = all.into_iter().find(|i| Some(&i.uuid) == uuid.as_ref()).map(|i| i.name);
+    let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
+    let instances = !wishes.leaves_out("instances");
+    Ok(Least { calls, name, columns: rows.ok().map(|_| columns), instances, addresses })
+}
+
+fn rows_of(space: u32) -> Request<'static> {
+    Request::Select { space, index: 0, limit: limits::METRICS_ROWS, key: None }
+}
+
+fn read_instances(rows: &Value<'_>, columns: &Columns) -> Vec<Instance> {
+    rows.items().iter().filter_map(|row| columns.read(row)).collect()
+}
+
+/// Asks once, as was learnt.
+pub fn ask(client: &mut Client, plan: &mut Plan, wishes: &Wishes, patience: Duration) -> Asked<Page> {
+    match plan {
+        Plan::Chunk(_, chunk) => {
+            let answers = client.ask(&[Request::Eval(chunk)], patience)?;
+            evaluated(&answers[0], &wishes.rules)
+        }
+        Plan::Functions(names) => {
+            let requests: Vec<_> = names.iter().map(|name| Request::Call(name)).collect();
+            let answers = client.ask(&requests, patience)?;
+            called(&answers, &wishes.rules)
+        }
+        Plan::Least(least) => ask_least(client, least, &wishes.rules, patience),
+    }
+}
+
+/// What a chunk brought: a refusal, a page, or the parts of one.
+fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
+    let values = match data(answer)? {
+        Ok(values) => values,
+        Err(refusal) => return Ok(Err(No::of(&refusal))),
+    };
+    let Some(found) = values.items().first() else { return Err(unreadable("the chunk brought nothing".into())) };
+    if let Some(why) = found.get("refused") {
+        return Ok(Err(No::denied(why.text().unwrap_or_default())));
+    }
+    let mut out = Builder::new(rules);
+    let mut more = Builder::new(rules);
+    if let Some(page) = found.get("page").and_then(Value::text) {
+        text::read(&page, &mut out);
+    }
+    if let Some(parts) = found.get("box") {
+        boxed::write(parts, &mut out);
+    }
+    if let Some(parts) = found.get("pico") {
+        pico::derived(parts, &mut more);
+    }
+    let via = found.get("via").and_then(Value::text).unwrap_or_default();
+    let via = ["route", "plugin", "box"].into_iter().find(|known| *known == via).unwrap_or("box");
+    Ok(Ok(page_of([out, more], via)))
+}
+
+/// What functions brought: a page each; of two families with one name the first stays.
+fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
+    let mut builders = Vec::new();
+    for answer in answers {
+        let values = match data(answer)? {
+            Ok(values) => values,
+            Err(refusal) => return Ok(Err(No::of(&refusal))),
+        };
+        let first = values.items().first();
+        let Some(page) = first.and_then(|v| v.text().or_else(|| v.get("body").and_then(Value::text))) else {
+            return Ok(Err(No::denied("a function brought neither a text nor a table with `body`")));
+        };
+        let mut out = Builder::new(rules);
+        text::read(&page, &mut out);
+        builders.push(out);
+    }
+    Ok(Ok(page_of(builders, "function")))
+}
+
+fn page_of<'r>(builders: impl IntoIterator<Item = Builder<'r>>, via: &'static str) -> Page {
+    let mut page = Page { via, ..Page::default() };
+    for builder in builders {
+        let (snapshot, tally) = builder.finish();
+        page.snapshot.add_missing(snapshot);
+        page.tally.merge(&tally);
+    }
+    page
+}
+
+fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Duration) -> Asked<Page> {
+    let mut requests: Vec<_> = least.calls.iter().map(|name| Request::Call(name)).collect();
+    let columns = least.columns.filter(|_| least.instances);
+    requests.extend(columns.map(|_| rows_of(INSTANCE)));
+    requests.extend(least.addresses.then(|| rows_of(PEER_ADDRESS)));
+    let answers = client.ask(&requests, patience)?;
+    let (calls, tables) = answers.split_at(least.calls.len());
+    let mut out = Builder::new(rules);
+    for (answer, call) in calls.iter().zip(least.calls) {
+        let values = match data(answer)? {
+            Ok(values) => values,
+            Err(refusal) => return Ok(Err(No::of(&refusal))),
+        };
+        let Some(info) = values.items().first() else { return Err(unreadable(format!("{call} brought nothing"))) };
+        let mut sheet = Sheet::new(&mut out, least.name.as_deref());
+        match *call {
+            ".proc_raft_info" => pico::raft(info, &mut sheet),
+            ".proc_version_info" => pico::version(info, &mut sheet),
+            _ => pico::runtime(info, &mut sheet),
+        }
+    }
+    let mut tables = tables.iter();
+    if let (Some(columns), Some(answer)) = (columns, columns.and_then(|_| tables.next())) {
+        match data(answer)? {
+            Ok(rows) => {
+                let all = read_instances(&rows, &columns);
+                pico::instances(&all, &mut Sheet::new(&mut out, least.name.as_deref()));
+            }
+            // Revoked just now: not asked again on this connection.
+            Err(_) => least.columns = None,
+        }
+    }
+    if let Some(answer) = tables.next() {
+        match data(answer)? {
+            Ok(rows) => pico::addresses(rows.items(), &mut Sheet::new(&mut out, least.name.as_deref())),
+            Err(_) => least.addresses = false,
+        }
+    }
+    Ok(Ok(page_of([out], "least")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_begins_with_the_guard_whatever_is_wished() {
+        let wishes = Wishes { without: vec!["spaces".into(), "x} os.exit() --".into()], ..Wishes::default() };
+        for parts in [FULL, TARANTOOL] {
+            let chunk = compose(parts, &wishes);
+            assert!(chunk.starts_with(GUARD));
+            assert!(chunk.contains("local without = {spaces=true,}\n") && !chunk.contains("exit"));
+        }
+        let code: Vec<&str> = GUARD.lines().filter(|l| !l.starts_with("--")).collect();
+        assert_eq!(code[0], "if jit then jit.off(true, true) end");
+        assert!(code.contains(&"if why ~= nil then return {refused = why} end"));
+        assert!(PARTS.iter().all(|p| p.bytes().all(|b| b.is_ascii_lowercase())));
+    }
+
+    #[test]
+    fn full_is_for_those_who_are_known_to_be_safe_or_asked_for() {
+        let of = |user: &str, grade| Wishes { user: user.into(), grade, ..Wishes::default() };
+        assert_eq!(of("pico_service", None).candidates()[0], Grade::Full);
+        assert_eq!(of("admin", None).candidates()[0], Grade::Full);
+        assert!(!of("mon", None).candidates().contains(&Grade::Full));
+        assert_eq!(of("mon", Some(Grade::Full)).candidates(), [Grade::Full, Grade::Least]);
+        let named = Wishes { functions: vec!["mon.metrics".into()], ..of("mon", None) };
+        assert_eq!(named.candidates(), [Grade::Function, Grade::Least]);
+    }
+}

@@ -1,0 +1,256 @@
+//! The ways in and out: mutual TLS, unix sockets, IPv6, socket activation, systemd's word, the configuration file.
+
+use super::helper::{free_port, get, samples, wait, Helper, Samples, Scratch, PROGRAM};
+use super::stand::{picodata, recorded_page, Line, Stand};
+use gostech::iproto::auth::Method::{ChapSha1, Ldap};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const PASSWORD: [(&str, &str); 1] = [("GOSTECH_METRICS_PASSWORD", "x")];
+
+fn up(page: &Samples) -> bool {
+    page["picodata_up"] == 1.0
+}
+
+fn page() -> Option<String> {
+    Some(recorded_page("metrics-http.txt"))
+}
+
+/// An authority, and certificates from it as PEM: certificate and key.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn issue(&self, name: &str, common: &str) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_string()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common);
+        (params.signed_by(&key, &self.0).unwrap(), key)
+    }
+}
+
+/// A stand-in that speaks mutual TLS.
+fn tls_stand(authority: &Authority) -> Stand {
+    let (certificate, key) = authority.issue("localhost", "db");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from(authority.0.der().to_vec())).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(config);
+    let users = [("pico_service", ChapSha1, "x"), ("mon", Ldap, "x")];
+    Stand::at(port, &users, picodata(page()), move || {
+        let (socket, _) = listener.accept().ok()?;
+        let connection = rustls::ServerConnection::new(config.clone()).ok()?;
+        Some(Box::new(rustls::StreamOwned::new(connection, socket)) as Box<dyn Line>)
+    })
+}
+
+#[test]
+fn mutual_tls_with_the_databases_own_option_names() {
+    let (authority, scratch) = (Authority::new(), Scratch::new("tls"));
+    let stand = tls_stand(&authority);
+    let (certificate, key) = authority.issue("client", "pico_service@localhost");
+    let ca = scratch.file("ca.pem", &authority.0.pem());
+    let (cert, key) = (scratch.file("cert.pem", &certificate.pem()), scratch.file("key.pem", &key.serialize_pem()));
+    let port = stand.port.to_string();
+    let args = ["--port", &port, "--min-interval", "0", "--timeout", "2s"];
+    let tls = ["--tls-auth", "--tls-ca", &ca, "--tls-cert", &cert, "--tls-key", &key];
+    Helper::start_with(&[&args[..], &tls].concat(), &PASSWORD).until("up", LIMIT, up);
+    let env = [
+        ("PICODATA_IPROTO_TLS_AUTH", "true"),
+        ("PICODATA_IPROTO_TLS_CA", &*ca),
+        ("PICODATA_IPROTO_TLS_CERT", &cert),
+        ("PICODATA_IPROTO_TLS_KEY", &key),
+        PASSWORD[0],
+    ];
+    Helper::start_with(&args, &env).until("up", LIMIT, up);
+    // Without a certificate, with a foreign authority, without TLS at all: named, not served.
+    let foreign = scratch.file("foreign.pem", &Authority::new().0.pem());
+    for (more, reasons) in [
+        (vec!["--tls-auth", "--tls-ca", &ca], &["tls", "closed"][..]),
+        (vec!["--tls-auth", "--tls-ca", &foreign, "--tls-cert", &cert, "--tls-key", &key], &["tls"]),
+        (vec!["--tls-auth", "--tls-ca", "/nowhere/ca.pem"], &["auth", "tls"]),
+        (vec![], &["timeout", "closed"]),
+    ] {
+        let helper = Helper::start_with(&[&args[..], &more].concat(), &PASSWORD);
+        helper.until("down", LIMIT, |p| {
+            p["picodata_up"] == 0.0
+                && reasons.iter().any(|r| p.contains_key(&format!("gostech_metrics_down{{reason=\"{r}\"}}")))
+        });
+        if more.is_empty() {
+            assert!(helper.log().contains("--tls-auth"), "{}", helper.log());
+        }
+    }
+    // Files that appear later are taken without a restart.
+    let late = scratch.0.join("late.pem").display().to_string();
+    let more = ["--tls-auth", "--tls-ca", &late, "--tls-cert", &cert, "--tls-key", &key];
+    let helper = Helper::start_with(&[&args[..], &more].concat(), &PASSWORD);
+    assert_eq!(helper.scrape()["picodata_up"], 0.0);
+    std::fs::copy(&ca, &late).unwrap();
+    helper.until("up", LIMIT, up);
+    // An LDAP password may go through TLS.
+    let ldap = ["--username", "mon", "--auth-method", "ldap"];
+    Helper::start_with(&[&args[..], &tls, &ldap].concat(), &PASSWORD).until("up", LIMIT, up);
+}
+
+#[test]
+fn unix_sockets_on_both_sides() {
+    let scratch = Scratch::new("unix");
+    let (database, street) = (scratch.0.join("db.sock"), scratch.0.join("page.sock"));
+    let listener = UnixListener::bind(&database).unwrap();
+    let users = [("pico_service", ChapSha1, "x")];
+    let _stand = Stand::at(0, &users, picodata(page()), move || {
+        listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>)
+    });
+    let addr = format!("unix:{},mode=0600", street.display());
+    let helper = Helper::start_with(&["--socket", &database.display().to_string(), "--addr", &addr], &PASSWORD);
+    helper.until("up", LIMIT, up);
+    let mut socket = UnixStream::connect(&street).unwrap();
+    socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\npicodata_up 1\n"));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&street).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(helper.end().success());
+    assert!(!street.exists(), "the socket goes with the helper");
+}
+
+#[test]
+fn ipv6_on_both_sides() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: no IPv6 here");
+        return;
+    };
+    let port = listener.local_addr().unwrap().port();
+    let users = [("pico_service", ChapSha1, "x")];
+    let _stand = Stand::at(port, &users, picodata(page()), move || {
+        listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>)
+    });
+    let street = free_port();
+    let (port, addr) = (port.to_string(), format!("[::1]:{street}"));
+    for host in ["::1", "[::1]", "localhost"] {
+        let helper = Helper::start_with(&["--host", host, "--port", &port, "--addr", &addr], &PASSWORD);
+        helper.until("up", LIMIT, up);
+        let mut socket = std::net::TcpStream::connect(("::1", street)).unwrap();
+        socket.write_all(b"GET /-/ready HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("ready"), "{answer}");
+        assert!(helper.end().success());
+    }
+}
+
+#[test]
+fn systemd_hands_a_socket_over_and_hears_that_all_is_well() {
+    let scratch = Scratch::new("systemd");
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(page()));
+    let word = scratch.0.join("notify.sock");
+    let systemd = UnixDatagram::bind(&word).unwrap();
+    systemd.set_read_timeout(Some(LIMIT)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let street = listener.local_addr().unwrap().port();
+    let credentials = scratch.file("password", "x\n");
+    // The shell puts the listener where systemd would: descriptor 3, and LISTEN_PID is that of the program it becomes.
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&listener);
+    let script =
+        format!("exec 3<&0; export LISTEN_PID=$$ LISTEN_FDS=1; exec {PROGRAM} --no-config --port {}", stand.port);
+    assert!(raw > 2);
+    let mut child = Command::new("sh")
+        .args(["-c", &script])
+        .env("NOTIFY_SOCKET", &word)
+        .env("WATCHDOG_USEC", "400000")
+        .env("CREDENTIALS_DIRECTORY", std::path::Path::new(&credentials).parent().unwrap())
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener.try_clone().unwrap())))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let hear = || {
+        let mut bytes = [0; 200];
+        let got = systemd.recv(&mut bytes).expect("a word");
+        String::from_utf8_lossy(&bytes[..got]).into_owned()
+    };
+    assert!(hear().starts_with("READY=1"));
+    assert_eq!((hear().as_str(), hear().as_str()), ("WATCHDOG=1", "WATCHDOG=1"));
+    let page = get(street, "/metrics", &[]).expect("an answer on the socket that was handed over");
+    assert!(up(&samples(&page.text())), "the password came from the credentials");
+    super::helper::signal(child.id(), "TERM");
+    wait("the goodbye", LIMIT, || hear() == "STOPPING=1");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn flag_before_environment_before_file() {
+    let scratch = Scratch::new("config");
+    let stand = Stand::start(&[("mon", ChapSha1, "x")], picodata(page()));
+    let password = scratch.file("mon.password", "x\n");
+    let text = format!(
+        "# comment\nport = 1\nusername = mon\npassword-file = {password}\nlabel = from=file\nonly = pico_raft\n"
+    );
+    let config = scratch.file("gostech-metrics.conf", &text);
+    let once = |args: &[&str], env: &[(&str, &str)]| {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["--config", &config, "--once", "--auth-method", "chap-sha1"])
+            .args(args)
+            .envs(env.iter().copied());
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    let port = stand.port.to_string();
+    assert!(once(&[], &[]).contains("picodata_up{from=\"file\"} 0\n"));
+    let page = once(&[], &[("GOSTECH_METRICS_PORT", &port)]);
+    assert!(
+        page.contains("picodata_up{from=\"file\"} 1\n") && page.contains("pico_raft_term{") && !page.contains("tnt_"),
+        "{page}"
+    );
+    assert!(once(&["--port", &port], &[("GOSTECH_METRICS_PORT", "1")]).contains("picodata_up{from=\"file\"} 1\n"));
+    let missing = Command::new(PROGRAM).args(["--config", "/nowhere/x.conf"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[test]
+fn https_and_names_for_the_page() {
+    let Some(curl) = super::helper::peer("curl") else { return };
+    let (authority, scratch) = (Authority::new(), Scratch::new("https"));
+    let (certificate, key) = authority.issue("localhost", "page");
+    let (cert, key) = (scratch.file("cert.pem", &certificate.pem()), scratch.file("key.pem", &key.serialize_pem()));
+    // A published vector of bcrypt: the password is `abc`.
+    let users = scratch.file("users", "prom:$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i\n");
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(page()));
+    let port = stand.port.to_string();
+    let more = ["--port", &port, "--web-tls-cert", &cert, "--web-tls-key", &key, "--web-users", &users];
+    let helper = Helper::start_with(&more, &PASSWORD);
+    let ca = scratch.file("ca.pem", &authority.0.pem());
+    let visit = |user: &str| {
+        let url = format!("https://localhost:{}/metrics", helper.port);
+        let said = Command::new(&curl)
+            .args(["--silent", "--cacert", &ca, "--user", user, "--write-out", "%{http_code}", &url])
+            .output();
+        String::from_utf8(said.expect("curl").stdout).unwrap()
+    };
+    assert!(visit("prom:abc").contains("\npicodata_up 1\n"));
+    assert!(visit("prom:wrong").ends_with("401") && visit("nobody:abc").ends_with("401"));
+}
