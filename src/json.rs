@@ -406,7 +406,7 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
             _ => return None,
         })
     };
-    if !text.len().is_multiple_of(4) {
+    if text.len() % 4 != 0 {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);

@@ -369,3 +369,26 @@ pub const METRICS_LARGE_BYTES: usize = 1 << 20;
 pub const METRICS_ADDRESSES: usize = 16;
 /// Prefixes and labels that may be given.
 pub const METRICS_RULES: usize = 256;
+
+// ---- tools ----
+
+/// Damaged places and missing ranges that a command lists for one sub-directory; the rest is only counted.
+pub const TOOL_FINDINGS: usize = 200;
+/// Lines of a quarantine that the page for people lists; `--json` gives all.
+pub const TOOL_LIST_LINES: usize = 200;
+/// A line of a quarantine file: the largest event, each byte as `\u00xx`, and what stands around it.
+pub const QUARANTINE_LINE_BYTES: u64 = 6 * EVENT_MAX_BYTES.1 + 64 * 1024;
+/// What a command writes to a new segment at once.
+pub const TOOL_WRITE_BYTES: usize = 1 << 20;
+/// How long `spool forget` waits for a running helper: it looks for requests about once a second.
+pub const FORGET_WAIT_MILLIS: u64 = 8_000;
+/// After a quarantine file was renamed a line may still be on its way into it.
+pub const RETRY_SETTLE_MILLIS: u64 = 200;
+/// How often a progress bar is drawn at most.
+pub const PROGRESS_MILLIS: u64 = 100;
+/// How long `check` waits for a name to be found.
+pub const CHECK_LOOKUP_SECONDS: u64 = 5;
+/// With less room than this on the spool's file system `check` is not content: a few segments.
+pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
+/// Times that a segment which grows under a reader's eyes is looked at again.
+pub const TOOL_GROWTHS: usize = 3;

@@ -11,13 +11,21 @@ use super::worker::{settings, start_sender, wall_ms, Course};
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// The file that says: remove me when I am drained.
+/// The file that says: remove me when I am drained. A line `only NAME` in it: what is here is for that receiver alone.
 pub const EPHEMERAL: &str = "ephemeral";
+
+/// The receiver that a sub-directory is for, if it is not for all.
+pub fn only(dir: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(dir.join(EPHEMERAL)).ok()?.take(4 * limits::LABEL_BYTES as u64).read_to_string(&mut text).ok()?;
+    text.lines().find_map(|l| l.strip_prefix("only ")).map(String::from)
+}
 
 /// One that is being drained.
 struct Adopted {
@@ -59,7 +67,8 @@ fn look(
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.flatten().take(limits::SPOOL_FILES) {
         let dir = entry.path();
-        let is_own = entry.file_name() == own;
+        // A name with a dot in front: one that is being made.
+        let is_own = entry.file_name() == own || entry.file_name().as_encoded_bytes().starts_with(b".");
         if adopted.len() >= limits::ADOPT_AT_ONCE || is_own || adopted.iter().any(|a| a.dir == dir) {
             continue;
         }
@@ -85,7 +94,19 @@ fn newest_segment(dir: &Path) -> Option<SystemTime> {
 
 fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
     let ark = Arc::new(Ark::open(Ark::create().ok()?).ok()?);
-    let settings = settings(options, 0, Some(dir));
+    let mut settings = settings(options, 0, Some(dir));
+    if let Some(name) = only(dir) {
+        settings.receivers.retain(|(n, _)| *n == name);
+        if settings.receivers.is_empty() {
+            // With nobody to deliver to it would count as drained.
+            log::warn(
+                "adopter",
+                format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display()),
+            );
+            return None;
+        }
+    }
+    let wanted = settings.receivers.clone();
     let spool = match Spool::open(Arc::new(RealDisk::new(dir)), ark, settings, None, wall_ms()) {
         Ok(spool) => Arc::new(spool),
         Err(e) => {
@@ -103,7 +124,7 @@ fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
     log::info("adopter", format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()));
     log::calm("adopter");
     let course = Arc::new(Course::default());
-    for r in &options.receivers {
+    for r in options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name)) {
         start_sender(spool.clone(), r, course.clone());
     }
     Some(Adopted { dir: dir.to_path_buf(), spool, course, _lock: lock })
@@ -133,7 +154,8 @@ impl Adopted {
 /// A drained one that was made for the purpose goes.
 fn finish(dir: &Path, spool: &Spool) {
     let quarantine = std::fs::read_dir(dir).is_ok_and(|d| {
-        d.flatten().any(|f| f.file_name().to_str().is_some_and(|n| n.starts_with("quarantine-") || n.ends_with(".bad")))
+        let kept = |n: &str| n.starts_with("quarantine-") && !n.contains(".jsonl.retried-") || n.ends_with(".bad");
+        d.flatten().any(|f| f.file_name().to_str().is_some_and(kept))
     });
     if spool.drained() && !quarantine && dir.join(EPHEMERAL).exists() {
         if let Err(e) = std::fs::remove_dir_all(dir) {

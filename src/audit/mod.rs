@@ -19,6 +19,7 @@ pub mod sink;
 pub mod spool;
 pub mod table;
 pub mod tender;
+pub mod tools;
 pub mod worker;
 pub mod writer;
 
@@ -125,6 +126,12 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-fn command(parsed: &Parsed, _env: &[(OsString, OsString)]) -> Result<Exit> {
-    Err(Error::failed(format!("command `{}` is not there yet", parsed.command_name())))
+/// Any of the commands.
+fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
+    let options = Options::read(parsed, env, false)?;
+    options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    // What a command finds it says itself, in its own words.
+    let level = if options.log_level == log::Level::Debug { log::Level::Debug } else { log::Level::Error };
+    log::init("gostech-audit-log", level, false);
+    tools::run(parsed, &options)
 }

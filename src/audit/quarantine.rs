@@ -100,33 +100,37 @@ pub fn parse(line: &[u8]) -> Option<Held> {
 pub struct Quarantine {
     file: String,
     max: u64,
-    /// How long the file is, once it was looked at.
-    bytes: Option<u64>,
 }
 
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max, bytes: None }
+        Quarantine { file: file_name(receiver), max }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
     pub fn put(&mut self, disk: &dyn Disk, line: &[u8]) -> io::Result<()> {
-        let bytes = match self.bytes {
-            Some(n) => n,
-            None => disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes),
-        };
+        // Looked at each time: `quarantine retry` takes the file away while we run.
+        disk.look_again(&self.file);
+        let bytes = disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes);
         if bytes + line.len() as u64 > self.max {
             let text = format!("`{}` has reached its --quarantine-max of {} bytes", self.file, self.max);
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
-        self.bytes = None;
-        disk.write_at(&self.file, bytes, line)?;
+        let mut last = [b'\n'; 1];
+        if bytes > 0 {
+            disk.read_at(&self.file, bytes - 1, &mut last)?;
+        }
+        if last == *b"\n" {
+            disk.write_at(&self.file, bytes, line)?;
+        } else {
+            // A line that was torn: it stays as it is, and ours is not glued to it.
+            disk.write_at(&self.file, bytes, &[b"\n", line].concat())?;
+        }
         disk.sync(&self.file)?;
         if bytes == 0 {
             disk.sync_names()?;
         }
-        self.bytes = Some(bytes + line.len() as u64);
         Ok(())
     }
 }
@@ -169,5 +173,15 @@ mod tests {
         let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
         assert_eq!(all.split(|b| *b == b'\n').filter_map(parse).count(), put);
         assert!(parse(b"{}").is_none() && parse(&all[..20]).is_none());
+        // A torn line costs itself and not the next one; a file that was taken away is begun anew.
+        disk.truncate("quarantine-r1.jsonl", 20).unwrap();
+        let whole = all.split(|b| *b == b'\n').next().unwrap();
+        q.put(&disk, &[whole, b"\n"].concat()).unwrap();
+        let lines = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert_eq!(lines.split(|b| *b == b'\n').filter_map(parse).count(), 1);
+        disk.rename("quarantine-r1.jsonl", "away").unwrap();
+        q.put(&disk, &[whole, b"\n"].concat()).unwrap();
+        let lines = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert_eq!(lines.len(), whole.len() + 1);
     }
 }

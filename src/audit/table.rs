@@ -73,8 +73,8 @@ static ROWS: &[Row] = &[
     Row::switch(TOOLS, "json", "print JSON", "печатать JSON").only_in(&["status", "spool verify", "quarantine list"]).only_flag(),
     Row::switch(TOOLS, "send", "deliver a test event to every receiver", "доставить каждому приёмнику проверочное событие").only_in(&["check"]).only_flag(),
     Row::switch(TOOLS, "apply", "do it, after a backup; without it, only say what would be done", "сделать это, после резервной копии; без него только сказать, что было бы сделано").only_in(&["spool repair"]).only_flag(),
-    Row::value(TOOLS, "from", "ID", "first event id", "первый идентификатор события").only_in(&["spool replay", "spool export"]).only_flag(),
-    Row::value(TOOLS, "to", "ID", "last event id", "последний идентификатор события").only_in(&["spool replay", "spool export"]).only_flag(),
+    Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag(),
+    Row::value(TOOLS, "to", "ID", "the last event, included", "последнее событие, включительно").only_in(&["spool replay", "spool export"]).only_flag(),
 ];
 
 static COMMANDS: &[Command] = &[
@@ -93,32 +93,32 @@ static COMMANDS: &[Command] = &[
     Command {
         name: &["spool", "verify"],
         operands: "[DIR]",
-        help: "check every record of the spool",
-        help_ru: "проверить каждую запись очереди",
+        help: "check every record, cursor and state of the spool (the helper may run)",
+        help_ru: "проверить каждую запись, курсор и состояние очереди (программа может работать)",
     },
     Command {
         name: &["spool", "export"],
         operands: "[DIR]",
-        help: "print the events of the spool as JSON lines",
-        help_ru: "напечатать события очереди строками JSON",
+        help: "print the events of the spool as JSON lines, as they are delivered",
+        help_ru: "напечатать события очереди строками JSON, как они доставляются",
     },
     Command {
         name: &["spool", "repair"],
         operands: "[DIR]",
-        help: "set damage aside and make the spool clean (offline)",
-        help_ru: "отложить повреждённое и сделать очередь чистой (без запущенной программы)",
+        help: "say how to make a damaged spool clean; with --apply do it (only while no helper runs)",
+        help_ru: "сказать, как очистить повреждённую очередь; с --apply — сделать (только когда программа остановлена)",
     },
     Command {
         name: &["spool", "replay"],
         operands: "[DIR]",
-        help: "deliver retained events again, with the same document ids",
-        help_ru: "доставить хранимые события ещё раз, с теми же идентификаторами",
+        help: "deliver the events from --from to --to again, with the same document ids (the helper may run)",
+        help_ru: "доставить события от --from до --to ещё раз, с теми же идентификаторами (программа может работать)",
     },
     Command {
         name: &["spool", "forget"],
         operands: "NAME",
-        help: "forget the cursor of a receiver that is gone, and with it what is kept for it",
-        help_ru: "забыть курсор исчезнувшего приёмника и то, что для него хранится",
+        help: "forget a receiver that is no longer configured, and what is kept for it (the helper may run)",
+        help_ru: "забыть приёмник, которого больше нет в настройках, и хранимое для него (программа может работать)",
     },
     Command {
         name: &["quarantine", "list"],
@@ -128,9 +128,9 @@ static COMMANDS: &[Command] = &[
     },
     Command {
         name: &["quarantine", "retry"],
-        operands: "NAME",
-        help: "deliver the refused events of a receiver again",
-        help_ru: "доставить отвергнутые события приёмника ещё раз",
+        operands: "[NAME]",
+        help: "deliver refused events once more, each to the receiver that refused it",
+        help_ru: "доставить отвергнутые события ещё раз, каждое отвергнувшему его приёмнику",
     },
 ];
 

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Locks a file for its owner alone, without a wait: false when somebody else has it. Ends with the descriptor.
@@ -16,6 +17,35 @@ pub fn lock(file: &File) -> io::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
         Err(e) => Err(e),
     }
+}
+
+/// Who holds the lock that `lock` takes on this file, as the system tells: the process that took it. Nothing is locked or
+/// asked for, so a helper that starts at this moment does not notice.
+pub fn lock_holder(file: &File) -> io::Result<Option<i32>> {
+    let place = format!("{}:{}", device_of(file)?, file.metadata()?.ino());
+    let table = std::fs::read_to_string("/proc/locks")?;
+    // `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF`; those that wait have an arrow after the number.
+    let holder = |line: &str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ours = words.get(1) == Some(&"FLOCK") && words.get(5) == Some(&place.as_str());
+        ours.then(|| words.get(4)?.parse().ok()).flatten()
+    };
+    Ok(table.lines().find_map(holder))
+}
+
+/// The device of a file as `/proc/locks` writes it. Some file systems (btrfs, overlays) tell another one in the file's own
+/// metadata, so it is taken from the mount.
+fn device_of(file: &File) -> io::Result<String> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
+    let mount = info.lines().find_map(|l| l.strip_prefix("mnt_id:")).map(str::trim);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    let found = mounts.lines().find_map(|l| {
+        let mut words = l.split(' ');
+        let device = words.next().filter(|id| Some(*id) == mount).and_then(|_| words.nth(1))?;
+        let (major, minor) = device.split_once(':')?;
+        Some(format!("{:02x}:{:02x}", major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
+    });
+    found.ok_or_else(|| io::Error::other("the mount of the file is not known"))
 }
 
 /// The size of a file system and what an unprivileged user may still write there, in bytes.
@@ -70,7 +100,9 @@ mod tests {
         let b = File::open(&path).unwrap();
         assert!(lock(&a).unwrap());
         assert!(!lock(&b).unwrap());
+        assert_eq!(lock_holder(&b).unwrap(), Some(std::process::id() as i32));
         drop(a);
+        assert_eq!(lock_holder(&b).unwrap(), None);
         assert!(lock(&b).unwrap());
         std::fs::remove_file(&path).unwrap();
     }

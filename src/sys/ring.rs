@@ -128,7 +128,7 @@ impl Ring {
     }
 
     fn raw(&self, at: usize) -> &AtomicU64 {
-        debug_assert!(at + 8 <= CONTROL && at.is_multiple_of(8));
+        debug_assert!(at + 8 <= CONTROL && at % 8 == 0);
         // SAFETY: inside the control area, aligned, and only ever accessed as atomics.
         unsafe { &*self.base.as_ptr().add(at).cast::<AtomicU64>() }
     }

@@ -282,7 +282,7 @@ fn gaps_are_delivered_as_events_of_their_own() {
     stream += &format!("{}\n", late.event());
     let docs = through(&[], stream.as_bytes());
     let lost = |from, to, missing| (from, to, missing, "lost".to_owned());
-    assert_eq!(gaps(&docs), [lost(3, 5, 3), lost(7, 7, 1), lost(1, 4, 4)]);
+    assert_eq!(gaps(&docs), [lost(3, 5, 3), lost(8, 8, 1), lost(1, 4, 4)]);
     let gap = docs.iter().find(|d| d.value["title"] == "audit_gap").expect("a gap");
     assert_eq!(gap.value["severity"], "high");
     let again = through(&[], stream.as_bytes());

@@ -1,4 +1,6 @@
 //! The integration tests, one binary: the real programs against real peers.
+// The oldest Rust is a promise about the programs; tests are built by today's.
+#![allow(clippy::incompatible_msrv)]
 
 mod harness;
 
@@ -16,3 +18,4 @@ mod audit_tools;
 mod harness_self;
 mod metrics;
 mod pages;
+mod tidy;

@@ -37,6 +37,11 @@ pub fn receiver_of(file: &str) -> Option<&str> {
     file.strip_prefix("cursor-").filter(|name| is_name(name))
 }
 
+/// The file that asks a running helper to forget a receiver's cursor.
+pub fn request_name(receiver: &str) -> String {
+    format!("forget-{receiver}")
+}
+
 /// Whether a text can name a receiver, an instance directory, a label.
 pub fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';

@@ -37,6 +37,8 @@ pub trait Disk: Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Where it is, for people.
     fn place(&self) -> String;
+    /// The file is looked up anew at its next use: somebody else may have renamed it.
+    fn look_again(&self, _name: &str) {}
 }
 
 /// A whole small file; none when there is none.
@@ -151,6 +153,10 @@ impl Disk for RealDisk {
 
     fn place(&self) -> String {
         self.dir.display().to_string()
+    }
+
+    fn look_again(&self, name: &str) {
+        self.forget(name);
     }
 }
 

@@ -18,6 +18,7 @@ pub mod append;
 pub mod ark;
 pub mod cursor;
 pub mod disk;
+mod forget;
 pub mod place;
 pub mod read;
 pub mod record;

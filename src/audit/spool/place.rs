@@ -211,6 +211,12 @@ impl Disk for LateDisk {
     fn place(&self) -> String {
         self.with(false, |d| Ok(d.place())).unwrap_or_else(|_| "memory (no directory)".into())
     }
+    fn look_again(&self, name: &str) {
+        let _ = self.with(false, |d| {
+            d.look_again(name);
+            Ok(())
+        });
+    }
 }
 
 #[cfg(test)]

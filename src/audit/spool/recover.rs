@@ -61,6 +61,9 @@ impl Spool {
         spool.replay(now_ms)?;
         spool.load_cursors(&files)?;
         spool.settle();
+        if files.iter().any(|f| f.name.starts_with("forget-")) {
+            spool.refuse_requests();
+        }
         Ok(spool)
     }
 
@@ -247,7 +250,7 @@ fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> (u64, Account) {
 }
 
 /// The number in a segment's name.
-fn number_of(name: &str) -> Option<u64> {
+pub fn number_of(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(".seg")?;
     stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
 }

@@ -222,6 +222,7 @@ impl Spool {
 
     /// One round of the tender: marks what everybody has, removes what is due, keeps two segments of headroom.
     pub fn tidy(&self, now_ms: i64) {
+        self.obey_requests();
         let (over, has_live_drops) = {
             let mut ledger = self.lock();
             let acked = ledger.acked_before(false);

@@ -14,6 +14,8 @@ use std::io::{self, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The most bytes of one record on the pipe.
@@ -27,6 +29,39 @@ pub struct Picodata {
     pub ledger: Ledger,
     /// The longest time one write was blocked.
     pub longest: Duration,
+    guard: Arc<Guard>,
+}
+
+/// When the write that is under way began, in milliseconds since `since`; 0 when none is.
+struct Guard {
+    since: Instant,
+    began: AtomicU64,
+    over: AtomicBool,
+}
+
+/// No test blocks the database longer on purpose: a write that takes so long ends with the helper killed and EPIPE.
+const BLOCKED: Duration = Duration::from_secs(100);
+
+impl Guard {
+    fn start(group: u32) -> Arc<Guard> {
+        let guard = Arc::new(Guard { since: Instant::now(), began: AtomicU64::new(0), over: AtomicBool::new(false) });
+        let watched = guard.clone();
+        std::thread::spawn(move || {
+            while !watched.over.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(500));
+                let began = watched.began.load(Ordering::Relaxed);
+                if began > 0 && watched.now() > began + BLOCKED.as_millis() as u64 {
+                    eprintln!("a write was blocked for {BLOCKED:?}: the helper is killed");
+                    procs::signal("KILL", -i64::from(group));
+                }
+            }
+        });
+        guard
+    }
+
+    fn now(&self) -> u64 {
+        self.since.elapsed().as_millis() as u64 + 1
+    }
 }
 
 /// The read end lies on 5, 6 and 7 besides, a file of the database on 8 and a directory on 9.
@@ -52,7 +87,8 @@ impl Picodata {
             .process_group(0)
             .spawn()
             .expect("the shell starts");
-        Picodata { sh, pipe: Some(writer), dir: dir.to_owned(), ledger: Ledger::default(), longest: Duration::ZERO }
+        let (dir, guard) = (dir.to_owned(), Guard::start(sh.id()));
+        Picodata { sh, pipe: Some(writer), dir, ledger: Ledger::default(), longest: Duration::ZERO, guard }
     }
 
     /// Writes one record as Picodata does, and notes it in the ledger.
@@ -66,7 +102,9 @@ impl Picodata {
     pub fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         let pipe = self.pipe.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         let start = Instant::now();
+        self.guard.began.store(self.guard.now(), Ordering::Relaxed);
         let result = pipe.write_all(bytes);
+        self.guard.began.store(0, Ordering::Relaxed);
         self.longest = self.longest.max(start.elapsed());
         result
     }
@@ -150,21 +188,21 @@ impl Picodata {
     }
 
     /// Kills keeper, worker and shell at once, as the OOM killer or a careless administrator does.
+    ///
+    /// One signal to the group: one after the other, a worker would find the keeper dead and start the next.
     pub fn kill9_all(&mut self) {
-        for pid in procs::group(self.group()) {
-            procs::kill9(pid);
-        }
+        self.signal_group("KILL");
         let _ = self.sh.wait();
+        let gone = wait_for(Duration::from_secs(5), || procs::group(self.group()).is_empty());
+        assert!(gone || std::thread::panicking(), "still there after SIGKILL: {:?}", procs::group(self.group()));
     }
 }
 
 impl Drop for Picodata {
     fn drop(&mut self) {
+        self.guard.over.store(true, Ordering::Relaxed);
         self.pipe = None;
         self.kill9_all();
-        for pid in procs::group(self.group()) {
-            procs::kill9(pid);
-        }
     }
 }
 

@@ -1,0 +1,210 @@
+//! Making a sub-directory for a replay or a retry: new segments with the identity that the records came with, so that
+//! their document ids stay the same, and the file that says that it may go when it is drained.
+//!
+//! It is made under a name that the helper does not look at, synced, and appears whole. Refuses: to leave anything behind
+//! when it fails, to take the last room from a helper.
+
+use super::{words, Result};
+use crate::audit::adopt::EPHEMERAL;
+use crate::audit::spool::cursor::{self, Cursor};
+use crate::audit::spool::disk::{Disk, RealDisk};
+use crate::audit::spool::place;
+use crate::audit::spool::record::{self, Head, Identity, New};
+use crate::audit::spool::slots;
+use crate::error::Error;
+use crate::limits;
+use crate::net::failure::words as io_words;
+use crate::sys::file;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{chown, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// One that is being made.
+pub struct Builder {
+    root: PathBuf,
+    name: String,
+    owner: (u32, u32),
+    dir: PathBuf,
+    disk: RealDisk,
+    head: Head,
+    /// The segment's file and how much of it is written; empty: there is none yet.
+    file: String,
+    at: u64,
+    written: u64,
+    out: Vec<u8>,
+    files: Vec<String>,
+    next: u64,
+    published: bool,
+    _lock: Option<File>,
+}
+
+/// The name without what earlier replays put behind it.
+fn plain(name: &str) -> &str {
+    [".replay-", ".retry-"].iter().filter_map(|mark| name.find(mark)).min().map_or(name, |at| &name[..at])
+}
+
+impl Builder {
+    /// Begins one beside the sub-directory `source`; `what`: `replay` or `retry`.
+    pub fn begin(source: &Path, what: &str, now_ms: i64) -> Result<Builder> {
+        let root = source.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+        clean(&root);
+        let base = source.file_name().and_then(|n| n.to_str()).unwrap_or("spool");
+        let stem = format!("{}.{what}-{}", plain(base), words::file_time(now_ms));
+        let free = |n: &String| !root.join(n).exists() && !root.join(format!(".{n}")).exists();
+        let mut names = std::iter::once(stem.clone()).chain((2..1000).map(|n| format!("{stem}-{n}")));
+        let name =
+            names.find(free).ok_or_else(|| Error::failed(format!("`{stem}` is there already: wait a second")))?;
+        let dir = root.join(format!(".{name}"));
+        let cannot = |e: io::Error| Error::failed(format!("cannot make `{}`: {}", dir.display(), io_words(&e)));
+        let owner = std::fs::metadata(source).map(|m| (m.uid(), m.gid())).map_err(cannot)?;
+        let lock = place::lock(&dir).map_err(cannot)?;
+        let disk = RealDisk::new(&dir);
+        Ok(Builder {
+            root,
+            name,
+            owner,
+            disk,
+            head: Head::default(),
+            file: String::new(),
+            at: 0,
+            written: 0,
+            out: Vec::new(),
+            files: Vec::new(),
+            next: 1,
+            published: false,
+            _lock: lock,
+            dir,
+        })
+    }
+
+    fn failed(&self, e: &io::Error) -> Error {
+        Error::failed(format!("cannot write to `{}`: {}; nothing was queued", self.dir.display(), io_words(e)))
+    }
+
+    /// How many events are in it.
+    pub fn count(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Adds a record as it was: same bytes, same kind, same time of reading.
+    pub fn push(&mut self, identity: &Identity, new: &New<'_>) -> Result<()> {
+        let new = New { stream: 0, ..*new };
+        let fits = *identity == self.head.identity
+            && self.head.reaches(self.next, 0, new.read_ms)
+            && self.at + (self.out.len() as u64) < limits::SEGMENT_BYTES.1;
+        if self.file.is_empty() || !fits {
+            self.flush()?;
+            self.head =
+                Head { first_seq: self.next, created_ms: new.read_ms, identity: identity.clone(), ..Head::default() };
+            self.file = format!("{:020}.seg", self.next);
+            self.files.push(self.file.clone());
+            self.at = 0;
+            self.out = self.head.encode();
+        }
+        record::encode(&mut self.out, &self.head, self.next, &new);
+        self.next += 1;
+        if self.out.len() >= limits::TOOL_WRITE_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if !self.out.is_empty() {
+            self.leave_room()?;
+            self.disk.write_at(&self.file, self.at, &self.out).map_err(|e| self.failed(&e))?;
+            self.at += self.out.len() as u64;
+            self.written += self.out.len() as u64;
+            self.out.clear();
+        }
+        Ok(())
+    }
+
+    /// At most half of the room that there was is taken: a helper writes there too.
+    fn leave_room(&self) -> Result<()> {
+        let free = file::space(&self.dir).map_err(|e| self.failed(&e))?.free;
+        if self.out.len() as u64 + self.written <= free {
+            return Ok(());
+        }
+        let (root, free) = (self.root.display(), words::size(free));
+        let text = format!("the file system of `{root}` has only {free} left: choose fewer events, or make room");
+        Err(Error::failed(text).into())
+    }
+
+    /// Lets it appear, for all receivers or for one alone; gives its path.
+    pub fn publish(mut self, only: Option<&str>) -> Result<PathBuf> {
+        self.flush()?;
+        let mut mark = String::from("made by a command; removed when everything in it is delivered\n");
+        if let Some(name) = only {
+            mark.push_str(&format!("only {name}\n"));
+            let cursor = Cursor { next: 1, ..Cursor::default() };
+            if let Some(copy) = slots::encode(1, &cursor.save(), limits::CURSOR_SLOT_BYTES) {
+                let file = cursor::file_name(name);
+                self.disk.write_at(&file, copy.at, &copy.bytes).map_err(|e| self.failed(&e))?;
+                self.files.push(file);
+            }
+        }
+        self.disk.write_at(EPHEMERAL, 0, mark.as_bytes()).map_err(|e| self.failed(&e))?;
+        self.files.push(EPHEMERAL.into());
+        self.settle().map_err(|e| self.failed(&e))?;
+        self.published = true;
+        Ok(self.root.join(&self.name))
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        for name in &self.files {
+            self.disk.sync(name)?;
+        }
+        self.disk.sync_names()?;
+        for name in self.files.iter().map(String::as_str).chain([place::LOCK, ""]) {
+            give(&self.dir.join(name), self.owner)?;
+        }
+        std::fs::rename(&self.dir, self.root.join(&self.name))?;
+        File::open(&self.root)?.sync_all()
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// Gives a file to whom its spool belongs: a helper cannot read what root has made.
+pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
+    let now = std::fs::metadata(path)?;
+    if (now.uid(), now.gid()) == (uid, gid) {
+        return Ok(());
+    }
+    chown(path, Some(uid), Some(gid))
+}
+
+/// Removes what calls before us that were killed have left behind.
+fn clean(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
+    for entry in entries.flatten().take(limits::SPOOL_FILES) {
+        if !entry.file_name().to_str().is_some_and(left) {
+            continue;
+        }
+        let free = File::open(entry.path().join(place::LOCK)).and_then(|f| file::lock(&f).map(|free| (f, free)));
+        if let Ok((_lock, true)) = free {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_pile_up() {
+        assert_eq!(plain("default"), "default");
+        assert_eq!(plain("default.2.retry-20261121T012757"), "default.2");
+        assert_eq!(plain("a.replay-1.retry-2"), "a");
+    }
+}

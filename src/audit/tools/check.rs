@@ -1,0 +1,411 @@
+//! `check`: every option, file and address of a call, in words, each wrong one with its cure; `--send` delivers a test
+//! event to every receiver and stand-in. Exit code 0: all is well.
+//!
+//! Refuses: to make a directory or to change a file (the probe of the spool directory is removed at once), and to show a
+//! secret.
+
+use super::look::{self, Look, Use};
+use super::{words, Call, Result};
+use crate::audit::batch::Batch;
+use crate::audit::options::{Options, ReceiverOptions};
+use crate::audit::record;
+use crate::audit::sink::{About, Outcome, Said, Sink};
+use crate::audit::spool::record::{decode, encode, Head, New};
+use crate::audit::worker;
+use crate::error::Exit;
+use crate::limits;
+use crate::net::address::Address;
+use crate::net::failure::{words as io_words, FailureKind};
+use crate::net::http::{Auth, Client, HttpOptions};
+use crate::net::resolve;
+use crate::net::target::{Place, Scheme};
+use crate::stamp;
+use crate::sys::file;
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::net::{IpAddr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What was found, in order.
+#[derive(Debug, Default)]
+struct Report {
+    lines: Vec<(Verdict, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    Note,
+    Wrong,
+}
+
+impl Report {
+    fn ok(&mut self, text: impl Into<String>) {
+        self.lines.push((Verdict::Ok, text.into()));
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.lines.push((Verdict::Note, text.into()));
+    }
+
+    fn wrong(&mut self, text: impl Into<String>) {
+        self.lines.push((Verdict::Wrong, text.into()));
+    }
+
+    fn print(&mut self, call: &mut Call<'_>) -> Result<()> {
+        for (verdict, text) in self.lines.drain(..) {
+            let mark = match verdict {
+                Verdict::Ok => "ok   ",
+                Verdict::Note => "note ",
+                Verdict::Wrong => "wrong",
+            };
+            writeln!(call.out, "{mark}  {}", words::line(&text, 1000))?;
+        }
+        call.out.flush()?;
+        Ok(())
+    }
+}
+
+/// The command.
+pub fn run(call: &mut Call<'_>) -> Result<Exit> {
+    let mut wrong = 0;
+    let mut report = Report::default();
+    configuration(call, &mut report);
+    finish(call, &mut report, &mut wrong)?;
+    let options = call.options;
+    for r in &options.receivers {
+        for (i, target) in r.targets.iter().enumerate() {
+            receiver(&title(r, i), target, &mut report);
+            finish(call, &mut report, &mut wrong)?;
+        }
+    }
+    spool(options, &mut report);
+    if let Some(address) = &options.metrics_addr {
+        metrics(address, options, &mut report);
+    }
+    alarm(options, &mut report);
+    finish(call, &mut report, &mut wrong)?;
+    if call.is_on("send") {
+        for r in &options.receivers {
+            for i in 0..r.targets.len() {
+                send(options, r, i, call.now_ms, &mut report);
+                finish(call, &mut report, &mut wrong)?;
+            }
+        }
+    } else if !options.receivers.is_empty() {
+        report.note("nothing was sent; `check --send` delivers a test event to every receiver");
+        finish(call, &mut report, &mut wrong)?;
+    }
+    let verdict = if wrong == 0 { "all is well".into() } else { words::count(wrong, "fault") };
+    writeln!(call.out, "{verdict}")?;
+    Ok(if wrong == 0 { Exit::Clean } else { Exit::Failed })
+}
+
+fn finish(call: &mut Call<'_>, report: &mut Report, wrong: &mut u64) -> Result<()> {
+    *wrong += report.lines.iter().filter(|(v, _)| *v == Verdict::Wrong).count() as u64;
+    report.print(call)
+}
+
+/// How a receiver or its stand-in is called in the lines.
+fn title(r: &ReceiverOptions, i: usize) -> String {
+    let place = r.targets[i].target.display();
+    match i {
+        0 => format!("receiver {} `{place}`", r.name),
+        _ => format!("stand-in of {} `{place}`", r.name),
+    }
+}
+
+fn configuration(call: &Call<'_>, report: &mut Report) {
+    match &call.parsed.config {
+        Some(path) => {
+            report.ok(format!("configuration `{}` can be read", path.display()));
+            let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o004 != 0);
+            if open && !call.options.secrets.is_empty() {
+                let text =
+                    "everyone may read it, and it may hold a password: chmod o-r it, or move the password to a file";
+                report.wrong(format!("configuration `{}`: {text}", path.display()));
+            }
+        }
+        None => report.note("no configuration file is used"),
+    }
+    for w in &call.options.warnings {
+        report.note(w.clone());
+    }
+    match call.options.receivers.len() as u64 {
+        0 => report.wrong("there is no receiver: give at least one --url URL"),
+        n => report.ok(format!("the options can be read: {}", words::count(n, "receiver"))),
+    }
+}
+
+fn receiver(title: &str, options: &HttpOptions, report: &mut Report) {
+    let before = report.lines.len();
+    let mut options = options.clone();
+    secrets(title, &mut options, report);
+    if let Some(path) = options.tls.certificate.as_ref().map(|c| options.tls.key.as_ref().unwrap_or(c)) {
+        mode(title, path, "private key", report);
+    }
+    let faults = report.lines.iter().skip(before).filter(|(v, _)| *v == Verdict::Wrong).count();
+    match Client::new(options.clone()) {
+        Err(e) => report.wrong(format!("{title}: {e}")),
+        Ok(mut client) => match client.check() {
+            Ok(()) => report.ok(format!("{title}: {}", files_words(&options))),
+            // A secret that cannot be read was told already.
+            Err(f) if f.kind == FailureKind::Secret && faults > 0 => {}
+            Err(f) => report.wrong(format!("{title}: {f}")),
+        },
+    }
+    reach(title, &options, report);
+}
+
+fn files_words(options: &HttpOptions) -> &'static str {
+    match (options.target.scheme(), &options.tls.certificate) {
+        (Scheme::Https, Some(_)) => "certificates can be read, and the private key fits its certificate",
+        (Scheme::Https, None) => "the trusted certificates can be read",
+        _ => "its options go together",
+    }
+}
+
+/// Files with a password, token or header value.
+fn secrets(title: &str, options: &mut HttpOptions, report: &mut Report) {
+    let auth = match &mut options.auth {
+        Auth::None => None,
+        Auth::Basic { password, .. } => Some(("password file", password)),
+        Auth::Bearer(token) => Some(("token file", token)),
+    };
+    let headers = options.headers.iter_mut().map(|(_, value)| ("header file", value));
+    for (what, secret) in auth.into_iter().chain(headers) {
+        let Some(path) = secret.path().map(Path::to_path_buf) else { continue };
+        match secret.read() {
+            Err(f) => report.wrong(format!("{title}: {f}")),
+            Ok([]) => report.wrong(format!("{title}: {what} `{}` is empty: write the secret into it", path.display())),
+            Ok(_) => mode(title, &path, what, report),
+        }
+    }
+}
+
+/// Whether a file is for its owner and group alone.
+fn mode(title: &str, path: &Path, what: &str, report: &mut Report) {
+    let Ok(meta) = std::fs::metadata(path) else { return };
+    let shown = path.display();
+    if meta.permissions().mode() & 0o004 != 0 {
+        report.wrong(format!("{title}: everyone may read the {what} `{shown}`: chmod o-r {shown}"));
+    } else {
+        report.ok(format!("{title}: {what} `{shown}` is for its owner alone"));
+    }
+}
+
+/// The name of the receiver, or of the proxy before it; the socket.
+fn reach(title: &str, options: &HttpOptions, report: &mut Report) {
+    let (host, port, what) = match (options.target.place(), &options.proxy) {
+        (Place::Unix { path }, _) => return socket(title, path, report),
+        (Place::Net { .. }, Some(p)) => (p.host.clone(), p.port, format!("the proxy {}", p.display())),
+        (Place::Net { host, port }, None) => (host.clone(), *port, format!("`{host}`")),
+    };
+    let deadline = Instant::now() + Duration::from_secs(limits::CHECK_LOOKUP_SECONDS);
+    match resolve::lookup(&host, port, deadline) {
+        Ok(_) if host.parse::<IpAddr>().is_ok() => {}
+        Ok(found) => {
+            let list: Vec<String> = found.iter().map(|a| a.ip().to_string()).collect();
+            report.ok(format!("{title}: {what} is {}", list.join(", ")));
+        }
+        Err(f) => report.wrong(format!("{title}: {f}; look at the URL, /etc/resolv.conf and /etc/hosts")),
+    }
+}
+
+fn socket(title: &str, path: &Path, report: &mut Report) {
+    match UnixStream::connect(path) {
+        Ok(_) => report.ok(format!("{title}: somebody listens on the socket")),
+        Err(e) => {
+            let cure = match e.kind() {
+                ErrorKind::NotFound => "start what listens there, or mend the path",
+                ErrorKind::PermissionDenied => "this user may not use it: look at its mode",
+                _ => "start what listens there",
+            };
+            report.wrong(format!("{title}: socket `{}`: {}; {cure}", path.display(), io_words(&e)));
+        }
+    }
+}
+
+/// Where the spool will be, without making anything.
+fn spool(options: &Options, report: &mut Report) {
+    let mut why = Vec::new();
+    for dir in worker::roots(options) {
+        match usable(&dir, &options.spool_dir) {
+            Ok(at) => return room(&dir, &at, options, report),
+            Err(text) => why.push(format!("`{}`: {text}", dir.display())),
+        }
+    }
+    let cure = "give a directory that this user can write to: --spool-dir DIR";
+    report.wrong(format!("no spool directory can be used ({}); {cure}", why.join(", ")));
+}
+
+/// A directory that is there and can be written to, or can be made; gives what is there of its path.
+fn usable(dir: &Path, given: &Option<PathBuf>) -> std::result::Result<PathBuf, String> {
+    let mut there = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir.to_path_buf() };
+    // The usual directory is not made by the helper: a package does that, with its owner.
+    let made = given.is_some() || dir.is_relative();
+    while !there.exists() && made {
+        there = match there.parent() {
+            Some(p) if !p.as_os_str().is_empty() => p.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+    }
+    let probe = there.join(format!(".probe-{}", std::process::id()));
+    let done = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
+    let _ = std::fs::remove_file(&probe);
+    done.map(|_| there).map_err(|e| io_words(&e))
+}
+
+fn room(dir: &Path, there: &Path, options: &Options, report: &mut Report) {
+    let shown = dir.display();
+    report.ok(match there == dir {
+        true => format!("spool directory `{shown}` can be written to"),
+        false => format!("spool directory `{shown}` is not there yet and can be made"),
+    });
+    let max = worker::settings(options, 0, Some(there)).max;
+    let used: u64 =
+        look::below(dir).unwrap_or_default().iter().filter_map(|d| Look::at(d).ok()).map(|l| l.bytes()).sum();
+    match file::space(there) {
+        Err(e) => report.wrong(format!("the room of `{shown}` cannot be told: {}", io_words(&e))),
+        Ok(s) if s.free + used < max.min(limits::CHECK_FREE_BYTES).max(max / 100) => {
+            let (free, max) = (words::size(s.free), words::size(max));
+            report
+                .wrong(format!("`{shown}`: only {free} are free for a spool of {max}: make room or lower --spool-max"));
+        }
+        Ok(s) if s.free + used < max => {
+            let (free, max) = (words::size(s.free), words::size(max));
+            report.note(format!("`{shown}`: {free} are free; the disk is full before --spool-max ({max}) is reached"));
+        }
+        Ok(s) => {
+            let (free, max) = (words::size(s.free), words::size(max));
+            report.ok(format!("`{shown}`: {free} are free for a spool of {max} at most"));
+        }
+    }
+}
+
+/// Whether a helper works in the spool directory: then what it listens on is taken by it.
+fn runs(options: &Options) -> bool {
+    let Ok(root) = look::root(options) else { return false };
+    let all = look::below(&root).unwrap_or_default();
+    all.iter().filter_map(|d| Look::at(d).ok()).any(|l| matches!(l.in_use, Use::By(_)))
+}
+
+fn metrics(address: &Address, options: &Options, report: &mut Report) {
+    let taken = |place: String, report: &mut Report| {
+        if runs(options) {
+            report.note(format!("metrics address {place} is taken, perhaps by the helper that runs"));
+        } else {
+            report.wrong(format!("metrics address {place} is taken: choose another --metrics-addr"));
+        }
+    };
+    match address {
+        Address::Tcp { host, port } => {
+            let host = if host.is_empty() { "0.0.0.0" } else { host.as_str() };
+            let place = format!("`{}:{port}`", crate::net::target::bracketed(host));
+            match TcpListener::bind((host, *port)) {
+                Ok(_) => report.ok(format!("metrics address {place} is free")),
+                Err(e) if e.kind() == ErrorKind::AddrInUse => taken(place, report),
+                Err(e) => report.wrong(format!("metrics address {place}: {}", io_words(&e))),
+            }
+        }
+        Address::Unix { path, .. } => {
+            let place = format!("`unix:{}`", path.display());
+            let dir = path.parent().unwrap_or(Path::new("/"));
+            if UnixStream::connect(path).is_ok() {
+                taken(place, report);
+            } else if let Err(e) = usable(dir, &None) {
+                report.wrong(format!("metrics address {place}: cannot write to `{}`: {e}", dir.display()));
+            } else {
+                report.ok(format!("metrics address {place} is free"));
+            }
+        }
+    }
+}
+
+fn alarm(options: &Options, report: &mut Report) {
+    let Some(command) = options.on_alarm.first() else { return };
+    let runs = |p: &Path| std::fs::metadata(p).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = match command.contains('/') {
+        true => Some(PathBuf::from(command)).filter(|p| runs(p)),
+        false => std::env::split_paths(&path).map(|d| d.join(command)).find(|p| runs(p)),
+    };
+    match found {
+        Some(p) => report.ok(format!("alarm command `{}` can be run", p.display())),
+        None => report.wrong(format!("alarm command `{command}` is no program that can be run: mend --on-alarm")),
+    }
+}
+
+/// Delivers one test event and tells the answer.
+fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &mut Report) {
+    let title = title(r, i);
+    let mut client = match Client::new(r.targets[i].clone()) {
+        Ok(client) => client,
+        // Told already.
+        Err(_) => return,
+    };
+    let Some(mut batch) = test_event(options, r, i, now_ms) else { return };
+    let (key, node) = (batch.key(0..1), batch.node(0));
+    let about = About { content_type: r.format.content_type, key: &key, node, wall: SystemTime::now() };
+    match client.send(batch.body(0..1), &about) {
+        Outcome::Taken(said) => report.ok(format!("{title} took the test event ({})", said.status)),
+        Outcome::Content(said) | Outcome::Configuration(said) => {
+            report.wrong(format!("{title} refused the test event: it {}; {}", said.words(), cure(&said)));
+        }
+        Outcome::NotNow(said, _) => {
+            report.wrong(format!("{title} does not take events now: it {}; the helper would try again", said.words()));
+        }
+        Outcome::Failed(f) => report.wrong(format!("{title} did not get the test event: {f}")),
+    }
+}
+
+fn cure(said: &Said) -> &'static str {
+    match said.status {
+        400 => "look whether it wants a client certificate (--certificate), or another --format",
+        401 => "look at --user and --password-file, or --token-file",
+        403 => "it knows us and does not let us: look at its rights, or at the client certificate",
+        404 | 405 | 410 => "look at the path of the URL",
+        407 => "the proxy wants a password: put it into the --proxy URL",
+        413 => "it takes no body of this size at all",
+        415 | 422 => "it wants another --format",
+        300..=399 => "it sends us elsewhere: give that URL",
+        _ => "look at its log",
+    }
+}
+
+/// A batch of one event, made as real ones are. Its id is its own each time, so that none is taken for a repeat.
+fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> Option<Batch> {
+    let id = format!("test-{now_ms}-{}-{i}", r.name.chars().take(24).collect::<String>());
+    let message = "test event of `gostech-audit-log check --send`: nothing has happened";
+    let time = stamp::rfc3339_text(now_ms);
+    let raw = json!({"id": id, "title": "audit_test", "severity": "low", "time": time, "message": message}).to_string();
+    let facts = record::read(raw.as_bytes(), false);
+    let identity = worker::settings(options, 0, None).identity;
+    let head = Arc::new(Head { first_seq: 1, created_ms: now_ms, identity, ..Head::default() });
+    let (kind, raw, id, time) = (facts.kind, raw.as_bytes(), facts.id, facts.time);
+    let mut bytes = Vec::new();
+    encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: now_ms });
+    let stored = decode(&head, &bytes).ok()?;
+    let mut batch = Batch::new(r.format);
+    batch.push(&stored, &head);
+    Some(batch)
+}
+
+/// For tests of the lines alone.
+#[cfg(test)]
+pub fn faults(options: &Options) -> Vec<String> {
+    let mut report = Report::default();
+    for r in &options.receivers {
+        for (i, target) in r.targets.iter().enumerate() {
+            receiver(&title(r, i), target, &mut report);
+        }
+    }
+    spool(options, &mut report);
+    alarm(options, &mut report);
+    report.lines.into_iter().filter(|(v, _)| *v == Verdict::Wrong).map(|(_, t)| t).collect()
+}

@@ -1,0 +1,79 @@
+//! `spool export`: the events of a spool as JSON lines, as `--format json` delivers them, in order.
+//!
+//! Read-only, also while the helper works. Damage is told on stderr and passed over; then the exit code is 1.
+
+use super::look::{self, Look, Seen};
+use super::progress::Progress;
+use super::range::Range;
+use super::{say, words, Call, Result};
+use crate::audit::format::{self, Pen};
+use crate::audit::record::EventId;
+use crate::audit::spool::record::{Head, Stored};
+use crate::error::Exit;
+use std::sync::Arc;
+
+/// The command.
+pub fn run(call: &mut Call<'_>) -> Result<Exit> {
+    let mut range = Range::read(call.parsed)?;
+    let dirs = look::targets(call.options, call.operand())?;
+    let looks = look::all(&dirs)?;
+    let rounds = if range.is_all() { 1 } else { 2 };
+    let mut progress = Progress::new(looks.iter().map(|l| l.bytes() * rounds).sum());
+    let (mut damaged, mut written) = (0u64, 0u64);
+    for look in &looks {
+        find(look, &mut range, &mut progress)?;
+        let (mut pen, mut line) = (Pen::default(), Vec::new());
+        let mut tell = Vec::new();
+        look.walk(&mut progress, |seen| {
+            if let Seen::Record(r, head) = &seen {
+                if range.holds(r.seq, event_of(r)) {
+                    line.clear();
+                    (format::FORMATS[0].write)(&mut pen, &mut line, r, head);
+                    line.push(b'\n');
+                    call.out.write_all(&line)?;
+                    written += 1;
+                }
+            }
+            tell.extend(seen.words());
+            damaged += tell.len() as u64;
+            tell.drain(..).for_each(|t| say(&format!("{}: {t}", look.dir.display())));
+            Ok(())
+        })?;
+    }
+    drop(progress);
+    if damaged > 0 {
+        let left = words::count(damaged, "damaged place");
+        say(&format!("{} printed; {left} passed over", words::count(written, "event")));
+        return Ok(Exit::Failed);
+    }
+    Ok(Exit::Clean)
+}
+
+/// The first round: where the range stands in this spool.
+pub fn find(look: &Look, range: &mut Range, progress: &mut Progress) -> Result<()> {
+    range.begin();
+    if range.is_all() {
+        return Ok(());
+    }
+    let mut pen = Pen::default();
+    look.walk(progress, |seen| {
+        if let Seen::Record(r, head) = &seen {
+            let document = if range.wants_documents() { document_id(&mut pen, r, head) } else { String::new() };
+            range.see(r.seq, event_of(r), r.part, &document);
+        }
+        Ok(())
+    })
+}
+
+/// The event id as numbers, where it is one.
+pub fn event_of(r: &Stored<'_>) -> Option<EventId> {
+    EventId::parse(r.id.of(r.raw))
+}
+
+/// The document id.
+pub fn document_id(pen: &mut Pen, r: &Stored<'_>, head: &Arc<Head>) -> String {
+    let mut out = Vec::new();
+    pen.push_id(&mut out, r, head);
+    // Names of instances are escaped in it, as in the event.
+    crate::json::text_of(&out).unwrap_or_default()
+}

@@ -1,0 +1,464 @@
+//! Looking at a spool from outside: its files as they are now, without its lock, without a write, also while a helper
+//! works in it. Files may vanish and grow meanwhile; that is no damage.
+//!
+//! Refuses: to write, to lock, to trust anything that it reads.
+
+use super::progress::Progress;
+use super::{Result, Stop};
+use crate::audit::account::Account;
+use crate::audit::adopt;
+use crate::audit::options::Options;
+use crate::audit::spool::cursor::{self, Cursor};
+use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
+use crate::audit::spool::place::LOCK;
+use crate::audit::spool::record::{self, Head, Identity, Stored, HEAD_BYTES, RECORDS_AT};
+use crate::audit::spool::recover::number_of;
+use crate::audit::spool::walk::{Found, Walk};
+use crate::audit::spool::{slots, tend};
+use crate::audit::worker;
+use crate::error::Error;
+use crate::net::failure::words;
+use crate::sys::file;
+use crate::{limits, stamp};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Whether somebody has the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Nobody.
+    Free,
+    /// This process.
+    By(i32),
+    /// The system does not say.
+    Unknown,
+}
+
+/// How much is left of a segment's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heads {
+    /// Both copies.
+    Both,
+    /// One.
+    One,
+    /// None: what it says was put together from its name and neighbours.
+    Lost,
+}
+
+/// A segment's file.
+#[derive(Clone, Debug)]
+pub struct Seg {
+    /// Its name.
+    pub name: String,
+    /// Its length when it was listed.
+    pub bytes: u64,
+    /// Its head.
+    pub head: Arc<Head>,
+    /// How much of that was there.
+    pub heads: Heads,
+}
+
+/// A small file of two copies.
+#[derive(Clone, Debug)]
+pub struct Small<T> {
+    /// What it holds; none: no copy is whole.
+    pub value: Option<T>,
+    /// The version it is.
+    pub turn: u64,
+    /// A copy was written and is not whole now.
+    pub half: bool,
+}
+
+/// A sub-directory as it was found.
+#[derive(Debug)]
+pub struct Look {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// The last part of that.
+    pub name: String,
+    /// Its files.
+    pub disk: RealDisk,
+    /// What there was.
+    pub files: Vec<Entry>,
+    /// Who works in it.
+    pub in_use: Use,
+    /// The segments, in order.
+    pub segments: Vec<Seg>,
+    /// Files named like segments that cannot be any, and why.
+    pub odd: Vec<(String, &'static str)>,
+    /// It is of a version that this program does not know.
+    pub foreign: Option<String>,
+    /// The cursors by receiver.
+    pub cursors: Vec<(String, Small<Cursor>)>,
+    /// The state; none: there is no such file.
+    pub state: Option<Small<Account>>,
+    /// It was made for a replay or a retry.
+    pub ephemeral: bool,
+}
+
+/// Whether a directory is a spool's sub-directory.
+pub fn is_spool(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    let ours = |n: &str| {
+        n == LOCK || n == tend::STATE || n.ends_with(".seg") || n.starts_with("cursor-") || n.starts_with("quarantine-")
+    };
+    let mut names = entries.flatten().take(limits::SPOOL_FILES).filter(|e| e.path().is_file());
+    names.any(|e| e.file_name().to_str().is_some_and(ours))
+}
+
+/// The sub-directories of a root that are spools, by name. Those that are being made are left out.
+pub fn below(root: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root)?.take(limits::SPOOL_FILES) {
+        let path = entry?.path();
+        let hidden = path.file_name().is_none_or(|n| n.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.is_dir() && is_spool(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The spool directory by the options: the first that has a spool in it, else the first that is there.
+pub fn root(options: &Options) -> Result<PathBuf> {
+    let candidates = worker::roots(options);
+    let mut why = Vec::new();
+    let mut empty = None;
+    for dir in &candidates {
+        match below(dir) {
+            Ok(found) if !found.is_empty() => return Ok(dir.clone()),
+            Ok(_) => empty = empty.or(Some(dir.clone())),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(denied(dir)),
+            Err(e) => why.push(format!("`{}`: {}", dir.display(), words(&e))),
+        }
+    }
+    let none = || Error::failed(format!("there is no spool ({}); say where it is: --spool-dir DIR", why.join(", ")));
+    empty.ok_or_else(|| none().into())
+}
+
+fn denied(dir: &Path) -> Stop {
+    let cure = "run this as the user the helper runs as, or as root";
+    Error::failed(format!("cannot read `{}`: Permission denied; {cure}", dir.display())).into()
+}
+
+/// The sub-directories that a command is to look at: those of the directory given (a spool itself, or the root of some),
+/// else those of the options' one.
+pub fn targets(options: &Options, given: Option<&String>) -> Result<Vec<PathBuf>> {
+    let dir = match given {
+        Some(text) if text.is_empty() => return Err(Error::usage("the directory is empty").into()),
+        Some(text) => PathBuf::from(text),
+        None => root(options)?,
+    };
+    if is_spool(&dir) {
+        return Ok(vec![std::fs::canonicalize(&dir).unwrap_or(dir)]);
+    }
+    match below(&dir) {
+        Ok(found) if found.is_empty() => {
+            Err(Error::failed(format!("there is no spool in `{}`; say where it is: --spool-dir DIR", dir.display()))
+                .into())
+        }
+        Ok(found) => Ok(found),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(&dir)),
+        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into()),
+    }
+}
+
+/// Looks at each. A replay's sub-directory may be drained and gone meanwhile: it is left out.
+pub fn all(dirs: &[PathBuf]) -> Result<Vec<Look>> {
+    let mut looks = Vec::new();
+    for dir in dirs {
+        match Look::at(dir) {
+            Ok(look) => looks.push(look),
+            Err(_) if !dir.exists() => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(looks)
+}
+
+/// Looks at all sub-directories of the options' spool directory.
+pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
+    let root = root(options)?;
+    let cannot = |e| Error::failed(format!("cannot read `{}`: {}", root.display(), words(&e)));
+    all(&below(&root).map_err(cannot)?)
+}
+
+/// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.
+fn holder(dir: &Path) -> Use {
+    match File::open(dir.join(LOCK)) {
+        Ok(lock) => file::lock_holder(&lock).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Use::Free,
+        Err(_) => Use::Unknown,
+    }
+}
+
+impl Use {
+    /// Whether files may change under our eyes.
+    pub fn may_change(self) -> bool {
+        self != Use::Free
+    }
+
+    /// In words.
+    pub fn words(self) -> String {
+        match self {
+            Use::Free => "no helper runs".into(),
+            Use::By(pid) => format!("in use by process {pid}"),
+            Use::Unknown => "perhaps in use (the system does not say)".into(),
+        }
+    }
+}
+
+impl Look {
+    /// Looks at a sub-directory. The list comes first, then who is there, then cursors: so a cursor is never older than
+    /// the segments that were removed because of it.
+    pub fn at(dir: &Path) -> Result<Look> {
+        Look::with(dir, holder)
+    }
+
+    /// The same for one whose lock we hold ourselves: nothing changes under our eyes.
+    pub fn owned(dir: &Path) -> Result<Look> {
+        Look::with(dir, |_| Use::Free)
+    }
+
+    fn with(dir: &Path, holder: impl Fn(&Path) -> Use) -> Result<Look> {
+        let disk = RealDisk::new(dir);
+        let files = disk.list().map_err(|e| match e.kind() {
+            ErrorKind::PermissionDenied => denied(dir),
+            _ => Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into(),
+        })?;
+        let mut look = Look {
+            dir: dir.to_path_buf(),
+            name: dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            disk,
+            files,
+            in_use: holder(dir),
+            segments: Vec::new(),
+            odd: Vec::new(),
+            foreign: None,
+            cursors: Vec::new(),
+            state: None,
+            ephemeral: dir.join(adopt::EPHEMERAL).exists(),
+        };
+        look.read_heads()?;
+        look.read_small()?;
+        Ok(look)
+    }
+
+    fn unreadable(&self, name: &str, e: &std::io::Error) -> Stop {
+        Error::failed(format!("cannot read `{}`: {}", self.dir.join(name).display(), words(e))).into()
+    }
+
+    fn read_heads(&mut self) -> Result<()> {
+        let files: Vec<Entry> = self.files.iter().filter(|f| f.name.ends_with(".seg")).cloned().collect();
+        let newest = files.iter().filter_map(|f| number_of(&f.name)).max();
+        let mut lost = Vec::new();
+        for f in files {
+            let mut bytes = [0; RECORDS_AT as usize];
+            let got = match self.disk.read_at(&f.name, 0, &mut bytes) {
+                Ok(got) => &bytes[..got],
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(self.unreadable(&f.name, &e)),
+            };
+            let copies = got.chunks_exact(HEAD_BYTES).filter(|c| Head::decode(c).is_some()).count();
+            let being_made = self.in_use.may_change() && number_of(&f.name) == newest;
+            match Head::decode(got) {
+                Some(head) => self.push(f, head, if copies == 2 { Heads::Both } else { Heads::One }),
+                None if record::is_foreign_version(got) => self.foreign = Some(f.name),
+                None if got.len() < RECORDS_AT as usize && being_made => {}
+                None if got.is_empty() => self.odd.push((f.name, "is empty")),
+                None if got.len() < RECORDS_AT as usize => self.odd.push((f.name, "ends within its head")),
+                None => match number_of(&f.name) {
+                    Some(first_seq) => lost.push((f, first_seq)),
+                    None => self.odd.push((f.name, "has no readable head")),
+                },
+            }
+        }
+        let identity = self.segments.first().map_or_else(Identity::default, |s| s.head.identity.clone());
+        for (f, first_seq) in lost {
+            let head = self.guess_head(&f, first_seq, &identity);
+            self.push(f, head, Heads::Lost);
+        }
+        // Of two that begin with the same record the better one comes first, as the helper judges it.
+        let rank = |s: &Seg| (s.bytes, number_of(&s.name) == Some(s.head.first_seq));
+        self.segments.sort_by(|a, b| a.head.first_seq.cmp(&b.head.first_seq).then_with(|| rank(b).cmp(&rank(a))));
+        Ok(())
+    }
+
+    fn push(&mut self, f: Entry, head: Head, heads: Heads) {
+        self.segments.push(Seg { name: f.name, bytes: f.bytes, head: Arc::new(head), heads });
+    }
+
+    /// A head for a segment that has none: the records count from its name; times from what the first record says.
+    fn guess_head(&self, f: &Entry, first_seq: u64, identity: &Identity) -> Head {
+        let mut head = Head { first_seq, identity: identity.clone(), ..Head::default() };
+        let mut walk = Walk::start();
+        loop {
+            match walk.next(&self.disk, &f.name, &head, f.bytes) {
+                Ok(Found::Record(m)) => {
+                    if let Some(written) = stamp::parse_written(m.time.of(walk.record(m).raw)) {
+                        head.created_ms = written.millis - m.read_ms;
+                        return head;
+                    }
+                }
+                Ok(Found::Damage(..)) => {}
+                Ok(Found::Torn(_) | Found::End) | Err(_) => return head,
+            }
+        }
+    }
+
+    fn read_small(&mut self) -> Result<()> {
+        let names: Vec<String> =
+            self.files.iter().filter_map(|f| cursor::receiver_of(&f.name)).map(String::from).collect();
+        for name in names {
+            let room = limits::CURSOR_SLOT_BYTES;
+            if let Some(small) = self.small(&cursor::file_name(&name), room, Cursor::load)? {
+                self.cursors.push((name, small));
+            }
+        }
+        self.cursors.sort_by(|a, b| a.0.cmp(&b.0));
+        self.state = self.small(tend::STATE, limits::STATE_SLOT_BYTES, Account::load)?;
+        Ok(())
+    }
+
+    fn small<T>(&self, name: &str, room: u64, load: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Small<T>>> {
+        let bytes = match read_all(&self.disk, name, 2 * room) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(None),
+            Err(e) => return Err(self.unreadable(name, &e)),
+        };
+        let first = &bytes[..bytes.len().min(room as usize)];
+        let second = bytes.get(room as usize..).unwrap_or_default();
+        let bad = |copy: &[u8]| copy.iter().any(|&b| b != 0) && slots::decode(copy, room).is_none();
+        let half = bad(first) || bad(second);
+        Ok(Some(match slots::decode(&bytes, room) {
+            Some((turn, payload)) => Small { value: load(payload), turn, half },
+            None => Small { value: None, turn: 0, half },
+        }))
+    }
+
+    /// The account, or an empty one.
+    pub fn account(&self) -> Account {
+        self.state.as_ref().and_then(|s| s.value.clone()).unwrap_or_default()
+    }
+
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|s| s.bytes).sum()
+    }
+
+    /// The oldest record held; where there is none, the next to be written.
+    pub fn first(&self) -> u64 {
+        self.segments.first().map_or_else(|| self.known_end(), |s| s.head.first_seq)
+    }
+
+    /// The number after the last record by the small files.
+    fn known_end(&self) -> u64 {
+        let cursors = self.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next));
+        cursors.max().unwrap_or(1).max(self.account().seq + 1)
+    }
+
+    /// The number after the last record: the newest segment is walked for it.
+    pub fn end(&self) -> u64 {
+        let mut end = self.known_end();
+        let Some(newest) = self.segments.last() else { return end };
+        end = end.max(newest.head.first_seq);
+        let mut walk = Walk::start();
+        let size = self.size_now(&newest.name).unwrap_or(newest.bytes);
+        loop {
+            match walk.next(&self.disk, &newest.name, &newest.head, size) {
+                Ok(Found::Record(m)) => end = end.max(m.seq + 1),
+                Ok(Found::Damage(..)) => {}
+                Ok(Found::Torn(_) | Found::End) | Err(_) => return end,
+            }
+        }
+    }
+
+    fn size_now(&self, name: &str) -> Option<u64> {
+        std::fs::metadata(self.dir.join(name)).ok().map(|m| m.len())
+    }
+
+    /// Calls `f` for everything that stands in the segments, in order; a record that was seen already is passed over.
+    pub fn walk(&self, progress: &mut Progress, mut f: impl FnMut(Seen<'_>) -> Result<()>) -> Result<()> {
+        let mut want = 0;
+        for (i, s) in self.segments.iter().enumerate() {
+            let newest = i + 1 == self.segments.len();
+            self.walk_segment(s, newest, &mut want, progress, &mut f)?;
+        }
+        Ok(())
+    }
+
+    fn walk_segment(
+        &self,
+        s: &Seg,
+        newest: bool,
+        want: &mut u64,
+        progress: &mut Progress,
+        f: &mut impl FnMut(Seen<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (mut walk, mut end, mut growths, mut last) = (Walk::start(), s.bytes, 0, RECORDS_AT);
+        loop {
+            let found = walk.next(&self.disk, &s.name, &s.head, end);
+            progress.advance(walk.position().saturating_sub(last));
+            last = last.max(walk.position());
+            match found {
+                Ok(Found::Record(m)) if m.seq < *want => {}
+                Ok(Found::Record(m)) => {
+                    *want = m.seq + 1;
+                    f(Seen::Record(walk.record(m), &s.head))?;
+                }
+                Ok(Found::Damage(from, to)) => f(Seen::Damage(&s.name, from, to))?,
+                Ok(Found::Torn(from)) => {
+                    let now = self.size_now(&s.name);
+                    if self.in_use.may_change() && growths < limits::TOOL_GROWTHS && now.is_some_and(|n| n > end) {
+                        growths += 1;
+                        end = now.unwrap_or(end);
+                        walk.seek(from);
+                        continue;
+                    }
+                    // Half a record at the end of what is being written will be whole in a moment; a file that became
+                    // shorter was cut by its owner.
+                    let shrunk = now.is_none_or(|n| n <= from);
+                    if !(self.in_use.may_change() && (newest || shrunk)) {
+                        f(Seen::Torn(&s.name, from, end))?;
+                    }
+                    return Ok(());
+                }
+                Ok(Found::End) => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone(&s.name)),
+                Err(e) => return f(Seen::Unreadable(&s.name, &words(&e))),
+            }
+        }
+    }
+}
+
+/// What stands in a segment.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A record.
+    Record(Stored<'a>, &'a Arc<Head>),
+    /// In this file, from here to there, there is no record; one follows.
+    Damage(&'a str, u64, u64),
+    /// In this file there is no whole record from here to its end.
+    Torn(&'a str, u64, u64),
+    /// The file was removed meanwhile.
+    Gone(&'a str),
+    /// The disk does not give it.
+    Unreadable(&'a str, &'a str),
+}
+
+impl Seen<'_> {
+    /// The sentence about damage; none for a record.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Seen::Record(..) | Seen::Gone(_) => None,
+            Seen::Damage(name, from, to) => Some(format!("`{name}`: bytes {from} to {to} are no record")),
+            Seen::Torn(name, from, to) => {
+                Some(format!("`{name}`: ends in the middle of a record (bytes {from} to {to})"))
+            }
+            Seen::Unreadable(name, why) => Some(format!("`{name}`: cannot be read: {why}")),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The commands of the audit helper: what it does besides its main job, each in a file of its own.
+//!
+//! Commands that only look never lock and never write, so they can be used while the helper works. Answers go to stdout,
+//! troubles to stderr. Refuses: secrets in any output.
+
+pub mod build;
+pub mod check;
+pub mod export;
+pub mod forget;
+pub mod look;
+pub mod progress;
+pub mod quarantine;
+pub mod range;
+pub mod repair;
+pub mod replay;
+pub mod scan;
+pub mod status;
+pub mod verify;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use super::options::Options;
+use super::worker::wall_ms;
+use crate::error::{Error, Exit};
+use crate::flags::Parsed;
+use std::io::{self, BufWriter, ErrorKind, Write};
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// With a sentence.
+    Error(Error),
+    /// Its output could not be written.
+    Output(io::Error),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Stop {
+        Stop::Error(e)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(e: io::Error) -> Stop {
+        Stop::Output(e)
+    }
+}
+
+/// The result of what a command does. Only failures of the output become `io::Error`s with `?`; others are put in words.
+pub type Result<T> = std::result::Result<T, Stop>;
+
+/// What a command is given.
+pub struct Call<'a> {
+    /// The call.
+    pub parsed: &'a Parsed,
+    /// Its options, read.
+    pub options: &'a Options,
+    /// The time, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Where answers go.
+    pub out: &'a mut dyn Write,
+}
+
+impl Call<'_> {
+    /// The first operand.
+    pub fn operand(&self) -> Option<&String> {
+        self.parsed.operands.first()
+    }
+
+    /// Whether a switch is given.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.parsed.is_on(name)
+    }
+}
+
+/// Runs a command to its end.
+pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = dispatch(&mut Call { parsed, options, now_ms: wall_ms(), out: &mut out });
+    match done.and_then(|exit| out.flush().map(|()| exit).map_err(Stop::Output)) {
+        Ok(exit) => Ok(exit),
+        Err(Stop::Error(e)) => {
+            // What was found before belongs before the sentence.
+            let _ = out.flush();
+            Err(e)
+        }
+        // A reader that has seen enough, as `head` does.
+        Err(Stop::Output(e)) if e.kind() == ErrorKind::BrokenPipe => Ok(Exit::Clean),
+        Err(Stop::Output(e)) => Err(Error::failed(format!("cannot write to standard output: {e}"))),
+    }
+}
+
+fn dispatch(call: &mut Call<'_>) -> Result<Exit> {
+    match call.parsed.command_name().as_str() {
+        "status" => status::run(call),
+        "check" => check::run(call),
+        "spool verify" => verify::run(call),
+        "spool export" => export::run(call),
+        "spool repair" => repair::run(call),
+        "spool replay" => replay::run(call),
+        "spool forget" => forget::run(call),
+        "quarantine list" => quarantine::list(call),
+        "quarantine retry" => quarantine::retry(call),
+        other => Err(Error::failed(format!("command `{other}` is not known")).into()),
+    }
+}
+
+/// A line on stderr, for people.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "gostech-audit-log: {}", words::line(text, 2000));
+}

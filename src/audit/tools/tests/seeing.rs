@@ -1,0 +1,96 @@
+//! `status` and `check`.
+
+use super::super::check;
+use super::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn status_tells_what_waits_for_whom() {
+    let den = Den::new();
+    let dir = den.path("a");
+    let spool = made(&dir, 40, 4, &["r1", "siem"]);
+    spool.delivered("r1", 31);
+    spool.update("siem", |c| {
+        c.last_answer = "answered 403: go\u{1b}[2J away".into();
+        c.last_answer_ms = NOW - 120_000;
+        c.retries.insert("status".into(), 7);
+    });
+    save(&spool, &dir);
+    fs::write(dir.join("00000000000000000001.seg.2048.bad"), b"12345").unwrap();
+    let (exit, text) = tool(&["status", "--spool-dir", &den.text("")]);
+    assert_eq!(exit, Exit::Clean, "{text}");
+    for words in [
+        "a: no helper runs",
+        "40 read, 0 own",
+        "r1        10 events waiting, the oldest 1.0.31, read 60 s ago",
+        "siem      40 events waiting, the oldest 1.0.1",
+        "30 delivered",
+        "last answer 2 min ago: answered 403: go [2J away",
+        "failed attempts: 7 status",
+        "1 file of 5 bytes set aside",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    assert!(text.lines().count() < 20 && !text.contains('\u{1b}'), "{text}");
+    let lock = place::lock(&dir).unwrap();
+    let (_, json) = tool(&["status", "--json", "--spool-dir", &den.text("")]);
+    let v: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let s = &v["spools"][0];
+    assert_eq!((&v["version"], &s["in_use"], &s["pid"]), (&1.into(), &true.into(), &std::process::id().into()));
+    let r = &s["receivers"][0];
+    assert_eq!((&r["name"], &r["waiting"], &r["oldest"]["id"]), (&"r1".into(), &10.into(), &"1.0.31".into()));
+    assert_eq!((&r["oldest"]["age_seconds"], &s["counters"]["read"]), (&60.0.into(), &40.into()));
+    assert_eq!((&s["set_aside"]["bytes"], &s["next"]), (&5.into(), &41.into()));
+    drop(lock);
+    // What everybody has is kept for replay alone.
+    spool.delivered("r1", 41);
+    spool.delivered("siem", 41);
+    save(&spool, &dir);
+    let (_, json) = tool(&["status", "--json", "--spool-dir", &den.text("")]);
+    let v: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(v["spools"][0]["live_bytes"], 0);
+}
+
+#[test]
+fn status_without_a_spool_says_where_it_looked() {
+    let den = Den::new();
+    let (exit, text) = tool(&["status", "--spool-dir", &den.text("nowhere")]);
+    assert!(exit == Exit::Failed && text.contains("nowhere") && text.contains("--spool-dir"), "{text}");
+    let (exit, text) = tool(&["status", "--spool-dir", &den.text("")]);
+    assert!(exit == Exit::Failed && text.contains("there is no spool"), "{text}");
+}
+
+fn faults(args: &[&str]) -> Vec<String> {
+    let args: Vec<OsString> = ["check", "--no-config"].iter().chain(args).map(OsString::from).collect();
+    match flags::parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap() {
+        Outcome::Run(parsed) => check::faults(&Options::read(&parsed, &[], false).unwrap()),
+        Outcome::Print(text) => panic!("{text}"),
+    }
+}
+
+#[test]
+fn check_names_each_fault_and_its_cure_and_makes_nothing() {
+    let den = Den::new();
+    let (secret, spool) = (den.text("token"), den.text("new/spool"));
+    fs::write(&secret, "t0ken").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let base = ["--spool-dir", &spool, "--url", "http://127.0.0.1:1/", "--token-file", &secret];
+    assert_eq!(faults(&base), Vec::<String>::new());
+    assert!(!den.path("new").exists());
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let found = faults(&base);
+    assert!(found.len() == 1 && found[0].contains("chmod o-r"), "{found:?}");
+    fs::write(&secret, "\n").unwrap();
+    assert!(faults(&base)[0].contains("is empty"));
+    fs::remove_file(&secret).unwrap();
+    let found = faults(&base);
+    assert!(found.len() == 1 && found[0].contains("No such file"), "{found:?}");
+    let blocked = den.text("file");
+    fs::write(&blocked, "").unwrap();
+    let found =
+        faults(&["--spool-dir", &format!("{blocked}/x"), "--url", "http://127.0.0.1:1/", "--on-alarm", "/no/such x"]);
+    assert!(found.len() == 2 && found[0].contains("--spool-dir DIR") && found[1].contains("--on-alarm"), "{found:?}");
+    let found = faults(&["--spool-dir", &spool, "--url", "http://no-such-name.invalid/"]);
+    assert!(found.len() == 1 && found[0].contains("resolv.conf"), "{found:?}");
+}

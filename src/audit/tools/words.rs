@@ -1,0 +1,72 @@
+//! ○ Numbers as people read them, and words of receivers without what a terminal would obey.
+
+use crate::stamp;
+
+/// Bytes: `512 bytes`, `1.5 KiB`, `12.3 MiB`.
+pub fn size(bytes: u64) -> String {
+    if bytes < 1024 {
+        return count(bytes, "byte");
+    }
+    let (mut n, mut unit) = (bytes as f64 / 1024.0, 0);
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    while n >= 1023.95 && unit + 1 < units.len() {
+        n /= 1024.0;
+        unit += 1;
+    }
+    format!("{n:.1} {}", units[unit])
+}
+
+/// So many of something: `1 event`, `2 events`.
+pub fn count(n: u64, what: &str) -> String {
+    let (stem, many) = match what.strip_suffix('y') {
+        Some(stem) if what.ends_with("ry") => (stem, "ies"),
+        _ => (what, "s"),
+    };
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {stem}{many}")
+    }
+}
+
+/// How long ago a moment was, both in milliseconds since the epoch.
+pub fn ago(now_ms: i64, then_ms: i64) -> String {
+    if then_ms > now_ms + 1000 {
+        // The clock was turned back.
+        return format!("at {}", stamp::rfc3339_text(then_ms));
+    }
+    format!("{} ago", stamp::for_people((now_ms - then_ms) as f64 / 1000.0))
+}
+
+/// A moment as the name of a file: `20261121T012757`.
+pub fn file_time(now_ms: i64) -> String {
+    stamp::rfc3339_text(now_ms).chars().filter(char::is_ascii_alphanumeric).take(15).collect()
+}
+
+/// Foreign text in one line, bounded, without control characters.
+pub fn line(text: &str, most: usize) -> String {
+    let mut out: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_people_read_them() {
+        assert_eq!((size(1), size(1023), size(1536)), ("1 byte".into(), "1023 bytes".into(), "1.5 KiB".into()));
+        assert_eq!((size(4 << 30), size((1 << 20) - 1)), ("4.0 GiB".into(), "1.0 MiB".into()));
+        assert_eq!((count(1, "event"), count(2, "sub-directory")), ("1 event".into(), "2 sub-directories".into()));
+        assert_eq!(count(2, "day"), "2 days");
+        assert_eq!(
+            (ago(5_000, 2_000), ago(0, 60_000)),
+            ("3.0 s ago".into(), "at 1970-01-01T00:01:00.000+00:00".into())
+        );
+        assert_eq!(file_time(1_795_224_477_349), "20261121T012757");
+        assert_eq!((line("a\x1b[1m\nb", 9), line("abc", 2)), ("a [1m b".into(), "ab…".into()));
+    }
+}
