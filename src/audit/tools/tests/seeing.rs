@@ -1,4 +1,4 @@
-//! `status` and `check`.
+//! `status` and `check` on spools and options of the tests: what they say, and that they make and change nothing.
 
 use super::super::check;
 use super::*;
