@@ -7,7 +7,8 @@
 use gostech::iproto::auth::{put_proof, Method};
 use gostech::msgpack::{put, put_array, put_map, put_str, put_uint, Reader, Value};
 use serde_json::{json, Value as Json};
-use std::io::{self, PipeWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ struct Shared {
 
 impl AuditLog {
     /// Begins to write into the pipe.
-    pub fn start(pipe: PipeWriter) -> AuditLog {
+    pub fn start(pipe: File) -> AuditLog {
         let shared = Arc::new(Shared::default());
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || {
@@ -71,7 +72,7 @@ impl AuditLog {
     }
 }
 
-fn write_on(mut pipe: PipeWriter, shared: &Shared) -> io::Result<()> {
+fn write_on(mut pipe: File, shared: &Shared) -> io::Result<()> {
     let patterns: Vec<Json> = RECORDED_LOG.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
     let start = Instant::now();
     for (count, pattern) in (1u64..).zip(patterns.iter().cycle()) {
@@ -96,7 +97,7 @@ fn record(pattern: &Json, count: u64) -> Vec<u8> {
     let mut event = pattern.clone();
     event["id"] = format!("1.1.{count}").into();
     event["time"] = gostech::stamp::rfc3339_text(now).replace('Z', "+0000").into();
-    if count.is_multiple_of(LONG_EVERY) {
+    if count % LONG_EVERY == 0 {
         event["title"] = "dml".into();
         event["message"] = format!("INSERT INTO t VALUES ('{}')", "x".repeat(RECORD_BYTES)).into();
     }

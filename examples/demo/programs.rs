@@ -3,8 +3,8 @@
 //! They are this very file under their own names: an example does not build the other binaries. Refuses: to hand on
 //! this shell's environment and the machine's configuration files, so that the demo is the same everywhere.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{symlink, DirBuilderExt};
 use std::os::unix::process::CommandExt;
@@ -59,10 +59,10 @@ pub struct Program {
 
 impl Program {
     /// Starts it the way Picodata starts what stands behind `--audit='| `; gives the pipe into it too.
-    pub fn behind_a_pipe(scratch: &Scratch, command: &str) -> io::Result<(Program, PipeWriter)> {
-        let (reader, writer) = io::pipe()?;
+    pub fn behind_a_pipe(scratch: &Scratch, command: &str) -> io::Result<(Program, File)> {
+        let (reader, writer) = gostech::sys::pipe::pair()?;
         let child = scratch.shell(command).stdin(reader).spawn()?;
-        Ok((Program::new(child, "audit  "), writer))
+        Ok((Program::new(child, "audit  "), File::from(writer)))
     }
 
     /// Starts it as a shell does.

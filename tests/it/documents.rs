@@ -101,6 +101,7 @@ fn the_users_commands_stand_in_both_readmes_word_for_word() {
     for (name, _) in READMES {
         let text = read(name);
         words.iter().for_each(|w| assert!(text.contains(w), "{name} lacks:\n{w}"));
+        assert!(text.contains(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"))), "{name} names another oldest Rust");
     }
 }
 
