@@ -1,4 +1,4 @@
-//! `status` and `check`.
+//! `status` and `check` as a person and a script see them: what they print and how they end.
 
 use super::super::check;
 use super::*;
