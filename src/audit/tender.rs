@@ -18,23 +18,23 @@ enum Fullness {
 #[derive(Debug, Default)]
 pub struct Tender {
     fullness: Fullness,
-    state_at: Option<Instant>,
-    disk_at: Option<Instant>,
+    state_at: Option<Duration>,
+    disk_at: Option<Duration>,
     saved_seq: u64,
     seen: u64,
 }
 
 impl Tender {
-    /// One round. `sync`: what was written has to be on the platter.
-    pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64) {
+    /// One round. `sync`: what was written has to be on the platter. `mono`: since some beginning; it never goes back.
+    pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64, mono: Duration) {
         if sync {
             spool.sync(now_ms);
         }
         spool.save_cursors();
-        let due = |at: &mut Option<Instant>, millis: u64| {
-            let due = at.is_none_or(|t| t.elapsed() >= Duration::from_millis(millis));
+        let due = |at: &mut Option<Duration>, millis: u64| {
+            let due = at.is_none_or(|t| mono.saturating_sub(t) >= Duration::from_millis(millis));
             if due {
-                *at = Some(Instant::now());
+                *at = Some(mono);
             }
             due
         };
@@ -83,11 +83,12 @@ impl Tender {
 
     /// Rounds until `stop`, and a last one.
     pub fn run(&mut self, spool: &Spool, sync: bool, stop: &AtomicBool, now_ms: impl Fn() -> i64) {
+        let begin = Instant::now();
         while !stop.load(Ordering::Acquire) {
             // Nothing happens in an idle helper; the first record after a while starts the rhythm.
             spool.wait_news(self.seen, Duration::from_secs(1));
             self.seen = spool.next_seq();
-            self.round(spool, sync, now_ms());
+            self.round(spool, sync, now_ms(), begin.elapsed());
             if !stop.load(Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(limits::TEND_MILLIS));
             }
