@@ -46,7 +46,7 @@ impl Spool {
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, segments).into();
-        let (turn, account) = load_state(&*disk, &*ark);
+        let (turn, account) = load_state(&*disk, &*ark)?;
         let mut spool = Spool {
             disk,
             ark,
@@ -61,6 +61,7 @@ impl Spool {
         spool.replay(now_ms)?;
         spool.load_cursors(&files)?;
         spool.settle();
+        spool.save_new_cursors();
         Ok(spool)
     }
 
@@ -145,25 +146,31 @@ impl Spool {
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
-        let loaded: Vec<(String, u64, Option<Cursor>)> = found
-            .into_iter()
-            .map(|name| {
-                let (turn, cursor) = self.load_cursor(&name);
-                (name, turn, cursor)
-            })
-            .collect();
+        let mut loaded: Vec<(String, u64, Option<Cursor>)> = Vec::with_capacity(found.len());
+        for name in found {
+            let (turn, cursor) = self.load_cursor(&name)?;
+            loaded.push((name, turn, cursor));
+        }
         let next_seq = self.lock().next_seq;
         let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut ledger = self.lock();
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         let oldest = oldest_undelivered(&ledger, &loaded);
+        let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
         for (name, turn, cursor) in loaded {
+            let file = cursor::file_name(&name);
+            // Its cursor is there and says nothing any more: rather everything again than nothing.
+            let damaged = cursor.is_none() && files.iter().chain(&in_ark).any(|f| f.name == file);
+            if damaged {
+                log::error("spool", format!("`{file}` is damaged: `{name}` is given all that is held once more"));
+            }
             let configured = self.settings.receivers.iter().find(|(n, _)| *n == name);
             if configured.is_none() {
                 log::warn("spool", format!("there is a cursor for `{name}`, but no such receiver: its events are kept until `spool forget {name}`"));
             }
-            let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
+            let from = if damaged { held.min(oldest) } else { oldest };
+            let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
             let dirty = cursor.is_none();
             ledger.receivers.push(Receiver {
                 cursor: cursor.unwrap_or_else(new),
@@ -180,9 +187,24 @@ impl Spool {
         Ok(())
     }
 
-    fn load_cursor(&self, name: &str) -> (u64, Option<Cursor>) {
+    /// A receiver that has no cursor yet has one on the platter before anything is delivered: else the next start takes it
+    /// for new, beside others that have come further, and skips what it lacks.
+    fn save_new_cursors(&self) {
+        let receivers = self.receivers();
+        let new: Vec<&Receiver> = receivers.iter().filter(|r| r.turn == 0).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.save_cursors();
+        let synced = new.iter().try_for_each(|r| self.disk.sync(&cursor::file_name(&r.name)));
+        if let Err(e) = synced.and_then(|()| self.disk.sync_names()) {
+            log::warn("spool", format!("new cursors in `{}` may not survive a power cut: {e}", self.place()));
+        }
+    }
+
+    fn load_cursor(&self, name: &str) -> io::Result<(u64, Option<Cursor>)> {
         let file = cursor::file_name(name);
-        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES);
+        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
         let (turn, mut cursor) = match newest {
             Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
             None => (0, None),
@@ -193,7 +215,7 @@ impl Spool {
             c.delivered += next.saturating_sub(c.next);
             c.next = c.next.max(next);
         }
-        (turn, cursor)
+        Ok((turn, cursor))
     }
 
     /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
@@ -231,19 +253,21 @@ fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)])
     }
 }
 
-fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> Option<(u64, Vec<u8>)> {
-    let read = |d: &dyn Disk| {
-        let bytes = read_all(d, name, 2 * room).ok()??;
-        slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec()))
+/// The newest version of a small file. A disk that does not give it now is not one that does not have it: taking a
+/// cursor for new would skip events, taking the state for new would tell of losses that never were.
+fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let read = |d: &dyn Disk| -> io::Result<Option<(u64, Vec<u8>)>> {
+        let Some(bytes) = read_all(d, name, 2 * room)? else { return Ok(None) };
+        Ok(slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec())))
     };
-    [read(disk), read(ark)].into_iter().flatten().max_by_key(|(turn, _)| *turn)
+    Ok([read(disk)?, read(ark)?].into_iter().flatten().max_by_key(|(turn, _)| *turn))
 }
 
-fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> (u64, Account) {
-    match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES) {
+fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(u64, Account)> {
+    Ok(match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)? {
         Some((turn, bytes)) => (turn, Account::load(&bytes).unwrap_or_default()),
         None => (0, Account::default()),
-    }
+    })
 }
 
 /// The number in a segment's name.
