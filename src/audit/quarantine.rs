@@ -114,7 +114,7 @@ impl Quarantine {
     pub fn put(&mut self, disk: &dyn Disk, line: &[u8]) -> io::Result<()> {
         let bytes = match self.bytes {
             Some(n) => n,
-            None => disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes),
+            None => self.end(disk)?,
         };
         if bytes + line.len() as u64 > self.max {
             let text = format!("`{}` has reached its --quarantine-max of {} bytes", self.file, self.max);
@@ -129,6 +129,18 @@ impl Quarantine {
         self.bytes = Some(bytes + line.len() as u64);
         Ok(())
     }
+
+    /// Where the next line begins. A line that a death or a power cut has torn is ended first: the next one would be glued
+    /// to it, and neither could be read.
+    fn end(&self, disk: &dyn Disk) -> io::Result<u64> {
+        let bytes = disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes);
+        let mut last = [b'\n'];
+        if bytes == 0 || (disk.read_at(&self.file, bytes - 1, &mut last)? == 1 && last == [b'\n']) {
+            return Ok(bytes);
+        }
+        disk.write_at(&self.file, bytes, b"\n")?;
+        Ok(bytes + 1)
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +148,16 @@ mod tests {
     use super::super::spool::ark::Ark;
     use super::super::spool::record::{decode, encode, Identity, New};
     use super::*;
+
+    #[test]
+    fn a_torn_line_costs_no_other() {
+        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        disk.write_at("quarantine-r1.jsonl", 0, b"{\"quarantined_at\":\"20").unwrap();
+        let mut q = Quarantine::new("r1", 1000);
+        (0..2).for_each(|_| q.put(&disk, b"{}\n").unwrap());
+        let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert!(all.ends_with(b"20\n{}\n{}\n"));
+    }
 
     #[test]
     fn what_is_put_comes_back_and_the_bound_holds() {
