@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A record that was put into the input.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fed {
     /// Its document id.
     pub doc: String,
@@ -27,6 +27,13 @@ pub struct Fed {
     pub excused: bool,
     /// Receivers refuse it for its content.
     pub bad: bool,
+}
+
+impl std::fmt::Debug for Fed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` of life {} to {}", self.doc, self.life, self.end)?;
+        f.write_str(if self.bad { ", refused" } else { "" })
+    }
 }
 
 /// How a receiver feels.
@@ -70,7 +77,7 @@ pub struct Receiver {
     pub repeats: u64,
     /// How many documents were in the bodies that were taken since the driver last asked.
     pub taken: u64,
-    /// Records that were once in quarantine: they may come late.
+    /// Records that were refused alone: they may come late.
     pub pardoned: BTreeSet<usize>,
 }
 
@@ -186,6 +193,12 @@ impl Sink for SimSink {
             Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Closed)),
             _ => (lines.len(), judge(said(200), None)),
         };
+        if let ([line], Outcome::Content(_)) = (lines.as_slice(), &outcome) {
+            // Refused alone: a later record bears witness against it, and should the worker die between the two, or this
+            // receiver change its mind, it comes late.
+            let n = doc_of(line).and_then(|d| outside.by_doc.get(d)).copied();
+            outside.receivers[self.who].pardoned.extend(n);
+        }
         for line in &lines[..take] {
             outside.arrives(self.who, line);
         }

@@ -7,6 +7,7 @@
 use crate::chance::Chance;
 use crate::disk::{Canary, Death, Faults, Injected, SimArk, SimDisk, WELL};
 use crate::receiver::{Fed, Mood, Outside, Receiver, SimSink};
+use gostech::audit::format;
 use gostech::audit::quarantine;
 use gostech::audit::record::Ending;
 use gostech::audit::sender::{Now, Portion, Sender, Wait};
@@ -16,7 +17,6 @@ use gostech::audit::spool::record::Identity;
 use gostech::audit::spool::{Full, Settings, Spool};
 use gostech::audit::tender::Tender;
 use gostech::audit::writer::{Done, Writer};
-use gostech::audit::format;
 use gostech::hash::xxh64;
 use gostech::limits;
 use gostech::sys::ring::Ring;
@@ -382,8 +382,11 @@ impl World {
             }
         };
         verdict.unwrap_or(Ok(()))?;
-        self.look()?;
-        Ok(())
+        // What a death has cut in two is looked at when the next worker has opened it.
+        if self.dead.is_some() {
+            return Ok(());
+        }
+        self.look()
     }
 
     fn pass(&mut self, time: Duration) {
@@ -474,14 +477,7 @@ impl World {
             };
             let sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
             let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
-            senders.push(Sender::new(
-                name,
-                spool.clone(),
-                sinks,
-                format,
-                self.plan.portion,
-                limits::QUARANTINE_BYTES,
-            ));
+            senders.push(Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES));
         }
         self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders });
         self.look()
@@ -509,6 +505,13 @@ impl World {
             }
             Done::Blocked if self.plan.full != Full::Block => Err("blocked, and was not to".into()),
             Done::Blocked => Ok(false),
+        }
+    }
+
+    fn tell(&mut self) {
+        let (wall, tail) = (self.wall, self.tail);
+        if let Some(w) = self.worker.as_mut() {
+            w.writer.tell(wall, tail, true);
         }
     }
 
@@ -590,12 +593,11 @@ impl World {
         self.outside().receivers.iter_mut().for_each(|r| r.mood = Mood::Takes);
         self.plan.deaths = false;
         let mut written = false;
-        let mut told = false;
         for step in 0..DRAIN_STEPS {
             beat(self.figures.steps + step);
             if let Some(death) = self.dead.take() {
                 self.die(death);
-                (written, told) = (false, false);
+                written = false;
             }
             if self.worker.is_none() {
                 if let Some(v) = self.mortal(World::open) {
@@ -606,7 +608,7 @@ impl World {
             }
             if step % 3_000 == 10 {
                 // Someone to bear witness that refused events are refused for their content.
-                (written, told) = (false, false);
+                written = false;
                 self.feed(false);
             }
             self.pour();
@@ -619,12 +621,8 @@ impl World {
                     None => continue,
                 }
             }
-            if written && !told {
-                let (wall, tail) = (self.wall, self.tail);
-                told = true;
-                if let Some(w) = self.worker.as_mut() {
-                    w.writer.tell(wall, tail, true);
-                }
+            if written && self.mortal(World::tell).is_none() {
+                continue;
             }
             let mut done = 0;
             for i in 0..self.plan.receivers.len() {
@@ -638,11 +636,13 @@ impl World {
             if self.dead.is_some() {
                 continue;
             }
-            self.mortal(World::tend);
+            if self.mortal(World::tend).is_none() {
+                continue;
+            }
             self.pass(Duration::from_millis(200));
             self.look()?;
             let Some(w) = &self.worker else { continue };
-            if written && told {
+            if written {
                 w.spool.end();
             }
             if done == self.plan.receivers.len() && w.spool.all_delivered() {
@@ -651,10 +651,10 @@ impl World {
                     return self.settle();
                 }
                 losses.into_iter().for_each(|l| w.spool.report(l));
-                told = false;
             }
         }
-        let states: Vec<String> = self.worker.iter().flat_map(|w| w.spool.receivers()).map(|r| format!("{r:?}")).collect();
+        let states: Vec<String> =
+            self.worker.iter().flat_map(|w| w.spool.receivers()).map(|r| format!("{r:?}")).collect();
         Err(format!("it does not come to an end: {} {states:?}", self.worker.is_some()))
     }
 
@@ -724,10 +724,10 @@ impl World {
     }
 
     /// The records in a receiver's quarantine; every line must be whole.
-    fn quarantine_of(&mut self, name: &str) -> Result<BTreeSet<usize>, String> {
+    fn quarantine_of(&self, name: &str) -> Result<BTreeSet<usize>, String> {
         let bytes = self.disk.contents(&quarantine::file_name(name));
         let mut all = BTreeSet::new();
-        let mut o = self.outside();
+        let o = self.outside();
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             if let Some(held) = quarantine::parse(line) {
                 if let Some(&n) = o.by_doc.get(&held.id) {
@@ -735,10 +735,6 @@ impl World {
                 }
             }
         }
-        if let Some(r) = o.receivers.iter_mut().find(|r| r.name == name) {
-            r.pardoned.extend(&all);
-        }
         Ok(all)
     }
 }
-
