@@ -83,6 +83,8 @@ pub struct Sender {
     suspects: Vec<Suspect>,
     bound: usize,
     loss: Option<Loss>,
+    /// Losses between suspects and their witness: passed when the events before them are.
+    passed: Vec<Loss>,
     backoff: Backoff,
     until: Option<Duration>,
     quarantine: Quarantine,
@@ -125,6 +127,7 @@ impl Sender {
             took: false,
             suspects: Vec::new(),
             loss: None,
+            passed: Vec::new(),
             until: None,
             busy: Duration::ZERO,
             since: None,
@@ -221,11 +224,7 @@ impl Sender {
     /// There is nothing in the batch.
     fn at_the_end(&mut self, now: Now, trouble: Option<Wait>, hurry: bool) -> Option<Wait> {
         if let Some(loss) = self.loss.take() {
-            let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
-            if loss.to >= next {
-                self.spool.report(Loss { from: loss.from.max(next), ..loss });
-                self.spool.gone(&self.name, loss.to + 1);
-            }
+            self.pass(loss);
             return Some(Wait::Not);
         }
         if trouble.is_some() {
@@ -241,6 +240,23 @@ impl Sender {
             self.sinks.iter_mut().for_each(|s| s.rest());
         }
         Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
+    }
+
+    /// Records are not there, and all before them is done with: told, and the cursor goes behind them.
+    fn pass(&self, loss: Loss) {
+        let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+        if loss.to >= next {
+            self.spool.report(Loss { from: loss.from.max(next), ..loss });
+            self.spool.gone(&self.name, loss.to + 1);
+        }
+    }
+
+    /// Passes the losses between suspects and their witness up to the record `seq`.
+    fn pass_losses(&mut self, seq: u64) {
+        while self.passed.first().is_some_and(|l| l.from <= seq) {
+            let loss = self.passed.remove(0);
+            self.pass(loss);
+        }
     }
 
     // ---- sending ----
@@ -289,6 +305,7 @@ impl Sender {
         if !self.condemn_suspects(now) {
             return;
         }
+        self.pass_losses(self.batch.seq(part.start));
         self.plan.pop();
         self.took = true;
         self.bound = limits::SUSPECTS_FIRST;
@@ -320,7 +337,13 @@ impl Sender {
             log::calm(&self.matter);
         }
         self.hold(to);
+        self.clear_when_done(to);
+    }
+
+    /// When all of the batch is done with.
+    fn clear_when_done(&mut self, next: u64) {
         if self.plan.is_empty() {
+            self.pass_losses(next);
             self.batch.clear();
         }
     }
@@ -345,11 +368,10 @@ impl Sender {
         }
         let suspect = Suspect { at: part.start, said };
         if self.took {
+            let next = self.batch.seq(suspect.at) + 1;
             if self.condemn(&suspect, now) {
                 self.plan.pop();
-            }
-            if self.plan.is_empty() {
-                self.batch.clear();
+                self.clear_when_done(next);
             }
             return;
         }
@@ -363,16 +385,24 @@ impl Sender {
 
     /// All of the batch is suspect: is there a later event that the receiver takes?
     fn look_for_a_witness(&mut self, before: usize, now: Now) -> Option<Wait> {
+        self.passed.extend(self.loss.take());
         if self.batch.len() == before && !self.batch_may_grow() {
             self.leave_in_peace(now);
             return Some(Wait::Not);
         }
         if self.batch.len() == before {
             // One more, beyond the portion: bounded by the number of suspects.
-            match self.reader.next(&self.spool) {
-                Next::Record(r, head) => self.batch.push(&r, &head),
-                Next::Lost(loss) => self.loss = Some(loss),
-                Next::Wait | Next::Trouble(_) => {}
+            // What is lost between bears no witness; whoever stopped at it would stand there for ever.
+            loop {
+                match self.reader.next(&self.spool) {
+                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Lost(loss) => {
+                        self.passed.push(loss);
+                        continue;
+                    }
+                    Next::Wait | Next::Trouble(_) => {}
+                }
+                break;
             }
         }
         if self.batch.len() == before {
@@ -384,7 +414,7 @@ impl Sender {
     }
 
     fn batch_may_grow(&self) -> bool {
-        self.suspects.len() < self.bound && self.loss.is_none()
+        self.suspects.len() < self.bound
     }
 
     /// Nothing was taken: the configuration is at fault, or there is no later event yet. All is kept and tried again.
@@ -411,6 +441,7 @@ impl Sender {
         self.batch.clear();
         self.spool.hold(&self.name, (0, 0));
         self.loss = None;
+        self.passed.clear();
         let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
         self.reader.seek(next);
     }
@@ -418,6 +449,7 @@ impl Sender {
     fn condemn_suspects(&mut self, now: Now) -> bool {
         let suspects = std::mem::take(&mut self.suspects);
         for s in &suspects {
+            self.pass_losses(self.batch.seq(s.at));
             if !self.condemn(s, now) {
                 self.forget_batch();
                 return false;
@@ -434,8 +466,16 @@ impl Sender {
             Next::Record(r, head) if r.seq == seq => {
                 quarantine::line(&r, &head, self.batch.id(s.at), &s.said, now.wall_ms)
             }
-            // Dropped or damaged meanwhile: it is accounted for there.
-            _ => return true,
+            Next::Trouble(text) => {
+                self.retry("status", &text, None, false, now);
+                return false;
+            }
+            // Damaged meanwhile, or dropped: then the cursor is past it already.
+            Next::Lost(loss) => {
+                self.pass(Loss { to: seq, ..loss });
+                return true;
+            }
+            Next::Record(..) | Next::Wait => return true,
         };
         match self.quarantine.put(self.spool.disk(), &line) {
             Ok(()) => {
