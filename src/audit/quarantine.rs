@@ -70,8 +70,9 @@ pub struct Held {
     pub raw: Vec<u8>,
 }
 
-/// Reads a line; none when it is no whole one.
+/// Reads a line; none when it is no whole one. Zeros before it are what a failed sync or a power cut has left of another.
 pub fn parse(line: &[u8]) -> Option<Held> {
+    let line = &line[line.iter().position(|b| *b != 0)?..];
     let v: Value = serde_json::from_slice(line).ok()?;
     let text = |name: &str| v[name].as_str().map(String::from);
     let raw = match v["raw"].as_str() {
@@ -102,44 +103,50 @@ pub struct Quarantine {
     max: u64,
     /// How long the file is, once it was looked at.
     bytes: Option<u64>,
+    /// A line was not put in order: a disk that failed may have kept none, some or other bytes of it.
+    failed: bool,
 }
 
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max, bytes: None }
+        Quarantine { file: file_name(receiver), max, bytes: None, failed: false }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
     pub fn put(&mut self, disk: &dyn Disk, line: &[u8]) -> io::Result<()> {
-        let bytes = match self.bytes {
-            Some(n) => n,
+        let (bytes, torn) = match self.bytes {
+            Some(n) => (n, false),
             None => self.end(disk)?,
         };
         if bytes + line.len() as u64 > self.max {
             let text = format!("`{}` has reached its --quarantine-max of {} bytes", self.file, self.max);
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
+        // Until this one is on the platter, nothing is sure of what stands at the end.
         self.bytes = None;
-        disk.write_at(&self.file, bytes, line)?;
+        let torn = std::mem::replace(&mut self.failed, true) || torn;
+        let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
+        disk.write_at(&self.file, bytes, &line)?;
         disk.sync(&self.file)?;
         if bytes == 0 {
             disk.sync_names()?;
         }
         self.bytes = Some(bytes + line.len() as u64);
+        self.failed = false;
         Ok(())
     }
 
-    /// Where the next line begins. A line that a death or a power cut has torn is ended first: the next one would be glued
-    /// to it, and neither could be read.
-    fn end(&self, disk: &dyn Disk) -> io::Result<u64> {
+    /// Where the file ends, and whether in the middle of a line that a death or a power cut has torn: that is ended first.
+    /// The next one would be glued to it, and neither could be read.
+    fn end(&self, disk: &dyn Disk) -> io::Result<(u64, bool)> {
         let bytes = disk.list()?.iter().find(|f| f.name == self.file).map_or(0, |f| f.bytes);
-        let mut last = [b'\n'];
-        if bytes == 0 || (disk.read_at(&self.file, bytes - 1, &mut last)? == 1 && last == [b'\n']) {
-            return Ok(bytes);
+        if bytes == 0 {
+            return Ok((0, false));
         }
-        disk.write_at(&self.file, bytes, b"\n")?;
-        Ok(bytes + 1)
+        let mut last = [0];
+        let got = disk.read_at(&self.file, bytes - 1, &mut last)?;
+        Ok((bytes, got == 0 || last != [b'\n']))
     }
 }
 
