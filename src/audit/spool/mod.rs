@@ -104,6 +104,10 @@ pub struct Segment {
     pub bytes: u64,
     /// How many of them are known to be synced.
     pub synced: u64,
+    /// A sync failed, and what it may have dropped is not written anew yet: it must not be synced, but copied.
+    pub renew: bool,
+    /// Files whose records these are too, and how much of each is to stay: they are cut when this one is on the platter.
+    pub replaces: Vec<(String, u64)>,
     /// When every receiver had it, milliseconds since the epoch.
     pub acked_ms: Option<i64>,
     /// Its head.

@@ -13,6 +13,7 @@ use crate::audit::record::read;
 use crate::limits;
 use crate::log;
 use crate::sys::ring::Ring;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -40,12 +41,12 @@ impl Spool {
         memory: Option<Arc<Ring>>,
         now_ms: i64,
     ) -> Result<Spool, Refusal> {
-        let mut ledger = Ledger { next_seq: 1, seal: true, ..Ledger::default() };
+        let mut ledger = Ledger { next_seq: 1, seal: true, names_dirty: true, ..Ledger::default() };
         let files = disk.list()?;
         ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
-        ledger.segments = in_order(&*disk, segments).into();
+        ledger.segments = in_order(&*disk, &*ark, segments).into();
         let (turn, account) = load_state(&*disk, &*ark)?;
         let mut spool = Spool {
             disk,
@@ -68,37 +69,58 @@ impl Spool {
     /// Takes in the records that the saved state has not seen, and finds where each segment ends.
     fn replay(&mut self, now_ms: i64) -> io::Result<()> {
         let seen = self.account().seq;
-        let count = self.lock().segments.len();
-        let mut last_seq = 0;
-        for i in 0..count {
-            let (s, next) = {
-                let ledger = self.lock();
-                let next = ledger.segments.get(i + 1).map(|n| n.first);
-                (ledger.segments[i].clone(), next)
-            };
-            let newest = next.is_none();
-            let mut end = next.unwrap_or(s.first);
-            if newest || end > seen + 1 {
-                end = self.replay_segment(&s, seen, newest, now_ms)?.max(if newest { s.first } else { end });
-            }
-            let mut ledger = self.lock();
-            ledger.segments[i].next = end;
-            last_seq = end.saturating_sub(1);
+        let segments: Vec<Segment> = self.lock().segments.iter().cloned().collect();
+        let mut ends = Vec::with_capacity(segments.len());
+        for (i, s) in segments.iter().enumerate() {
+            let newest = i + 1 == segments.len();
+            let next = segments.get(i + 1).map_or(s.first, |n| n.first);
+            let walked = newest || next > seen + 1;
+            ends.push(if walked { self.replay_segment(s, newest, now_ms)?.max(next) } else { next });
         }
-        let seq = self.account().seq;
-        self.lock().next_seq = last_seq.max(seq) + 1;
+        self.divide(ends);
+        let mut ledger = self.lock();
+        let last_seq = ledger.segments.back().map_or(0, |s| s.next.saturating_sub(1));
+        ledger.next_seq = last_seq.max(self.account().seq) + 1;
         Ok(())
     }
 
+    /// Says which segment is to be read for which records. They overlap where a failed sync had records written anew and
+    /// the old file could not be cut: then the newer ones count, for the old ones may fade; unless they are not all there.
+    fn divide(&self, ends: Vec<u64>) {
+        let mut ledger = self.lock();
+        let mut kept: VecDeque<Segment> = VecDeque::with_capacity(ends.len());
+        for (mut s, end) in std::mem::take(&mut ledger.segments).into_iter().zip(ends) {
+            s.next = end;
+            match kept.back_mut().filter(|old| old.next > s.first) {
+                Some(old) if end < old.next => {
+                    log::warn("spool", format!("`{}` holds less than `{}` and is set aside", s.name, old.name));
+                    let done = match s.store {
+                        Store::Disk => self.disk.rename(&s.name, &format!("{}.bad", s.name)),
+                        Store::Ark => self.ark.remove(&s.name),
+                    };
+                    if let Err(e) = done {
+                        log::warn("spool", format!("cannot set `{}` aside: {e}", s.name));
+                    }
+                    continue;
+                }
+                Some(old) => old.next = s.first,
+                None => {}
+            }
+            kept.push_back(s);
+        }
+        ledger.segments = kept;
+    }
+
     /// Walks one segment; gives the number after its last record. The newest is cut behind it.
-    fn replay_segment(&self, s: &Segment, seen: u64, newest: bool, now_ms: i64) -> io::Result<u64> {
+    fn replay_segment(&self, s: &Segment, newest: bool, now_ms: i64) -> io::Result<u64> {
         let disk = self.store(s.store);
         let (mut walk, mut next) = (Walk::start(), s.first);
         loop {
             match walk.next(disk, &s.name, &s.head, s.bytes)? {
                 Found::Record(m) => {
                     next = next.max(m.seq + 1);
-                    if m.seq > seen {
+                    // A segment written anew after a failed sync may overlap with the old one that could not be cut.
+                    if m.seq > self.account().seq {
                         let r = walk.record(m);
                         let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
                         facts.kind = m.kind;
@@ -222,6 +244,10 @@ impl Spool {
     fn settle(&mut self) {
         let next_seq = self.lock().next_seq;
         let mut account = self.account();
+        if account.epoch != self.settings.epoch {
+            // The rest of that line went with the input it was of.
+            account.pieces = 0;
+        }
         let c = &mut account.counters;
         let known = c.read + c.own - c.dropped.min(c.read);
         c.read += (next_seq - 1).saturating_sub(known);
@@ -307,7 +333,10 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             first: head.first_seq,
             next: head.first_seq,
             bytes: f.bytes.max(RECORDS_AT),
-            synced: f.bytes,
+            // The worker that wrote it may have died before it was synced.
+            synced: if store == Store::Ark { f.bytes } else { 0 },
+            renew: false,
+            replaces: Vec::new(),
             acked_ms: None,
             head: Arc::new(head),
         });
@@ -328,22 +357,46 @@ fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
     }
 }
 
-/// In the order of their records; of two that begin with the same record the better one stays: the one on disk that has
-/// the name of its number, the longer one.
-fn in_order(disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
-    let rank = |s: &Segment| (s.bytes, s.store == Store::Disk, number_of(&s.name) == Some(s.first));
-    segments.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| rank(b).cmp(&rank(a))));
+/// In the order of their records. Of two that begin with the same record the one that holds more whole ones stays; of
+/// equals that in memory, for it is there only while the one on disk is not known to be on the platter.
+fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
+    segments.sort_by_key(|s| s.first);
     let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
     for s in segments {
-        match kept.last() {
-            Some(k) if k.first == s.first => {
-                if s.store == Store::Disk {
-                    log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", s.name, k.name));
-                    let _ = disk.rename(&s.name, &format!("{}.bad", s.name));
+        let Some(k) = kept.last_mut().filter(|k| k.first == s.first) else {
+            kept.push(s);
+            continue;
+        };
+        let rank = |s: &Segment| (whole_records(disk, ark, s), s.store == Store::Ark, s.bytes);
+        let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
+        log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
+        k.replaces.extend(lesser.replaces.iter().cloned());
+        match (lesser.store, k.store) {
+            (Store::Disk, Store::Ark) => k.replaces.push((lesser.name, 0)),
+            (Store::Ark, _) => {
+                if disk.sync(&k.name).and_then(|()| disk.sync_names()).is_ok() {
+                    let _ = ark.remove(&lesser.name);
                 }
             }
-            _ => kept.push(s),
+            // Not before the better one is on the platter: this one may be there already.
+            (Store::Disk, Store::Disk) => {
+                let safe = disk.sync(&k.name).and_then(|()| disk.sync_names());
+                let _ = safe.and_then(|()| disk.rename(&lesser.name, &format!("{}.bad", lesser.name)));
+            }
         }
     }
     kept
+}
+
+/// How many whole records a segment holds.
+fn whole_records(disk: &dyn Disk, ark: &dyn Disk, s: &Segment) -> u64 {
+    let store = if s.store == Store::Disk { disk } else { ark };
+    let (mut walk, mut count) = (Walk::start(), 0);
+    loop {
+        match walk.next(store, &s.name, &s.head, s.bytes) {
+            Ok(Found::Record(_)) => count += 1,
+            Ok(Found::Damage(..)) => {}
+            Ok(Found::Torn(_) | Found::End) | Err(_) => return count,
+        }
+    }
 }

@@ -21,10 +21,14 @@ impl Spool {
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
-            let dirty: Vec<(String, u64)> = dirty.map(|s| (s.name.clone(), s.bytes)).collect();
+            let dirty: Vec<(String, u64, bool)> = dirty.map(|s| (s.name.clone(), s.bytes, s.renew)).collect();
             (dirty, std::mem::take(&mut ledger.names_dirty))
         };
-        for (name, bytes) in dirty {
+        for (name, bytes, renew) in dirty {
+            if renew {
+                self.write_anew(&name, &io::Error::other("an earlier sync failed"), now_ms);
+                continue;
+            }
             match self.disk.sync(&name) {
                 Ok(()) => {
                     let mut ledger = self.lock();
@@ -54,7 +58,11 @@ impl Spool {
             if ledger.active.as_deref() == Some(name) {
                 ledger.active = None;
             }
-            ledger.segments.iter().find(|s| s.name == name && s.store == Store::Disk).cloned()
+            let mine = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk);
+            mine.map(|s| {
+                s.renew = true;
+                s.clone()
+            })
         };
         let Some(s) = found else { return };
         let from = s.synced.max(record::RECORDS_AT);
@@ -104,30 +112,53 @@ impl Spool {
         }
         let (first, bytes) = (head.first_seq, out.len() as u64);
         let synced = if to == Store::Ark { bytes } else { 0 };
-        Ok(Some(Segment { name, store: to, first, next, bytes, synced, acked_ms: None, head: Arc::new(head) }))
+        Ok(Some(Segment {
+            name,
+            store: to,
+            first,
+            next,
+            bytes,
+            synced,
+            renew: false,
+            replaces: Vec::new(),
+            acked_ms: None,
+            head: Arc::new(head),
+        }))
     }
 
-    /// The ledger reads `copy` instead of `old` from a place on.
-    fn put_in_place(&self, old: &Segment, from: u64, copy: Segment) {
-        let mut ledger = self.lock();
-        let Some(i) = ledger.segments.iter().position(|s| s.name == old.name && s.store == old.store) else { return };
-        ledger.segments[i].bytes = from;
-        ledger.segments[i].synced = from;
-        ledger.segments[i].next = copy.first;
+    /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
+    /// of it a failed sync has dropped, and what was there long before, nobody knows.
+    fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
         let empty = from <= record::RECORDS_AT;
-        ledger.segments.insert(i + 1, copy);
-        if empty {
-            ledger.segments.remove(i);
+        let obsolete = (old.name.clone(), if empty { 0 } else { from });
+        let durable = copy.store == Store::Disk && self.disk.sync_names().is_ok();
+        if !durable {
+            copy.replaces.clone_from(&old.replaces);
+            copy.replaces.push(obsolete.clone());
         }
-        ledger.names_dirty = true;
-        drop(ledger);
-        let done = if empty {
-            self.store(old.store).remove(&old.name)
-        } else {
-            self.store(old.store).truncate(&old.name, from)
-        };
+        {
+            let mut ledger = self.lock();
+            let Some(i) = ledger.segments.iter().position(|s| s.name == old.name && s.store == old.store) else {
+                return;
+            };
+            let s = &mut ledger.segments[i];
+            (s.bytes, s.synced, s.next, s.renew) = (from, from, copy.first, false);
+            ledger.segments.insert(i + 1, copy);
+            if empty {
+                ledger.segments.remove(i);
+            }
+            ledger.names_dirty = true;
+        }
+        if durable {
+            self.cut(&obsolete);
+        }
+    }
+
+    /// Cuts a file of the disk whose records are on the platter elsewhere.
+    fn cut(&self, (name, to): &(String, u64)) {
+        let done = if *to == 0 { self.disk.remove(name) } else { self.disk.truncate(name, *to) };
         if let Err(e) = done {
-            log::debug("spool", format!("cannot cut `{}`: {e}", old.name));
+            log::debug("spool", format!("cannot cut `{name}`: {e}"));
         }
     }
 
@@ -273,6 +304,13 @@ impl Spool {
             drop(ledger);
             self.room.notify_all();
         }
+        {
+            // Nobody writes any more: the segment that was written last is to come back as well.
+            let mut ledger = self.lock();
+            if ledger.ended {
+                ledger.active = None;
+            }
+        }
         self.bring_back()
     }
 
@@ -298,18 +336,23 @@ impl Spool {
     fn bring_back_one(&self, s: &Segment) -> io::Result<()> {
         let mut bytes = vec![0; s.bytes as usize];
         let got = self.ark.read_at(&s.name, 0, &mut bytes)?;
-        let name = self.free_name(s.first);
-        let name = if self.disk.read_at(&s.name, 0, &mut [0; 1]).is_err() { s.name.clone() } else { name };
-        self.disk.write_at(&name, 0, &bytes[..got])?;
-        self.disk.sync(&name)?;
-        self.disk.sync_names()?;
+        let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let name = if free { s.name.clone() } else { self.free_name(s.first) };
+        let written = self.disk.write_at(&name, 0, &bytes[..got]).and_then(|()| self.disk.sync(&name));
+        if let Err(e) = written.and_then(|()| self.disk.sync_names()) {
+            // It stays in memory, and the next try begins with a file of its own.
+            let _ = self.disk.remove(&name);
+            return Err(e);
+        }
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
             mine.store = Store::Disk;
             mine.name = name;
             mine.synced = mine.bytes;
+            mine.replaces.clear();
         }
         drop(ledger);
+        s.replaces.iter().for_each(|old| self.cut(old));
         // Should this fail, recovery finds the segment twice and takes one.
         let _ = self.ark.remove(&s.name);
         self.room.notify_all();
