@@ -199,13 +199,23 @@ impl SimDisk {
         s.forget_unnamed();
     }
 
-    /// A cache under pressure forgets what a failed sync has dropped.
-    pub fn squeeze_cache(&self) {
+    /// A cache under pressure forgets what a failed sync has dropped. True when a segment still had some of that.
+    pub fn squeeze_cache(&self) -> bool {
+        let unsecured = self.unsecured();
         let mut s = self.lock();
         for inode in s.inodes.values_mut().filter(|i| i.forgetful && i.ops.is_empty()) {
             inode.cache = inode.platter.clone();
             inode.forgetful = false;
         }
+        unsecured
+    }
+
+    /// Whether what a failed sync has dropped is still only in the cache of a segment: nobody after the one who saw the
+    /// failure can know.
+    pub fn unsecured(&self) -> bool {
+        let s = self.lock();
+        let held = |i: &Inode| i.forgetful && i.cache != i.platter;
+        s.names.iter().any(|(n, i)| n.ends_with(".seg") && held(&s.inodes[i]))
     }
 
     /// Flips one bit of what was synced of a segment.

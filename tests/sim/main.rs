@@ -32,8 +32,9 @@ fn seconds() -> Duration {
 }
 
 fn quiet() {
-    if std::env::var_os("SIM_LOG").is_none() {
-        gostech::log::mute();
+    match std::env::var_os("SIM_LOG") {
+        Some(_) => gostech::log::init("sim", gostech::log::Level::Debug, false),
+        None => gostech::log::mute(),
     }
 }
 
@@ -89,6 +90,7 @@ impl Sum {
             (&mut a.deaths, f.deaths),
             (&mut a.power_cuts, f.power_cuts),
             (&mut a.calls, f.calls),
+            (&mut a.unsecured, f.unsecured),
             (&mut a.injected.full, f.injected.full),
             (&mut a.injected.errors, f.injected.errors),
             (&mut a.injected.failed_syncs, f.injected.failed_syncs),
@@ -104,7 +106,7 @@ impl Sum {
         let (a, i) = (&self.all, &self.all.injected);
         format!(
             "sim | seeds {} | steps {} | disk calls {} | deaths {} | power cuts {} | full {} | EIO {} | failed fsyncs {} \
-             (dropped data {}) | torn files {} | flipped bits {} | records {} | delivered {} | repeated {} | quarantined {} \
+             (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | records {} | delivered {} | repeated {} | quarantined {} \
              | dropped as told {} | failed seeds {failed} | {seconds:.1} s",
             self.seeds,
             a.steps,
@@ -115,6 +117,7 @@ impl Sum {
             i.errors,
             i.failed_syncs,
             i.dropped_syncs,
+            a.unsecured,
             i.torn,
             i.flips,
             a.records,
