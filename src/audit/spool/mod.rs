@@ -147,6 +147,8 @@ struct Ledger {
     seal: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
+    /// The disk was full: the tender removes what nobody needs.
+    disk_full: bool,
     /// No more records will come.
     ended: bool,
     /// Names changed since the directory was synced.
@@ -457,15 +459,13 @@ impl Spool {
         let news = {
             let mut ledger = self.lock();
             ledger.seal = true;
+            // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
+            ledger.disk_full |= full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {
             let text = format!("cannot {what} in `{}`: {error}; new events are kept in memory", self.place());
             self.alarm("spool", text);
-        }
-        if full {
-            // What is kept for replay gives way first.
-            self.remove_acked(u64::MAX, i64::MAX);
         }
     }
 }

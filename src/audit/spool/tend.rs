@@ -253,6 +253,9 @@ impl Spool {
 
     /// One round of the tender: marks what everybody has, removes what is due, keeps two segments of headroom.
     pub fn tidy(&self, now_ms: i64) {
+        if std::mem::take(&mut self.lock().disk_full) {
+            self.remove_acked(u64::MAX, i64::MAX);
+        }
         let (over, has_live_drops) = {
             let mut ledger = self.lock();
             let acked = ledger.acked_before(false);
