@@ -20,7 +20,7 @@ pub struct Tender {
     fullness: Fullness,
     state_at: Option<Duration>,
     disk_at: Option<Duration>,
-    saved_seq: u64,
+    saved: (u64, u64),
     seen: u64,
 }
 
@@ -39,9 +39,12 @@ impl Tender {
             due
         };
         if due(&mut self.state_at, limits::STATE_MILLIS) {
-            let seq = spool.account().seq;
-            if seq != self.saved_seq {
-                self.saved_seq = seq;
+            let a = spool.account();
+            // What is dropped moves the place in the stream alone.
+            let now = (a.seq, a.stream);
+            drop(a);
+            if now != self.saved {
+                self.saved = now;
                 spool.save_state(sync);
             }
             spool.tidy(now_ms);

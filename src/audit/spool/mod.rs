@@ -128,6 +128,9 @@ pub struct Receiver {
     /// Which version of its file is next, and whether it must be written.
     turn: u64,
     dirty: bool,
+    /// How far its file says it is, and how far that on the platter says at least.
+    saved: u64,
+    synced: u64,
     /// It loses events now: for telling that once.
     dropping: bool,
     /// The records that its sender holds in memory: from, to (not included).

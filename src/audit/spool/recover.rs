@@ -200,6 +200,8 @@ impl Spool {
                 live: configured.is_some(),
                 turn,
                 dirty,
+                saved: 0,
+                synced: 0,
                 dropping: false,
                 held: (0, 0),
                 oldest_ms: None,
@@ -302,9 +304,17 @@ fn number_of(name: &str) -> Option<u64> {
     stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
 }
 
+/// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
+fn edition_of(name: &str) -> u32 {
+    name.strip_suffix(".seg").and_then(|n| n.get(21..)).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
 /// The segments of one store, by what their heads say.
 fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settings) -> Result<Vec<Segment>, Refusal> {
     let mut all = Vec::new();
+    for f in files.iter().filter(|f| f.name.ends_with(tend::UNBORN)) {
+        let _ = disk.remove(&f.name);
+    }
     for f in files.iter().filter(|f| f.name.ends_with(".seg")) {
         let mut bytes = vec![0; RECORDS_AT as usize];
         let got = disk.read_at(&f.name, 0, &mut bytes)?;
@@ -367,7 +377,7 @@ fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<
             kept.push(s);
             continue;
         };
-        let rank = |s: &Segment| (whole_records(disk, ark, s), s.store == Store::Ark, s.bytes);
+        let rank = |s: &Segment| (whole_records(disk, ark, s), s.store == Store::Ark, edition_of(&s.name));
         let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
         log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
         k.replaces.extend(lesser.replaces.iter().cloned());

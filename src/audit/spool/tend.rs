@@ -13,6 +13,8 @@ use std::sync::{Arc, PoisonError};
 
 /// The file of the state.
 pub const STATE: &str = "state";
+/// The end of the names of files that are being written anew.
+pub const UNBORN: &str = ".new";
 const PROBE: &str = "probe";
 
 impl Spool {
@@ -73,8 +75,7 @@ impl Spool {
             Err(e) => {
                 // No room in memory either: on the same disk, in another file.
                 log::warn("spool", format!("cannot keep unsynced records in memory: {e}"));
-                let copied = self.copy_records(&s, from, Store::Disk, now_ms);
-                match copied.and_then(|c| c.map(|c| self.disk.sync(&c.name).map(|()| c)).transpose()) {
+                match self.copy_records(&s, from, Store::Disk, now_ms) {
                     Ok(Some(copy)) => self.put_in_place(&s, from, copy),
                     Ok(None) => {}
                     Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
@@ -89,7 +90,16 @@ impl Spool {
         walk.seek(from);
         let source = self.store(s.store);
         let (mut head, mut out, mut next) = (None::<Head>, Vec::new(), 0);
-        while let Found::Record(m) = walk.next(source, &s.name, &s.head, s.bytes)? {
+        loop {
+            let m = match walk.next(source, &s.name, &s.head, s.bytes)? {
+                Found::Record(m) => m,
+                // What stands behind damage is to be kept all the same.
+                Found::Damage(from, to) => {
+                    self.set_aside(s.store, &s.name, from, to);
+                    continue;
+                }
+                Found::Torn(_) | Found::End => break,
+            };
             let r = walk.record(m);
             let head = head.get_or_insert_with(|| {
                 let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };
@@ -105,25 +115,40 @@ impl Spool {
         }
         let Some(head) = head else { return Ok(None) };
         let name = self.free_name(head.first_seq);
-        let target = self.store(to);
-        if let Err(e) = target.write_at(&name, 0, &out) {
-            let _ = target.remove(&name);
-            return Err(e);
+        match to {
+            Store::Disk => self.write_whole(&name, &out)?,
+            Store::Ark => {
+                if let Err(e) = self.ark.write_at(&name, 0, &out) {
+                    let _ = self.ark.remove(&name);
+                    return Err(e);
+                }
+            }
         }
         let (first, bytes) = (head.first_seq, out.len() as u64);
-        let synced = if to == Store::Ark { bytes } else { 0 };
         Ok(Some(Segment {
             name,
             store: to,
             first,
             next,
             bytes,
-            synced,
+            synced: bytes,
             renew: false,
             replaces: Vec::new(),
             acked_ms: None,
             head: Arc::new(head),
         }))
+    }
+
+    /// A file of the disk that has its name only when its bytes are on the platter: what a sync has refused, or a death
+    /// left half written, is never taken for it.
+    fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unborn = format!("{name}{UNBORN}");
+        // Nothing of an earlier try is to be under it.
+        let _ = self.disk.remove(&unborn);
+        let written = self.disk.write_at(&unborn, 0, bytes).and_then(|()| self.disk.sync(&unborn));
+        written.and_then(|()| self.disk.rename(&unborn, name)).inspect_err(|_| {
+            let _ = self.disk.remove(&unborn);
+        })
     }
 
     /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
@@ -171,6 +196,7 @@ impl Spool {
                     return None;
                 }
                 r.turn += 1;
+                r.saved = r.cursor.next;
                 let copy = slots::encode(r.turn, &r.cursor.save(), limits::CURSOR_SLOT_BYTES)?;
                 Some((r.name.clone(), copy))
             };
@@ -178,6 +204,29 @@ impl Spool {
         };
         for (name, copy) in dirty {
             self.write_small(&cursor::file_name(&name), &copy);
+        }
+    }
+
+    /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
+    /// had is told as damaged.
+    fn sync_cursors(&self, seq: u64) {
+        if self.lock().disk_bad.is_some() {
+            return;
+        }
+        let behind: Vec<(String, u64)> = {
+            let ledger = self.lock();
+            let behind = ledger.receivers.iter().filter(|r| r.synced < seq);
+            behind.map(|r| (r.name.clone(), r.cursor.next)).collect()
+        };
+        for (name, next) in behind {
+            let done = self.disk.sync(&cursor::file_name(&name));
+            let mut ledger = self.lock();
+            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
+            match done {
+                Ok(()) => r.synced = r.synced.max(next.min(r.saved)),
+                // Written anew at the next tick.
+                Err(_) => r.dirty = true,
+            }
         }
     }
 
@@ -239,6 +288,7 @@ impl Spool {
             self.save_state(true);
         }
         self.save_cursors();
+        self.sync_cursors(doomed.last().map_or(0, |s| s.next));
         {
             let mut ledger = self.lock();
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
@@ -341,12 +391,8 @@ impl Spool {
         let got = self.ark.read_at(&s.name, 0, &mut bytes)?;
         let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
         let name = if free { s.name.clone() } else { self.free_name(s.first) };
-        let written = self.disk.write_at(&name, 0, &bytes[..got]).and_then(|()| self.disk.sync(&name));
-        if let Err(e) = written.and_then(|()| self.disk.sync_names()) {
-            // It stays in memory, and the next try begins with a file of its own.
-            let _ = self.disk.remove(&name);
-            return Err(e);
-        }
+        self.write_whole(&name, &bytes[..got])?;
+        self.disk.sync_names()?;
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
             mine.store = Store::Disk;
