@@ -219,25 +219,26 @@ impl SimDisk {
     }
 
     /// Flips one bit of what was synced of a segment.
-    pub fn flip(&self) -> bool {
+    pub fn flip(&self) -> Option<String> {
         let mut s = self.lock();
         let clean = |i: &u64| s.inodes[i].ops.is_empty() && !s.inodes[i].cache.is_empty();
         let files: Vec<u64> =
             s.names.iter().filter(|(n, i)| n.ends_with(".seg") && clean(i)).map(|(_, i)| *i).collect();
         if files.is_empty() {
-            return false;
+            return None;
         }
         let file = s.chance.pick(&files);
         let len = s.inodes[&file].platter.len() as u64;
         let (at, bit) = (s.chance.below(len) as usize, s.chance.below(8));
         let inode = s.inodes.get_mut(&file).expect("picked");
         if at >= inode.cache.len() || at >= inode.platter.len() {
-            return false;
+            return None;
         }
         inode.platter[at] ^= 1 << bit;
         inode.cache[at] = inode.platter[at];
         s.injected.flips += 1;
-        true
+        let name = s.names.iter().find(|(_, i)| **i == file).map(|(n, _)| n.clone());
+        name.map(|n| format!("bit {bit} of byte {at} of {n}"))
     }
 
     /// One call: perhaps the last one. The lock is given back before anything is thrown.
