@@ -102,6 +102,8 @@ pub struct Sender {
     witness: Option<usize>,
     bound: usize,
     loss: Option<Loss>,
+    /// Losses between suspects and their witness: passed when the events before them are.
+    passed: Vec<Loss>,
     backoff: Backoff,
     until: Option<Duration>,
     quarantine: Quarantine,
@@ -147,6 +149,7 @@ impl Sender {
             refusal: None,
             witness: None,
             loss: None,
+            passed: Vec::new(),
             until: None,
             busy: Duration::ZERO,
             since: None,
@@ -256,11 +259,7 @@ impl Sender {
     /// There is nothing in the batch.
     fn at_the_end(&mut self, now: Now, trouble: Option<Wait>, hurry: bool) -> Option<Wait> {
         if let Some(loss) = self.loss.take() {
-            let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
-            if loss.to >= next {
-                self.spool.report(Loss { from: loss.from.max(next), ..loss });
-                self.spool.gone(&self.name, loss.to + 1);
-            }
+            self.pass(loss);
             return Some(Wait::Not);
         }
         if trouble.is_some() {
@@ -276,6 +275,23 @@ impl Sender {
             self.sinks.iter_mut().for_each(|s| s.rest());
         }
         Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
+    }
+
+    /// Records are not there, and all before them is done with: told, and the cursor goes behind them.
+    fn pass(&self, loss: Loss) {
+        let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+        if loss.to >= next {
+            self.spool.report(Loss { from: loss.from.max(next), ..loss });
+            self.spool.gone(&self.name, loss.to + 1);
+        }
+    }
+
+    /// Passes the losses between suspects and their witness up to the record `seq`.
+    fn pass_losses(&mut self, seq: u64) {
+        while self.passed.first().is_some_and(|l| l.from <= seq) {
+            let loss = self.passed.remove(0);
+            self.pass(loss);
+        }
     }
 
     // ---- sending ----
@@ -396,10 +412,16 @@ impl Sender {
     fn commit(&mut self, now: Now) -> bool {
         while self.committed < self.fates.len() {
             let from = self.committed;
+            if !matches!(self.fates[from], Fate::Open) {
+                self.pass_losses(self.batch.seq(from));
+            }
             match self.fates[from].clone() {
                 Fate::Open => break,
                 Fate::Taken => {
-                    let run = self.fates[from..].iter().take_while(|f| matches!(f, Fate::Taken)).count();
+                    // Up to a loss between two events: what is lost was not delivered.
+                    let joined = |i: &usize| *i == from || self.batch.seq(*i) == self.batch.seq(*i - 1) + 1;
+                    let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
+                    let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
                     self.deliver(from..from + run);
                     self.committed += run;
                 }
@@ -413,6 +435,7 @@ impl Sender {
         }
         self.hold();
         if self.committed == self.batch.len() && self.plan.is_empty() {
+            self.pass_losses(u64::MAX);
             self.batch.clear();
             self.fates.clear();
             self.committed = 0;
@@ -454,13 +477,24 @@ impl Sender {
             return None;
         }
         let before = self.batch.len();
+        self.passed.extend(self.loss.take());
         self.read_on(now);
-        if self.batch.len() == before && self.suspects.len() < self.bound && self.loss.is_none() {
+        if self.batch.len() == before {
+            self.passed.extend(self.loss.take());
+        }
+        if self.batch.len() == before && self.suspects.len() < self.bound {
             // One more, beyond the portion: bounded by the number of suspects.
-            match self.reader.next(&self.spool) {
-                Next::Record(r, head) => self.batch.push(&r, &head),
-                Next::Lost(loss) => self.loss = Some(loss),
-                Next::Wait | Next::Trouble(_) => {}
+            // What is lost between bears no witness; whoever stopped at it would stand there for ever.
+            loop {
+                match self.reader.next(&self.spool) {
+                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Lost(loss) => {
+                        self.passed.push(loss);
+                        continue;
+                    }
+                    Next::Wait | Next::Trouble(_) => {}
+                }
+                break;
             }
         }
         if self.batch.len() == before {
@@ -498,6 +532,7 @@ impl Sender {
         self.witness = None;
         self.hold();
         self.loss = None;
+        self.passed.clear();
         let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
         self.reader.seek(next);
     }
@@ -508,8 +543,16 @@ impl Sender {
         let mut reader = Reader::new(seq);
         let line = match reader.next(&self.spool) {
             Next::Record(r, head) if r.seq == seq => quarantine::line(&r, &head, self.batch.id(at), said, now.wall_ms),
-            // Dropped or damaged meanwhile: it is accounted for there.
-            _ => return true,
+            Next::Trouble(text) => {
+                self.retry("status", &text, None, false, now);
+                return false;
+            }
+            // Damaged meanwhile, or dropped: then the cursor is past it already.
+            Next::Lost(loss) => {
+                self.pass(Loss { to: seq, ..loss });
+                return true;
+            }
+            Next::Record(..) | Next::Wait => return true,
         };
         match self.quarantine.put(self.spool.disk(), &line) {
             Ok(()) => {

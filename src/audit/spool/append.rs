@@ -1,5 +1,6 @@
 //! Writing to the spool: the one appender, new segments, room, and what gives way when there is none.
 
+use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
@@ -105,6 +106,8 @@ impl Spool {
                     next: seq + count,
                     bytes: open.bytes,
                     synced: 0,
+                    renew: false,
+                    replaces: Vec::new(),
                     acked_ms: None,
                     head: open.head.clone(),
                 });
@@ -265,12 +268,19 @@ impl Spool {
     /// A file name for a segment that begins with `seq`.
     pub(super) fn free_name(&self, seq: u64) -> String {
         let ledger = self.lock();
-        let taken = |name: &str| ledger.segments.iter().any(|s| s.name == name);
+        // Files that the ledger does not know may hold the only copy that survives a power cut.
+        let there = |disk: &dyn Disk, name: &str| match disk.read_at(name, 0, &mut [0; 1]) {
+            Ok(_) => true,
+            Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+        };
+        let taken = |name: &str| {
+            ledger.segments.iter().any(|s| s.name == name) || there(&*self.disk, name) || there(&*self.ark, name)
+        };
         let plain = format!("{seq:020}.seg");
         if !taken(&plain) {
             return plain;
         }
-        let numbered = (1..u32::MAX).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
+        let numbered = (1..limits::NAME_TRIES).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
         numbered.unwrap_or(plain)
     }
 }
