@@ -46,6 +46,19 @@ pub enum Canary {
     CursorNotSaved,
 }
 
+impl Canary {
+    /// All mistakes.
+    pub const ALL: [Canary; 7] = [
+        Canary::FsyncSkipped,
+        Canary::NamesNotSynced,
+        Canary::CursorFirst,
+        Canary::ShortRecovery,
+        Canary::StreamOffByOne,
+        Canary::NoCatchUp,
+        Canary::CursorNotSaved,
+    ];
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Write(u64, Vec<u8>),
