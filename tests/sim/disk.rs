@@ -182,6 +182,16 @@ impl SimDisk {
         self.lock().used()
     }
 
+    /// Puts a file there, on the platter.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut s = self.lock();
+        let inode = s.find_or_make(name);
+        let i = s.inodes.get_mut(&inode).expect("made");
+        (i.cache, i.platter) = (bytes.to_vec(), bytes.to_vec());
+        s.name_ops.clear();
+        s.platter_names = s.names.clone();
+    }
+
     /// A file as the page cache has it.
     pub fn contents(&self, name: &str) -> Vec<u8> {
         let s = self.lock();

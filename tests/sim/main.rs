@@ -5,6 +5,7 @@
 //! `SIM_LOG=1` lets the program's own log through. A failing seed is printed with the command that replays it.
 
 mod chance;
+mod damage;
 mod disk;
 mod receiver;
 mod world;
