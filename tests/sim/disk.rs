@@ -46,6 +46,19 @@ pub enum Canary {
     CursorNotSaved,
 }
 
+impl Canary {
+    /// All mistakes.
+    pub const ALL: [Canary; 7] = [
+        Canary::FsyncSkipped,
+        Canary::NamesNotSynced,
+        Canary::CursorFirst,
+        Canary::ShortRecovery,
+        Canary::StreamOffByOne,
+        Canary::NoCatchUp,
+        Canary::CursorNotSaved,
+    ];
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Write(u64, Vec<u8>),
@@ -167,6 +180,16 @@ impl SimDisk {
     /// What all files hold together.
     pub fn used(&self) -> u64 {
         self.lock().used()
+    }
+
+    /// Puts a file there, on the platter.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut s = self.lock();
+        let inode = s.find_or_make(name);
+        let i = s.inodes.get_mut(&inode).expect("made");
+        (i.cache, i.platter) = (bytes.to_vec(), bytes.to_vec());
+        s.name_ops.clear();
+        s.platter_names = s.names.clone();
     }
 
     /// A file as the page cache has it.

@@ -5,6 +5,7 @@
 //! `SIM_LOG=1` lets the program's own log through. A failing seed is printed with the command that replays it.
 
 mod chance;
+mod damage;
 mod disk;
 mod receiver;
 mod world;
@@ -163,4 +164,23 @@ fn nothing_promised_is_lost() {
     beat_now.store(u64::MAX, Ordering::Relaxed);
     say(&sum.line(failed.len(), begin.elapsed().as_secs_f64()));
     assert!(failed.is_empty(), "failed seeds: {failed:?}");
+}
+
+/// The suite has to find what is wrong on purpose; else it finds nothing.
+#[test]
+fn every_canary_is_found() {
+    quiet();
+    for canary in Canary::ALL {
+        let begin = Instant::now();
+        let mut found = None;
+        for seed in 0..200 {
+            if let (_, Err(e)) = run(seed, canary, &|_| ()) {
+                found = Some((seed, e));
+                break;
+            }
+        }
+        let Some((seed, e)) = found else { panic!("{canary:?} is not found by 200 seeds") };
+        let text: String = e.chars().take(90).collect();
+        say(&format!("canary | {canary:?} | found by seed {seed} | {:.1} s | {text}…", begin.elapsed().as_secs_f64()));
+    }
 }

@@ -587,7 +587,10 @@ impl World {
     fn tend(&mut self) {
         let (wall, mono) = (self.wall, self.mono);
         let Some(w) = self.worker.as_mut() else { return };
-        let well = |s: &Spool| s.sizes().disk_bad.is_none() && s.sizes().in_memory == 0;
+        let well = |s: &Spool| {
+            let sizes = s.sizes();
+            sizes.disk_bad.is_none() && sizes.in_memory == 0 && sizes.to_renew == 0
+        };
         let before = well(&w.spool);
         w.tender.round(&w.spool, true, wall, mono);
         let account = w.spool.account();

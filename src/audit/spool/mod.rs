@@ -188,6 +188,8 @@ pub struct Sizes {
     pub retained: u64,
     /// Bytes of these that lie in memory.
     pub in_memory: u64,
+    /// Bytes of these on disk that a failed sync may have dropped, and that could not be written anew yet.
+    pub to_renew: u64,
     /// The bound.
     pub max: u64,
     /// The number of the next record.
@@ -424,6 +426,7 @@ impl Spool {
             live: sum(&|s| s.next > acked),
             retained: sum(&|s| s.next <= acked),
             in_memory: sum(&|s| s.store == Store::Ark),
+            to_renew: sum(&|s| s.renew),
             max: self.settings.max,
             next_seq: ledger.next_seq,
             disk_bad: ledger.disk_bad.clone(),

@@ -179,6 +179,7 @@ impl Spool {
         }
         let next_seq = self.lock().next_seq;
         let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let mut account = self.account();
         let mut ledger = self.lock();
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
@@ -186,8 +187,9 @@ impl Spool {
         let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
         for (name, turn, cursor) in loaded {
             let file = cursor::file_name(&name);
-            // Its cursor is there and says nothing any more: rather everything again than nothing.
-            let damaged = cursor.is_none() && files.iter().chain(&in_ark).any(|f| f.name == file);
+            // Its cursor says nothing any more, or is gone: rather everything again than nothing.
+            let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
+            let damaged = cursor.is_none() && known;
             if damaged {
                 log::error("spool", format!("`{file}` is damaged: `{name}` is given all that is held once more"));
             }
@@ -212,6 +214,7 @@ impl Spool {
                 name,
             });
         }
+        account.receivers = ledger.receivers.iter().map(|r| r.name.clone()).take(limits::STATE_RECEIVERS).collect();
         Ok(())
     }
 

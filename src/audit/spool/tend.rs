@@ -347,6 +347,8 @@ impl Spool {
         if self.lock().disk_bad.is_some() {
             let probe = vec![0x5a; limits::PROBE_BYTES];
             let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
+            // New files are nothing without their names.
+            let works = works.and_then(|()| self.disk.sync_names());
             let _ = self.disk.remove(PROBE);
             if works.is_err() {
                 return false;
