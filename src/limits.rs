@@ -230,8 +230,8 @@ pub const READ_SMALL_BYTES: usize = 48 * 1024;
 pub const READ_BUSY_MICROS: u64 = 1_500;
 /// After so long without input the cushion's memory goes back to the system.
 pub const READ_REST_MILLIS: u64 = 2_000;
-/// How often the tender looks around; `--sync 100ms` is this.
-pub const TEND_MILLIS: u64 = 100;
+/// How often the tender looks around; `--sync 100ms` is this and the time a record needs to get there.
+pub const TEND_MILLIS: u64 = 80;
 /// How often the state is saved while it changes.
 pub const STATE_MILLIS: u64 = 1_000;
 /// How often a failed disk is tried again.
