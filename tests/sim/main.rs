@@ -1,6 +1,7 @@
 //! The simulation: the real spool, writer, tender and senders in one thread, over a simulated disk, receivers and clock.
 //!
-//! `SEED=n cargo test --test sim` replays one seed exactly, `SIM_SECONDS=n` says how long fresh seeds are tried (20),
+//! `SEED=n cargo test --test sim` replays one seed exactly, `SIM_SECONDS=n` says how long fresh seeds are tried (20; with
+//! `GOSTECH_LONG` until 10,000,000 steps are done),
 //! `SIM_CLASS=n` tries one class alone (0: deaths; 1: and disk faults; 2: power cuts; 3: all that; 4: flipped bits too),
 //! `SIM_LOG=1` lets the program's own log through. A failing seed is printed with the command that replays it.
 
@@ -21,6 +22,9 @@ use world::{Figures, World};
 
 /// Seeds that are always run.
 const FIXED: std::ops::Range<u64> = 0..60;
+
+/// What `tests/long` lives through at least.
+const LONG_STEPS: u64 = 10_000_000;
 
 fn say(text: &str) {
     // Past the capture of the test harness: the table is for whoever runs it.
@@ -146,7 +150,8 @@ fn nothing_promised_is_lost() {
     let seeds = fixed.iter().copied().map(Some).chain(std::iter::repeat(None));
     let (mut sum, mut failed) = (Sum::default(), Vec::new());
     for (n, seed) in seeds.enumerate() {
-        if n >= fixed.len() && begin.elapsed() >= patience {
+        let long = std::env::var_os("GOSTECH_LONG").is_some() && one.is_none() && sum.all.steps < LONG_STEPS;
+        if n >= fixed.len() && begin.elapsed() >= patience && !long {
             break;
         }
         let seed = seed.unwrap_or_else(|| fresh.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| fresh.below(5)));

@@ -148,9 +148,10 @@ impl Outside {
             r.repeats += 1;
             return;
         }
+        let excused = self.fed[n].excused;
         if r.last.is_some_and(|last| n < last) && !r.pardoned.contains(&n) {
             let last = r.last.unwrap_or(0);
-            return self.fail(format!("{name} was given record {n} for the first time after record {last}"));
+            return self.fail(format!("{name} was given record {n} for the first time after record {last} (excused: {excused})"));
         }
         r.last = r.last.max(Some(n));
     }
