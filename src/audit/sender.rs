@@ -390,7 +390,10 @@ impl Sender {
                 self.plan.pop();
                 self.suspects.push(part.start);
                 self.refusal = Some(said);
-                if self.suspects.len() >= self.bound {
+                if let Some(w) = self.witness {
+                    // One that it has taken tells whether it still takes any, and the order is kept while it is judged.
+                    self.plan.push(Task::Probe(w));
+                } else if self.suspects.len() >= self.bound {
                     self.leave_in_peace(now);
                 }
             }

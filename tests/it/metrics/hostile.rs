@@ -152,8 +152,18 @@ fn play(mut socket: TcpStream, seed: u64) -> Option<()> {
     None
 }
 
+/// In a process of its own: its memory is measured, and other tests take theirs.
 #[test]
 fn ten_thousand_hostile_servers() {
+    const ALONE: &str = "GOSTECH_HOSTILE_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let program = std::env::current_exe().expect("this program");
+        let name = "metrics::hostile::ten_thousand_hostile_servers";
+        let mut child = std::process::Command::new(program);
+        let ended = child.args([name, "--exact", "--nocapture"]).env(ALONE, "1").status().expect("it starts");
+        assert!(ended.success(), "{ended}");
+        return;
+    }
     let first: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let port = listener.local_addr().unwrap().port();
