@@ -238,11 +238,13 @@ impl World {
             line.push_str(&format!("{n}-{i} "));
             i += 1;
         }
+        // No last piece so short that it could be another line's as well.
+        while line.len() + 2 >= self.plan.event_max && (line.len() + 2) % self.plan.event_max < 40 {
+            line.push_str(&format!("{n}-{i} "));
+            i += 1;
+        }
         if !plain {
             line.push_str("\"}");
-        }
-        if line.len() == self.plan.event_max {
-            line.push(' ');
         }
         self.expect(line.as_bytes(), n, plain, bad);
         self.pipe.extend_from_slice(line.as_bytes());
@@ -273,7 +275,7 @@ impl World {
             let mut o = self.outside();
             let at = o.fed.len();
             o.fed.push(fed);
-            o.by_doc.insert(doc, at);
+            assert!(o.by_doc.insert(doc, at).is_none(), "two records of one id");
         }
         self.fed_to = end + 1;
     }
@@ -568,6 +570,11 @@ impl World {
         let taken = outside.receivers[i].taken;
         outside.receivers[i].taken = if held { taken.saturating_sub(counted) } else { 0 };
         drop(outside);
+        if after.next != before.next {
+            let (last, step) = (self.outside().receivers[i].last, self.figures.steps);
+            let text = format!("step {step}: {name}: from {} to {}, up to record {last:?}", before.next, after.next);
+            gostech::log::debug("sim", text);
+        }
         if after.dropped != before.dropped {
             let (lost, step) = (after.dropped - before.dropped.min(after.dropped), self.figures.steps);
             gostech::log::debug("sim", format!("step {step}: {name}: {lost} lost before {}", after.next));
@@ -736,6 +743,8 @@ impl World {
             let allowed = match (may_lose, self.damaged) {
                 (true, _) if self.plan.power => u64::MAX,
                 (true, _) => counted,
+                // A cursor whose copies are both torn begins to count anew.
+                (false, true) if self.plan.power => injected.flips,
                 (false, true) => counted.min(injected.flips),
                 (false, false) => 0,
             };
