@@ -1,8 +1,8 @@
 //! Receivers with moods, and the oracle's first half: what a receiver is given must have been read, be whole, keep its
 //! document id, and come in order the first time.
 
+use crate::canary::Canary;
 use crate::chance::Chance;
-use crate::disk::Canary;
 use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
 use gostech::audit::spool::Spool;
 use gostech::net::failure::{Failure, FailureKind};
