@@ -2,8 +2,9 @@
 //! doubled, swapped, empty, foreign. Never a panic, never a loop; every undamaged record is delivered; what is damaged is
 //! counted and kept aside.
 
+use crate::canary::Canary;
 use crate::chance::Chance;
-use crate::disk::{Canary, SimDisk};
+use crate::disk::SimDisk;
 use crate::receiver::{Fed, Mood, Outside, Receiver, SimSink};
 use crate::say;
 use gostech::audit::format;

@@ -5,8 +5,8 @@
 //! last write torn at any byte, or single sectors in any order. Names survive in the order they were made, up to a point.
 //! A failed sync may drop what it could not write and calls the next one a success, as Linux does.
 
+use crate::canary::Canary;
 use crate::chance::Chance;
-use gostech::audit::spool::ark::Ark;
 use gostech::audit::spool::disk::{Disk, Entry};
 use std::collections::BTreeMap;
 use std::io;
@@ -22,41 +22,6 @@ pub enum Death {
     Worker,
     /// The power is gone.
     Power,
-}
-
-/// A mistake that the suite has to find.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Canary {
-    /// None: the real thing.
-    #[default]
-    None,
-    /// `sync` does nothing.
-    FsyncSkipped,
-    /// `sync_names` does nothing.
-    NamesNotSynced,
-    /// The cursor moves before the receiver has answered.
-    CursorFirst,
-    /// Recovery takes a segment for one byte shorter.
-    ShortRecovery,
-    /// A new worker takes up the input one byte too late.
-    StreamOffByOne,
-    /// A new worker takes up the input where the dead one let go, and not where the spool stands.
-    NoCatchUp,
-    /// A receiver's cursor file is written only once.
-    CursorNotSaved,
-}
-
-impl Canary {
-    /// All mistakes.
-    pub const ALL: [Canary; 7] = [
-        Canary::FsyncSkipped,
-        Canary::NamesNotSynced,
-        Canary::CursorFirst,
-        Canary::ShortRecovery,
-        Canary::StreamOffByOne,
-        Canary::NoCatchUp,
-        Canary::CursorNotSaved,
-    ];
 }
 
 #[derive(Clone, Debug)]
@@ -525,46 +490,5 @@ impl Disk for SimDisk {
 
     fn place(&self) -> String {
         "simulated".into()
-    }
-}
-
-/// The real ark, whose every call may be a worker's last one.
-pub struct SimArk {
-    pub ark: Ark,
-    pub disk: Arc<SimDisk>,
-}
-
-impl Disk for SimArk {
-    fn list(&self) -> io::Result<Vec<Entry>> {
-        self.ark.list()
-    }
-    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.ark.read_at(name, at, buf)
-    }
-    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
-        self.disk.tick();
-        self.ark.write_at(name, at, data)?;
-        self.disk.tick();
-        Ok(())
-    }
-    fn sync(&self, name: &str) -> io::Result<()> {
-        self.ark.sync(name)
-    }
-    fn sync_names(&self) -> io::Result<()> {
-        self.ark.sync_names()
-    }
-    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.disk.tick();
-        self.ark.truncate(name, bytes)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.ark.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.tick();
-        self.ark.remove(name)
-    }
-    fn place(&self) -> String {
-        self.ark.place()
     }
 }

@@ -5,14 +5,16 @@
 //! `SIM_CLASS=n` tries one class alone (0: deaths; 1: and disk faults; 2: power cuts; 3: all that; 4: flipped bits too),
 //! `SIM_LOG=1` lets the program's own log through. A failing seed is printed with the command that replays it.
 
+mod ark;
+mod canary;
 mod chance;
 mod damage;
 mod disk;
 mod receiver;
 mod world;
 
+use canary::Canary;
 use chance::Chance;
-use disk::Canary;
 use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};

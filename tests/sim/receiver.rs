@@ -1,8 +1,8 @@
 //! Receivers with moods, and the oracle's first half: what a receiver is given must have been read, be whole, keep its
 //! document id, and come in order the first time.
 
+use crate::canary::Canary;
 use crate::chance::Chance;
-use crate::disk::Canary;
 use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
 use gostech::audit::spool::Spool;
 use gostech::net::failure::{Failure, FailureKind};
@@ -152,7 +152,8 @@ impl Outside {
         if r.last.is_some_and(|last| n < last) && !r.pardoned.contains(&n) {
             let last = r.last.unwrap_or(0);
             return self.fail(format!(
-                "{name} was given record {n} for the first time after record {last} (excused: {excused})"
+                "{name} was given record {n} for the first time after record {last} (excused: {excused}; {:?})",
+                self.fed[n]
             ));
         }
         r.last = r.last.max(Some(n));

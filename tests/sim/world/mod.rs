@@ -1,0 +1,376 @@
+//! One seed's world: input, cushion, clock, disk, receivers, and a worker that is killed again and again. The oracle's
+//! second half stands here: after each step and at the end of each epoch.
+//!
+//! What is promised: a record is kept from the tender's round that synced it while the disk was well. A worker's death
+//! alone costs nothing at all; a power cut costs at most what was not promised yet; a flipped bit costs at most one record.
+
+mod input;
+mod oracle;
+mod plan;
+mod work;
+
+pub use plan::{Figures, Plan};
+
+use crate::canary::Canary;
+use crate::chance::Chance;
+use crate::disk::{Death, Faults, SimDisk, WELL};
+use crate::receiver::{Mood, Outside, Receiver};
+use gostech::audit::record::Ending;
+use gostech::audit::sender::{Sender, Wait};
+use gostech::audit::spool::ark::Ark;
+use gostech::audit::spool::{Full, Spool};
+use gostech::audit::tender::Tender;
+use gostech::audit::writer::Writer;
+use gostech::sys::ring::Ring;
+use std::fs::File;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The cushion's size.
+const RING_BYTES: usize = 48 * 1024;
+/// A drain that takes more steps than this hangs.
+const DRAIN_STEPS: u64 = 30_000;
+
+struct Worker {
+    spool: Arc<Spool>,
+    writer: Writer,
+    tender: Tender,
+    senders: Vec<Sender>,
+}
+
+/// The world.
+pub struct World {
+    pub plan: Plan,
+    pub figures: Figures,
+    chance: Chance,
+    canary: Canary,
+    disk: Arc<SimDisk>,
+    ark: File,
+    ring: Arc<Ring>,
+    outside: Arc<Mutex<Outside>>,
+    mono: Duration,
+    wall: i64,
+    /// Which cushion this is.
+    life: u64,
+    cushion: Vec<u8>,
+    tail: u64,
+    /// Lines on their way into the cushion, and where in the stream they end.
+    pipe: Vec<u8>,
+    fed_to: u64,
+    count: u64,
+    worker: Option<Worker>,
+    promised: u64,
+    dead: Option<Death>,
+    damaged: bool,
+    /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
+    unsecured: bool,
+}
+
+type Verdict = Result<(), String>;
+
+impl World {
+    /// Of a seed.
+    pub fn new(seed: u64, canary: Canary) -> World {
+        let mut chance = Chance::new(seed);
+        let plan = Plan::of(seed, &mut chance);
+        let receivers = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
+        let outside = Outside { receivers, ..Outside::default() };
+        World {
+            disk: SimDisk::new(chance.next(), canary),
+            ark: Ark::create().expect("memory"),
+            ring: Arc::new(Ring::create(4096, 1).expect("memory")),
+            outside: Arc::new(Mutex::new(outside)),
+            figures: Figures::default(),
+            plan,
+            chance,
+            canary,
+            mono: Duration::ZERO,
+            wall: 1_795_224_477_000,
+            life: 1,
+            cushion: Vec::new(),
+            tail: 0,
+            pipe: Vec::new(),
+            fed_to: 0,
+            count: 0,
+            worker: None,
+            promised: 0,
+            dead: None,
+            damaged: false,
+            unsecured: false,
+        }
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lives it: epochs of trouble, each ended by a clean stop at which everything must be accounted for.
+    pub fn live(&mut self, beat: &dyn Fn(u64)) -> Verdict {
+        for _ in 0..self.chance.between(1, 3) {
+            for _ in 0..self.plan.steps {
+                self.figures.steps += 1;
+                beat(self.figures.steps);
+                self.trouble();
+                self.one_step()?;
+            }
+            self.drain(beat)?;
+        }
+        let outside = self.outside();
+        let mut f = self.figures;
+        f.unsecured = u64::from(self.unsecured);
+        f.records = outside.fed.len() as u64;
+        f.delivered = outside.receivers.iter().map(|r| r.got).sum();
+        f.repeats = outside.receivers.iter().map(|r| r.repeats).sum();
+        (f.injected, f.calls) = self.disk.injected();
+        drop(outside);
+        self.figures = f;
+        Ok(())
+    }
+
+    // ---- trouble ----
+
+    fn trouble(&mut self) {
+        if self.chance.once_in(25) {
+            let i = self.chance.below(self.plan.receivers.len() as u64) as usize;
+            let small = self.chance.between(500, 5_000) as usize;
+            let mood = match self.chance.below(20) {
+                0 => Mood::Refuses,
+                1 => Mood::Times,
+                2 => Mood::Says500,
+                3 => Mood::Says429,
+                4 | 5 => Mood::TakesAndCloses,
+                6 | 7 => Mood::TakesHalf,
+                8 => Mood::Says400,
+                9 => Mood::Small(small),
+                10 => Mood::Says401,
+                _ => Mood::Takes,
+            };
+            self.outside().receivers[i].mood = mood;
+        }
+        if self.plan.disk_faults && self.chance.once_in(40) {
+            let c = &mut self.chance;
+            let used = self.disk.used();
+            let faults = match c.below(9) {
+                0 => Faults { capacity: used + c.below(30_000), ..WELL },
+                1 => Faults { write: c.between(1, 20), ..WELL },
+                2 => Faults { sync: c.between(1, 5), ..WELL },
+                3 => Faults { read: c.between(2, 20), ..WELL },
+                4 => Faults { names: c.between(1, 5), ..WELL },
+                5 => Faults { capacity: used + c.below(30_000), write: 9, sync: 3, read: 9, names: 3 },
+                _ => WELL,
+            };
+            gostech::log::debug("sim", format!("step {}: {faults:?}", self.figures.steps));
+            self.disk.set_faults(faults);
+        }
+        if self.plan.disk_faults && self.chance.once_in(100) {
+            gostech::log::debug("sim", format!("step {}: cache squeezed", self.figures.steps));
+            if self.disk.squeeze_cache() {
+                self.excuse_unsecured();
+            }
+        }
+        if self.plan.flips && self.chance.once_in(300) {
+            if let Some(text) = self.disk.flip() {
+                gostech::log::debug("sim", format!("step {}: flipped {text}", self.figures.steps));
+                self.damaged = true;
+            }
+        }
+        if self.chance.once_in(150) {
+            let hours = self.chance.below(1_000) as i64 - 500;
+            self.wall += hours * 3_600_000;
+        }
+        match self.chance.below(120) {
+            0 if self.plan.deaths => self.disk.light_fuse(self.chance.below(40), Death::Worker),
+            1 if self.plan.deaths => self.dead = Some(Death::Worker),
+            2 if self.plan.power && self.chance.once_in(2) => self.disk.light_fuse(self.chance.below(40), Death::Power),
+            3 if self.plan.power && self.chance.once_in(4) => self.dead = Some(Death::Power),
+            _ => {}
+        }
+    }
+
+    /// Something may die within `f`.
+    fn mortal<T>(&mut self, f: impl FnOnce(&mut World) -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(|| f(self))) {
+            Ok(t) => Some(t),
+            Err(e) => match e.downcast_ref::<Death>() {
+                Some(d) => {
+                    self.dead = Some(*d);
+                    None
+                }
+                None => resume_unwind(e),
+            },
+        }
+    }
+
+    fn one_step(&mut self) -> Verdict {
+        if let Some(death) = self.dead.take() {
+            self.die(death);
+        }
+        if self.worker.is_none() {
+            let opened = self.mortal(World::open);
+            return match opened {
+                Some(verdict) => verdict,
+                None => Ok(()),
+            };
+        }
+        let verdict = match self.chance.below(12) {
+            0..=2 => {
+                for _ in 0..self.chance.below(6) {
+                    if self.pipe.len() < 2 * RING_BYTES {
+                        self.feed(true);
+                    }
+                }
+                self.pour();
+                Some(Ok(()))
+            }
+            3..=5 => self.mortal(|w| w.write(Ending::Open).map(|_| ())),
+            6..=9 => {
+                let i = self.chance.below(self.plan.receivers.len() as u64) as usize;
+                self.mortal(|w| w.send(i, false).map(|_| ()))
+            }
+            10 => self.mortal(|w| {
+                w.tend();
+                Ok(())
+            }),
+            _ => {
+                let millis = self.chance.between(1, 700);
+                self.pass(Duration::from_millis(millis));
+                Some(Ok(()))
+            }
+        };
+        verdict.unwrap_or(Ok(()))?;
+        // What a death has cut in two is looked at when the next worker has opened it.
+        if self.dead.is_some() {
+            return Ok(());
+        }
+        self.look()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.mono += time;
+        self.wall += time.as_millis() as i64;
+    }
+
+    fn die(&mut self, death: Death) {
+        gostech::log::debug("sim", format!("step {}: {death:?}", self.figures.steps));
+        if self.disk.unsecured() {
+            self.excuse_unsecured();
+        }
+        self.worker = None;
+        self.disk.douse();
+        match death {
+            Death::Worker => self.figures.deaths += 1,
+            Death::Power => {
+                self.figures.power_cuts += 1;
+                self.disk.cut_power();
+                self.excuse();
+                let may_drop = self.plan.full == Full::DropOldest;
+                let plan = self.plan.receivers.clone();
+                for (r, (_, optional)) in self.outside().receivers.iter_mut().zip(plan) {
+                    if may_drop || optional {
+                        // What was dropped may be there again, as if it never had been: better late than never.
+                        r.last = None;
+                    }
+                }
+                self.new_life();
+            }
+        }
+    }
+
+    /// What is not promised yet may be lost now.
+    fn excuse(&mut self) {
+        let (life, promised) = (self.life, self.promised);
+        let fed = &mut self.outside().fed;
+        fed.iter_mut().filter(|f| f.life == life && f.end > promised).for_each(|f| f.excused = true);
+    }
+
+    /// What a failed sync has dropped is only in the cache, and there no more, or nobody knows.
+    fn excuse_unsecured(&mut self) {
+        self.unsecured = true;
+        self.excuse();
+    }
+
+    /// A new keeper, a new cushion.
+    fn new_life(&mut self) {
+        self.life += 1;
+        self.ring = Arc::new(Ring::create(4096, self.life).expect("memory"));
+        self.ark = Ark::create().expect("memory");
+        self.cushion.clear();
+        self.pipe.clear();
+        (self.tail, self.fed_to, self.promised) = (0, 0, 0);
+        self.worker = None;
+    }
+
+    // ---- the end of an epoch ----
+
+    /// The end of the input with all well: everything is delivered or accounted for.
+    fn drain(&mut self, beat: &dyn Fn(u64)) -> Verdict {
+        self.disk.set_faults(WELL);
+        self.outside().receivers.iter_mut().for_each(|r| r.mood = Mood::Takes);
+        self.plan.deaths = false;
+        let mut written = false;
+        for step in 0..DRAIN_STEPS {
+            beat(self.figures.steps + step);
+            if let Some(death) = self.dead.take() {
+                self.die(death);
+                written = false;
+            }
+            if self.worker.is_none() {
+                if let Some(v) = self.mortal(World::open) {
+                    v?;
+                }
+                self.disk.douse();
+                continue;
+            }
+            if step % 3_000 == 10 {
+                // Someone to bear witness that refused events are refused for their content.
+                written = false;
+                self.feed(false);
+            }
+            self.pour();
+            let whole = self.pipe.is_empty();
+            if !written {
+                let ending = if whole { Ending::Ended } else { Ending::Open };
+                let done = self.mortal(|w| w.write(ending));
+                match done {
+                    Some(d) => written = d? && whole && self.pipe.is_empty(),
+                    None => continue,
+                }
+            }
+            if written && self.mortal(World::tell).is_none() {
+                continue;
+            }
+            let mut done = 0;
+            for i in 0..self.plan.receivers.len() {
+                match self.mortal(|w| w.send(i, written)) {
+                    Some(Ok(Wait::Done)) => done += 1,
+                    Some(Ok(_)) => {}
+                    Some(Err(e)) => return Err(e),
+                    None => break,
+                }
+            }
+            if self.dead.is_some() {
+                continue;
+            }
+            if self.mortal(World::tend).is_none() {
+                continue;
+            }
+            self.pass(Duration::from_millis(200));
+            self.look()?;
+            let Some(w) = &self.worker else { continue };
+            if written {
+                w.spool.end();
+            }
+            if done == self.plan.receivers.len() && w.spool.all_delivered() {
+                let losses = w.spool.take_losses();
+                if losses.is_empty() {
+                    return self.settle();
+                }
+                losses.into_iter().for_each(|l| w.spool.report(l));
+            }
+        }
+        let states: Vec<String> =
+            self.worker.iter().flat_map(|w| w.spool.receivers()).map(|r| format!("{r:?}")).collect();
+        Err(format!("it does not come to an end: {} {states:?}", self.worker.is_some()))
+    }
+}

@@ -1,0 +1,90 @@
+//! How a world is made of its seed, and what is counted in it.
+
+use crate::chance::Chance;
+use crate::disk::Injected;
+use gostech::audit::sender::Portion;
+use gostech::audit::spool::Full;
+use std::time::Duration;
+
+/// How one seed's world is made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub full: Full,
+    pub max: u64,
+    pub ark_max: u64,
+    pub receivers: Vec<(String, bool)>,
+    pub formats: Vec<&'static str>,
+    pub portion: Portion,
+    pub event_max: usize,
+    pub sync_each: bool,
+    pub deaths: bool,
+    pub disk_faults: bool,
+    pub power: bool,
+    pub flips: bool,
+    pub retain_ms: u64,
+    pub steps: u64,
+    pub ways: u64,
+}
+
+impl Plan {
+    /// By a seed: what goes wrong, and how the spool is kept.
+    pub fn of(seed: u64, chance: &mut Chance) -> Plan {
+        let class = seed % 5;
+        let mut receivers = Vec::new();
+        for i in 0..chance.between(1, 3) {
+            receivers.push((format!("r{i}"), i > 0 && chance.once_in(3)));
+        }
+        let formats = receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
+        let millis = chance.pick(&[0, 0, 50, 1000]);
+        Plan {
+            full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
+            max: chance.pick(&[256 << 10, 384 << 10, 2 << 20]),
+            ark_max: chance.pick(&[32 << 10, 256 << 10, 1 << 20]),
+            receivers,
+            formats,
+            portion: Portion {
+                events: chance.pick(&[1, 7, 100, 1000]),
+                bytes: chance.pick(&[2_000, 20_000, 200_000]),
+                linger: Duration::from_millis(millis),
+            },
+            event_max: chance.pick(&[1_001, 5_003, 1 << 20]),
+            sync_each: chance.once_in(4),
+            deaths: true,
+            disk_faults: class == 1 || class >= 3,
+            power: class == 2 || class >= 3,
+            flips: class == 4,
+            retain_ms: chance.pick(&[0, 0, 3_000]),
+            steps: chance.pick(&[300, 1_500, 4_000]),
+            ways: chance.pick(&[1, 1, 2]),
+        }
+    }
+
+    /// In a line.
+    pub fn words(&self) -> String {
+        let injected = [(self.disk_faults, "disk faults"), (self.power, "power cuts"), (self.flips, "flipped bits")];
+        let injected: Vec<&str> = injected.iter().filter(|i| i.0).map(|i| i.1).collect();
+        format!(
+            "{:?}, {} bytes, {} receivers, deaths {}",
+            self.full,
+            self.max,
+            self.receivers.len(),
+            injected.join(" ")
+        )
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub steps: u64,
+    pub records: u64,
+    pub delivered: u64,
+    pub repeats: u64,
+    pub quarantined: u64,
+    pub dropped: u64,
+    pub deaths: u64,
+    pub power_cuts: u64,
+    pub calls: u64,
+    pub unsecured: u64,
+    pub injected: Injected,
+}

@@ -1,0 +1,168 @@
+//! What the worker's threads do, one step at a time: opening, writing, sending, tending.
+
+use super::{Verdict, Worker, World, RING_BYTES};
+use crate::ark::SimArk;
+use crate::canary::Canary;
+use crate::chance::Chance;
+use crate::disk::{Death, WELL};
+use crate::receiver::SimSink;
+use gostech::audit::format;
+use gostech::audit::record::Ending;
+use gostech::audit::sender::{Now, Sender, Wait};
+use gostech::audit::sink::Sink;
+use gostech::audit::spool::ark::Ark;
+use gostech::audit::spool::record::Identity;
+use gostech::audit::spool::{Full, Settings, Spool};
+use gostech::audit::tender::Tender;
+use gostech::audit::writer::{Done, Writer};
+use gostech::limits;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+impl World {
+    fn settings(&self) -> Settings {
+        Settings {
+            max: self.plan.max,
+            full: self.plan.full,
+            retain_ms: self.plan.retain_ms,
+            ark_max: self.plan.ark_max,
+            identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
+            epoch: self.ring.epoch(),
+            receivers: self.plan.receivers.clone(),
+        }
+    }
+
+    pub(super) fn open(&mut self) -> Verdict {
+        let ark = Ark::open(self.ark.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let ark = Arc::new(SimArk { ark, disk: self.disk.clone() });
+        self.disk.opening(true);
+        let opened = Spool::open(self.disk.clone(), ark, self.settings(), Some(self.ring.clone()), self.wall);
+        self.disk.opening(false);
+        let spool = match opened {
+            Ok(spool) => Arc::new(spool),
+            Err(e) if self.plan.disk_faults => {
+                // The real worker takes another directory; here the disk comes to its senses.
+                let _ = e;
+                self.disk.set_faults(WELL);
+                return Ok(());
+            }
+            Err(e) => return Err(format!("the spool cannot be opened: {e:?}")),
+        };
+        let account = spool.account().clone();
+        if account.epoch == self.ring.epoch() && self.canary != Canary::NoCatchUp {
+            let head = self.tail + self.cushion.len() as u64;
+            let mut to = account.stream.max(self.tail);
+            if self.canary == Canary::StreamOffByOne && account.stream > self.tail {
+                to = (to + 1).min(head);
+            }
+            if to > head {
+                return Err(format!("the spool stands at {to} of an input that ends at {head}"));
+            }
+            self.cushion.drain(..(to - self.tail) as usize);
+            self.tail = to;
+        }
+        let writer = Writer::new(spool.clone(), self.plan.event_max, self.plan.sync_each);
+        let mut senders = Vec::new();
+        for (i, (name, _)) in self.plan.receivers.clone().iter().enumerate() {
+            let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+            // A stand-in is another way to the same receiver.
+            for _ in 0..self.plan.ways {
+                sinks.push(Box::new(SimSink {
+                    who: i,
+                    outside: self.outside.clone(),
+                    chance: Chance::new(self.chance.next()),
+                    canary: self.canary,
+                    spool: spool.clone(),
+                }));
+            }
+            let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
+            senders.push(Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES));
+        }
+        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders });
+        self.look()
+    }
+
+    /// One step of the writer, as the worker's thread does it. True when nothing is left to be written.
+    pub(super) fn write(&mut self, ending: Ending) -> Result<bool, String> {
+        let ending = match ending {
+            Ending::Open if self.cushion.len() >= RING_BYTES => Ending::Crowded,
+            other => other,
+        };
+        let data = self.cushion.clone();
+        let (tail, wall) = (self.tail, self.wall);
+        let Some(w) = self.worker.as_mut() else { return Ok(false) };
+        match w.writer.step(&data, tail, ending, wall) {
+            Done::Bytes(n) if n > data.len() => Err("the writer used more than there was".into()),
+            Done::Bytes(n) => {
+                if self.plan.deaths && self.chance.once_in(200) {
+                    // Dies before the bytes leave the cushion.
+                    resume_unwind(Box::new(Death::Worker));
+                }
+                self.cushion.drain(..n);
+                self.tail += n as u64;
+                Ok(n == 0 && data.is_empty())
+            }
+            Done::Blocked if self.plan.full != Full::Block => Err("blocked, and was not to".into()),
+            Done::Blocked => Ok(false),
+        }
+    }
+
+    pub(super) fn tell(&mut self) {
+        let (wall, tail) = (self.wall, self.tail);
+        if let Some(w) = self.worker.as_mut() {
+            w.writer.tell(wall, tail, true);
+        }
+    }
+
+    pub(super) fn send(&mut self, i: usize, hurry: bool) -> Result<Wait, String> {
+        let now = Now { mono: self.mono, wall_ms: self.wall, chance: self.chance.next() };
+        let name = self.plan.receivers[i].0.clone();
+        let Some(w) = self.worker.as_mut() else { return Ok(Wait::Not) };
+        let before = w.spool.cursor(&name).ok_or("no cursor")?;
+        let wait = w.senders[i].step(now, hurry);
+        let after = w.spool.cursor(&name).ok_or("no cursor")?;
+        // What is taken may be counted later, when what stands before it is judged; with nothing in memory all is.
+        let counted = after.delivered.saturating_sub(before.delivered);
+        let held = w.spool.receivers().iter().any(|r| r.name == name && r.held != (0, 0));
+        let mut outside = self.outside();
+        let taken = outside.receivers[i].taken;
+        outside.receivers[i].taken = if held { taken.saturating_sub(counted) } else { 0 };
+        drop(outside);
+        if after.next != before.next {
+            let (last, step) = (self.outside().receivers[i].last, self.figures.steps);
+            let text = format!("step {step}: {name}: from {} to {}, up to record {last:?}", before.next, after.next);
+            gostech::log::debug("sim", text);
+        }
+        if after.dropped != before.dropped {
+            let (lost, step) = (after.dropped - before.dropped.min(after.dropped), self.figures.steps);
+            gostech::log::debug("sim", format!("step {step}: {name}: {lost} lost before {}", after.next));
+        }
+        if after.next < before.next {
+            return Err(format!("{name}: the cursor went back from {} to {}", before.next, after.next));
+        }
+        if after.delivered > before.delivered + taken {
+            return Err(format!(
+                "{name}: the cursor says {} delivered, and {taken} were taken since it said {}",
+                after.delivered, before.delivered
+            ));
+        }
+        Ok(wait)
+    }
+
+    pub(super) fn tend(&mut self) {
+        let (wall, mono) = (self.wall, self.mono);
+        let Some(w) = self.worker.as_mut() else { return };
+        let well = |s: &Spool| {
+            let sizes = s.sizes();
+            sizes.disk_bad.is_none() && sizes.in_memory == 0 && sizes.to_renew == 0
+        };
+        let before = well(&w.spool);
+        w.tender.round(&w.spool, true, wall, mono);
+        let account = w.spool.account();
+        let step = self.figures.steps;
+        gostech::log::debug("sim", format!("step {step}: {} promised {before} {}", account.seq, well(&w.spool)));
+        if before && well(&w.spool) && account.epoch == self.ring.epoch() {
+            self.promised = self.promised.max(account.stream);
+        }
+    }
+}
