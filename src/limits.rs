@@ -390,5 +390,7 @@ pub const PROGRESS_MILLIS: u64 = 100;
 pub const CHECK_LOOKUP_SECONDS: u64 = 5;
 /// With less room than this on the spool's file system `check` is not content: a few segments.
 pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
+/// A half-made sub-directory without a lock is left alone so long: somebody may just be beginning it.
+pub const TOOL_LEFTOVER_SECONDS: u64 = 60;
 /// Times that a segment which grows under a reader's eyes is looked at again.
 pub const TOOL_GROWTHS: usize = 3;

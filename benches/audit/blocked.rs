@@ -43,6 +43,10 @@ fn ours(stock: &Stock, rate: usize, before: &str) -> Vec<Duration> {
     std::thread::sleep(Duration::from_millis(500));
     let times = stock.pace(&mut picodata, rate);
     picodata.finish(Duration::from_secs(120));
+    if !before.is_empty() {
+        let trace = std::fs::read_to_string(den.file("trace")).unwrap_or_default();
+        println!("    {} syncs of ours stalled", trace.matches("DELAYED").count());
+    }
     times
 }
 

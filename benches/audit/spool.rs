@@ -4,9 +4,9 @@
 //! Two ends of the clock: until the consumer has ended (ours has synced by then, cat has not), and until the last write
 //! returned (what the database feels). Beside the plain ratio stands cat with a sync of its file.
 
-use crate::harness::procs::cpu_seconds_of_children;
+use crate::harness::procs::{cpu_seconds_of_children, threads};
 use crate::harness::{free_port, Den, Picodata, Setup};
-use crate::measure::{goal, line, median, rounds, scaled, Peak, Watch};
+use crate::measure::{goal, line, median, pids, rounds, scaled, Peak, Watch};
 use crate::producer::{Stock, Way};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -66,6 +66,7 @@ fn ours(stock: &Stock, way: Way) -> Run {
     stock.pour(&mut picodata, way);
     let written = start.elapsed().as_secs_f64();
     let mut run = Run { written, ..Run::default() };
+    print_threads(&picodata);
     picodata.close();
     let code = picodata.wait_end(LIMIT).code();
     run.ended = start.elapsed().as_secs_f64();
@@ -74,6 +75,17 @@ fn ours(stock: &Stock, way: Way) -> Run {
     run.peak = watch.peak();
     assert_eq!(code, Some(0), "{}", picodata.err());
     run
+}
+
+/// Where the time of the processor went, thread by thread.
+fn print_threads(picodata: &Picodata) {
+    let threads: Vec<String> = pids(picodata)
+        .into_iter()
+        .flat_map(threads)
+        .filter(|(_, user, system)| user + system > 0.0)
+        .map(|(name, user, system)| format!("{name} {user:.2} user {system:.2} system"))
+        .collect();
+    println!("    CPU seconds by thread: {}", threads.join("; "));
 }
 
 fn cat(stock: &Stock, way: Way) -> Run {

@@ -158,7 +158,9 @@ fn finish(dir: &Path, spool: &Spool) {
         d.flatten().any(|f| f.file_name().to_str().is_some_and(kept))
     });
     if spool.drained() && !quarantine && dir.join(EPHEMERAL).exists() {
-        if let Err(e) = std::fs::remove_dir_all(dir) {
+        // First out of sight: half of it must not be taken for an orphan should we be killed now.
+        let hidden = dir.with_file_name(format!(".{}", dir.file_name().unwrap_or_default().to_string_lossy()));
+        if let Err(e) = std::fs::rename(dir, &hidden).and_then(|()| std::fs::remove_dir_all(&hidden)) {
             log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
         }
     }

@@ -184,7 +184,9 @@ impl Client {
     /// Reads every file of this receiver without connecting: the first trouble, if any.
     pub fn check(&mut self) -> std::result::Result<(), Failure> {
         self.secret_headers()?;
-        if self.options.target.scheme() == Scheme::Https {
+        // Files that are named are looked at even where `http` has no use for them: they were named for something.
+        let named = self.options.tls.ca.is_some() || self.options.tls.certificate.is_some();
+        if self.options.target.scheme() == Scheme::Https || named {
             self.tls.config()?;
         }
         Ok(())

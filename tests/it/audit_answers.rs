@@ -159,3 +159,25 @@ fn retry_after_is_honoured() {
     receiver.set(Mode::Healthy);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
 }
+
+/// The client certificate is lost just when a batch is being halved for one bad event: that condemns no other.
+#[test]
+fn a_receiver_that_turns_bad_within_a_halving_condemns_no_innocent() {
+    for status in [400, 422] {
+        let den = Den::new("turning");
+        let receiver = Receiver::start();
+        receiver.set(Mode::Turning(status, "poison".into()));
+        let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--linger", "300ms"]).picodata();
+        let mut events = Events::new(1, 1);
+        let records: Vec<String> =
+            (0..100).map(|i| if i == 41 { events.event_saying("poison") } else { events.event() }).collect();
+        write_all(&mut picodata, &records);
+        wait("it turned", LIMIT, || receiver.count() > 0);
+        std::thread::sleep(Duration::from_secs(2));
+        receiver.set(Mode::Healthy);
+        wait("the last one", LIMIT, || receiver.docs().iter().any(|d| d.value["id"] == "1.1.100"));
+        assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+        let missing = picodata.ledger.missing(&receiver.docs());
+        assert!(missing.iter().all(|id| id == "1.1.42"), "{} innocents condemned: {missing:?}", missing.len());
+    }
+}

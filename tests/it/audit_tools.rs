@@ -1,7 +1,7 @@
 //! The commands that look into a spool from outside (verify, export, replay, forget), and a spool that was damaged.
 
 use crate::harness::setup::{files_below, text};
-use crate::harness::{wait, Den, Events, Ledger, Receiver, Setup};
+use crate::harness::{wait, Den, Events, Ledger, Mode, Receiver, Setup};
 use std::process::Output;
 use std::time::Duration;
 
@@ -151,4 +151,135 @@ fn forget_unpins_what_nobody_will_take() {
     assert_eq!(third.finish(LIMIT), 0);
     let news = third.err().split_off(warned.len());
     assert!(!news.contains("gone"), "what is forgotten is not warned about: {news}");
+}
+
+#[test]
+fn looking_at_a_running_helper_changes_nothing_and_a_repair_is_refused() {
+    let den = Den::new("looking");
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]);
+    let mut picodata = setup.clone().args(&["--drain", "100ms"]).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..200).map(|_| events.event()), 10_000).expect("a reader");
+    let verified = || spool_tool(&den, &setup, &["spool", "verify"]);
+    wait("all records in the spool", LIMIT, || text(&verified().stdout).contains("clean (200 records"));
+    // Cursors and state still move; records and names do not.
+    let still = || -> Vec<_> {
+        let all = files_below(&den.path().join("spool"));
+        let small = |p: &std::path::Path| p.ends_with("state") || p.to_string_lossy().contains("cursor-");
+        all.into_iter().map(|(p, bytes)| if small(&p) { (p, Vec::new()) } else { (p, bytes) }).collect()
+    };
+    let before = still();
+    let page = spool_tool(&den, &setup, &["status"]);
+    assert_eq!(page.status.code(), Some(0));
+    assert!(text(&page.stdout).contains("i1: in use by process"), "{}", text(&page.stdout));
+    assert_eq!(text(&spool_tool(&den, &setup, &["spool", "export"]).stdout).lines().count(), 200);
+    let repair = spool_tool(&den, &setup, &["spool", "repair", "--apply"]);
+    assert_eq!(repair.status.code(), Some(1));
+    assert!(text(&repair.stdout).contains("needs the helper stopped"), "{}", text(&repair.stdout));
+    assert_eq!(still(), before);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert!(text(&spool_tool(&den, &setup, &["status"]).stdout).contains("i1: no helper runs"));
+}
+
+#[test]
+fn a_running_helper_takes_up_a_replay_and_removes_it_when_it_is_drained() {
+    let den = Den::new("replay-live");
+    let (a, b) = (Receiver::start(), Receiver::start());
+    let setup = Setup::new(&den).url(&a.url()).url(&b.url()).args(&["--instance", "i1"]);
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    a.wait_count(50, LIMIT);
+    b.wait_count(50, LIMIT);
+    let out = spool_tool(&den, &setup, &["spool", "replay", "--from", "1.1.11", "--to", "1.1.15"]);
+    assert!(text(&out.stdout).starts_with("5 events queued"), "{}{}", text(&out.stdout), text(&out.stderr));
+    wait("five repeats to each", LIMIT, || a.repeats() == 5 && b.repeats() == 5);
+    let gone = || std::fs::read_dir(den.path().join("spool")).expect("the spool").count() == 1;
+    wait("the replay is gone", LIMIT, gone);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&a.docs()), Ok(()));
+}
+
+#[test]
+fn a_retry_under_a_running_helper_reaches_the_receiver_that_refused_and_no_other() {
+    let den = Den::new("retry-live");
+    let (a, b) = (Receiver::start(), Receiver::start());
+    a.set(Mode::Marker(422, "poison".into()));
+    let setup = Setup::new(&den).url(&a.url()).url(&b.url());
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    let mut say = |text: &str, picodata: &mut crate::harness::Picodata| {
+        picodata.write(&events.event_saying(text)).expect("a reader");
+    };
+    say("good", &mut picodata);
+    say("poison one", &mut picodata);
+    say("good", &mut picodata);
+    a.wait_count(2, LIMIT);
+    b.wait_count(3, LIMIT);
+    let held = || text(&spool_tool(&den, &setup, &["quarantine", "list"]).stdout);
+    wait("one in quarantine", LIMIT, || held().contains("1 event refused by r1"));
+    let out = spool_tool(&den, &setup, &["quarantine", "retry", "r1"]);
+    assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    // The helper, which had the file open, puts the next one into a new file.
+    say("poison two", &mut picodata);
+    say("good", &mut picodata);
+    a.wait_count(3, LIMIT);
+    wait("the next in quarantine", LIMIT, || held().contains("poison two") || held().contains("1.1.4/"));
+    a.set(Mode::Healthy);
+    a.wait_count(4, LIMIT);
+    wait("the retry is gone", LIMIT, || std::fs::read_dir(den.path().join("spool")).expect("the spool").count() == 1);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.missing(&a.docs()), ["1.1.4"]);
+    assert_eq!((b.count(), b.repeats()), (5, 0), "the other receiver has everything once");
+}
+
+#[test]
+fn repair_makes_a_damaged_spool_clean_and_the_rest_is_delivered() {
+    let den = Den::new("repair");
+    let (ledger, receiver, setup) = spooled(&den, 200);
+    damage(&den, "1.1.100\"");
+    let plan = spool_tool(&den, &setup, &["spool", "repair"]);
+    assert_eq!(plan.status.code(), Some(1), "{}", text(&plan.stdout));
+    assert!(text(&plan.stdout).contains("would") && text(&plan.stdout).contains("rewrite"), "{}", text(&plan.stdout));
+    let done = spool_tool(&den, &setup, &["spool", "repair", "--apply"]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", text(&done.stdout), text(&done.stderr));
+    let out = spool_tool(&den, &setup, &["spool", "export"]);
+    assert_eq!((out.status.code(), text(&out.stdout).lines().count()), (Some(0), 199));
+    receiver.up();
+    let mut picodata = setup.picodata();
+    receiver.wait_count(200, LIMIT);
+    picodata.finish(LIMIT);
+    assert_eq!(ledger.missing(&receiver.docs()), ["1.1.100"], "{}", picodata.err());
+    assert!(receiver.docs().iter().any(|d| d.value["title"] == "audit_gap"), "and it is told");
+    let verified = spool_tool(&den, &setup, &["spool", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stdout));
+    assert!(text(&verified.stdout).contains("the receivers were told"), "{}", text(&verified.stdout));
+}
+
+#[test]
+fn forget_under_a_running_helper() {
+    let den = Den::new("forget-live");
+    let (a, b) = (Receiver::start(), Receiver::start());
+    b.down();
+    let both = Setup::new(&den).url(&a.url()).url(&b.url()).args(&["--name", "gone", "--drain", "200ms"]);
+    let mut first = both.picodata();
+    let mut events = Events::new(1, 1);
+    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    a.wait_count(50, LIMIT);
+    assert_eq!(first.finish(LIMIT), 0);
+    let mut second = Setup::new(&den).url(&a.url()).args(&["--retain", "0s"]).picodata();
+    second.write(&events.event()).expect("a reader");
+    a.wait_count(51, LIMIT);
+    let out = spool_tool(&den, &both, &["spool", "forget", "gone"]);
+    assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    let refused = spool_tool(&den, &both, &["spool", "forget", "r1"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    second.write(&events.event()).expect("a reader");
+    a.wait_count(52, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    let names: Vec<String> =
+        files_below(&den.path().join("spool")).iter().map(|(p, _)| p.display().to_string()).collect();
+    assert!(!names.iter().any(|n| n.ends_with("cursor-gone") || n.contains("/forget-")), "{names:?}");
 }

@@ -182,7 +182,7 @@ pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
     chown(path, Some(uid), Some(gid))
 }
 
-/// Removes what calls before us that were killed have left behind.
+/// Removes what was being made or removed by somebody who was killed.
 fn clean(root: &Path) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
@@ -190,11 +190,21 @@ fn clean(root: &Path) {
         if !entry.file_name().to_str().is_some_and(left) {
             continue;
         }
-        let free = File::open(entry.path().join(place::LOCK)).and_then(|f| file::lock(&f).map(|free| (f, free)));
-        if let Ok((_lock, true)) = free {
+        let free = match File::open(entry.path().join(place::LOCK)) {
+            Ok(f) => file::lock(&f).unwrap_or(false),
+            // Without a lock it is one that was being removed, or one that is begun at this moment.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
+            Err(_) => false,
+        };
+        if free {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+fn is_old(dir: &Path) -> bool {
+    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }
 
 #[cfg(test)]

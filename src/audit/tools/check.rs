@@ -19,6 +19,7 @@ use crate::net::failure::{words as io_words, FailureKind};
 use crate::net::http::{Auth, Client, HttpOptions};
 use crate::net::resolve;
 use crate::net::target::{Place, Scheme};
+use crate::net::tls;
 use crate::stamp;
 use crate::sys::file;
 use serde_json::json;
@@ -159,7 +160,20 @@ fn receiver(title: &str, options: &HttpOptions, report: &mut Report) {
             Err(f) => report.wrong(format!("{title}: {f}")),
         },
     }
+    unused_tls(title, &options, report);
     reach(title, &options, report);
+}
+
+/// Certificates of a receiver that is spoken to without TLS: of no use now, and wrong the day its URL is.
+fn unused_tls(title: &str, options: &HttpOptions, report: &mut Report) {
+    let t = &options.tls;
+    if options.target.scheme() == Scheme::Https || t.ca.is_none() && t.certificate.is_none() {
+        return;
+    }
+    report.note(format!("{title}: its certificates are not used, since the URL is not https://"));
+    if let Err(f) = tls::Client::new(t.clone()).config() {
+        report.wrong(format!("{title}: {f}"));
+    }
 }
 
 fn files_words(options: &HttpOptions) -> &'static str {

@@ -76,34 +76,32 @@ fn one(call: &mut Call<'_>, dir: &Path, apply: bool) -> Result<bool> {
     let tasks = plan(&look, &findings)?;
     if tasks.is_empty() {
         writeln!(call.out, "{shown}: nothing to repair")?;
-        remarks(call, &findings)?;
-        return Ok(true);
-    }
-    if !apply {
+    } else if apply {
+        carry_out_all(call, &look, &tasks)?;
+    } else {
         writeln!(call.out, "{shown}: would do the following (--apply does it):")?;
         for t in &tasks {
             writeln!(call.out, "  {}", t.words(&look))?;
         }
         return Ok(false);
     }
-    let work = Work {
-        look: &look,
-        backup: dir.join(format!("backup-{}", words::file_time(call.now_ms))),
-        call_ms: call.now_ms,
-    };
-    writeln!(call.out, "{shown}: copies of what is changed are in {}", work.backup.display())?;
-    for t in &tasks {
-        work.carry_out(t).map_err(|e| {
-            Error::failed(format!(
-                "cannot {} in `{shown}`: {}; what was done before is whole",
-                t.words(&look),
-                io_words(&e)
-            ))
-        })?;
-        writeln!(call.out, "  done: {}", t.words(&look))?;
-    }
     remarks(call, &findings)?;
     Ok(true)
+}
+
+fn carry_out_all(call: &mut Call<'_>, look: &Look, tasks: &[Task]) -> Result<()> {
+    let shown = look.dir.display();
+    let backup = look.dir.join(format!("backup-{}", words::file_time(call.now_ms)));
+    writeln!(call.out, "{shown}: copies of what is changed are in {}", backup.display())?;
+    let work = Work { look, backup, call_ms: call.now_ms };
+    for t in tasks {
+        work.carry_out(t).map_err(|e| {
+            let (what, why) = (t.words(look), io_words(&e));
+            Error::failed(format!("cannot {what} in `{shown}`: {why}; what was done before is whole"))
+        })?;
+        writeln!(call.out, "  done: {}", t.words(look))?;
+    }
+    Ok(())
 }
 
 /// Records that are gone stay gone: said once more, so that nobody takes a repair for a recovery.
@@ -288,7 +286,7 @@ impl Work<'_> {
     fn new_cursor(&self, name: &str) -> io::Result<()> {
         let file = cursor::file_name(name);
         self.keep(&file)?;
-        let next = self.look.first();
+        let next = self.look.first().max(1);
         let words = format!("the cursor was made anew by a repair at {}", crate::stamp::rfc3339_text(self.call_ms));
         let c =
             Cursor { next, filtered: next - 1, last_answer: words, last_answer_ms: self.call_ms, ..Cursor::default() };

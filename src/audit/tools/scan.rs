@@ -115,36 +115,50 @@ fn heads(look: &Look, f: &mut Findings) {
     }
 }
 
-fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()> {
-    let account = look.account();
-    let cursors = look.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next));
-    // Where there is no cursor everything is needed.
-    let slowest = cursors.min().unwrap_or(1).max(1);
-    let note = |f: &mut Findings, from: u64, to: u64| {
-        let told = account.damages.iter().any(|&(a, b)| a <= from && to <= b);
-        let needed = to >= slowest;
+/// What a missing range means is judged by these.
+struct Judge {
+    told: Vec<(u64, u64)>,
+    slowest: u64,
+}
+
+impl Judge {
+    /// What everybody was past is one thing, what somebody waits for another.
+    fn missing(&self, f: &mut Findings, from: u64, to: u64) {
+        if from < self.slowest && self.slowest <= to {
+            self.range(f, from, self.slowest - 1);
+            self.range(f, self.slowest, to);
+        } else {
+            self.range(f, from, to);
+        }
+    }
+
+    fn range(&self, f: &mut Findings, from: u64, to: u64) {
+        let told = self.told.iter().any(|&(a, b)| a <= from && to <= b);
+        let needed = to >= self.slowest;
         if needed && !told {
             f.untold += to - from + 1;
         }
         if f.missing.len() < limits::TOOL_FINDINGS {
             f.missing.push(Missing { from, to, told, needed });
         }
-    };
-    let missing = |f: &mut Findings, from: u64, to: u64| {
-        // What everybody was past is one thing, what somebody waits for another.
-        if from < slowest && slowest <= to {
-            note(f, from, slowest - 1);
-        }
-        note(f, if to < slowest { from } else { from.max(slowest) }, to);
-    };
+    }
+}
+
+fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()> {
+    let account = look.account();
+    let cursors = look.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next));
+    // Where there is no cursor everything is needed.
+    let slowest = cursors.min().unwrap_or(1).max(1);
+    let judge = Judge { told: account.damages, slowest };
     // Records that somebody still needs must begin where he stands.
     let mut want = slowest.min(look.first()).max(1);
     let mut unknown = false;
     look.walk(progress, |seen| {
         match &seen {
             Seen::Record(r, _) => {
-                if r.seq > want && !std::mem::take(&mut unknown) {
-                    missing(f, want, r.seq - 1);
+                let excused = std::mem::take(&mut unknown);
+                if r.seq > want && !excused {
+                    judge.missing(f, want, r.seq - 1);
                 }
                 want = r.seq + 1;
                 f.records += 1;
@@ -162,7 +176,7 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
     })?;
     // The helper counts up to here; what it holds in memory or has just written is no loss.
     if account.seq >= want && !look.in_use.may_change() {
-        missing(f, want, account.seq);
+        judge.missing(f, want, account.seq);
     }
     Ok(())
 }

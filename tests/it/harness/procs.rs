@@ -12,9 +12,23 @@ pub fn text(pid: u32, name: &str) -> String {
 
 /// The fields of `/proc/PID/stat` after the name: state, ppid, pgrp, …
 fn stat(pid: u32) -> Option<Vec<String>> {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let after = line.rsplit_once(')')?.1;
-    Some(after.split_whitespace().map(str::to_owned).collect())
+    fields(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn fields(stat: &str) -> Option<Vec<String>> {
+    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
+}
+
+/// User and system seconds of each living thread, by its name.
+pub fn threads(pid: u32) -> Vec<(String, f64, f64)> {
+    let Ok(dir) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    dir.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let line = fields(&fs::read_to_string(path.join("stat")).ok()?)?;
+        let seconds = |i: usize| line[i].parse::<f64>().unwrap_or(0.0) / 100.0;
+        Some((fs::read_to_string(path.join("comm")).ok()?.trim().to_owned(), seconds(11), seconds(12)))
+    })
+    .collect()
 }
 
 /// Whether the process lives; a zombie does not.

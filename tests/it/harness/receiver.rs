@@ -36,6 +36,8 @@ pub enum Mode {
     Half,
     /// Answers this for a request with an event that holds the marker, takes any other.
     Marker(u16, String),
+    /// Like `Marker`, but after the first request that it takes it refuses everything with the same status.
+    Turning(u16, String),
     /// Answers 413 for a body over so many bytes, takes any other.
     AtMost(usize),
     /// Answers this without the header of that name and value, takes with it.
@@ -283,7 +285,7 @@ fn answer(conn: &mut Conn, request: &Request, shared: &Shared) -> bool {
     let marked = |m: &str| String::from_utf8_lossy(&request.body).contains(m);
     let refused = match &mode {
         Mode::Refusing(status, _) => *status,
-        Mode::Marker(status, marker) if marked(marker) => *status,
+        Mode::Marker(status, marker) | Mode::Turning(status, marker) if marked(marker) => *status,
         Mode::AtMost(bytes) if request.body.len() > *bytes => 413,
         Mode::Wanting(status, name, value) if request.header(name) != Some(value) => *status,
         Mode::Half => 500,
@@ -297,6 +299,9 @@ fn answer(conn: &mut Conn, request: &Request, shared: &Shared) -> bool {
         _ => None,
     };
     take(request, refused, share, shared);
+    if let (Mode::Turning(status, _), 200) = (&mode, refused) {
+        *lock(&shared.mode) = Mode::Refusing(*status, None);
+    }
     match mode {
         Mode::Hanging => hang(&mode, shared),
         Mode::Closing => false,

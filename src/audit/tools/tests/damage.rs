@@ -196,8 +196,16 @@ fn the_growing_tail_of_a_spool_in_use_is_no_damage() {
 fn garbage_of_any_kind_never_makes_them_panic() {
     let den = Den::new();
     let dir = den.path("a");
-    let names =
-        ["00000000000000000001.seg", "00000000000000000004.seg", "x.seg", "state", "cursor-r1", "quarantine-r1.jsonl"];
+    let names = [
+        "00000000000000000000.seg",
+        "00000000000000000001.seg",
+        "00000000000000000004.seg",
+        "18446744073709551615.seg",
+        "x.seg",
+        "state",
+        "cursor-r1",
+        "quarantine-r1.jsonl",
+    ];
     let mut seed = 7u64;
     let mut next = |n: usize| {
         seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

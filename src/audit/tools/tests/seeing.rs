@@ -1,4 +1,4 @@
-//! `status` and `check` as a person and a script see them: what they print and how they end.
+//! `status` and `check` on spools and options of the tests: what they say, and that they make and change nothing.
 
 use super::super::check;
 use super::*;
