@@ -118,6 +118,30 @@ const PLAIN: [bool; 256] = {
     t
 };
 
+/// How many bytes of a string can be passed without a look at each: eight at a time.
+#[inline]
+fn plain_bytes(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let mut at = 0;
+    while let Some(eight) = text.get(at..at + 8) {
+        let mut w = [0; 8];
+        w.copy_from_slice(eight);
+        let w = u64::from_le_bytes(w);
+        // A high bit where the byte is `"`, `\` or a control character; exact up to the lowest one, which is all we use.
+        let (quote, back) = (w ^ (ONES * 0x22), w ^ (ONES * 0x5c));
+        let special = (quote.wrapping_sub(ONES) & !quote)
+            | (back.wrapping_sub(ONES) & !back)
+            | (w.wrapping_sub(ONES * 0x20) & !w);
+        let special = special & HIGHS;
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + text[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
+}
+
 impl Reader<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
@@ -147,9 +171,7 @@ impl Reader<'_> {
         }
         let from = self.at;
         loop {
-            while self.at < self.text.len() && PLAIN[usize::from(self.text[self.at])] {
-                self.at += 1;
-            }
+            self.at += plain_bytes(&self.text[self.at..]);
             match self.peek()? {
                 b'"' => {
                     let span = Span { from, to: self.at };

@@ -111,6 +111,10 @@ pub const DAMAGES: usize = 1_024;
 pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
 /// The room of one copy of a cursor.
 pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
+/// Receivers whose names stand in the state; a name is at most 64 bytes.
+pub const STATE_RECEIVERS: usize = 64;
+/// Names tried for a segment beside others that begin with the same record; each failed return from memory may leave one.
+pub const NAME_TRIES: u32 = 1_000;
 /// Segments of one spool that are looked at: more files than this are not ours.
 pub const SPOOL_FILES: usize = 100_000;
 /// Files that the memory spool can hold, and the most each can have: it is a sparse memory file.
@@ -226,8 +230,8 @@ pub const READ_SMALL_BYTES: usize = 48 * 1024;
 pub const READ_BUSY_MICROS: u64 = 1_500;
 /// After so long without input the cushion's memory goes back to the system.
 pub const READ_REST_MILLIS: u64 = 2_000;
-/// How often the tender looks around; `--sync 100ms` is this.
-pub const TEND_MILLIS: u64 = 100;
+/// How often the tender looks around; `--sync 100ms` is this and the time a record needs to get there.
+pub const TEND_MILLIS: u64 = 80;
 /// How often the state is saved while it changes.
 pub const STATE_MILLIS: u64 = 1_000;
 /// How often a failed disk is tried again.

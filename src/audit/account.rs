@@ -89,6 +89,8 @@ pub struct Account {
     pub dropped: Vec<Dropped>,
     /// Dropped, not told yet, and without an id.
     pub dropped_unknown: u64,
+    /// The receivers that have cursors: one of them without a cursor is not new.
+    pub receivers: Vec<String>,
 }
 
 impl Account {
@@ -218,7 +220,7 @@ impl Account {
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
-            "untold_unknown": self.dropped_unknown,
+            "untold_unknown": self.dropped_unknown, "receivers": self.receivers,
         });
         value.to_string().into_bytes()
     }
@@ -242,7 +244,9 @@ impl Account {
             to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
             count: l[4],
         });
+        let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
+            receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
             epoch: n("epoch"),
             stream: n("stream"),

@@ -61,7 +61,18 @@ impl Heirlooms {
         bytes.extend_from_slice(&args);
         bytes.extend_from_slice(&env);
         call.write_all(&bytes).map_err(|e| cannot("keep the arguments", e))?;
-        let exe = process::own_program().map_err(|e| cannot("open /proc/self/exe", e))?;
+        // Without /proc nobody can take the keeper's place; that is no reason not to keep. The memory file stands in for
+        // the program: to become it fails, and is said.
+        let exe = match process::own_program() {
+            Ok(exe) => exe,
+            Err(e) => {
+                log::warn(
+                    "keeper",
+                    format!("cannot open /proc/self/exe: {e}; a worker cannot take the keeper's place"),
+                );
+                call.try_clone().map_err(|e| cannot("keep the arguments", e))?.into()
+            }
+        };
         Ok(Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark, call, exe })
     }
 

@@ -70,8 +70,9 @@ pub struct Held {
     pub raw: Vec<u8>,
 }
 
-/// Reads a line; none when it is no whole one.
+/// Reads a line; none when it is no whole one. Zeros before it are what a failed sync or a power cut has left of another.
 pub fn parse(line: &[u8]) -> Option<Held> {
+    let line = &line[line.iter().position(|b| *b != 0)?..];
     let v: Value = serde_json::from_slice(line).ok()?;
     let text = |name: &str| v[name].as_str().map(String::from);
     let raw = match v["raw"].as_str() {
@@ -100,12 +101,14 @@ pub fn parse(line: &[u8]) -> Option<Held> {
 pub struct Quarantine {
     file: String,
     max: u64,
+    /// A line was not put in order: a disk that failed may have kept none, some or other bytes of it.
+    failed: bool,
 }
 
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max }
+        Quarantine { file: file_name(receiver), max, failed: false }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
@@ -117,21 +120,26 @@ impl Quarantine {
             let text = format!("`{}` has reached its --quarantine-max of {} bytes", self.file, self.max);
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
-        let mut last = [b'\n'; 1];
-        if bytes > 0 {
-            disk.read_at(&self.file, bytes - 1, &mut last)?;
-        }
-        if last == *b"\n" {
-            disk.write_at(&self.file, bytes, line)?;
-        } else {
-            // A line that was torn: it stays as it is, and ours is not glued to it.
-            disk.write_at(&self.file, bytes, &[b"\n", line].concat())?;
-        }
+        // A line that a death, a power cut or a failed disk has torn stays as it is, and ours is not glued to it.
+        let torn = self.ends_torn(disk, bytes)? || std::mem::replace(&mut self.failed, true);
+        self.failed = true;
+        let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
+        disk.write_at(&self.file, bytes, &line)?;
         disk.sync(&self.file)?;
         if bytes == 0 {
             disk.sync_names()?;
         }
+        self.failed = false;
         Ok(())
+    }
+
+    /// Whether the file ends in the middle of a line.
+    fn ends_torn(&self, disk: &dyn Disk, bytes: u64) -> io::Result<bool> {
+        let mut last = [b'\n'];
+        if bytes > 0 && disk.read_at(&self.file, bytes - 1, &mut last)? == 0 {
+            return Ok(true);
+        }
+        Ok(last != [b'\n'])
     }
 }
 
@@ -140,6 +148,16 @@ mod tests {
     use super::super::spool::ark::Ark;
     use super::super::spool::record::{decode, encode, Identity, New};
     use super::*;
+
+    #[test]
+    fn a_torn_line_costs_no_other() {
+        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        disk.write_at("quarantine-r1.jsonl", 0, b"{\"quarantined_at\":\"20").unwrap();
+        let mut q = Quarantine::new("r1", 1000);
+        (0..2).for_each(|_| q.put(&disk, b"{}\n").unwrap());
+        let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert!(all.ends_with(b"20\n{}\n{}\n"));
+    }
 
     #[test]
     fn what_is_put_comes_back_and_the_bound_holds() {

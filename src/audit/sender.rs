@@ -1,8 +1,9 @@
 //! From the spool to one receiver: read, batch, send, and only then move the cursor.
 //!
 //! A machine of steps: `step` does one thing and says what to wait for, so that a simulation can drive it. Order is kept.
-//! An event is condemned (quarantined) only when the receiver has taken another one in the same halving or takes a later
-//! one: a receiver that refuses everything is misconfigured, and that fills the spool, never empties it.
+//! An event is condemned (quarantined) only when it was refused alone, the receiver then took another one (a later one,
+//! or once more one that it had taken in the same halving), and the event is refused alone again: a receiver that refuses
+//! everything, or turns bad within a halving, is misconfigured, and that fills the spool, never empties it.
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
@@ -53,11 +54,23 @@ pub struct Portion {
     pub linger: Duration,
 }
 
-/// An event that was refused alone, before anything else was taken.
-#[derive(Debug)]
-struct Suspect {
-    at: usize,
-    said: Said,
+/// Something to send.
+#[derive(Clone, Debug)]
+enum Task {
+    /// These events.
+    Send(Range<usize>),
+    /// An event that was taken before: does the receiver still take anything?
+    Probe(usize),
+    /// An event that was refused alone, after another one was taken.
+    Again(usize),
+}
+
+/// What became of an event of the batch.
+#[derive(Clone, Debug)]
+enum Fate {
+    Open,
+    Taken,
+    Condemned(Said),
 }
 
 /// The sender of one receiver (and its stand-ins).
@@ -78,11 +91,19 @@ pub struct Sender {
     batch: Batch,
     begun: Duration,
     /// What of the batch is still to be sent, the next at the end.
-    plan: Vec<Range<usize>>,
-    took: bool,
-    suspects: Vec<Suspect>,
+    plan: Vec<Task>,
+    /// What became of its events, and how many of them the cursor is past.
+    fates: Vec<Fate>,
+    committed: usize,
+    /// Events that were refused alone and are not judged yet, and the last answer to one.
+    suspects: Vec<usize>,
+    refusal: Option<Said>,
+    /// An event of the batch that was taken.
+    witness: Option<usize>,
     bound: usize,
     loss: Option<Loss>,
+    /// Losses between suspects and their witness: passed when the events before them are.
+    passed: Vec<Loss>,
     backoff: Backoff,
     until: Option<Duration>,
     quarantine: Quarantine,
@@ -122,9 +143,13 @@ impl Sender {
             away: None,
             begun: Duration::ZERO,
             plan: Vec::new(),
-            took: false,
+            fates: Vec::new(),
+            committed: 0,
             suspects: Vec::new(),
+            refusal: None,
+            witness: None,
             loss: None,
+            passed: Vec::new(),
             until: None,
             busy: Duration::ZERO,
             since: None,
@@ -150,11 +175,15 @@ impl Sender {
                 return wait;
             }
         }
-        let Some(part) = self.plan.last().cloned() else { return Wait::Not };
+        let Some(task) = self.plan.last().cloned() else { return Wait::Not };
         self.busy = now.mono;
         self.choose(now);
-        let outcome = self.send(part.clone(), now);
-        self.judge(part, outcome, now);
+        let part = match &task {
+            Task::Send(part) => part.clone(),
+            Task::Probe(i) | Task::Again(i) => *i..*i + 1,
+        };
+        let outcome = self.send(part, now);
+        self.judge(task, outcome, now);
         Wait::Not
     }
 
@@ -162,30 +191,39 @@ impl Sender {
 
     /// Fills the batch. What to wait for, unless there is something to send.
     fn gather(&mut self, now: Now, hurry: bool) -> Option<Wait> {
-        if self.batch.is_empty() && self.suspects.is_empty() {
+        if !self.fates.is_empty() {
+            // All of the batch has been tried: what is refused waits for its judgement, or the quarantine for room.
+            if self.suspects.is_empty() {
+                self.commit(now);
+                return Some(Wait::Not);
+            }
+            return self.look_for_a_witness(now);
+        }
+        if self.batch.is_empty() {
             // Records that were dropped meanwhile are behind the cursor already.
             let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
             if next > self.reader.want() {
                 self.reader.seek(next);
             }
         }
-        let before = self.batch.len();
         let more = self.read_on(now);
         if self.batch.is_empty() {
             return self.at_the_end(now, more, hurry);
-        }
-        if !self.suspects.is_empty() {
-            return self.look_for_a_witness(before, now);
         }
         let full = self.is_full() || self.loss.is_some();
         let waited = now.mono.saturating_sub(self.begun);
         if !full && !hurry && waited < self.portion.linger {
             return Some(Wait::News(self.reader.want(), self.portion.linger - waited));
         }
-        self.took = false;
-        self.plan.push(0..self.batch.len());
-        self.hold(self.batch.seq(0));
+        self.plan_from(0);
+        self.hold();
         None
+    }
+
+    /// The events from `from` on are to be sent.
+    fn plan_from(&mut self, from: usize) {
+        self.plan.push(Task::Send(from..self.batch.len()));
+        self.fates.resize(self.batch.len(), Fate::Open);
     }
 
     fn is_full(&self) -> bool {
@@ -221,11 +259,7 @@ impl Sender {
     /// There is nothing in the batch.
     fn at_the_end(&mut self, now: Now, trouble: Option<Wait>, hurry: bool) -> Option<Wait> {
         if let Some(loss) = self.loss.take() {
-            let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
-            if loss.to >= next {
-                self.spool.report(Loss { from: loss.from.max(next), ..loss });
-                self.spool.gone(&self.name, loss.to + 1);
-            }
+            self.pass(loss);
             return Some(Wait::Not);
         }
         if trouble.is_some() {
@@ -241,6 +275,23 @@ impl Sender {
             self.sinks.iter_mut().for_each(|s| s.rest());
         }
         Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
+    }
+
+    /// Records are not there, and all before them is done with: told, and the cursor goes behind them.
+    fn pass(&self, loss: Loss) {
+        let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+        if loss.to >= next {
+            self.spool.report(Loss { from: loss.from.max(next), ..loss });
+            self.spool.gone(&self.name, loss.to + 1);
+        }
+    }
+
+    /// Passes the losses between suspects and their witness up to the record `seq`.
+    fn pass_losses(&mut self, seq: u64) {
+        while self.passed.first().is_some_and(|l| l.from <= seq) {
+            let loss = self.passed.remove(0);
+            self.pass(loss);
+        }
     }
 
     // ---- sending ----
@@ -268,10 +319,10 @@ impl Sender {
         outcome
     }
 
-    fn judge(&mut self, part: Range<usize>, outcome: Outcome, now: Now) {
+    fn judge(&mut self, task: Task, outcome: Outcome, now: Now) {
         match outcome {
-            Outcome::Taken(said) => self.taken(part, &said, now),
-            Outcome::Content(said) => self.refused(part, said, now),
+            Outcome::Taken(said) => self.taken(task, &said, now),
+            Outcome::Content(said) => self.refused(task, said, now),
             Outcome::Configuration(said) => {
                 let text = format!("{}; events are kept until this is mended", said.words());
                 self.retry("status", &text, None, true, now);
@@ -284,19 +335,117 @@ impl Sender {
         }
     }
 
-    fn taken(&mut self, part: Range<usize>, said: &Said, now: Now) {
-        // Whoever takes this one has judged those before it by their content.
-        if !self.condemn_suspects(now) {
-            return;
-        }
+    fn taken(&mut self, task: Task, said: &Said, now: Now) {
         self.plan.pop();
-        self.took = true;
+        match task {
+            Task::Send(part) => {
+                self.witness = Some(part.start);
+                self.fates[part].fill(Fate::Taken);
+                self.try_suspects_again();
+            }
+            Task::Probe(_) => self.try_suspects_again(),
+            Task::Again(i) => {
+                self.fates[i] = Fate::Taken;
+                self.suspects.retain(|&s| s != i);
+            }
+        }
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
         self.failed = 0;
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
-        let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
         let words = format!("took the events ({})", said.status);
+        self.spool.update(&self.name, |c| {
+            c.last_ok_ms = now.wall_ms;
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+        if let Some(since) = self.since.take() {
+            log::calm(&self.matter);
+            let spent = crate::stamp::for_people(now.mono.saturating_sub(since).as_secs_f64());
+            log::info(&self.matter, format!("takes events again after {spent}"));
+            log::calm(&self.matter);
+        }
+        self.commit(now);
+    }
+
+    /// The receiver takes events: is it their content that it refuses of the suspects?
+    fn try_suspects_again(&mut self) {
+        self.plan.extend(self.suspects.iter().rev().map(|&i| Task::Again(i)));
+    }
+
+    /// 400, 413, 422: halve, down to the one bad event.
+    fn refused(&mut self, task: Task, said: Said, now: Now) {
+        if said.status == 413 {
+            self.bytes_now = (self.batch.bytes() / 2).clamp(1, self.bytes_now);
+        }
+        self.note(&said.words(), now);
+        match task {
+            Task::Send(part) if part.len() > 1 => {
+                self.plan.pop();
+                let middle = part.start + part.len() / 2;
+                self.plan.push(Task::Send(middle..part.end));
+                self.plan.push(Task::Send(part.start..middle));
+            }
+            Task::Send(part) => {
+                self.plan.pop();
+                self.suspects.push(part.start);
+                self.refusal = Some(said);
+                if self.suspects.len() >= self.bound {
+                    self.leave_in_peace(now);
+                }
+            }
+            Task::Probe(_) => {
+                // It has turned bad: nothing can be judged now.
+                self.refusal = Some(said);
+                self.leave_in_peace(now);
+            }
+            Task::Again(i) => {
+                self.plan.pop();
+                self.fates[i] = Fate::Condemned(said);
+                self.suspects.retain(|&s| s != i);
+                self.commit(now);
+            }
+        }
+    }
+
+    /// Moves the cursor over what is judged, in order. False: the quarantine does not take an event.
+    fn commit(&mut self, now: Now) -> bool {
+        while self.committed < self.fates.len() {
+            let from = self.committed;
+            if !matches!(self.fates[from], Fate::Open) {
+                self.pass_losses(self.batch.seq(from));
+            }
+            match self.fates[from].clone() {
+                Fate::Open => break,
+                Fate::Taken => {
+                    // Up to a loss between two events: what is lost was not delivered.
+                    let joined = |i: &usize| *i == from || self.batch.seq(*i) == self.batch.seq(*i - 1) + 1;
+                    let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
+                    let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
+                    self.deliver(from..from + run);
+                    self.committed += run;
+                }
+                Fate::Condemned(said) => {
+                    if !self.condemn(from, &said, now) {
+                        return false;
+                    }
+                    self.committed += 1;
+                }
+            }
+        }
+        self.hold();
+        if self.committed == self.batch.len() && self.plan.is_empty() {
+            self.pass_losses(u64::MAX);
+            self.batch.clear();
+            self.fates.clear();
+            self.committed = 0;
+            self.witness = None;
+        }
+        true
+    }
+
+    fn deliver(&mut self, part: Range<usize>) {
+        let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
         let mut saved = 0;
         self.spool.update(&self.name, |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
@@ -304,92 +453,61 @@ impl Sender {
             c.dropped -= saved;
             c.delivered += saved + to.saturating_sub(c.next);
             c.next = c.next.max(to);
-            c.last_ok_ms = now.wall_ms;
-            c.last_answer = words;
-            c.last_answer_ms = now.wall_ms;
         });
         if saved > 0 {
             if let Some(i) = part.clone().find(|&i| self.batch.seq(i) == from + saved - 1) {
                 self.spool.not_dropped(saved, self.batch.event(i));
             }
         }
-        if let Some(since) = self.since.take() {
-            log::calm(&self.matter);
-            let spent = crate::stamp::for_people(now.mono.saturating_sub(since).as_secs_f64());
-            log::info(&self.matter, format!("takes events again after {spent}"));
-            log::calm(&self.matter);
-        }
-        self.hold(to);
-        if self.plan.is_empty() {
-            self.batch.clear();
-        }
     }
 
-    /// Says which records are in memory: those of the batch from `seq` on.
-    fn hold(&self, seq: u64) {
-        let end = if self.batch.is_empty() { seq } else { self.batch.seq(self.batch.len() - 1) + 1 };
-        self.spool.hold(&self.name, (seq, end));
+    /// Says which records are in memory: those of the batch that the cursor is not past.
+    fn hold(&self) {
+        let held = match self.batch.len() {
+            n if n > self.committed => (self.batch.seq(self.committed), self.batch.seq(n - 1) + 1),
+            _ => (0, 0),
+        };
+        self.spool.hold(&self.name, held);
     }
 
-    /// 400, 413, 422: halve, down to the one bad event.
-    fn refused(&mut self, part: Range<usize>, said: Said, now: Now) {
-        if said.status == 413 {
-            self.bytes_now = (self.batch.bytes() / 2).clamp(1, self.bytes_now);
+    /// All of the batch was tried, and some of it only refused: is there an event that the receiver takes?
+    fn look_for_a_witness(&mut self, now: Now) -> Option<Wait> {
+        if let Some(i) = self.witness {
+            self.plan.push(Task::Probe(i));
+            return None;
         }
-        if part.len() > 1 {
-            self.plan.pop();
-            let middle = part.start + part.len() / 2;
-            self.plan.push(middle..part.end);
-            self.plan.push(part.start..middle);
-            return;
-        }
-        let suspect = Suspect { at: part.start, said };
-        if self.took {
-            if self.condemn(&suspect, now) {
-                self.plan.pop();
-            }
-            if self.plan.is_empty() {
-                self.batch.clear();
-            }
-            return;
-        }
-        self.note(&suspect.said.words(), now);
-        self.plan.pop();
-        self.suspects.push(suspect);
-        if self.suspects.len() >= self.bound {
-            self.leave_in_peace(now);
-        }
-    }
-
-    /// All of the batch is suspect: is there a later event that the receiver takes?
-    fn look_for_a_witness(&mut self, before: usize, now: Now) -> Option<Wait> {
-        if self.batch.len() == before && !self.batch_may_grow() {
-            self.leave_in_peace(now);
-            return Some(Wait::Not);
-        }
+        let before = self.batch.len();
+        self.passed.extend(self.loss.take());
+        self.read_on(now);
         if self.batch.len() == before {
+            self.passed.extend(self.loss.take());
+        }
+        if self.batch.len() == before && self.suspects.len() < self.bound {
             // One more, beyond the portion: bounded by the number of suspects.
-            match self.reader.next(&self.spool) {
-                Next::Record(r, head) => self.batch.push(&r, &head),
-                Next::Lost(loss) => self.loss = Some(loss),
-                Next::Wait | Next::Trouble(_) => {}
+            // What is lost between bears no witness; whoever stopped at it would stand there for ever.
+            loop {
+                match self.reader.next(&self.spool) {
+                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Lost(loss) => {
+                        self.passed.push(loss);
+                        continue;
+                    }
+                    Next::Wait | Next::Trouble(_) => {}
+                }
+                break;
             }
         }
         if self.batch.len() == before {
             self.leave_in_peace(now);
             return Some(Wait::Not);
         }
-        self.plan.push(before..self.batch.len());
+        self.plan_from(before);
         None
-    }
-
-    fn batch_may_grow(&self) -> bool {
-        self.suspects.len() < self.bound && self.loss.is_none()
     }
 
     /// Nothing was taken: the configuration is at fault, or there is no later event yet. All is kept and tried again.
     fn leave_in_peace(&mut self, now: Now) {
-        let said = self.suspects.last().map(|s| s.said.clone());
+        let said = self.refusal.take();
         let tried = self.suspects.len();
         self.forget_batch();
         if tried >= self.bound {
@@ -409,40 +527,39 @@ impl Sender {
         self.suspects.clear();
         self.plan.clear();
         self.batch.clear();
-        self.spool.hold(&self.name, (0, 0));
+        self.fates.clear();
+        self.committed = 0;
+        self.witness = None;
+        self.hold();
         self.loss = None;
+        self.passed.clear();
         let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
         self.reader.seek(next);
     }
 
-    fn condemn_suspects(&mut self, now: Now) -> bool {
-        let suspects = std::mem::take(&mut self.suspects);
-        for s in &suspects {
-            if !self.condemn(s, now) {
-                self.forget_batch();
-                return false;
-            }
-        }
-        true
-    }
-
     /// Puts one event into the quarantine and the cursor behind it. False: it stays where it is.
-    fn condemn(&mut self, s: &Suspect, now: Now) -> bool {
-        let seq = self.batch.seq(s.at);
+    fn condemn(&mut self, at: usize, said: &Said, now: Now) -> bool {
+        let seq = self.batch.seq(at);
         let mut reader = Reader::new(seq);
         let line = match reader.next(&self.spool) {
-            Next::Record(r, head) if r.seq == seq => {
-                quarantine::line(&r, &head, self.batch.id(s.at), &s.said, now.wall_ms)
+            Next::Record(r, head) if r.seq == seq => quarantine::line(&r, &head, self.batch.id(at), said, now.wall_ms),
+            Next::Trouble(text) => {
+                self.retry("status", &text, None, false, now);
+                return false;
             }
-            // Dropped or damaged meanwhile: it is accounted for there.
-            _ => return true,
+            // Damaged meanwhile, or dropped: then the cursor is past it already.
+            Next::Lost(loss) => {
+                self.pass(Loss { to: seq, ..loss });
+                return true;
+            }
+            Next::Record(..) | Next::Wait => return true,
         };
         match self.quarantine.put(self.spool.disk(), &line) {
             Ok(()) => {
-                let words = s.said.words();
+                let words = said.words();
                 log::warn(
                     &self.matter,
-                    format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(s.at)),
+                    format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(at)),
                 );
                 self.spool.quarantined(&self.name, seq);
                 true

@@ -18,30 +18,33 @@ enum Fullness {
 #[derive(Debug, Default)]
 pub struct Tender {
     fullness: Fullness,
-    state_at: Option<Instant>,
-    disk_at: Option<Instant>,
-    saved_seq: u64,
+    state_at: Option<Duration>,
+    disk_at: Option<Duration>,
+    saved: (u64, u64),
     seen: u64,
 }
 
 impl Tender {
-    /// One round. `sync`: what was written has to be on the platter.
-    pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64) {
+    /// One round. `sync`: what was written has to be on the platter. `mono`: since some beginning; it never goes back.
+    pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64, mono: Duration) {
         if sync {
             spool.sync(now_ms);
         }
         spool.save_cursors();
-        let due = |at: &mut Option<Instant>, millis: u64| {
-            let due = at.is_none_or(|t| t.elapsed() >= Duration::from_millis(millis));
+        let due = |at: &mut Option<Duration>, millis: u64| {
+            let due = at.is_none_or(|t| mono.saturating_sub(t) >= Duration::from_millis(millis));
             if due {
-                *at = Some(Instant::now());
+                *at = Some(mono);
             }
             due
         };
         if due(&mut self.state_at, limits::STATE_MILLIS) {
-            let seq = spool.account().seq;
-            if seq != self.saved_seq {
-                self.saved_seq = seq;
+            let a = spool.account();
+            // What is dropped moves the place in the stream alone.
+            let now = (a.seq, a.stream);
+            drop(a);
+            if now != self.saved {
+                self.saved = now;
                 spool.save_state(sync);
             }
             spool.tidy(now_ms);
@@ -83,11 +86,12 @@ impl Tender {
 
     /// Rounds until `stop`, and a last one.
     pub fn run(&mut self, spool: &Spool, sync: bool, stop: &AtomicBool, now_ms: impl Fn() -> i64) {
+        let begin = Instant::now();
         while !stop.load(Ordering::Acquire) {
             // Nothing happens in an idle helper; the first record after a while starts the rhythm.
             spool.wait_news(self.seen, Duration::from_secs(1));
             self.seen = spool.next_seq();
-            self.round(spool, sync, now_ms());
+            self.round(spool, sync, now_ms(), begin.elapsed());
             if !stop.load(Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(limits::TEND_MILLIS));
             }

@@ -211,7 +211,7 @@ impl Worker {
         self.spool.save_cursors();
         self.spool.save_state(self.options.sync != Sync::Never);
         let left = self.left_behind.load(Ordering::Relaxed);
-        let dropped = lost_so_far(&self.spool) - self.lost_before;
+        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
         if in_memory > 0 || left > 0 || dropped > 0 {
             let text = format!(

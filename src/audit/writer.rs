@@ -148,7 +148,10 @@ impl Writer {
         }
     }
 
-    /// Writes those of the items that may be written and accounts for all.
+    /// Writes those of the items that may be written and accounts for all, in runs of kept and of dropped ones.
+    ///
+    /// A new worker takes up the input behind the last record in the spool. So what was dropped before a record has to be
+    /// in the saved state before that record is written: else a death in between would make it neither read nor dropped.
     fn write(
         &mut self,
         items: &[Item],
@@ -157,31 +160,44 @@ impl Writer {
         now_ms: i64,
         keep: impl Fn(&Item) -> bool,
     ) -> Result<(), ()> {
-        let news: Vec<New<'_>> = items.iter().filter(|i| keep(i)).map(|i| new_of(i, data, base, now_ms)).collect();
-        let kept = news.len();
-        let first = match self.spool.append(&mut self.appender, &news, now_ms, self.last_call) {
-            Ok(first) => first,
-            Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
-            Err(_) if kept == items.len() || !self.last_call => {
-                self.say_dropping("new events are dropped", now_ms);
-                self.account(items, data, base, now_ms, 0, |_| false);
-                self.spool.save_state(false);
-                return Ok(());
+        let (mut dropped, mut any) = (false, false);
+        for run in items.chunk_by(|a, b| keep(a) == keep(b)) {
+            if !keep(&run[0]) {
+                self.drop_run(run, data, base, now_ms);
+                (dropped, any) = (true, true);
+                continue;
             }
-            Err(_) => return Err(()),
-        };
-        if self.sync_each {
-            self.spool.sync(now_ms);
+            if std::mem::take(&mut dropped) {
+                self.spool.save_state(false);
+            }
+            let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
+            match self.spool.append(&mut self.appender, &news, now_ms, self.last_call) {
+                Ok(first) => {
+                    if self.sync_each {
+                        self.spool.sync(now_ms);
+                    }
+                    self.account(run, data, base, now_ms, Some(first));
+                }
+                Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
+                Err(_) => {
+                    self.drop_run(run, data, base, now_ms);
+                    (dropped, any) = (true, true);
+                }
+            }
         }
-        self.account(items, data, base, now_ms, first, &keep);
-        if kept < items.len() {
-            self.say_dropping("new events are dropped", now_ms);
+        if dropped {
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
             self.spool.save_state(false);
-        } else {
+        }
+        if !any {
             self.calm();
         }
         Ok(())
+    }
+
+    fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
+        self.say_dropping("new events are dropped", now_ms);
+        self.account(run, data, base, now_ms, None);
     }
 
     fn calm(&mut self) {
@@ -191,24 +207,15 @@ impl Writer {
         }
     }
 
-    fn account(
-        &mut self,
-        items: &[Item],
-        data: &[u8],
-        base: u64,
-        now_ms: i64,
-        first: u64,
-        keep: impl Fn(&Item) -> bool,
-    ) {
+    /// Takes a run into the account: under the numbers from `first` on, or as dropped.
+    fn account(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64, first: Option<u64>) {
         let mut account = self.spool.account();
-        let (mut seq, now) = (first, now_ms as u64);
-        for i in items {
+        let now = now_ms as u64;
+        for (n, i) in run.iter().enumerate() {
             let raw = i.raw.of(data);
-            if keep(i) {
-                account.take(seq, &i.facts, raw, i.part, i.parts, now);
-                seq += 1;
-            } else {
-                account.drop_new(&i.facts, raw, i.part, i.parts, now);
+            match first {
+                Some(first) => account.take(first + n as u64, &i.facts, raw, i.part, i.parts, now),
+                None => account.drop_new(&i.facts, raw, i.part, i.parts, now),
             }
             account.epoch = self.spool.settings.epoch;
             account.stream = base + i.end as u64;

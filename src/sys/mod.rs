@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 
 pub mod activation;
+#[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
+pub mod bytes;
 pub mod file;
 pub mod notify;
 pub mod pipe;

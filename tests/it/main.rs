@@ -15,6 +15,7 @@ mod audit_seeing;
 mod audit_spec;
 mod audit_spool;
 mod audit_tools;
+mod documents;
 mod harness_self;
 mod metrics;
 mod pages;

@@ -1,5 +1,6 @@
 //! Writing to the spool: the one appender, new segments, room, and what gives way when there is none.
 
+use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
@@ -105,6 +106,8 @@ impl Spool {
                     next: seq + count,
                     bytes: open.bytes,
                     synced: 0,
+                    renew: false,
+                    replaces: Vec::new(),
                     acked_ms: None,
                     head: open.head.clone(),
                 });
@@ -120,23 +123,28 @@ impl Spool {
     pub fn room_for(&self, need: u64) -> Room {
         let head = RECORDS_AT;
         for attempt in 0..3 {
-            let (used, retained, max) = {
+            let (over, tenth, retained) = {
                 let ledger = self.lock();
                 let memory = ledger.disk_bad.is_some();
-                let counts = |s: &&Segment| !memory || s.store == Store::Ark;
                 let acked = ledger.acked_before(false);
-                let used: u64 = ledger.segments.iter().filter(counts).map(|s| s.bytes).sum();
-                let retained: u64 =
-                    ledger.segments.iter().filter(counts).filter(|s| s.next <= acked).map(|s| s.bytes).sum();
-                (used, retained, if memory { self.settings.ark_max } else { self.settings.max })
+                let sum = |f: &dyn Fn(&&Segment) -> bool| -> u64 {
+                    ledger.segments.iter().filter(f).map(|s| s.bytes).sum::<u64>() + need + head
+                };
+                let counts = |s: &&Segment| !memory || s.store == Store::Ark;
+                let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
+                // What lies in memory comes to the disk on top of what is there: a disk that fails again and again must not
+                // fill itself that way.
+                let all = self.settings.max + if memory { self.settings.ark_max } else { 0 };
+                let max = if memory { self.settings.ark_max } else { self.settings.max };
+                let over = sum(&counts).saturating_sub(max).max(sum(&|_| true).saturating_sub(all));
+                (over, sum(&counts) > max - max / 10, retained)
             };
-            if used + need + head <= max {
-                let tenth = used + need + head > max - max / 10;
+            if over == 0 {
                 return if tenth && retained == 0 { Room::LastTenth } else { Room::Enough };
             }
             match attempt {
-                0 => self.remove_acked(used + need + head - max, i64::MAX),
-                1 => self.drop_optional(used + need + head - max),
+                0 => self.remove_acked(over, i64::MAX),
+                1 => self.drop_optional(over),
                 _ => {}
             }
         }
@@ -265,12 +273,19 @@ impl Spool {
     /// A file name for a segment that begins with `seq`.
     pub(super) fn free_name(&self, seq: u64) -> String {
         let ledger = self.lock();
-        let taken = |name: &str| ledger.segments.iter().any(|s| s.name == name);
+        // Files that the ledger does not know may hold the only copy that survives a power cut.
+        let there = |disk: &dyn Disk, name: &str| match disk.read_at(name, 0, &mut [0; 1]) {
+            Ok(_) => true,
+            Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+        };
+        let taken = |name: &str| {
+            ledger.segments.iter().any(|s| s.name == name) || there(&*self.disk, name) || there(&*self.ark, name)
+        };
         let plain = format!("{seq:020}.seg");
         if !taken(&plain) {
             return plain;
         }
-        let numbered = (1..u32::MAX).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
+        let numbered = (1..limits::NAME_TRIES).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
         numbered.unwrap_or(plain)
     }
 }

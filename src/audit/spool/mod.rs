@@ -105,6 +105,10 @@ pub struct Segment {
     pub bytes: u64,
     /// How many of them are known to be synced.
     pub synced: u64,
+    /// A sync failed, and what it may have dropped is not written anew yet: it must not be synced, but copied.
+    pub renew: bool,
+    /// Files whose records these are too, and how much of each is to stay: they are cut when this one is on the platter.
+    pub replaces: Vec<(String, u64)>,
     /// When every receiver had it, milliseconds since the epoch.
     pub acked_ms: Option<i64>,
     /// Its head.
@@ -125,6 +129,9 @@ pub struct Receiver {
     /// Which version of its file is next, and whether it must be written.
     turn: u64,
     dirty: bool,
+    /// How far its file says it is, and how far that on the platter says at least.
+    saved: u64,
+    synced: u64,
     /// It loses events now: for telling that once.
     dropping: bool,
     /// The records that its sender holds in memory: from, to (not included).
@@ -144,6 +151,8 @@ struct Ledger {
     seal: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
+    /// The disk was full: the tender removes what nobody needs.
+    disk_full: bool,
     /// No more records will come.
     ended: bool,
     /// Names changed since the directory was synced.
@@ -179,6 +188,8 @@ pub struct Sizes {
     pub retained: u64,
     /// Bytes of these that lie in memory.
     pub in_memory: u64,
+    /// Bytes of these on disk that a failed sync may have dropped, and that could not be written anew yet.
+    pub to_renew: u64,
     /// The bound.
     pub max: u64,
     /// The number of the next record.
@@ -415,6 +426,7 @@ impl Spool {
             live: sum(&|s| s.next > acked),
             retained: sum(&|s| s.next <= acked),
             in_memory: sum(&|s| s.store == Store::Ark),
+            to_renew: sum(&|s| s.renew),
             max: self.settings.max,
             next_seq: ledger.next_seq,
             disk_bad: ledger.disk_bad.clone(),
@@ -454,15 +466,13 @@ impl Spool {
         let news = {
             let mut ledger = self.lock();
             ledger.seal = true;
+            // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
+            ledger.disk_full |= full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {
             let text = format!("cannot {what} in `{}`: {error}; new events are kept in memory", self.place());
             self.alarm("spool", text);
-        }
-        if full {
-            // What is kept for replay gives way first.
-            self.remove_acked(u64::MAX, i64::MAX);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::audit::record::read;
 use crate::limits;
 use crate::log;
 use crate::sys::ring::Ring;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -40,13 +41,13 @@ impl Spool {
         memory: Option<Arc<Ring>>,
         now_ms: i64,
     ) -> Result<Spool, Refusal> {
-        let mut ledger = Ledger { next_seq: 1, seal: true, ..Ledger::default() };
+        let mut ledger = Ledger { next_seq: 1, seal: true, names_dirty: true, ..Ledger::default() };
         let files = disk.list()?;
         ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
-        ledger.segments = in_order(&*disk, segments).into();
-        let (turn, account) = load_state(&*disk, &*ark);
+        ledger.segments = in_order(&*disk, &*ark, segments).into();
+        let (turn, account) = load_state(&*disk, &*ark)?;
         let mut spool = Spool {
             disk,
             ark,
@@ -64,43 +65,66 @@ impl Spool {
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();
         }
+
+        spool.save_new_cursors();
         Ok(spool)
     }
 
     /// Takes in the records that the saved state has not seen, and finds where each segment ends.
     fn replay(&mut self, now_ms: i64) -> io::Result<()> {
         let seen = self.account().seq;
-        let count = self.lock().segments.len();
-        let mut last_seq = 0;
-        for i in 0..count {
-            let (s, next) = {
-                let ledger = self.lock();
-                let next = ledger.segments.get(i + 1).map(|n| n.first);
-                (ledger.segments[i].clone(), next)
-            };
-            let newest = next.is_none();
-            let mut end = next.unwrap_or(s.first);
-            if newest || end > seen + 1 {
-                end = self.replay_segment(&s, seen, newest, now_ms)?.max(if newest { s.first } else { end });
-            }
-            let mut ledger = self.lock();
-            ledger.segments[i].next = end;
-            last_seq = end.saturating_sub(1);
+        let segments: Vec<Segment> = self.lock().segments.iter().cloned().collect();
+        let mut ends = Vec::with_capacity(segments.len());
+        for (i, s) in segments.iter().enumerate() {
+            let newest = i + 1 == segments.len();
+            let next = segments.get(i + 1).map_or(s.first, |n| n.first);
+            let walked = newest || next > seen + 1;
+            ends.push(if walked { self.replay_segment(s, newest, now_ms)?.max(next) } else { next });
         }
-        let seq = self.account().seq;
-        self.lock().next_seq = last_seq.max(seq) + 1;
+        self.divide(ends);
+        let mut ledger = self.lock();
+        let last_seq = ledger.segments.back().map_or(0, |s| s.next.saturating_sub(1));
+        ledger.next_seq = last_seq.max(self.account().seq) + 1;
         Ok(())
     }
 
+    /// Says which segment is to be read for which records. They overlap where a failed sync had records written anew and
+    /// the old file could not be cut: then the newer ones count, for the old ones may fade; unless they are not all there.
+    fn divide(&self, ends: Vec<u64>) {
+        let mut ledger = self.lock();
+        let mut kept: VecDeque<Segment> = VecDeque::with_capacity(ends.len());
+        for (mut s, end) in std::mem::take(&mut ledger.segments).into_iter().zip(ends) {
+            s.next = end;
+            match kept.back_mut().filter(|old| old.next > s.first) {
+                Some(old) if end < old.next => {
+                    log::warn("spool", format!("`{}` holds less than `{}` and is set aside", s.name, old.name));
+                    let done = match s.store {
+                        Store::Disk => self.disk.rename(&s.name, &format!("{}.bad", s.name)),
+                        Store::Ark => self.ark.remove(&s.name),
+                    };
+                    if let Err(e) = done {
+                        log::warn("spool", format!("cannot set `{}` aside: {e}", s.name));
+                    }
+                    continue;
+                }
+                Some(old) => old.next = s.first,
+                None => {}
+            }
+            kept.push_back(s);
+        }
+        ledger.segments = kept;
+    }
+
     /// Walks one segment; gives the number after its last record. The newest is cut behind it.
-    fn replay_segment(&self, s: &Segment, seen: u64, newest: bool, now_ms: i64) -> io::Result<u64> {
+    fn replay_segment(&self, s: &Segment, newest: bool, now_ms: i64) -> io::Result<u64> {
         let disk = self.store(s.store);
         let (mut walk, mut next) = (Walk::start(), s.first);
         loop {
             match walk.next(disk, &s.name, &s.head, s.bytes)? {
                 Found::Record(m) => {
                     next = next.max(m.seq + 1);
-                    if m.seq > seen {
+                    // A segment written anew after a failed sync may overlap with the old one that could not be cut.
+                    if m.seq > self.account().seq {
                         let r = walk.record(m);
                         let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
                         facts.kind = m.kind;
@@ -148,25 +172,33 @@ impl Spool {
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
-        let loaded: Vec<(String, u64, Option<Cursor>)> = found
-            .into_iter()
-            .map(|name| {
-                let (turn, cursor) = self.load_cursor(&name);
-                (name, turn, cursor)
-            })
-            .collect();
+        let mut loaded: Vec<(String, u64, Option<Cursor>)> = Vec::with_capacity(found.len());
+        for name in found {
+            let (turn, cursor) = self.load_cursor(&name)?;
+            loaded.push((name, turn, cursor));
+        }
         let next_seq = self.lock().next_seq;
         let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let mut account = self.account();
         let mut ledger = self.lock();
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         let oldest = oldest_undelivered(&ledger, &loaded);
+        let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
         for (name, turn, cursor) in loaded {
+            let file = cursor::file_name(&name);
+            // Its cursor says nothing any more, or is gone: rather everything again than nothing.
+            let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
+            let damaged = cursor.is_none() && known;
+            if damaged {
+                log::error("spool", format!("`{file}` is damaged: `{name}` is given all that is held once more"));
+            }
             let configured = self.settings.receivers.iter().find(|(n, _)| *n == name);
             if configured.is_none() {
                 log::warn("spool", format!("there is a cursor for `{name}`, but no such receiver: its events are kept until `spool forget {name}`"));
             }
-            let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
+            let from = if damaged { held.min(oldest) } else { oldest };
+            let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
             let dirty = cursor.is_none();
             ledger.receivers.push(Receiver {
                 cursor: cursor.unwrap_or_else(new),
@@ -174,18 +206,36 @@ impl Spool {
                 live: configured.is_some(),
                 turn,
                 dirty,
+                saved: 0,
+                synced: 0,
                 dropping: false,
                 held: (0, 0),
                 oldest_ms: None,
                 name,
             });
         }
+        account.receivers = ledger.receivers.iter().map(|r| r.name.clone()).take(limits::STATE_RECEIVERS).collect();
         Ok(())
     }
 
-    fn load_cursor(&self, name: &str) -> (u64, Option<Cursor>) {
+    /// A receiver that has no cursor yet has one on the platter before anything is delivered: else the next start takes it
+    /// for new, beside others that have come further, and skips what it lacks.
+    fn save_new_cursors(&self) {
+        let receivers = self.receivers();
+        let new: Vec<&Receiver> = receivers.iter().filter(|r| r.turn == 0).collect();
+        if new.is_empty() {
+            return;
+        }
+        self.save_cursors();
+        let synced = new.iter().try_for_each(|r| self.disk.sync(&cursor::file_name(&r.name)));
+        if let Err(e) = synced.and_then(|()| self.disk.sync_names()) {
+            log::warn("spool", format!("new cursors in `{}` may not survive a power cut: {e}", self.place()));
+        }
+    }
+
+    fn load_cursor(&self, name: &str) -> io::Result<(u64, Option<Cursor>)> {
         let file = cursor::file_name(name);
-        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES);
+        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
         let (turn, mut cursor) = match newest {
             Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
             None => (0, None),
@@ -196,13 +246,17 @@ impl Spool {
             c.delivered += next.saturating_sub(c.next);
             c.next = c.next.max(next);
         }
-        (turn, cursor)
+        Ok((turn, cursor))
     }
 
     /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
     fn settle(&mut self) {
         let next_seq = self.lock().next_seq;
         let mut account = self.account();
+        if account.epoch != self.settings.epoch {
+            // The rest of that line went with the input it was of.
+            account.pieces = 0;
+        }
         let c = &mut account.counters;
         let known = c.read + c.own - c.dropped.min(c.read);
         c.read += (next_seq - 1).saturating_sub(known);
@@ -234,19 +288,21 @@ fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)])
     }
 }
 
-fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> Option<(u64, Vec<u8>)> {
-    let read = |d: &dyn Disk| {
-        let bytes = read_all(d, name, 2 * room).ok()??;
-        slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec()))
+/// The newest version of a small file. A disk that does not give it now is not one that does not have it: taking a
+/// cursor for new would skip events, taking the state for new would tell of losses that never were.
+fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
+    let read = |d: &dyn Disk| -> io::Result<Option<(u64, Vec<u8>)>> {
+        let Some(bytes) = read_all(d, name, 2 * room)? else { return Ok(None) };
+        Ok(slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec())))
     };
-    [read(disk), read(ark)].into_iter().flatten().max_by_key(|(turn, _)| *turn)
+    Ok([read(disk)?, read(ark)?].into_iter().flatten().max_by_key(|(turn, _)| *turn))
 }
 
-fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> (u64, Account) {
-    match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES) {
+fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(u64, Account)> {
+    Ok(match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)? {
         Some((turn, bytes)) => (turn, Account::load(&bytes).unwrap_or_default()),
         None => (0, Account::default()),
-    }
+    })
 }
 
 /// The number in a segment's name.
@@ -255,9 +311,17 @@ pub fn number_of(name: &str) -> Option<u64> {
     stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
 }
 
+/// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
+fn edition_of(name: &str) -> u32 {
+    name.strip_suffix(".seg").and_then(|n| n.get(21..)).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
 /// The segments of one store, by what their heads say.
 fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settings) -> Result<Vec<Segment>, Refusal> {
     let mut all = Vec::new();
+    for f in files.iter().filter(|f| f.name.ends_with(tend::UNBORN)) {
+        let _ = disk.remove(&f.name);
+    }
     for f in files.iter().filter(|f| f.name.ends_with(".seg")) {
         let mut bytes = vec![0; RECORDS_AT as usize];
         let got = disk.read_at(&f.name, 0, &mut bytes)?;
@@ -286,7 +350,10 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             first: head.first_seq,
             next: head.first_seq,
             bytes: f.bytes.max(RECORDS_AT),
-            synced: f.bytes,
+            // The worker that wrote it may have died before it was synced.
+            synced: if store == Store::Ark { f.bytes } else { 0 },
+            renew: false,
+            replaces: Vec::new(),
             acked_ms: None,
             head: Arc::new(head),
         });
@@ -307,22 +374,46 @@ fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
     }
 }
 
-/// In the order of their records; of two that begin with the same record the better one stays: the one on disk that has
-/// the name of its number, the longer one.
-fn in_order(disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
-    let rank = |s: &Segment| (s.bytes, s.store == Store::Disk, number_of(&s.name) == Some(s.first));
-    segments.sort_by(|a, b| a.first.cmp(&b.first).then_with(|| rank(b).cmp(&rank(a))));
+/// In the order of their records. Of two that begin with the same record the one that holds more whole ones stays; of
+/// equals that in memory, for it is there only while the one on disk is not known to be on the platter.
+fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
+    segments.sort_by_key(|s| s.first);
     let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
     for s in segments {
-        match kept.last() {
-            Some(k) if k.first == s.first => {
-                if s.store == Store::Disk {
-                    log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", s.name, k.name));
-                    let _ = disk.rename(&s.name, &format!("{}.bad", s.name));
+        let Some(k) = kept.last_mut().filter(|k| k.first == s.first) else {
+            kept.push(s);
+            continue;
+        };
+        let rank = |s: &Segment| (whole_records(disk, ark, s), s.store == Store::Ark, edition_of(&s.name));
+        let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
+        log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
+        k.replaces.extend(lesser.replaces.iter().cloned());
+        match (lesser.store, k.store) {
+            (Store::Disk, Store::Ark) => k.replaces.push((lesser.name, 0)),
+            (Store::Ark, _) => {
+                if disk.sync(&k.name).and_then(|()| disk.sync_names()).is_ok() {
+                    let _ = ark.remove(&lesser.name);
                 }
             }
-            _ => kept.push(s),
+            // Not before the better one is on the platter: this one may be there already.
+            (Store::Disk, Store::Disk) => {
+                let safe = disk.sync(&k.name).and_then(|()| disk.sync_names());
+                let _ = safe.and_then(|()| disk.rename(&lesser.name, &format!("{}.bad", lesser.name)));
+            }
         }
     }
     kept
+}
+
+/// How many whole records a segment holds.
+fn whole_records(disk: &dyn Disk, ark: &dyn Disk, s: &Segment) -> u64 {
+    let store = if s.store == Store::Disk { disk } else { ark };
+    let (mut walk, mut count) = (Walk::start(), 0);
+    loop {
+        match walk.next(store, &s.name, &s.head, s.bytes) {
+            Ok(Found::Record(_)) => count += 1,
+            Ok(Found::Damage(..)) => {}
+            Ok(Found::Torn(_) | Found::End) | Err(_) => return count,
+        }
+    }
 }

@@ -13,6 +13,8 @@ use std::sync::{Arc, PoisonError};
 
 /// The file of the state.
 pub const STATE: &str = "state";
+/// The end of the names of files that are being written anew.
+pub const UNBORN: &str = ".new";
 const PROBE: &str = "probe";
 
 impl Spool {
@@ -21,10 +23,14 @@ impl Spool {
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
-            let dirty: Vec<(String, u64)> = dirty.map(|s| (s.name.clone(), s.bytes)).collect();
+            let dirty: Vec<(String, u64, bool)> = dirty.map(|s| (s.name.clone(), s.bytes, s.renew)).collect();
             (dirty, std::mem::take(&mut ledger.names_dirty))
         };
-        for (name, bytes) in dirty {
+        for (name, bytes, renew) in dirty {
+            if renew {
+                self.write_anew(&name, &io::Error::other("an earlier sync failed"), now_ms);
+                continue;
+            }
             match self.disk.sync(&name) {
                 Ok(()) => {
                     let mut ledger = self.lock();
@@ -54,7 +60,11 @@ impl Spool {
             if ledger.active.as_deref() == Some(name) {
                 ledger.active = None;
             }
-            ledger.segments.iter().find(|s| s.name == name && s.store == Store::Disk).cloned()
+            let mine = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk);
+            mine.map(|s| {
+                s.renew = true;
+                s.clone()
+            })
         };
         let Some(s) = found else { return };
         let from = s.synced.max(record::RECORDS_AT);
@@ -65,8 +75,7 @@ impl Spool {
             Err(e) => {
                 // No room in memory either: on the same disk, in another file.
                 log::warn("spool", format!("cannot keep unsynced records in memory: {e}"));
-                let copied = self.copy_records(&s, from, Store::Disk, now_ms);
-                match copied.and_then(|c| c.map(|c| self.disk.sync(&c.name).map(|()| c)).transpose()) {
+                match self.copy_records(&s, from, Store::Disk, now_ms) {
                     Ok(Some(copy)) => self.put_in_place(&s, from, copy),
                     Ok(None) => {}
                     Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
@@ -81,7 +90,16 @@ impl Spool {
         walk.seek(from);
         let source = self.store(s.store);
         let (mut head, mut out, mut next) = (None::<Head>, Vec::new(), 0);
-        while let Found::Record(m) = walk.next(source, &s.name, &s.head, s.bytes)? {
+        loop {
+            let m = match walk.next(source, &s.name, &s.head, s.bytes)? {
+                Found::Record(m) => m,
+                // What stands behind damage is to be kept all the same.
+                Found::Damage(from, to) => {
+                    self.set_aside(s.store, &s.name, from, to);
+                    continue;
+                }
+                Found::Torn(_) | Found::End => break,
+            };
             let r = walk.record(m);
             let head = head.get_or_insert_with(|| {
                 let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };
@@ -97,37 +115,75 @@ impl Spool {
         }
         let Some(head) = head else { return Ok(None) };
         let name = self.free_name(head.first_seq);
-        let target = self.store(to);
-        if let Err(e) = target.write_at(&name, 0, &out) {
-            let _ = target.remove(&name);
-            return Err(e);
+        match to {
+            Store::Disk => self.write_whole(&name, &out)?,
+            Store::Ark => {
+                if let Err(e) = self.ark.write_at(&name, 0, &out) {
+                    let _ = self.ark.remove(&name);
+                    return Err(e);
+                }
+            }
         }
         let (first, bytes) = (head.first_seq, out.len() as u64);
-        let synced = if to == Store::Ark { bytes } else { 0 };
-        Ok(Some(Segment { name, store: to, first, next, bytes, synced, acked_ms: None, head: Arc::new(head) }))
+        Ok(Some(Segment {
+            name,
+            store: to,
+            first,
+            next,
+            bytes,
+            synced: bytes,
+            renew: false,
+            replaces: Vec::new(),
+            acked_ms: None,
+            head: Arc::new(head),
+        }))
     }
 
-    /// The ledger reads `copy` instead of `old` from a place on.
-    fn put_in_place(&self, old: &Segment, from: u64, copy: Segment) {
-        let mut ledger = self.lock();
-        let Some(i) = ledger.segments.iter().position(|s| s.name == old.name && s.store == old.store) else { return };
-        ledger.segments[i].bytes = from;
-        ledger.segments[i].synced = from;
-        ledger.segments[i].next = copy.first;
+    /// A file of the disk that has its name only when its bytes are on the platter: what a sync has refused, or a death
+    /// left half written, is never taken for it.
+    fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let unborn = format!("{name}{UNBORN}");
+        // Nothing of an earlier try is to be under it.
+        let _ = self.disk.remove(&unborn);
+        let written = self.disk.write_at(&unborn, 0, bytes).and_then(|()| self.disk.sync(&unborn));
+        written.and_then(|()| self.disk.rename(&unborn, name)).inspect_err(|_| {
+            let _ = self.disk.remove(&unborn);
+        })
+    }
+
+    /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
+    /// of it a failed sync has dropped, and what was there long before, nobody knows.
+    fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
         let empty = from <= record::RECORDS_AT;
-        ledger.segments.insert(i + 1, copy);
-        if empty {
-            ledger.segments.remove(i);
+        let obsolete = (old.name.clone(), if empty { 0 } else { from });
+        let durable = copy.store == Store::Disk && self.disk.sync_names().is_ok();
+        if !durable {
+            copy.replaces.clone_from(&old.replaces);
+            copy.replaces.push(obsolete.clone());
         }
-        ledger.names_dirty = true;
-        drop(ledger);
-        let done = if empty {
-            self.store(old.store).remove(&old.name)
-        } else {
-            self.store(old.store).truncate(&old.name, from)
-        };
+        {
+            let mut ledger = self.lock();
+            let Some(i) = ledger.segments.iter().position(|s| s.name == old.name && s.store == old.store) else {
+                return;
+            };
+            let s = &mut ledger.segments[i];
+            (s.bytes, s.synced, s.next, s.renew) = (from, from, copy.first, false);
+            ledger.segments.insert(i + 1, copy);
+            if empty {
+                ledger.segments.remove(i);
+            }
+            ledger.names_dirty = true;
+        }
+        if durable {
+            self.cut(&obsolete);
+        }
+    }
+
+    /// Cuts a file of the disk whose records are on the platter elsewhere.
+    fn cut(&self, (name, to): &(String, u64)) {
+        let done = if *to == 0 { self.disk.remove(name) } else { self.disk.truncate(name, *to) };
         if let Err(e) = done {
-            log::debug("spool", format!("cannot cut `{}`: {e}", old.name));
+            log::debug("spool", format!("cannot cut `{name}`: {e}"));
         }
     }
 
@@ -140,6 +196,7 @@ impl Spool {
                     return None;
                 }
                 r.turn += 1;
+                r.saved = r.cursor.next;
                 let copy = slots::encode(r.turn, &r.cursor.save(), limits::CURSOR_SLOT_BYTES)?;
                 Some((r.name.clone(), copy))
             };
@@ -147,6 +204,29 @@ impl Spool {
         };
         for (name, copy) in dirty {
             self.write_small(&cursor::file_name(&name), &copy);
+        }
+    }
+
+    /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
+    /// had is told as damaged.
+    fn sync_cursors(&self, seq: u64) {
+        if self.lock().disk_bad.is_some() {
+            return;
+        }
+        let behind: Vec<(String, u64)> = {
+            let ledger = self.lock();
+            let behind = ledger.receivers.iter().filter(|r| r.synced < seq);
+            behind.map(|r| (r.name.clone(), r.cursor.next)).collect()
+        };
+        for (name, next) in behind {
+            let done = self.disk.sync(&cursor::file_name(&name));
+            let mut ledger = self.lock();
+            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
+            match done {
+                Ok(()) => r.synced = r.synced.max(next.min(r.saved)),
+                // Written anew at the next tick.
+                Err(_) => r.dirty = true,
+            }
         }
     }
 
@@ -208,6 +288,7 @@ impl Spool {
             self.save_state(true);
         }
         self.save_cursors();
+        self.sync_cursors(doomed.last().map_or(0, |s| s.next));
         {
             let mut ledger = self.lock();
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
@@ -223,6 +304,10 @@ impl Spool {
     /// One round of the tender: marks what everybody has, removes what is due, keeps two segments of headroom.
     pub fn tidy(&self, now_ms: i64) {
         self.obey_requests();
+
+        if std::mem::take(&mut self.lock().disk_full) {
+            self.remove_acked(u64::MAX, i64::MAX);
+        }
         let (over, has_live_drops) = {
             let mut ledger = self.lock();
             let acked = ledger.acked_before(false);
@@ -262,6 +347,8 @@ impl Spool {
         if self.lock().disk_bad.is_some() {
             let probe = vec![0x5a; limits::PROBE_BYTES];
             let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
+            // New files are nothing without their names.
+            let works = works.and_then(|()| self.disk.sync_names());
             let _ = self.disk.remove(PROBE);
             if works.is_err() {
                 return false;
@@ -273,6 +360,13 @@ impl Spool {
             ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
             drop(ledger);
             self.room.notify_all();
+        }
+        {
+            // Nobody writes any more: the segment that was written last is to come back as well.
+            let mut ledger = self.lock();
+            if ledger.ended {
+                ledger.active = None;
+            }
         }
         self.bring_back()
     }
@@ -299,18 +393,19 @@ impl Spool {
     fn bring_back_one(&self, s: &Segment) -> io::Result<()> {
         let mut bytes = vec![0; s.bytes as usize];
         let got = self.ark.read_at(&s.name, 0, &mut bytes)?;
-        let name = self.free_name(s.first);
-        let name = if self.disk.read_at(&s.name, 0, &mut [0; 1]).is_err() { s.name.clone() } else { name };
-        self.disk.write_at(&name, 0, &bytes[..got])?;
-        self.disk.sync(&name)?;
+        let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
+        let name = if free { s.name.clone() } else { self.free_name(s.first) };
+        self.write_whole(&name, &bytes[..got])?;
         self.disk.sync_names()?;
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
             mine.store = Store::Disk;
             mine.name = name;
             mine.synced = mine.bytes;
+            mine.replaces.clear();
         }
         drop(ledger);
+        s.replaces.iter().for_each(|old| self.cut(old));
         // Should this fail, recovery finds the segment twice and takes one.
         let _ = self.ark.remove(&s.name);
         self.room.notify_all();

@@ -318,3 +318,74 @@ fn doubled_swapped_empty_and_foreign_files() {
     let refused = Spool::open(disk.clone(), ark.clone(), settings(256 << 10, &[]), None, 0);
     assert!(matches!(refused, Err(recover::Refusal::Foreign(_))));
 }
+
+#[test]
+fn a_disk_that_fills_while_the_state_is_saved_stops_nobody() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, Settings { retain_ms: 1 << 40, ..settings(1 << 20, &[("r1", false)]) });
+    let mut a = Appender::default();
+    (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    spool.delivered("r1", 201);
+    disk.no_write.store(true, Ordering::Relaxed);
+    // What is kept for replay gives way, and its removal saves the state: which is being saved.
+    spool.save_state(true);
+    spool.tidy(1000);
+    assert_eq!(spool.sizes().retained, spool.lock().segments.back().unwrap().bytes);
+    assert!(spool.sizes().disk_bad.is_some());
+}
+
+#[test]
+fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    (1..=20).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
+    spool.delivered("r1", 21);
+    // The worker dies when the first of two cursors is written.
+    let cursor = spool.cursor("r1").unwrap().save();
+    let copy = slots::encode(2, &cursor, crate::limits::CURSOR_SLOT_BYTES).unwrap();
+    disk.write_at("cursor-r1", copy.at, &copy.bytes).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    assert_eq!((spool.cursor("r1").unwrap().next, spool.cursor("r2").unwrap().next), (21, 1));
+    // A cursor that is there and says nothing is no new one either.
+    disk.truncate("cursor-r2", 0).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    assert_eq!(spool.cursor("r2").unwrap().next, 1);
+}
+
+#[test]
+fn records_written_anew_beside_a_file_that_could_not_be_cut_count_once() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let mut a = Appender::default();
+    (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    spool.sync(1000);
+    (21..=40).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
+    disk.no_sync.store(true, Ordering::Relaxed);
+    spool.sync(1000);
+    let old = spool.lock().segments[0].clone();
+    let whole = disk.list().unwrap().iter().find(|f| f.name == old.name).unwrap().bytes;
+    assert!(whole > old.bytes, "the old file is cut while the new one is in memory alone");
+    drop(spool);
+    // The cache forgets what the failed sync has dropped.
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert_eq!(spool.account().counters.read, 40);
+    disk.write_at(&old.name, old.bytes, &vec![0; (whole - old.bytes) as usize]).unwrap();
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=40).collect(), vec![]));
+    // And at the end the last segment comes back to the disk.
+    spool.end();
+    assert!(spool.recover_disk());
+    let spool = open(&disk, &Moody::new(), settings(1 << 20, &[("r1", false)]));
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=40).collect(), vec![]));
+}
+
+#[test]
+fn what_a_dead_worker_left_is_synced() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    (1..=5).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    disk.no_sync.store(true, Ordering::Relaxed);
+    spool.sync(1000);
+    assert!(!disk.no_sync.load(Ordering::Relaxed), "nothing was synced");
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=5).collect(), vec![]));
+}

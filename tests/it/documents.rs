@@ -1,0 +1,170 @@
+//! The documents against the programs: option tables, commands of the users' own documents, messages, links.
+//!
+//! The tables between the markers of both READMEs are made from the option tables. After a change of options:
+//! `GOSTECH_WRITE_DOCUMENTS=1 cargo test --test it documents`. Refuses: to judge prose.
+
+use gostech::flags::{self, Outcome, Program};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+const READMES: [(&str, &str); 2] = [("README.md", "en"), ("README.ru.md", "ru")];
+const END: &str = "<!-- end of options -->";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn programs() -> [&'static Program; 2] {
+    [&gostech::audit::table::PROGRAM, &gostech::metrics::options::PROGRAM]
+}
+
+/// What `PROGRAM --help-markdown LANGUAGE` prints.
+fn table(program: &'static Program, language: &str) -> String {
+    let args = [OsString::from("--help-markdown"), OsString::from(language)];
+    match flags::parse(program, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())) {
+        Ok(Outcome::Print(text)) => text,
+        _ => panic!("{}: no table", program.name),
+    }
+}
+
+/// The document with every table made anew.
+fn made_anew(text: &str, language: &str) -> String {
+    let mut text = text.to_string();
+    for program in programs() {
+        let marker = format!("<!-- options: {} {language} -->\n", program.name);
+        let begin = text.find(&marker).unwrap_or_else(|| panic!("no marker `{}`", marker.trim())) + marker.len();
+        let end = begin + text[begin..].find(END).expect("an end of options");
+        text.replace_range(begin..end, &format!("\n{}\n", table(program, language)));
+    }
+    text
+}
+
+#[test]
+fn the_tables_of_the_readmes_are_those_of_the_programs() {
+    let write = std::env::var_os("GOSTECH_WRITE_DOCUMENTS").is_some_and(|v| v == "1");
+    for (name, language) in READMES {
+        let (is, should) = (read(name), made_anew(&read(name), language));
+        if write {
+            std::fs::write(root().join(name), &should).expect("written");
+        } else {
+            let differs = is.lines().zip(should.lines()).find(|(a, b)| a != b);
+            assert!(
+                is == should,
+                "{name} is not up to date: GOSTECH_WRITE_DOCUMENTS=1 cargo test --test it documents\n{differs:?}"
+            );
+        }
+    }
+}
+
+/// Every `--option` in a text.
+fn options(text: &str) -> BTreeSet<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.match_indices("--")
+        .filter(|(at, _)| !text[..*at].ends_with(|c| plain(c) || c == '!'))
+        .map(|(at, _)| text[at..].split(|c| !plain(c)).next().unwrap_or_default().to_string())
+        .filter(|name| name.len() > 3 && name.as_bytes()[2].is_ascii_lowercase())
+        .collect()
+}
+
+#[test]
+fn both_readmes_name_the_same_options_and_only_real_ones() {
+    let [english, russian] = READMES.map(|(name, _)| options(&read(name)));
+    assert!(english.len() > 60, "{english:?}");
+    let difference: Vec<_> = english.symmetric_difference(&russian).collect();
+    assert!(difference.is_empty(), "only one of the READMEs names {difference:?}");
+    // Those of other programs: cargo, Picodata, curl, systemctl, our own example.
+    let foreign = ["--release", "--example", "--seconds", "--audit", "--location", "--now"];
+    let ours: BTreeSet<String> = programs().iter().flat_map(|p| options(&table(p, "en"))).collect();
+    let unknown: Vec<_> = english.iter().filter(|o| !ours.contains(*o) && !foreign.contains(&o.as_str())).collect();
+    assert!(unknown.is_empty(), "the READMEs name options that no program has: {unknown:?}");
+}
+
+#[test]
+fn the_users_commands_stand_in_both_readmes_word_for_word() {
+    let prometheus =
+        "  - job_name: 'picodata'\n    scrape_interval: 5s\n    metrics_path: /metrics\n    static_configs:\n      \
+                      - targets: ['localhost:4401']\n";
+    let words = [
+        "picodata run --audit='| gostech-audit-log --url https://example.com'\n",
+        "gostech-metrics --host localhost --port 3301 --username pico_service --password 'T0psecret' --addr localhost:4401\n",
+        "curl --location 'http://localhost:4401/metrics'\n",
+        prometheus,
+        "cargo run --release --example demo\n",
+        "\ntests/run\n",
+        "\npackaging/build\n",
+    ];
+    for (name, _) in READMES {
+        let text = read(name);
+        words.iter().for_each(|w| assert!(text.contains(w), "{name} lacks:\n{w}"));
+        assert!(text.contains(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"))), "{name} names another oldest Rust");
+    }
+}
+
+/// Every Rust file below a directory, its text in one line where the source breaks a string.
+fn sources(dir: &Path, out: &mut String) {
+    for entry in std::fs::read_dir(dir).expect("a directory").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text = std::fs::read_to_string(&path).expect("text");
+            let mut lines = text.split("\\\n");
+            out.push_str(lines.next().unwrap_or_default());
+            lines.for_each(|l| out.push_str(l.trim_start()));
+        }
+    }
+}
+
+/// The first cells of the table of messages: what stands in back quotes, in the pieces between `…`.
+fn messages(text: &str) -> Vec<&str> {
+    let table = text.split("\n## ").find(|part| part.contains("`the keeper is gone")).expect("the table of messages");
+    let cells = table.lines().filter_map(|l| l.strip_prefix("| `")?.split_once("` |").map(|(cell, _)| cell));
+    cells.flat_map(|cell| cell.split('…')).map(str::trim).filter(|piece| !piece.is_empty()).collect()
+}
+
+#[test]
+fn every_message_of_the_troubleshooting_is_one_of_the_programs() {
+    let mut source = String::new();
+    sources(&root().join("src"), &mut source);
+    let [english, russian] = READMES.map(|(name, _)| read(name));
+    let all = messages(&english);
+    assert!(all.len() > 30, "{all:?}");
+    let invented: Vec<_> = all.iter().filter(|m| !source.contains(**m)).collect();
+    assert!(invented.is_empty(), "no program says {invented:?}");
+    assert_eq!(all, messages(&russian), "the READMEs explain different messages");
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let names = ["README.md", "README.ru.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
+    for name in names {
+        let text = read(name);
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..].split([')', '#']).next().unwrap_or_default();
+            if !target.is_empty() && !target.contains("://") {
+                let path: PathBuf = root().join(target);
+                assert!(path.exists(), "{name} leads to {target}, which is not there");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_family_that_an_alert_asks_for_is_served() {
+    let mut source = String::new();
+    sources(&root().join("src"), &mut source);
+    let text = read("packaging/prometheus/gostech-alerts.yml");
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let mut seen = 0;
+    for (at, prefix) in text.match_indices("gostech_audit_") {
+        let family = text[at + prefix.len()..].split(|c| !plain(c)).next().unwrap_or_default();
+        assert!(source.contains(&format!("\"{family}\"")), "no family gostech_audit_{family}");
+        seen += 1;
+    }
+    assert!(seen > 8);
+}

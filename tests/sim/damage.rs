@@ -1,0 +1,286 @@
+//! Damage: a spool of three segments and two cursors, each of its files cut at every byte, every byte of it flipped, missing,
+//! doubled, swapped, empty, foreign. Never a panic, never a loop; every undamaged record is delivered; what is damaged is
+//! counted and kept aside.
+
+use crate::chance::Chance;
+use crate::disk::{Canary, SimDisk};
+use crate::receiver::{Fed, Mood, Outside, Receiver, SimSink};
+use crate::say;
+use gostech::audit::format;
+use gostech::audit::record::Ending;
+use gostech::audit::sender::{Now, Portion, Sender, Wait};
+use gostech::audit::sink::Sink;
+use gostech::audit::spool::ark::Ark;
+use gostech::audit::spool::disk::Disk;
+use gostech::audit::spool::record::{Identity, HEADER_BYTES, RECORDS_AT};
+use gostech::audit::spool::recover::Refusal;
+use gostech::audit::spool::{Full, Settings, Spool};
+use gostech::audit::writer::{Done, Writer};
+use gostech::hash::xxh64;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const IN_SEGMENT: usize = 5;
+const SEGMENTS: usize = 3;
+/// What the second receiver had before.
+const HAD: usize = 7;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+fn settings() -> Settings {
+    Settings {
+        max: 1 << 20,
+        full: Full::Block,
+        retain_ms: 1 << 40,
+        ark_max: 1 << 20,
+        identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
+        epoch: 1,
+        receivers: vec![("r1".into(), false), ("r2".into(), false)],
+    }
+}
+
+fn raw(n: usize) -> String {
+    format!(r#"{{"id":"1.0.{n}","severity":"low","title":"t","message":"{}"}}"#, "m".repeat(n * 3 % 40))
+}
+
+fn doc(n: usize) -> String {
+    format!("c/i/1.0.{n}/{:016x}", xxh64(raw(n).as_bytes(), 0))
+}
+
+fn open(files: &Files, ark: &Arc<Ark>) -> (Arc<SimDisk>, Result<Spool, Refusal>) {
+    let disk = SimDisk::new(1, Canary::None);
+    files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
+    let spool = Spool::open(disk.clone(), ark.clone(), settings(), None, 1_795_224_477_000);
+    (disk, spool)
+}
+
+/// The spool before anything happens to it.
+fn whole(ark: &Arc<Ark>) -> Files {
+    let mut files = Files::new();
+    let mut stream = 0;
+    for segment in 0..SEGMENTS {
+        let (disk, spool) = open(&files, ark);
+        let spool = Arc::new(spool.expect("a whole spool opens"));
+        let mut writer = Writer::new(spool.clone(), 1 << 20, false);
+        let lines: String = (1..=IN_SEGMENT).map(|n| raw(segment * IN_SEGMENT + n) + "\n").collect();
+        assert_eq!(writer.step(lines.as_bytes(), stream, Ending::Open, 1_795_224_477_000), Done::Bytes(lines.len()));
+        stream += lines.len() as u64;
+        if segment + 1 == SEGMENTS {
+            spool.delivered("r2", 1 + HAD as u64);
+        }
+        spool.sync(0);
+        spool.save_cursors();
+        spool.save_state(true);
+        files = disk.list().unwrap().into_iter().map(|f| (f.name.clone(), disk.contents(&f.name))).collect();
+    }
+    assert_eq!(files.keys().filter(|n| n.ends_with(".seg")).count(), SEGMENTS);
+    files
+}
+
+/// What came of a damaged spool.
+struct After {
+    /// Which records each receiver was given.
+    got: [Vec<usize>; 2],
+    /// How many records each receiver's cursor counts as lost.
+    lost: [u64; 2],
+    aside: u64,
+    told: u64,
+}
+
+fn outside() -> Outside {
+    let fed = |n: usize| Fed {
+        doc: doc(n),
+        life: 1,
+        end: 0,
+        count: Some(n as u64),
+        tail: raw(n).as_bytes()[1..].to_vec(),
+        excused: false,
+        bad: false,
+    };
+    let fed: Vec<Fed> = (1..=SEGMENTS * IN_SEGMENT).map(fed).collect();
+    let by_doc = fed.iter().enumerate().map(|(i, f)| (f.doc.clone(), i)).collect();
+    Outside { fed, by_doc, receivers: vec![Receiver::new("r1"), Receiver::new("r2")], ..Outside::default() }
+}
+
+/// Opens it and delivers to the end; none: it is refused as foreign.
+fn deliver(files: &Files, ark: &Arc<Ark>, what: &str) -> Option<After> {
+    let (_disk, spool) = open(files, ark);
+    let spool = match spool {
+        Ok(spool) => Arc::new(spool),
+        Err(Refusal::Foreign(_)) => return None,
+        Err(e) => panic!("{what}: {e:?}"),
+    };
+    let outside = Arc::new(Mutex::new(outside()));
+    let portion = Portion { events: 4, bytes: 1 << 20, linger: Duration::ZERO };
+    for who in 0..2 {
+        let name = format!("r{}", who + 1);
+        let (canary, chance) = (Canary::None, Chance::new(1));
+        let sink = SimSink { who, outside: outside.clone(), chance, canary, spool: spool.clone() };
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
+        let mut sender = Sender::new(&name, spool.clone(), sinks, format::find("ndjson").unwrap(), portion, 1 << 20);
+        spool.end();
+        let done = (0..500).any(|i| {
+            let now = Now { mono: Duration::from_secs(i), wall_ms: 1_795_224_477_000, chance: 1 };
+            sender.step(now, true) == Wait::Done
+        });
+        assert!(done, "{what}: {name} does not come to an end");
+    }
+    let mut writer = Writer::new(spool.clone(), 1 << 20, false);
+    writer.tell(1_795_224_477_000, 0, true);
+    let (told, cursors) = (spool.account().counters.damaged, spool.receivers());
+    let o = outside.lock().unwrap();
+    assert_eq!(o.wrong, None, "{what}");
+    assert_eq!(o.receivers[0].mood, Mood::Takes);
+    let got = |i: usize| o.receivers[i].has.iter().map(|n| n + 1).collect();
+    let lost = |i: usize| cursors[i].cursor.dropped;
+    Some(After { got: [got(0), got(1)], lost: [lost(0), lost(1)], aside: spool.sizes().set_aside, told })
+}
+
+/// Where the records of a segment stand in its file.
+fn places(file: &[u8], segment: usize) -> Vec<(usize, usize, usize)> {
+    let mut at = RECORDS_AT as usize;
+    let places: Vec<_> = (1..=IN_SEGMENT)
+        .map(|n| {
+            let n = segment * IN_SEGMENT + n;
+            let from = at;
+            at += HEADER_BYTES + raw(n).len();
+            (n, from, at)
+        })
+        .collect();
+    assert_eq!(at, file.len());
+    places
+}
+
+/// Every record but these is delivered, these are counted.
+fn check(after: &After, gone: &[usize], what: &str) {
+    for (who, from) in [(0, 1), (1, 1 + HAD)] {
+        let want: Vec<usize> = (from..=SEGMENTS * IN_SEGMENT).filter(|n| !gone.contains(n)).collect();
+        let got: Vec<usize> = after.got[who].iter().copied().filter(|n| *n >= from).collect();
+        assert_eq!(got, want, "{what}: receiver {who}");
+        let lost = gone.iter().filter(|n| **n >= from).count() as u64;
+        assert_eq!(after.lost[who], lost, "{what}: receiver {who} counts");
+    }
+    assert_eq!(after.told, gone.len() as u64, "{what}: told as damaged");
+}
+
+fn segments(files: &Files) -> Vec<String> {
+    files.keys().filter(|n| n.ends_with(".seg")).cloned().collect()
+}
+
+#[test]
+fn segments_flipped_and_cut_at_every_byte() {
+    crate::quiet();
+    let begin = Instant::now();
+    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
+    let files = whole(&ark);
+    check(&deliver(&files, &ark, "whole").unwrap(), &[], "whole");
+    let (mut flips, mut cuts) = (0, 0);
+    for (segment, name) in segments(&files).iter().enumerate() {
+        let bytes = &files[name];
+        let places = places(bytes, segment);
+        for at in 0..bytes.len() {
+            // Both copies of the head are alike: of its bytes a sample.
+            if at < RECORDS_AT as usize && at % 7 != 0 && at > 64 {
+                continue;
+            }
+            let bits: Vec<u8> = if at % 41 == 0 { (0..8).collect() } else { vec![(at % 8) as u8] };
+            for bit in bits {
+                let what = format!("bit {bit} of byte {at} of {name}");
+                let mut bad = files.clone();
+                bad.get_mut(name).unwrap()[at] ^= 1 << bit;
+                let after = deliver(&bad, &ark, &what).expect("not foreign");
+                let gone: Vec<usize> = places.iter().filter(|p| (p.1..p.2).contains(&at)).map(|p| p.0).collect();
+                check(&after, &gone, &what);
+                assert_eq!(after.aside, gone.len() as u64, "{what}: set aside");
+                flips += 1;
+            }
+            let what = format!("{name} cut at {at}");
+            let mut bad = files.clone();
+            bad.get_mut(name).unwrap().truncate(at);
+            let after = deliver(&bad, &ark, &what).expect("not foreign");
+            let gone: Vec<usize> = places.iter().filter(|p| p.2 > at).map(|p| p.0).collect();
+            check(&after, &gone, &what);
+            cuts += 1;
+        }
+    }
+    say(&format!(
+        "damage | segments | bits flipped {flips} | cut {cuts} | lost besides 0 | {:.1} s",
+        begin.elapsed().as_secs_f64()
+    ));
+}
+
+#[test]
+fn cursors_and_state_flipped_and_cut() {
+    crate::quiet();
+    let begin = Instant::now();
+    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
+    let files = whole(&ark);
+    let mut tried = 0;
+    for name in ["cursor-r1", "cursor-r2", "state"] {
+        let bytes = &files[name];
+        let interesting = |at: &usize| bytes[*at] != 0 || at % 4099 == 0;
+        for at in (0..bytes.len()).filter(interesting) {
+            for cut in [false, true] {
+                let what = format!("{name} {} at {at}", if cut { "cut" } else { "flipped" });
+                let mut bad = files.clone();
+                let file = bad.get_mut(name).unwrap();
+                if cut {
+                    file.truncate(at);
+                } else {
+                    file[at] ^= 1 << (at % 8);
+                }
+                // Perhaps more than once, never less.
+                let after = deliver(&bad, &ark, &what).expect("not foreign");
+                check(&after, &[], &what);
+                tried += 1;
+            }
+        }
+    }
+    say(&format!("damage | cursors, state | tried {tried} | lost 0 | {:.1} s", begin.elapsed().as_secs_f64()));
+}
+
+#[test]
+fn files_missing_doubled_swapped_empty_and_foreign() {
+    crate::quiet();
+    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
+    let files = whole(&ark);
+    let of = |segment: usize| -> Vec<usize> { (1..=IN_SEGMENT).map(|n| segment * IN_SEGMENT + n).collect() };
+    let names = segments(&files);
+    let mut tried = 0;
+    for name in files.keys() {
+        let segment = names.iter().position(|n| n == name);
+        let gone = segment.map(of).unwrap_or_default();
+        for (what, bytes) in
+            [("missing", None), ("empty", Some(Vec::new())), ("zeros", Some(vec![0; files[name].len()]))]
+        {
+            let mut bad = files.clone();
+            match bytes {
+                Some(bytes) => drop(bad.insert(name.clone(), bytes)),
+                None => drop(bad.remove(name)),
+            }
+            let what = format!("{name} {what}");
+            let after = deliver(&bad, &ark, &what).expect("not foreign");
+            check(&after, &gone, &what);
+            tried += 1;
+        }
+    }
+    for a in &names {
+        for b in &names {
+            let mut bad = files.clone();
+            bad.insert(a.clone(), files[b].clone());
+            bad.insert(b.clone(), files[a].clone());
+            check(&deliver(&bad, &ark, "swapped").unwrap(), &[], &format!("{a} and {b} swapped"));
+            let mut bad = files.clone();
+            bad.insert("00000000000000009999.seg".into(), files[a].clone());
+            bad.insert(format!("{}-7.seg", &b[..20]), files[b][..files[b].len() - 3].to_vec());
+            check(&deliver(&bad, &ark, "doubled").unwrap(), &[], &format!("{a} and half of {b} doubled"));
+            let mut foreign = files.clone();
+            let file = foreign.get_mut(a).unwrap();
+            (file[7], file[1024 + 7]) = (9, 9);
+            assert!(deliver(&foreign, &ark, "foreign").is_none());
+            tried += 3;
+        }
+    }
+    say(&format!("damage | files missing, empty, zeros, swapped, doubled, foreign | tried {tried} | lost besides 0"));
+}

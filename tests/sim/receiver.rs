@@ -1,0 +1,218 @@
+//! Receivers with moods, and the oracle's first half: what a receiver is given must have been read, be whole, keep its
+//! document id, and come in order the first time.
+
+use crate::chance::Chance;
+use crate::disk::Canary;
+use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
+use gostech::audit::spool::Spool;
+use gostech::net::failure::{Failure, FailureKind};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A record that was put into the input.
+#[derive(Clone)]
+pub struct Fed {
+    /// Its document id.
+    pub doc: String,
+    /// The life of the cushion it was put into.
+    pub life: u64,
+    /// Where in that life's stream it ends.
+    pub end: u64,
+    /// Its number within its generation; none: it has no id.
+    pub count: Option<u64>,
+    /// What a body must end with; empty: only the id is looked at.
+    pub tail: Vec<u8>,
+    /// The power went before it was promised to be kept.
+    pub excused: bool,
+    /// Receivers refuse it for its content.
+    pub bad: bool,
+}
+
+impl std::fmt::Debug for Fed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` of life {} to {}", self.doc, self.life, self.end)?;
+        f.write_str(if self.bad { ", refused" } else { "" })
+    }
+}
+
+/// How a receiver feels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Takes,
+    Refuses,
+    Times,
+    Says500,
+    Says429,
+    /// Takes all, and then the connection closes: the answer is lost.
+    TakesAndCloses,
+    /// Takes half and says 500.
+    TakesHalf,
+    /// 400 to everything.
+    Says400,
+    /// 413 above so many bytes.
+    Small(usize),
+    Says401,
+}
+
+/// Everything that outlives workers and is no program: the input and the receivers.
+#[derive(Debug, Default)]
+pub struct Outside {
+    pub fed: Vec<Fed>,
+    pub by_doc: HashMap<String, usize>,
+    pub receivers: Vec<Receiver>,
+    pub gaps: Vec<(String, u64, u64)>,
+    pub wrong: Option<String>,
+}
+
+/// One receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    pub name: String,
+    pub mood: Mood,
+    pub has: BTreeSet<usize>,
+    pub own: BTreeSet<String>,
+    pub last: Option<usize>,
+    pub got: u64,
+    pub repeats: u64,
+    /// How many documents were in the bodies that were taken and not counted by the cursor yet.
+    pub taken: u64,
+    /// Records that were refused alone: they may come late.
+    pub pardoned: BTreeSet<usize>,
+}
+
+impl Receiver {
+    pub fn new(name: &str) -> Receiver {
+        Receiver {
+            name: name.to_string(),
+            mood: Mood::Takes,
+            has: BTreeSet::new(),
+            own: BTreeSet::new(),
+            last: None,
+            got: 0,
+            repeats: 0,
+            taken: 0,
+            pardoned: BTreeSet::new(),
+        }
+    }
+}
+
+/// A transport to a simulated receiver.
+pub struct SimSink {
+    pub who: usize,
+    pub outside: Arc<Mutex<Outside>>,
+    pub chance: Chance,
+    pub canary: Canary,
+    pub spool: Arc<Spool>,
+}
+
+/// The document id in a body's line.
+pub fn doc_of(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("\"gostech\":{\"id\":\"")?;
+    rest.split_once('"').map(|(id, _)| id)
+}
+
+fn text_field(line: &str, name: &str) -> Option<String> {
+    let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
+    rest.split_once('"').map(|(v, _)| v.to_string())
+}
+
+impl Outside {
+    pub fn fail(&mut self, text: String) {
+        if self.wrong.is_none() {
+            self.wrong = Some(text);
+        }
+    }
+
+    /// One document has arrived.
+    fn arrives(&mut self, who: usize, line: &str) {
+        let Some(doc) = doc_of(line) else { return self.fail(format!("a body without a document id: {line}")) };
+        let name = self.receivers[who].name.clone();
+        let Some(&n) = self.by_doc.get(doc) else {
+            if !doc.starts_with("c/i/gap-") {
+                return self.fail(format!("{name} was given `{doc}`, which was never read"));
+            }
+            let count = |f: &str| text_field(line, f)?.rsplit('.').next()?.parse::<u64>().ok();
+            if let (Some(reason), Some(a), Some(b)) = (text_field(line, "reason"), count("from"), count("to")) {
+                self.gaps.push((reason, a, b));
+            }
+            self.receivers[who].own.insert(doc.to_string());
+            return;
+        };
+        if !line.as_bytes().ends_with(&self.fed[n].tail) {
+            return self.fail(format!("{name} was given `{doc}` with other bytes: {line}"));
+        }
+        let r = &mut self.receivers[who];
+        r.got += 1;
+        if !r.has.insert(n) {
+            r.repeats += 1;
+            return;
+        }
+        let excused = self.fed[n].excused;
+        if r.last.is_some_and(|last| n < last) && !r.pardoned.contains(&n) {
+            let last = r.last.unwrap_or(0);
+            return self.fail(format!("{name} was given record {n} for the first time after record {last} (excused: {excused})"));
+        }
+        r.last = r.last.max(Some(n));
+    }
+}
+
+fn said(status: u16) -> Said {
+    Said { status, text: "simulated".into() }
+}
+
+impl Sink for SimSink {
+    fn send(&mut self, body: &[u8], _about: &About<'_>) -> Outcome {
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(body);
+        let open = text.strip_prefix('[').unwrap_or(&text);
+        let lines: Vec<&str> =
+            open.split('\n').map(|l| l.trim_end_matches([',', ']'])).filter(|l| !l.is_empty()).collect();
+        if lines.is_empty() {
+            outside.fail("an empty body".into());
+        }
+        if self.canary == Canary::CursorFirst {
+            let name = outside.receivers[self.who].name.clone();
+            let next = self.spool.cursor(&name).map_or(1, |c| c.next);
+            outside.receivers[self.who].taken += lines.len() as u64;
+            self.spool.delivered(&name, next + lines.len() as u64);
+        }
+        let bad = |l: &&&str| doc_of(l).and_then(|d| outside.by_doc.get(d)).is_some_and(|n| outside.fed[*n].bad);
+        let any_bad = lines.iter().any(|l| bad(&l));
+        let failed = |kind| Outcome::Failed(Failure::new(kind, "simulated"));
+        let mood = outside.receivers[self.who].mood;
+        let (take, outcome) = match mood {
+            Mood::Refuses => (0, failed(FailureKind::Connect)),
+            Mood::Times => (0, failed(FailureKind::Timeout)),
+            Mood::Says500 => (0, judge(said(500), None)),
+            Mood::Says401 => (0, judge(said(401), None)),
+            Mood::Says429 => (0, judge(said(429), Some(Duration::from_secs(self.chance.below(5))))),
+            Mood::Small(most) if body.len() > most && lines.len() > 1 => (0, judge(said(413), None)),
+            Mood::Says400 => (0, judge(said(400), None)),
+            _ if any_bad => (0, judge(said(400), None)),
+            Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, judge(said(500), None)),
+            Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Closed)),
+            _ => (lines.len(), judge(said(200), None)),
+        };
+        if let ([line], Outcome::Content(_)) = (lines.as_slice(), &outcome) {
+            // Refused alone: a later record bears witness against it, and should the worker die between the two, or this
+            // receiver change its mind, it comes late.
+            let n = doc_of(line).and_then(|d| outside.by_doc.get(d)).copied();
+            outside.receivers[self.who].pardoned.extend(n);
+        }
+        for line in &lines[..take] {
+            outside.arrives(self.who, line);
+        }
+        if matches!(outcome, Outcome::Taken(_)) {
+            outside.receivers[self.who].taken += lines.len() as u64;
+        }
+        outcome
+    }
+
+    fn reload(&mut self) {}
+    fn rest(&mut self) {}
+
+    fn place(&self) -> String {
+        "simulated".into()
+    }
+}
