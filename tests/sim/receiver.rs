@@ -151,7 +151,9 @@ impl Outside {
         let excused = self.fed[n].excused;
         if r.last.is_some_and(|last| n < last) && !r.pardoned.contains(&n) {
             let last = r.last.unwrap_or(0);
-            return self.fail(format!("{name} was given record {n} for the first time after record {last} (excused: {excused})"));
+            return self.fail(format!(
+                "{name} was given record {n} for the first time after record {last} (excused: {excused})"
+            ));
         }
         r.last = r.last.max(Some(n));
     }
