@@ -8,7 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gostech-metrics");
+/// The program under test: the one cargo built, or `GOSTECH_METRICS_BIN` (the static one).
+pub fn program() -> String {
+    std::env::var("GOSTECH_METRICS_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_gostech-metrics").to_owned())
+}
 
 /// A directory that goes away with its owner.
 pub struct Scratch(pub PathBuf);
@@ -78,7 +81,7 @@ impl Helper {
     }
 
     pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Helper {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.args(["--no-config", "--addr", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the helper");

@@ -152,16 +152,21 @@ fn play(mut socket: TcpStream, seed: u64) -> Option<()> {
     None
 }
 
-/// In a process of its own: its memory is measured, and other tests take theirs.
+/// Runs a test again in a process of its own, where the memory measured is its own; true when that was done.
+fn alone(test: &str) -> bool {
+    if std::env::var_os("GOSTECH_ALONE").is_some() {
+        return false;
+    }
+    let this = std::env::current_exe().expect("this test binary");
+    let status =
+        std::process::Command::new(this).args(["--exact", test, "--nocapture"]).env("GOSTECH_ALONE", "1").status();
+    assert!(status.expect("a second run").success(), "{test} failed in its own process");
+    true
+}
+
 #[test]
 fn ten_thousand_hostile_servers() {
-    const ALONE: &str = "GOSTECH_HOSTILE_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let program = std::env::current_exe().expect("this program");
-        let name = "metrics::hostile::ten_thousand_hostile_servers";
-        let mut child = std::process::Command::new(program);
-        let ended = child.args([name, "--exact", "--nocapture"]).env(ALONE, "1").status().expect("it starts");
-        assert!(ended.success(), "{ended}");
+    if alone("metrics::hostile::ten_thousand_hostile_servers") {
         return;
     }
     let first: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);

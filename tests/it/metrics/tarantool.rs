@@ -1,6 +1,6 @@
 //! Debian's own tarantool, started by the test: rights, scrambles, going away, freezing, coming back, two of them.
 
-use super::helper::{free_port, peer, signal, wait, Helper, Samples, Scratch, PROGRAM};
+use super::helper::{free_port, peer, program, signal, wait, Helper, Samples, Scratch};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -293,7 +293,7 @@ fn the_documented_command_word_for_word() {
         &addr,
     ];
     let mut child =
-        Command::new(PROGRAM).args(args).stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the helper");
+        Command::new(program()).args(args).stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the helper");
     wait("it serves", LIMIT, || {
         super::helper::get(page, "/metrics", &[]).is_some_and(|a| a.text().contains("\npicodata_up 1\n"))
     });

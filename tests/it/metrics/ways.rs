@@ -1,6 +1,6 @@
 //! The ways in and out: mutual TLS, unix sockets, IPv6, socket activation, systemd's word, the configuration file.
 
-use super::helper::{free_port, get, samples, wait, Helper, Samples, Scratch, PROGRAM};
+use super::helper::{free_port, get, program, samples, wait, Helper, Samples, Scratch};
 use super::stand::{picodata, recorded_page, Line, Stand};
 use gostech::iproto::auth::Method::{ChapSha1, Ldap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -176,7 +176,7 @@ fn systemd_hands_a_socket_over_and_hears_that_all_is_well() {
     // The shell puts the listener where systemd would: descriptor 3, and LISTEN_PID is that of the program it becomes.
     let raw = std::os::fd::AsRawFd::as_raw_fd(&listener);
     let script =
-        format!("exec 3<&0; export LISTEN_PID=$$ LISTEN_FDS=1; exec {PROGRAM} --no-config --port {}", stand.port);
+        format!("exec 3<&0; export LISTEN_PID=$$ LISTEN_FDS=1; exec {} --no-config --port {}", program(), stand.port);
     assert!(raw > 2);
     let mut child = Command::new("sh")
         .args(["-c", &script])
@@ -212,7 +212,7 @@ fn flag_before_environment_before_file() {
     );
     let config = scratch.file("gostech-metrics.conf", &text);
     let once = |args: &[&str], env: &[(&str, &str)]| {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command
             .args(["--config", &config, "--once", "--auth-method", "chap-sha1"])
             .args(args)
@@ -227,7 +227,7 @@ fn flag_before_environment_before_file() {
         "{page}"
     );
     assert!(once(&["--port", &port], &[("GOSTECH_METRICS_PORT", "1")]).contains("picodata_up{from=\"file\"} 1\n"));
-    let missing = Command::new(PROGRAM).args(["--config", "/nowhere/x.conf"]).output().unwrap();
+    let missing = Command::new(program()).args(["--config", "/nowhere/x.conf"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
 }
 
