@@ -1,0 +1,312 @@
+//! What an answer means for the events it is about: taken, refused for their content, or to be tried again; and what the
+//! cursor may pass.
+//!
+//! Refuses: to condemn an event for the fault of a receiver, to pass an event that has no verdict.
+
+use super::{Fate, Now, Sender, Task, Wait};
+use crate::audit::quarantine;
+use crate::audit::sink::{self, Outcome, Said};
+use crate::audit::spool::read::{Next, Reader};
+use crate::audit::spool::Loss;
+use crate::{limits, log};
+use std::ops::Range;
+use std::time::Duration;
+
+impl Sender {
+    pub(super) fn judge(&mut self, task: Task, outcome: Outcome, now: Now) {
+        match outcome {
+            Outcome::Taken(said) => self.taken(task, &said, now),
+            Outcome::Content(said) => self.refused(task, said, now),
+            Outcome::Configuration(said) => {
+                let text = format!("{}; events are kept until this is mended", said.words());
+                self.retry("status", &text, None, true, now);
+            }
+            Outcome::NotNow(said, after) => self.retry("status", &said.words(), after, false, now),
+            Outcome::Failed(f) => {
+                let alarm = f.kind == crate::net::failure::FailureKind::Secret;
+                self.retry(sink::reason(f.kind), &f.text, None, alarm, now);
+            }
+        }
+    }
+
+    fn taken(&mut self, task: Task, said: &Said, now: Now) {
+        self.plan.pop();
+        match task {
+            Task::Send(part) => {
+                self.witness = Some(part.start);
+                self.fates[part].fill(Fate::Taken);
+                self.try_suspects_again();
+            }
+            Task::Probe(_) => self.try_suspects_again(),
+            Task::Again(i) => {
+                self.fates[i] = Fate::Taken;
+                self.suspects.retain(|&s| s != i);
+            }
+        }
+        self.bound = limits::SUSPECTS_FIRST;
+        self.backoff.reset();
+        self.failed = 0;
+        self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
+        let words = format!("took the events ({})", said.status);
+        self.spool.update(&self.name, |c| {
+            c.last_ok_ms = now.wall_ms;
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+        if let Some(since) = self.since.take() {
+            log::calm(&self.matter);
+            let spent = crate::stamp::for_people(now.mono.saturating_sub(since).as_secs_f64());
+            log::info(&self.matter, format!("takes events again after {spent}"));
+            log::calm(&self.matter);
+        }
+        self.commit(now);
+    }
+
+    /// The receiver takes events: is it their content that it refuses of the suspects?
+    fn try_suspects_again(&mut self) {
+        self.plan.extend(self.suspects.iter().rev().map(|&i| Task::Again(i)));
+    }
+
+    /// 400, 413, 422: halve, down to the one bad event.
+    fn refused(&mut self, task: Task, said: Said, now: Now) {
+        if said.status == 413 {
+            self.bytes_now = (self.batch.bytes() / 2).clamp(1, self.bytes_now);
+        }
+        self.note(&said.words(), now);
+        match task {
+            Task::Send(part) if part.len() > 1 => {
+                self.plan.pop();
+                let middle = part.start + part.len() / 2;
+                self.plan.push(Task::Send(middle..part.end));
+                self.plan.push(Task::Send(part.start..middle));
+            }
+            Task::Send(part) => {
+                self.plan.pop();
+                self.suspects.push(part.start);
+                self.refusal = Some(said);
+                if let Some(w) = self.witness {
+                    // One that it has taken tells whether it still takes any, and the order is kept while it is judged.
+                    self.plan.push(Task::Probe(w));
+                } else if self.suspects.len() >= self.bound {
+                    self.leave_in_peace(now);
+                }
+            }
+            Task::Probe(_) => {
+                // It has turned bad: nothing can be judged now.
+                self.refusal = Some(said);
+                self.leave_in_peace(now);
+            }
+            Task::Again(i) => {
+                self.plan.pop();
+                self.fates[i] = Fate::Condemned(said);
+                self.suspects.retain(|&s| s != i);
+                self.commit(now);
+            }
+        }
+    }
+
+    /// Moves the cursor over what is judged, in order. False: the quarantine does not take an event.
+    pub(super) fn commit(&mut self, now: Now) -> bool {
+        while self.committed < self.fates.len() {
+            let from = self.committed;
+            if !matches!(self.fates[from], Fate::Open) {
+                self.pass_losses(self.batch.seq(from));
+            }
+            match self.fates[from].clone() {
+                Fate::Open => break,
+                Fate::Taken => {
+                    // Up to a loss between two events: what is lost was not delivered.
+                    let joined = |i: &usize| *i == from || self.batch.seq(*i) == self.batch.seq(*i - 1) + 1;
+                    let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
+                    let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
+                    self.deliver(from..from + run);
+                    self.committed += run;
+                }
+                Fate::Condemned(said) => {
+                    if !self.condemn(from, &said, now) {
+                        return false;
+                    }
+                    self.committed += 1;
+                }
+            }
+        }
+        self.hold();
+        if self.committed == self.batch.len() && self.plan.is_empty() {
+            self.pass_losses(u64::MAX);
+            self.batch.clear();
+            self.fates.clear();
+            self.committed = 0;
+            self.witness = None;
+        }
+        true
+    }
+
+    fn deliver(&mut self, part: Range<usize>) {
+        let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
+        let mut saved = 0;
+        self.spool.update(&self.name, |c| {
+            // Dropped from the spool while they were on their way, and yet they have come through.
+            saved = to.min(c.next).saturating_sub(from).min(c.dropped);
+            c.dropped -= saved;
+            c.delivered += saved + to.saturating_sub(c.next);
+            c.next = c.next.max(to);
+        });
+        if saved > 0 {
+            if let Some(i) = part.clone().find(|&i| self.batch.seq(i) == from + saved - 1) {
+                self.spool.not_dropped(saved, self.batch.event(i));
+            }
+        }
+    }
+
+    /// Says which records are in memory: those of the batch that the cursor is not past.
+    pub(super) fn hold(&self) {
+        let held = match self.batch.len() {
+            n if n > self.committed => (self.batch.seq(self.committed), self.batch.seq(n - 1) + 1),
+            _ => (0, 0),
+        };
+        self.spool.hold(&self.name, held);
+    }
+
+    /// All of the batch was tried, and some of it only refused: is there an event that the receiver takes?
+    pub(super) fn look_for_a_witness(&mut self, now: Now) -> Option<Wait> {
+        if let Some(i) = self.witness {
+            self.plan.push(Task::Probe(i));
+            return None;
+        }
+        let before = self.batch.len();
+        self.passed.extend(self.loss.take());
+        self.read_on(now);
+        if self.batch.len() == before {
+            self.passed.extend(self.loss.take());
+        }
+        if self.batch.len() == before && self.suspects.len() < self.bound {
+            // One more, beyond the portion: bounded by the number of suspects.
+            // What is lost between bears no witness; whoever stopped at it would stand there for ever.
+            loop {
+                match self.reader.next(&self.spool) {
+                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Lost(loss) => {
+                        self.passed.push(loss);
+                        continue;
+                    }
+                    Next::Wait | Next::Trouble(_) => {}
+                }
+                break;
+            }
+        }
+        if self.batch.len() == before {
+            self.leave_in_peace(now);
+            return Some(Wait::Not);
+        }
+        self.plan_from(before);
+        None
+    }
+
+    /// Nothing was taken: the configuration is at fault, or there is no later event yet. All is kept and tried again.
+    fn leave_in_peace(&mut self, now: Now) {
+        let said = self.refusal.take();
+        let tried = self.suspects.len();
+        self.forget_batch();
+        if tried >= self.bound {
+            self.bound = (self.bound * 2).min(limits::SUSPECTS_MOST);
+        }
+        if let Some(said) = said {
+            let text = format!(
+                "{}, also to each of {tried} events alone; events are kept, since nothing shows that their content is at fault",
+                said.words()
+            );
+            self.retry("status", &text, None, true, now);
+        }
+    }
+
+    /// The batch is read anew from the cursor.
+    pub(super) fn forget_batch(&mut self) {
+        self.suspects.clear();
+        self.plan.clear();
+        self.batch.clear();
+        self.fates.clear();
+        self.committed = 0;
+        self.witness = None;
+        self.hold();
+        self.loss = None;
+        self.passed.clear();
+        let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
+        self.reader.seek(next);
+    }
+
+    /// Puts one event into the quarantine and the cursor behind it. False: it stays where it is.
+    fn condemn(&mut self, at: usize, said: &Said, now: Now) -> bool {
+        let seq = self.batch.seq(at);
+        let mut reader = Reader::new(seq);
+        let line = match reader.next(&self.spool) {
+            Next::Record(r, head) if r.seq == seq => quarantine::line(&r, &head, self.batch.id(at), said, now.wall_ms),
+            Next::Trouble(text) => {
+                self.retry("status", &text, None, false, now);
+                return false;
+            }
+            // Damaged meanwhile, or dropped: then the cursor is past it already.
+            Next::Lost(loss) => {
+                self.pass(Loss { to: seq, ..loss });
+                return true;
+            }
+            Next::Record(..) | Next::Wait => return true,
+        };
+        match self.quarantine.put(self.spool.disk(), &line) {
+            Ok(()) => {
+                let words = said.words();
+                log::warn(
+                    &self.matter,
+                    format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(at)),
+                );
+                self.spool.quarantined(&self.name, seq);
+                true
+            }
+            Err(e) => {
+                let text = format!("cannot quarantine a refused event, so it and all behind it wait: {e}");
+                self.retry("status", &text, None, true, now);
+                false
+            }
+        }
+    }
+
+    /// Remembers an answer that is no success.
+    fn note(&self, words: &str, now: Now) {
+        let words = words.to_string();
+        self.spool.update(&self.name, |c| {
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+    }
+
+    /// Not delivered: counted, said, and tried again after a while (or at once with a stand-in).
+    fn retry(&mut self, reason: &str, text: &str, after: Option<Duration>, alarm: bool, now: Now) {
+        let place = self.sinks[self.which].place();
+        let words = text.to_string();
+        self.spool.update(&self.name, |c| {
+            *c.retries.entry(reason.to_string()).or_default() += 1;
+            c.last_answer = words;
+            c.last_answer_ms = now.wall_ms;
+        });
+        let text = format!("`{place}` {text}");
+        if alarm {
+            self.spool.alarm(&self.matter, text);
+        } else {
+            log::warn(&self.matter, text);
+        }
+        self.since.get_or_insert(now.mono);
+        self.failed += 1;
+        if self.sinks.len() > 1 {
+            self.which = (self.which + 1) % self.sinks.len();
+            self.away = (self.which != 0).then_some(now.mono);
+            if self.failed < self.sinks.len() {
+                // Another one may judge differently: the halving begins anew.
+                self.forget_batch();
+                return;
+            }
+            self.failed = 0;
+        }
+        let most = Duration::from_secs(limits::RETRY_AFTER_MOST_SECONDS);
+        let wait = self.backoff.next(now.chance).max(after.unwrap_or_default().min(most));
+        self.until = Some(now.mono + wait);
+    }
+}
