@@ -303,6 +303,18 @@ impl World {
 
     // ---- the end of an epoch ----
 
+    /// A step of every sender, until one kills the worker; how many are done.
+    fn send_all(&mut self, written: bool) -> Result<usize, String> {
+        let mut done = 0;
+        for i in 0..self.plan.receivers.len() {
+            match self.mortal(|w| w.send(i, written)) {
+                Some(sent) => done += usize::from(sent? == Wait::Done),
+                None => break,
+            }
+        }
+        Ok(done)
+    }
+
     /// The end of the input with all well: everything is delivered or accounted for.
     fn drain(&mut self, beat: &dyn Fn(u64)) -> Verdict {
         self.disk.set_faults(WELL);
@@ -340,19 +352,8 @@ impl World {
             if written && self.mortal(World::tell).is_none() {
                 continue;
             }
-            let mut done = 0;
-            for i in 0..self.plan.receivers.len() {
-                match self.mortal(|w| w.send(i, written)) {
-                    Some(Ok(Wait::Done)) => done += 1,
-                    Some(Ok(_)) => {}
-                    Some(Err(e)) => return Err(e),
-                    None => break,
-                }
-            }
-            if self.dead.is_some() {
-                continue;
-            }
-            if self.mortal(World::tend).is_none() {
+            let done = self.send_all(written)?;
+            if self.dead.is_some() || self.mortal(World::tend).is_none() {
                 continue;
             }
             self.pass(Duration::from_millis(200));

@@ -94,9 +94,22 @@ impl World {
             self.figures.quarantined += quarantined.len() as u64;
             self.figures.dropped += counted;
         }
+        self.words_are_true(&account)?;
+        drop(w);
+        self.plan.deaths = true;
+        self.new_life();
+        Ok(())
+    }
+
+    /// What is counted and told of what was put in is so.
+    fn words_are_true(&self, account: &gostech::audit::account::Account) -> Verdict {
         let o = self.outside();
-        if !self.plan.power && !self.damaged && !self.unsecured && c.read != o.fed.len() as u64 {
-            return Err(format!("{} records were put in, and {} are counted as read", o.fed.len(), c.read));
+        if !self.plan.power && !self.damaged && !self.unsecured && account.counters.read != o.fed.len() as u64 {
+            return Err(format!(
+                "{} records were put in, and {} are counted as read",
+                o.fed.len(),
+                account.counters.read
+            ));
         }
         let false_gap = |(reason, a, b): &&(String, u64, u64)| {
             let in_it = |f: &Fed| f.count.is_some_and(|n| (*a..=*b).contains(&n)) && !f.excused;
@@ -122,10 +135,6 @@ impl World {
         if account.gaps.untold() > 0 || !account.dropped.is_empty() || account.dropped_unknown > 0 {
             return Err(format!("gaps are not told: {account:?}"));
         }
-        drop(o);
-        drop(w);
-        self.plan.deaths = true;
-        self.new_life();
         Ok(())
     }
 
