@@ -244,7 +244,15 @@ impl Spool {
         };
         let mut kept = self.write_small(STATE, &copy);
         if kept && sync && self.lock().disk_bad.is_none() {
-            kept = self.disk.sync(STATE).is_ok();
+            if let Err(e) = self.disk.sync(STATE) {
+                // The kernel may have let go of what it could not write: the next worker would find an older state.
+                kept = false;
+                self.disk_failed("sync", &e);
+                *turn += 1;
+                if let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) {
+                    let _ = self.ark.write_at(STATE, copy.at, &copy.bytes);
+                }
+            }
         }
         if kept && sync {
             let mut ledger = self.lock();
