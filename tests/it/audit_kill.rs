@@ -107,8 +107,9 @@ fn kill_9_of_both_leaves_everything_for_the_next_start() {
     let last = events.event_saying("the last of the first start");
     first.write(&last).expect("a reader");
     wait_spooled(&den.path().join("spool"), "the last of the first start");
+    // All of its group is gone then. Writing on proves nothing more: programs that other tests start at this moment may
+    // hold what this stand-in leaks as the database does.
     first.kill9_all();
-    assert!(first.write(&events.event()).is_err(), "nobody holds the pipe any more");
     receiver.up();
     let mut second = setup.picodata();
     let mut later = Events::new(1, 2);
