@@ -213,7 +213,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// The number of the `\uXXXX` that begins at `at`.
+    /// The number of the four hexadecimal digits behind the `\u` that begins at `at`.
     fn unit(&self, at: usize) -> Option<u32> {
         let s = self.text.get(at..at + 6)?;
         if s[0] != b'\\' || s[1] != b'u' {
