@@ -17,6 +17,7 @@ mod audit_spool;
 mod audit_tools;
 mod documents;
 mod harness_self;
+mod lab;
 mod metrics;
 mod pages;
 mod tidy;

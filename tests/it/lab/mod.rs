@@ -1,0 +1,39 @@
+//! The fault laboratory, black box: the real programs with faults that are done to them on purpose. One file a kind of fault.
+//!
+//! Each test ends by saying what it injected and what became of the records; `tests/run` gathers these lines into one
+//! table. Refuses: a row without a check behind it (the row is printed after the assertions).
+
+use std::time::Instant;
+
+/// What one class of faults came to.
+#[allow(dead_code)]
+pub struct Row {
+    pub class: &'static str,
+    /// How many faults were done.
+    pub injected: u64,
+    /// How many of them the program outlived without a loss it had not told.
+    pub survived: u64,
+    pub records: u64,
+    /// Records gone without being counted and told: 0, or the test fails.
+    pub lost: u64,
+    /// Records that arrived more than once, under the same document id.
+    pub repeated: u64,
+    pub begin: Instant,
+}
+
+impl Row {
+    /// The line that `tests/run` looks for.
+    pub fn say(&self) {
+        println!(
+            "lab | {} | {} | {} | {} | {} | {} | {:.1}",
+            self.class,
+            self.injected,
+            self.survived,
+            self.records,
+            self.lost,
+            self.repeated,
+            self.begin.elapsed().as_secs_f64()
+        );
+        assert_eq!((self.survived, self.lost), (self.injected, 0), "{}", self.class);
+    }
+}
