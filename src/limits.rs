@@ -44,6 +44,18 @@ pub const FLAGS_HELP_CHARS: usize = 150;
 const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
 const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);
 
+// ---- guard ----
+
+/// Rules of a confinement: each receiver has at most six files and links, and the system some twenty.
+pub const GUARD_RULES: usize = 512;
+/// Directories with fewer components than this (`/etc`) are never opened as a whole for one file in them.
+pub const GUARD_DEPTH: usize = 3;
+/// The keeper makes no more than one stand-in in this time: one that is killed again and again costs next to nothing.
+pub const STAND_IN_MILLIS: u64 = 200;
+/// How often it is looked whether the confinement still fits the files: a certificate that moved is found soon, and some
+/// twenty looks at directories cost nothing.
+pub const GUARD_LOOK_SECONDS: u64 = 10;
+
 // ---- json ----
 
 /// Nesting of a value that is passed on; serde_json stops at 128, Jackson at 1000, and one bit a level is all we keep.

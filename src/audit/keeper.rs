@@ -1,10 +1,13 @@
 //! The keeper: holds standard input open and runs the worker. It does nothing else but start the command of an alarm.
 //!
 //! ```text
-//! database ──pipe──▶ stdin, held by keeper and worker alike; the ring, the relay pipe and the ark outlive the worker
+//! database ──pipe──▶ stdin, held by all three alike; the ring, the relay pipe and the ark outlive the worker
 //! keeper ──fork──▶ worker: reads, spools, delivers       worker ──alarm pipe──▶ keeper ──▶ --on-alarm CMD
-//! keeper dies ──life pipe hangs up──▶ the worker becomes the keeper (the same program again) and starts a new worker
+//!        ──fork──▶ stand-in: waits                       keeper dies ──▶ the worker ends ──▶ the stand-in is the keeper
 //! ```
+//!
+//! The worker lives in a cage that it and all its children keep for ever, so it can be nobody's keeper: that is what the
+//! stand-in is for. It is a sleeping copy of the keeper, made before the worker, and shares its memory.
 //!
 //! It has one thread, so that a fork is a whole copy; the worker needs no program file on disk. Refuses: to read stdin,
 //! to touch the spool, to give up.
@@ -13,15 +16,14 @@ use super::options::Options;
 use super::spool::ark::Ark;
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
+use crate::sys::pipe;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{file, pipe};
 use crate::{limits, log};
-use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -37,125 +39,71 @@ pub struct Heirlooms {
     pub relay: Arc<(OwnedFd, OwnedFd)>,
     /// The memory for when the disk fails.
     pub ark: File,
-    /// Arguments and environment as they were given: the process's own are wiped.
-    pub call: File,
-    /// This program.
-    pub exe: OwnedFd,
 }
-
-/// The argument that a worker hands its heirlooms on with, when it becomes the keeper.
-pub const RESUME: &str = "--resume-as-keeper";
 
 impl Heirlooms {
     /// New ones, for the first keeper.
-    pub fn make(memory: u64, args: &[OsString], env: &[(OsString, OsString)]) -> Result<Heirlooms> {
+    pub fn make(memory: u64) -> Result<Heirlooms> {
         let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
         let ring = Ring::create(memory as usize, process::chance()).map_err(|e| cannot("make the cushion", e))?;
         let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
         let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
-        let mut call = file::memory("gostech-call", 0).map_err(|e| cannot("make a memory file", e))?;
-        let flat: Vec<OsString> = env.iter().flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
-        let (args, env) = (process::pack(args), process::pack(&flat));
-        let mut bytes = (args.len() as u64).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&args);
-        bytes.extend_from_slice(&env);
-        call.write_all(&bytes).map_err(|e| cannot("keep the arguments", e))?;
-        // Without /proc nobody can take the keeper's place; that is no reason not to keep. The memory file stands in for
-        // the program: to become it fails, and is said.
-        let exe = match process::own_program() {
-            Ok(exe) => exe,
-            Err(e) => {
-                log::warn(
-                    "keeper",
-                    format!("cannot open /proc/self/exe: {e}; a worker cannot take the keeper's place"),
-                );
-                call.try_clone().map_err(|e| cannot("keep the arguments", e))?.into()
-            }
-        };
-        Ok(Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark, call, exe })
-    }
-
-    fn fds(&self) -> [RawFd; 6] {
-        let ring = self.ring.file().as_raw_fd();
-        let (r, w) = (self.relay.0.as_raw_fd(), self.relay.1.as_raw_fd());
-        [ring, r, w, self.ark.as_raw_fd(), self.call.as_raw_fd(), self.exe.as_raw_fd()]
-    }
-
-    /// What stands behind `RESUME`.
-    fn as_argument(&self) -> String {
-        self.fds().map(|fd| fd.to_string()).join(",")
-    }
-
-    /// The heirlooms of a worker that became this keeper, with the call as it was given.
-    #[allow(clippy::type_complexity)]
-    pub fn resume(argument: &str) -> Option<(Heirlooms, Vec<OsString>, Vec<(OsString, OsString)>)> {
-        let fds: Vec<RawFd> = argument.split(',').map(|n| n.parse().ok()).collect::<Option<_>>()?;
-        if fds.len() != 6 || fds.iter().any(|&fd| fd < 3) {
-            return None;
-        }
-        process::close_from_3(&fds);
-        let mut owned = fds.iter().map(|&fd| own(fd));
-        let ring = Ring::open(owned.next()??).ok()?;
-        let relay = (owned.next()??, owned.next()??);
-        let ark = File::from(owned.next()??);
-        let mut call = File::from(owned.next()??);
-        let exe = owned.next()??;
-        let mut bytes = Vec::new();
-        call.rewind().ok()?;
-        call.read_to_end(&mut bytes).ok()?;
-        let count = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?) as usize;
-        let args = process::unpack(bytes.get(8..8 + count)?);
-        let flat = process::unpack(bytes.get(8 + count..)?);
-        let env = flat.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())).collect();
-        Some((Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark, call, exe }, args, env))
-    }
-
-    /// Becomes the keeper: the same program, in the place of this process. Comes back only when that failed.
-    pub fn become_keeper(&self) -> std::io::Error {
-        let argument = self.as_argument();
-        let keep =
-            [self.ring.file().as_fd(), self.relay.0.as_fd(), self.relay.1.as_fd(), self.ark.as_fd(), self.call.as_fd()];
-        process::become_again(self.exe.as_fd(), &["gostech-audit-log", RESUME, &argument], &keep)
+        Ok(Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark })
     }
 }
 
-/// Takes a descriptor that another image of this program left open.
-fn own(fd: RawFd) -> Option<OwnedFd> {
-    process::adopt(fd).ok()
+/// Pipes in which nothing is ever written: each hangs up when all who hold its write end are gone.
+struct Lives {
+    /// Held by the keeper.
+    keeper: (OwnedFd, OwnedFd),
+    /// Held by keeper and worker: when it hangs up, the stand-in has a place to take.
+    work: (OwnedFd, OwnedFd),
+    /// Held by keeper and stand-in: when it hangs up, nobody will start another worker.
+    future: (OwnedFd, OwnedFd),
+}
+
+impl Lives {
+    fn make() -> std::io::Result<Lives> {
+        Ok(Lives { keeper: pipe::pair()?, work: pipe::pair()?, future: pipe::pair()? })
+    }
 }
 
 struct Keeper<'a> {
     options: &'a Options,
-    heirlooms: Heirlooms,
+    heirlooms: &'a Heirlooms,
     signals: Signals,
     worker: Option<i32>,
+    stand_in: Option<i32>,
+    /// When the next stand-in may be made.
+    stand_in_at: Instant,
     born: Instant,
     quick_deaths: u32,
     start_at: Option<Instant>,
     alarms: Alarms,
-    /// The write end lives in this process alone: when it dies, workers see the other end hang up.
-    life: (OwnedFd, OwnedFd),
+    lives: Lives,
     alarm_pipe: (OwnedFd, OwnedFd),
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
-pub fn run(options: &Options, heirlooms: Heirlooms) -> Result<Exit> {
+pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
     let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
     let wanted = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGCHLD];
     let signals = Signals::take(&wanted).map_err(|e| cannot("take signals", e))?;
-    let life = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
+    let lives = Lives::make().map_err(|e| cannot("make a pipe", e))?;
     let alarm_pipe = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
     let mut keeper = Keeper {
         options,
         heirlooms,
         signals,
         worker: None,
+        stand_in: None,
+        stand_in_at: Instant::now(),
         born: Instant::now(),
         quick_deaths: 0,
         start_at: Some(Instant::now()),
         alarms: Alarms::new(options.on_alarm.clone()),
-        life,
+        lives,
         alarm_pipe,
     };
     keeper.watch()
@@ -164,6 +112,10 @@ pub fn run(options: &Options, heirlooms: Heirlooms) -> Result<Exit> {
 impl Keeper<'_> {
     fn watch(&mut self) -> Result<Exit> {
         loop {
+            // First: its memory is the keeper's, and what the keeper touches later it does not share.
+            if self.stand_in.is_none() && self.stand_in_at <= Instant::now() {
+                self.make_stand_in();
+            }
             if self.worker.is_none() && self.start_at.is_some_and(|t| t <= Instant::now()) {
                 self.start();
             }
@@ -185,9 +137,13 @@ impl Keeper<'_> {
             while let Some((pid, ended)) = process::reap() {
                 if Some(pid) == self.worker {
                     if let Some(exit) = self.worker_ended(ended) {
+                        self.dismiss_stand_in();
                         self.alarms.last_words(&self.alarm_pipe.0);
                         return Ok(exit);
                     }
+                } else if Some(pid) == self.stand_in {
+                    log::warn("keeper", "the stand-in is gone; there will be another");
+                    self.stand_in = None;
                 } else {
                     self.alarms.reaped(pid);
                 }
@@ -197,7 +153,47 @@ impl Keeper<'_> {
 
     fn patience(&self) -> Option<Duration> {
         let restart = self.start_at.map(|t| t.saturating_duration_since(Instant::now()));
-        [restart, self.alarms.patience()].into_iter().flatten().min()
+        let stand_in = self.stand_in.is_none().then(|| self.stand_in_at.saturating_duration_since(Instant::now()));
+        [restart, stand_in, self.alarms.patience()].into_iter().flatten().min()
+    }
+
+    fn make_stand_in(&mut self) {
+        self.stand_in_at = Instant::now() + Duration::from_millis(limits::STAND_IN_MILLIS);
+        match process::fork_single_threaded() {
+            Ok(Forked::Parent(pid)) => self.stand_in = Some(pid),
+            Ok(Forked::Child) => self.stand_in(),
+            Err(e) => log::warn("keeper", format!("cannot make a stand-in: {e}; trying again")),
+        }
+    }
+
+    /// The life of the stand-in: it waits until keeper and worker are gone, and is the keeper then.
+    fn stand_in(&mut self) -> ! {
+        process::set_name(c"gostech-audit-s");
+        // What it held, nobody would see hang up.
+        let mine = [&self.lives.work.0, &self.lives.future.1].map(AsRawFd::as_raw_fd);
+        let l = &self.lives;
+        let all = [&l.keeper, &l.work, &l.future, &self.alarm_pipe].map(|(r, w)| [r.as_raw_fd(), w.as_raw_fd()]);
+        all.into_iter().flatten().filter(|fd| !mine.contains(fd)).for_each(process::close);
+        process::close(self.signals.as_fd().as_raw_fd());
+        while !pipe::wait([l.work.0.as_fd()], None).is_ok_and(|[work]| work.hung_up) {}
+        mine.into_iter().for_each(process::close);
+        // The worker may have ended as it wanted just before the keeper died.
+        let finished = self.heirlooms.ring.word(Word::Finished).load(Ordering::Acquire);
+        if finished == 0 {
+            process::set_name(c"gostech-audit-l");
+            log::error("keeper", "the keeper is gone; its stand-in takes its place");
+            let code = run(self.options, self.heirlooms).map_or(Exit::Failed, |exit| exit);
+            process::exit_now(code as i32)
+        }
+        process::exit_now(finished as i32 - 1)
+    }
+
+    /// The end is near: nothing is to be taken over.
+    fn dismiss_stand_in(&mut self) {
+        if let Some(pid) = self.stand_in.take() {
+            signal::send(pid, signal::SIGKILL);
+            process::wait_for(pid);
+        }
     }
 
     fn start(&mut self) {
@@ -211,18 +207,20 @@ impl Keeper<'_> {
                 self.born = Instant::now();
             }
             Ok(Forked::Child) => {
-                // The life pipe's write end is the keeper's alone.
-                process::close(self.life.1.as_raw_fd());
+                // These write ends are not the worker's to hold.
+                process::close(self.lives.keeper.1.as_raw_fd());
+                process::close(self.lives.future.1.as_raw_fd());
                 process::close(self.alarm_pipe.0.as_raw_fd());
                 let given = Given {
                     options: self.options,
-                    heirlooms: &self.heirlooms,
-                    life: self.life.0.as_fd(),
+                    heirlooms: self.heirlooms,
+                    keeper: self.lives.keeper.0.as_fd(),
+                    future: self.lives.future.0.as_fd(),
                     alarms: self.alarm_pipe.1.as_fd(),
                 };
-                let code = worker::run(given) as u64;
-                self.heirlooms.ring.word(Word::Finished).store(1 + code, Ordering::Release);
-                process::exit_now(code as i32)
+                let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
+                self.heirlooms.ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
+                process::exit_now(exit as i32)
             }
             Err(e) => {
                 log::error("keeper", format!("cannot start a worker: {e}; trying again"));
@@ -238,6 +236,11 @@ impl Keeper<'_> {
         let finished = ring.word(Word::Finished).load(Ordering::Acquire);
         if finished > 0 && ended == Ended::Code(finished as i32 - 1) {
             return Some(if finished == 1 { Exit::Clean } else { Exit::Failed });
+        }
+        if ended == Ended::Code(worker::AGAIN) {
+            // It did not die: it wants another cage.
+            self.start_at = Some(Instant::now());
+            return None;
         }
         ring.word(Word::Restarts).fetch_add(1, Ordering::Relaxed);
         self.note_fault(ended);
@@ -260,7 +263,7 @@ impl Keeper<'_> {
 
     /// A worker that dies of its own fault at one place of the input again and again dies of what stands there.
     fn note_fault(&self, ended: Ended) {
-        let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL];
+        let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL, signal::SIGSYS];
         let ring = &self.heirlooms.ring;
         let (at, count) = (ring.word(Word::FaultAt), ring.word(Word::Faults));
         if !matches!(ended, Ended::Signal(s) if own.contains(&s)) {
@@ -361,31 +364,5 @@ impl Alarms {
             self.take(from);
         }
         self.tick();
-    }
-}
-
-/// A descriptor of another image, for tests of `resume`.
-#[cfg(test)]
-fn borrowed(fd: RawFd) -> OwnedFd {
-    process::adopt(fd).expect("open")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::fd::IntoRawFd;
-
-    #[test]
-    fn what_is_handed_on_is_found_again() {
-        let mut call = file::memory("x", 0).unwrap();
-        call.write_all(b"hello").unwrap();
-        let fd = call.into_raw_fd();
-        let mut again = File::from(borrowed(fd));
-        again.rewind().unwrap();
-        let mut text = String::new();
-        again.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "hello");
-        assert!(Heirlooms::resume("1,2,3").is_none());
-        assert!(Heirlooms::resume("").is_none());
     }
 }

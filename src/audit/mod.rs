@@ -6,6 +6,7 @@ pub mod account;
 pub mod adopt;
 pub mod batch;
 pub mod bell;
+pub mod cage;
 pub mod format;
 pub mod gap;
 pub mod keeper;
@@ -23,7 +24,7 @@ pub mod tools;
 pub mod worker;
 pub mod writer;
 
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
 use crate::sys::{pipe, process};
 use crate::{limits, log};
@@ -47,22 +48,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What was called: a command, or the main job, perhaps as a worker that takes its keeper's place.
+/// What was called: a command, or the main job.
 fn run() -> Result<Exit> {
     let args = process::arguments();
-    if let [first, heirlooms] = args.as_slice() {
-        if first == keeper::RESUME {
-            let found = heirlooms.to_str().and_then(Heirlooms::resume);
-            let (heirlooms, args, env) = found.ok_or_else(|| Error::usage("this option is for the program itself"))?;
-            harden();
-            let options = match parse(&args, &env)? {
-                Outcome::Run(parsed) => Options::read(&parsed, &env, true)?,
-                Outcome::Print(_) => return Ok(Exit::Usage),
-            };
-            start_log(&options, &env);
-            return keeper::run(&options, heirlooms);
-        }
-    }
     process::close_from_3(&[]);
     harden();
     let env = process::environment();
@@ -72,15 +60,15 @@ fn run() -> Result<Exit> {
             Ok(Exit::Clean)
         }
         Outcome::Run(parsed) if parsed.command.is_some() => command(&parsed, &env),
-        Outcome::Run(parsed) => keep(&args, &env, &parsed),
+        Outcome::Run(parsed) => keep(&env, &parsed),
     }
 }
 
 /// The main job.
-fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
+fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
-    let heirlooms = Heirlooms::make(options.memory_max, args, env)?;
+    let heirlooms = Heirlooms::make(options.memory_max)?;
     process::wipe_environment();
     start_log(&options, env);
     let stdin = std::io::stdin();
@@ -88,7 +76,7 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
         Ok(bytes) => log::debug("input", format!("the pipe holds {bytes} bytes")),
         Err(e) => log::debug("input", format!("standard input is no pipe: {e}")),
     }
-    keeper::run(&options, heirlooms)
+    keeper::run(&options, &heirlooms)
 }
 
 /// Nothing inherited, no new rights, no core, nothing for others to read.

@@ -77,6 +77,8 @@ pub struct Options {
     pub drain: Duration,
     /// `--on-alarm`, split.
     pub on_alarm: Vec<String>,
+    /// `--no-confinement`
+    pub unconfined: bool,
     /// `--metrics-addr`
     pub metrics_addr: Option<Address>,
     /// `--log-level`, `--debug`
@@ -133,6 +135,7 @@ impl Options {
                 Some(i) => value::nonempty(i)?.split_whitespace().map(String::from).collect(),
                 None => Vec::new(),
             },
+            unconfined: parsed.is_on("no-confinement"),
             metrics_addr: match parsed.get("metrics-addr") {
                 Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
                 None => None,

@@ -91,6 +91,12 @@ impl Source {
         let waited = word(Word::Waited) as f64 / 1e6;
         p.one("stdin_wait_seconds_total", "counter", "Time in which input was there and could not be taken.", waited);
         p.one("cushion_bytes", "gauge", "Bytes read and not yet in the spool.", self.cushion.held() as f64);
+        let refused = word(Word::Refused) as f64;
+        p.one("refused_calls_total", "counter", "Forbidden system calls that the worker tried.", refused);
+        p.family("protection", "gauge", "What restricts the worker: 1 when it is in force.");
+        for (kind, on) in crate::guard::in_force() {
+            p.sample("protection", &[("kind", kind)], f64::from(u8::from(on)));
+        }
         p.family("build_info", "gauge", "The program.");
         p.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         p.one("start_timestamp_seconds", "gauge", "When this worker began.", self.begin_ms as f64 / 1000.0);

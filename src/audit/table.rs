@@ -65,6 +65,7 @@ static ROWS: &[Row] = &[
     Row::value(RECORDS, "event-max", "SIZE", "longer records are delivered in pieces", "более длинные записи доставляются по частям").default("1M"),
     Row::value(RUNNING, "drain", "TIME", "how long to go on delivering after the end of input", "сколько продолжать доставку после конца ввода").default("10s"),
     Row::value(RUNNING, "on-alarm", "CMD", "run this on an alarm (split at blanks, no shell; the text is in GOSTECH_ALARM; at most once a minute)", "запускать при тревоге (делится по пробелам, без оболочки; текст в GOSTECH_ALARM; не чаще раза в минуту)"),
+    Row::switch(RUNNING, "no-confinement", "do not restrict the files and system calls of the worker; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы работника; для ядер и контейнеров, где это мешает работе"),
     Row::value(RUNNING, "type", "pipe|file", "where events come from; only pipe (standard input) in this version", "откуда приходят события; в этой версии только pipe (стандартный ввод)").default("pipe"),
     Row::value(RUNNING, "filename", "FILE", "known from the withdrawn program; not used with --type pipe", "известно по прежней программе; с --type pipe не используется").hidden(),
     Row::value(SEEING, "metrics-addr", "ADDR", "serve /metrics and a status page here: host:port or unix:/path (default: nowhere)", "отдавать /metrics и страницу состояния здесь: хост:порт или unix:/путь (по умолчанию нигде)"),
@@ -155,8 +156,8 @@ pub static PROGRAM: Program = Program {
             "Читает события безопасности со стандартного ввода, по объекту JSON в строке, как их пишет Picodata программе, запущенной через --audit='| КОМАНДА'. Каждое событие кладётся на диск (в очередь) и оттуда доставляется каждому приёмнику, хотя бы раз и по порядку, с неизменным идентификатором документа, по которому виден повтор.",
         ),
         text(
-            "Two processes work: a keeper, which holds the input open, and a worker, which does the rest and is started again at once when it dies. What is wrong with the world (receiver, name service, certificates, disk) never ends the program. Options of delivery and TLS that stand before the first --url are defaults for all receivers; behind a --url they speak of that receiver.",
-            "Работают два процесса: хранитель держит ввод открытым, работник делает остальное, и если умирает, тут же запускается снова. Никакая беда внешнего мира (приёмник, служба имён, сертификаты, диск) программу не завершает. Параметры доставки и TLS перед первым --url действуют для всех приёмников; после --url они относятся к этому приёмнику.",
+            "Three processes work: a keeper, which holds the input open; a worker, which does the rest, confined to the files and system calls it needs, and is started again at once when it dies; and a stand-in, which waits to take the keeper's place. What is wrong with the world (receiver, name service, certificates, disk) never ends the program. Options of delivery and TLS that stand before the first --url are defaults for all receivers; behind a --url they speak of that receiver.",
+            "Работают три процесса: хранитель держит ввод открытым; работник делает остальное, ограничен нужными ему файлами и системными вызовами, и если умирает, тут же запускается снова; запасной ждёт, чтобы занять место хранителя. Никакая беда внешнего мира (приёмник, служба имён, сертификаты, диск) программу не завершает. Параметры доставки и TLS перед первым --url действуют для всех приёмников; после --url они относятся к этому приёмнику.",
         ),
     ],
     environment: &[
@@ -177,7 +178,7 @@ pub static PROGRAM: Program = Program {
         ("gostech-audit-log status", text("see what is waiting and why", "увидеть, что ждёт и почему")),
     ],
     see_also: &["gostech-metrics(1)", "logger(1)", "systemd.exec(5)"],
-    version_lines: crate::flags::no_lines,
+    version_lines: crate::guard::version_lines,
 };
 
 #[cfg(test)]

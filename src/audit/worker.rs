@@ -8,6 +8,7 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use super::adopt;
+use super::cage::{self, Cage};
 use super::keeper::Heirlooms;
 use super::options::{Options, ReceiverOptions, Sync};
 use super::reader::{self, Cushion};
@@ -45,7 +46,9 @@ pub struct Given<'a> {
     /// What outlives it.
     pub heirlooms: &'a Heirlooms,
     /// Hangs up when the keeper dies.
-    pub life: BorrowedFd<'a>,
+    pub keeper: BorrowedFd<'a>,
+    /// Hangs up when its stand-in has died as well.
+    pub future: BorrowedFd<'a>,
     /// Takes alarms.
     pub alarms: BorrowedFd<'a>,
 }
@@ -91,14 +94,18 @@ pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()>
     built.unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
 }
 
-/// Lives a worker's life; gives its exit code.
-pub fn run(given: Given<'_>) -> Exit {
+/// The exit code of a worker that wants another one to go on where it was.
+pub const AGAIN: i32 = 75;
+
+/// Lives a worker's life; gives its exit code, or nothing when another worker is to go on.
+pub fn run(given: Given<'_>) -> Option<Exit> {
     process::set_name(c"gostech-audit-w");
     signal::ignore_broken_pipes();
     let signals = match Signals::take(&[signal::SIGTERM, signal::SIGINT, signal::SIGHUP]) {
         Ok(s) => s,
         Err(e) => panic!("cannot take signals: {e}"),
     };
+    let mut cage = cage::enter(given.options);
     let ring = given.heirlooms.ring.clone();
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
@@ -116,9 +123,10 @@ pub fn run(given: Given<'_>) -> Exit {
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
+        alone: AtomicBool::new(false),
     };
     ring.word(Word::Ready).store(1, Ordering::Release);
-    worker.live(&given, &signals, filler, taker)
+    worker.live(&given, &signals, &mut cage, (filler, taker))
 }
 
 struct Worker {
@@ -131,10 +139,18 @@ struct Worker {
     /// Bytes of input that could be put nowhere.
     left_behind: Arc<AtomicU64>,
     lost_before: u64,
+    /// Nobody would start another worker.
+    alone: AtomicBool,
 }
 
 impl Worker {
-    fn live(self, given: &Given<'_>, signals: &Signals, filler: Filler, taker: Taker) -> Exit {
+    fn live(
+        self,
+        given: &Given<'_>,
+        signals: &Signals,
+        cage: &mut Cage,
+        (filler, taker): (Filler, Taker),
+    ) -> Option<Exit> {
         let writer = self.start_writer(taker);
         self.start_reader(filler);
         let tender = self.start_tender();
@@ -145,7 +161,10 @@ impl Worker {
         let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
         let mut ended: Option<Instant> = None;
         loop {
-            self.look_around(given, signals);
+            if !self.look_around(given, signals, cage) {
+                self.spool.save_cursors();
+                return None;
+            }
             if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
                 self.spool.end();
                 self.course.hurry.store(true, Ordering::Release);
@@ -168,26 +187,32 @@ impl Worker {
         self.course.announce();
         self.spool.wake();
         let _ = tender.join();
-        self.finish(given)
+        Some(self.finish(given))
     }
 
-    /// Signals, the keeper's death, alarms; waits a little.
-    fn look_around(&self, given: &Given<'_>, signals: &Signals) {
-        let patience = if self.cushion.ended() { 5 } else { 200 };
-        let ready = pipe::wait([signals.as_fd(), given.life], Some(Duration::from_millis(patience)));
-        if let Ok([_, life]) = ready {
-            if life.hung_up {
-                log::error("worker", "the keeper is gone; this process takes its place");
-                self.spool.save_cursors();
-                let e = given.heirlooms.become_keeper();
-                log::error("worker", format!("cannot become the keeper: {e}; going on without one"));
-                std::thread::sleep(Duration::from_secs(1));
+    /// Signals, the keeper's death, alarms, the cage; waits a little. False: another worker is to go on.
+    fn look_around(&self, given: &Given<'_>, signals: &Signals, cage: &mut Cage) -> bool {
+        let patience = Duration::from_millis(if self.cushion.ended() { 5 } else { 200 });
+        let alone = self.alone.load(Ordering::Relaxed);
+        let ready = match alone {
+            // Both pipes have hung up for ever.
+            true => pipe::wait([signals.as_fd()], Some(patience)).map(|_| false),
+            false => pipe::wait([signals.as_fd(), given.keeper], Some(patience)).map(|[_, keeper]| keeper.hung_up),
+        };
+        if ready.unwrap_or(false) {
+            let future = pipe::wait([given.future], Some(Duration::ZERO));
+            if !future.is_ok_and(|[f]| f.hung_up) {
+                return false;
             }
+            self.alone.store(true, Ordering::Relaxed);
+            log::error("worker", "the keeper and its stand-in are gone; going on without them");
         }
+        let mut reload = false;
         while let Some(s) = signals.next() {
             if s == signal::SIGHUP {
                 log::info("worker", "SIGHUP: certificates and secrets are read again");
                 log::calm("worker");
+                reload = true;
                 self.course.reloads.fetch_add(1, Ordering::AcqRel);
                 self.course.announce();
                 self.spool.wake();
@@ -195,7 +220,9 @@ impl Worker {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
             }
         }
+        let again = cage.look(reload, &self.spool, &self.cushion.ring) && !self.alone.load(Ordering::Relaxed);
         forward_alarms(&self.spool, given.alarms);
+        !again
     }
 
     /// Everything on the platter; was anything lost?

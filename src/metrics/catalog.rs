@@ -35,6 +35,8 @@ pub const ROWS: &[Row] = &[
     row("gostech_metrics_polls_total", Counter, "Polls of the database, by result"),
     row("gostech_metrics_process_resident_memory_bytes", Gauge, "Resident memory of this helper"),
     row("gostech_metrics_process_start_time_seconds", Gauge, "When this helper was started, in seconds since 1970"),
+    row("gostech_metrics_protection", Gauge, "What restricts this helper: 1 when it is in force"),
+    row("gostech_metrics_refused_calls_total", Counter, "Forbidden system calls that this helper tried"),
     row("gostech_metrics_series", Gauge, "Series that the last poll brought"),
     row("gostech_metrics_source_success", Gauge, "Whether the source gave its numbers in the last poll"),
     row("lj_gc_allocated_total", Counter, "Total amount of allocated memory"),

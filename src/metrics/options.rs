@@ -8,7 +8,7 @@ use super::render::Format;
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
 use crate::error::{Error, Result};
-use crate::flags::{no_lines, text, value, Item, Parsed, Place as Where, Program, Row, Text};
+use crate::flags::{text, value, Item, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
 use crate::iproto::Place;
 use crate::limits;
@@ -81,7 +81,7 @@ pub static PROGRAM: Program = Program {
         ),
     ],
     see_also: &["gostech-audit-log(1)", "prometheus(1)"],
-    version_lines: no_lines,
+    version_lines: crate::guard::version_lines,
 };
 
 #[rustfmt::skip]
@@ -115,6 +115,7 @@ const ROWS: &[Row] = &[
     Row::value(PAGE.en, "web-tls-key", "FILE", "its private key", "закрытый ключ сертификата"),
     Row::value(PAGE.en, "web-client-ca", "FILE", "only visitors with a certificate of this authority", "только посетители с сертификатом этого центра"),
     Row::value(PAGE.en, "web-users", "FILE", "only these visitors: lines of `name:bcrypt`, as `htpasswd -B` writes them", "только эти посетители: строки `имя:bcrypt`, как их пишет `htpasswd -B`"),
+    Row::switch(PAGE.en, "no-confinement", "do not restrict files and system calls; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы; для ядер и контейнеров, где это мешает работе"),
     Row::value(PAGE.en, "log-level", "error|warn|info|debug", "what is logged", "подробность журнала").default("info"),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),
     Row::switch(ONCE.en, "check", "say in words what this user can see and what a grant would add", "сообщить, что видно этому пользователю и что добавят права"),
@@ -154,6 +155,8 @@ pub struct Options {
     pub web_tls: Option<tls::ServerOptions>,
     /// Basic auth.
     pub web_users: Option<PathBuf>,
+    /// `--no-confinement`
+    pub unconfined: bool,
     /// What is logged.
     pub level: Level,
     /// To be logged.
@@ -181,6 +184,7 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         offset: value::duration_within(&parsed.need("scrape-timeout-offset"), Duration::ZERO..=60 * second)?,
         web_tls: web_tls(parsed)?,
         web_users: path(parsed, "web-users")?,
+        unconfined: parsed.is_on("no-confinement"),
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
         warnings,
     })

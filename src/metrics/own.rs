@@ -13,6 +13,10 @@ pub struct Program {
     pub started: SystemTime,
     /// Resident memory, in bytes.
     pub memory: Option<u64>,
+    /// What protects it, and whether that is in force.
+    pub protection: [(&'static str, bool); 4],
+    /// Forbidden system calls that it tried.
+    pub refused: u64,
 }
 
 /// The families for this view; `age` is that of its reading.
@@ -48,6 +52,10 @@ pub fn families(view: &View, age: Duration, program: Program, rules: &Rules) -> 
     if let Some(memory) = program.memory {
         put("gostech_metrics_process_resident_memory_bytes", &[], memory as f64);
     }
+    for (kind, on) in program.protection {
+        put("gostech_metrics_protection", &[("kind", kind)], f64::from(u8::from(on)));
+    }
+    put("gostech_metrics_refused_calls_total", &[], program.refused as f64);
     out.finish().0
 }
 

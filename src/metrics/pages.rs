@@ -30,6 +30,8 @@ pub struct Pages {
     pub started: SystemTime,
     /// Resident memory, in bytes.
     pub memory: fn() -> Option<u64>,
+    /// What protects this process, and how many forbidden calls it tried.
+    pub protection: fn() -> ([(&'static str, bool); 4], u64),
     /// Packs pages, once somebody wants them packed.
     pub zip: Zip,
 }
@@ -94,7 +96,8 @@ impl Pages {
     /// The page of a view; with prefixes, only families that begin with one of them.
     pub fn render(&self, view: &View, format: Format, prefixes: &[String]) -> Vec<u8> {
         let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
-        let program = Program { started: self.started, memory: (self.memory)() };
+        let (protection, refused) = (self.protection)();
+        let program = Program { started: self.started, memory: (self.memory)(), protection, refused };
         let own = own::families(view, age, program, &self.rules);
         let theirs = view.reading.as_ref().and_then(|r| r.result.as_ref().ok());
         let theirs = theirs.map_or(&[][..], |(page, _)| &page.snapshot.families);
@@ -270,6 +273,7 @@ mod tests {
             user: "mon".into(),
             started: SystemTime::now(),
             memory: || Some(1),
+            protection: || ([("landlock", true), ("seccomp", true), ("no_new_privs", true), ("not_dumpable", true)], 0),
             zip: Zip::default(),
         }
     }

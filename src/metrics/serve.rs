@@ -6,8 +6,12 @@ use super::options::Options;
 use super::pages::{Pages, Zip};
 use super::poll;
 use crate::error::{Error, Exit, Result};
+use crate::guard::calls::Extra;
+use crate::guard::files::Wish;
+use crate::guard::{self, Needs};
 use crate::limits;
 use crate::log;
+use crate::net::address::Address;
 use crate::net::porch::{self, Listener, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
@@ -30,6 +34,7 @@ pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages
         user: options.wishes.user.clone(),
         started,
         memory: resident,
+        protection: || (guard::in_force(), guard::refused_calls().0),
         zip: Zip::default(),
     }
 }
@@ -40,6 +45,7 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     let notify = Notify::from_environment();
     // Before any thread: all of them inherit the mask.
     let signals = Signals::take(&[SIGTERM, SIGINT, SIGHUP]).map_err(|e| failed("cannot take signals", e))?;
+    confine(&options);
     let board = Arc::new(Board::default());
     let pages = pages(&options, board.clone(), started);
     let listeners = given();
@@ -72,6 +78,25 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     log::info("end", "ended by a signal");
     drop(porch);
     Ok(Exit::Clean)
+}
+
+/// It writes to no file and starts nothing, so it gives both up. Reading stays free: certificates and passwords are read
+/// again wherever they have moved, and nobody would start this program again.
+fn confine(options: &Options) {
+    if options.unconfined {
+        guard::unconfined();
+        return;
+    }
+    let mut files = vec![Wish::Device("/dev/null".into())];
+    files.extend(porch::place().map(Wish::Nest));
+    let mut calls = Extra::default();
+    for address in &options.addresses {
+        if let Address::Unix { path, .. } = address {
+            files.push(Wish::Bind(path.clone()));
+            calls.modes = true;
+        }
+    }
+    guard::confine(Needs { files, reads_anywhere: true, calls });
 }
 
 /// Sockets that systemd opened. Whether one is TCP shows in its address.

@@ -212,11 +212,20 @@ fn trusted(options: &ClientOptions, watch: &mut Watch) -> Result<RootCertStore, 
     Ok(roots)
 }
 
-/// The system's file of authorities: `SSL_CERT_FILE`, as everywhere, or the first that exists.
-fn system_bundle() -> Option<PathBuf> {
+/// The files that may be the system's authorities: `SSL_CERT_FILE`, as everywhere, or the known ones, in order.
+pub fn system_bundles() -> Vec<PathBuf> {
     match std::env::var_os("SSL_CERT_FILE").filter(|f| !f.is_empty()) {
-        Some(file) => Some(PathBuf::from(file)),
-        None => SYSTEM_BUNDLES.iter().map(PathBuf::from).find(|f| f.is_file()),
+        Some(file) => vec![PathBuf::from(file)],
+        None => SYSTEM_BUNDLES.iter().map(PathBuf::from).collect(),
+    }
+}
+
+/// The first of them that exists; one that was named is taken at its word.
+fn system_bundle() -> Option<PathBuf> {
+    let mut all = system_bundles();
+    match all.len() {
+        1 => all.pop(),
+        _ => all.into_iter().find(|f| f.is_file()),
     }
 }
 

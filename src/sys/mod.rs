@@ -8,12 +8,15 @@ pub mod activation;
 #[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
 pub mod bytes;
 pub mod file;
+pub mod landlock;
 pub mod notify;
 pub mod pipe;
 pub mod process;
 pub mod ring;
+pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod trial;
 
 use std::io;
 

@@ -1,10 +1,10 @@
 //! The process itself: what it inherits, what others may see of it, children.
 
 use super::check;
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 
 /// Closes every descriptor from 3 up but those of `keep` (any order).
 pub fn close_from_3(keep: &[RawFd]) {
@@ -52,6 +52,18 @@ pub fn not_dumpable() -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid rlimit; root's cores are covered too where the core pattern is a pipe.
     check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) }).map(|_| ())
+}
+
+/// Whether `no_new_privileges` is in force, by the kernel's word.
+pub fn has_no_new_privileges() -> bool {
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
+}
+
+/// Whether `not_dumpable` is in force, by the kernel's word.
+pub fn is_not_dumpable() -> bool {
+    // SAFETY: numbers only. 2 is «for root alone».
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) != 1 }
 }
 
 /// What we create is for the owner alone.
@@ -122,39 +134,20 @@ pub fn reap() -> Option<(i32, Ended)> {
     Some((pid, ended))
 }
 
+/// Waits for the end of a child.
+pub fn wait_for(pid: i32) {
+    // SAFETY: no status is asked for; a pid above 0 is one child.
+    while pid > 0 && unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1 {
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            break;
+        }
+    }
+}
+
 /// Ends at once, without destructors: for a forked child that must not run its parent's.
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(code) }
-}
-
-/// Becomes the program behind `exe` with these arguments; comes back only when that failed. The environment is handed
-/// on as it is now (wiped values stay wiped).
-pub fn become_again(exe: BorrowedFd<'_>, args: &[&str], keep: &[BorrowedFd<'_>]) -> io::Error {
-    for fd in keep.iter().chain([&exe]) {
-        // SAFETY: clears close-on-exec of a borrowed descriptor.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, 0) };
-    }
-    let args: Vec<CString> = args.iter().filter_map(|a| CString::new(*a).ok()).collect();
-    let mut argv: Vec<*const libc::c_char> = args.iter().map(|a| a.as_ptr()).collect();
-    argv.push(std::ptr::null());
-    let empty: &CStr = c"";
-    // SAFETY: an empty path with AT_EMPTY_PATH names the descriptor; argv ends with a null; environ is the process's own.
-    unsafe {
-        let environ = environ();
-        libc::syscall(libc::SYS_execveat, exe.as_raw_fd(), empty.as_ptr(), argv.as_ptr(), environ, libc::AT_EMPTY_PATH);
-    }
-    io::Error::last_os_error()
-}
-
-/// Takes ownership of a descriptor that an earlier image of this process left open for us.
-pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl on a number says whether it is open.
-    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-    // SAFETY: sets close-on-exec again, which was cleared only to get here.
-    check(unsafe { libc::fcntl(fd, libc::F_SETFD, flags | libc::FD_CLOEXEC) })?;
-    // SAFETY: it is open, and by the caller's word (it was named in our own argument) nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Closes a descriptor that a forked child shall not have. Its owner is the parent's copy: the child never drops it.
@@ -172,11 +165,6 @@ pub fn before_exec(command: &mut std::process::Command, what: fn()) {
     };
     // SAFETY: `what` makes system calls only (it is a function of this room: `signal::defaults`).
     unsafe { command.pre_exec(run) };
-}
-
-/// The running program as a file: it can be started again even after an upgrade has replaced it.
-pub fn own_program() -> io::Result<OwnedFd> {
-    std::fs::File::open("/proc/self/exe").map(OwnedFd::from)
 }
 
 fn environ() -> *const *const libc::c_char {
@@ -282,19 +270,6 @@ pub fn arguments() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
 }
 
-/// Arguments as bytes that can be handed on in memory: each ended by a NUL.
-pub fn pack(args: &[OsString]) -> Vec<u8> {
-    args.iter().flat_map(|a| a.as_bytes().iter().copied().chain([0])).collect()
-}
-
-/// The arguments again.
-pub fn unpack(bytes: &[u8]) -> Vec<OsString> {
-    let mut args: Vec<OsString> = bytes.split(|&b| b == 0).map(|a| OsString::from_vec(a.to_vec())).collect();
-    // What follows the last NUL is nothing.
-    args.pop();
-    args
-}
-
 /// The name shown by `ps -o comm` and `top`: 15 bytes at most.
 pub fn set_name(name: &CStr) {
     // SAFETY: a string with its NUL; the kernel copies 16 bytes at most.
@@ -325,13 +300,6 @@ pub fn chance() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_travel_in_memory() {
-        let args: Vec<OsString> = ["--url", "", "a b", "\u{44f}"].iter().map(OsString::from).collect();
-        assert_eq!(unpack(&pack(&args)), args);
-        assert!(unpack(&pack(&[])).is_empty());
-    }
 
     #[test]
     fn the_argument_area_is_found() {

@@ -61,6 +61,8 @@ pub enum Word {
     Faults = 10,
     /// 1 + what was lost before this keeper's first worker.
     LostBefore = 11,
+    /// Forbidden system calls that workers tried.
+    Refused = 12,
 }
 
 /// The mapped memory.

@@ -4,7 +4,7 @@ use super::{check, check_size};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-pub use libc::{SIGABRT, SIGBUS, SIGCHLD, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGTERM};
+pub use libc::{SIGABRT, SIGBUS, SIGCHLD, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGSYS, SIGTERM};
 
 /// A set of blocked signals that are read instead of delivered.
 #[derive(Debug)]

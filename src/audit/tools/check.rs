@@ -7,12 +7,14 @@
 use super::look::{self, Look, Use};
 use super::{words, Call, Result};
 use crate::audit::batch::Batch;
+use crate::audit::cage;
 use crate::audit::options::{Options, ReceiverOptions};
 use crate::audit::record;
 use crate::audit::sink::{About, Outcome, Said, Sink};
 use crate::audit::spool::record::{decode, encode, Head, New};
 use crate::audit::worker;
 use crate::error::Exit;
+use crate::guard;
 use crate::limits;
 use crate::net::address::Address;
 use crate::net::failure::{words as io_words, FailureKind};
@@ -22,6 +24,7 @@ use crate::net::target::{Place, Scheme};
 use crate::net::tls;
 use crate::stamp;
 use crate::sys::file;
+use crate::sys::trial::By;
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -77,6 +80,8 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let mut wrong = 0;
     let mut report = Report::default();
     configuration(call, &mut report);
+    // Before anything that makes threads: it forks.
+    confinement(call.options, &mut report);
     finish(call, &mut report, &mut wrong)?;
     let options = call.options;
     for r in &options.receivers {
@@ -140,6 +145,31 @@ fn configuration(call: &Call<'_>, report: &mut Report) {
     match call.options.receivers.len() as u64 {
         0 => report.wrong("there is no receiver: give at least one --url URL"),
         n => report.ok(format!("the options can be read: {}", words::count(n, "receiver"))),
+    }
+}
+
+/// Whether the worker's cage bites on this machine: a child in the same cage tries what it must not be able to do.
+fn confinement(options: &Options, report: &mut Report) {
+    if options.unconfined {
+        return report.note("--no-confinement: the worker's files and system calls are not restricted");
+    }
+    let (files, calls, tried) = match guard::trial(cage::needs(options, false)) {
+        Ok(all) => all,
+        Err(e) => return report.note(format!("the confinement was not tried: {}", io_words(&e))),
+    };
+    for (there, by, what, gift) in
+        [(files, By::Files, "landlock", "files"), (calls, By::Calls, "seccomp", "system calls")]
+    {
+        let acts = || tried.iter().filter(|t| t.by == by);
+        let names =
+            |refused: bool| acts().filter(|t| t.refused == refused).map(|t| t.name).collect::<Vec<_>>().join(", ");
+        match (there, acts().all(|t| t.refused)) {
+            (false, _) => {
+                report.note(format!("this machine has no {what} for us: the worker's {gift} are not restricted"))
+            }
+            (true, true) => report.ok(format!("{what} restricts the worker's {gift}; refused: {}", names(true))),
+            (true, false) => report.wrong(format!("{what} is in force and does not refuse: {}", names(false))),
+        }
     }
 }
 

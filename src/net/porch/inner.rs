@@ -164,19 +164,30 @@ fn may_stand(name: &str, value: &str) -> bool {
         && value.bytes().all(|b| (b' '..0x7f).contains(&b))
 }
 
+/// The directories in which a nest is tried, in order.
+fn places() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = Vec::new();
+    // systemd may name several, separated by colons.
+    if let Some(own) = std::env::var_os("RUNTIME_DIRECTORY") {
+        places.extend(std::env::split_paths(&own).filter(|p| p.is_absolute()));
+    }
+    places.extend([std::env::temp_dir(), "/run".into(), "/dev/shm".into(), "/var/tmp".into()]);
+    places
+}
+
+/// The directory that the inner server will use for a moment: a process that confines itself must leave it open. None:
+/// there is none at the moment.
+pub fn place() -> Option<PathBuf> {
+    places().into_iter().find(|place| Nest::make_in(place).is_ok())
+}
+
 /// A directory for a moment.
 struct Nest(PathBuf);
 
 impl Nest {
     fn make() -> io::Result<Nest> {
-        let mut places: Vec<PathBuf> = Vec::new();
-        // systemd may name several, separated by colons.
-        if let Some(own) = std::env::var_os("RUNTIME_DIRECTORY") {
-            places.extend(std::env::split_paths(&own).filter(|p| p.is_absolute()));
-        }
-        places.extend([std::env::temp_dir(), "/run".into(), "/dev/shm".into(), "/var/tmp".into()]);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "no directory for the inner socket");
-        for place in places {
+        for place in places() {
             match Nest::make_in(&place) {
                 Ok(nest) => return Ok(nest),
                 Err(e) => last = e,

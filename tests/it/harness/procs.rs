@@ -51,20 +51,27 @@ pub fn group(pgrp: u32) -> Vec<u32> {
     pids
 }
 
-/// Keeper and worker of a group: the processes of our program, the parent first.
+/// Keeper, worker and stand-in of a group: the processes of our program, the parent first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Family {
     pub keeper: Option<u32>,
     pub worker: Option<u32>,
+    pub stand_in: Option<u32>,
 }
 
-/// The family in a process group: of those that run `exe`, the one whose parent is none of them, and its child.
+/// The family in a process group: of those that run `exe`, the one that has children, and these by what they call
+/// themselves.
 pub fn family(pgrp: u32, exe: &std::path::Path) -> Family {
     let exe = exe.canonicalize().unwrap_or_else(|_| exe.to_owned());
     let ours: Vec<u32> = group(pgrp).into_iter().filter(|&p| runs(p, &exe)).collect();
-    let keeper = ours.iter().copied().find(|&p| parent(p).is_none_or(|pp| !ours.contains(&pp)));
-    let worker = keeper.and_then(|k| ours.iter().copied().find(|&p| parent(p) == Some(k)));
-    Family { keeper, worker }
+    let called = |p: u32, name: &str| text(p, "comm").trim_end() == name;
+    // One whose keeper was killed has another parent, until it has ended or is the keeper itself.
+    let keeper =
+        ours.iter().copied().find(|&p| called(p, "gostech-audit-l") && !parent(p).is_some_and(|pp| ours.contains(&pp)));
+    let child =
+        |name: &str| keeper.and_then(|k| ours.iter().copied().find(|&p| parent(p) == Some(k) && called(p, name)));
+    let (worker, stand_in) = (child("gostech-audit-w"), child("gostech-audit-s"));
+    Family { keeper, worker, stand_in }
 }
 
 fn runs(pid: u32, exe: &std::path::Path) -> bool {

@@ -21,6 +21,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["backoff", "stamp", "hash", "json", "msgpack"],
     &["error"],
     &["flags", "log", "sys"],
+    &["guard"],
     &["net"],
     &["iproto"],
     &["audit", "metrics"],

@@ -1,0 +1,121 @@
+//! The worker's cage: which files and calls a worker with these options needs, and what is done about one that asks for
+//! more. The keeper and its stand-in stay outside: they start workers and the command of an alarm.
+//!
+//! When files are wanted that the cage was not made for (a directory that was made or replaced), the worker asks to be
+//! started again: nothing is lost by that, and the next cage fits. Refuses: to ask for that more often than every few
+//! seconds.
+
+use super::options::Options;
+use super::spool::{place, Spool};
+use super::worker::roots;
+use crate::guard::calls::Extra;
+use crate::guard::files::Wish;
+use crate::guard::{self, Confined, Needs};
+use crate::net::address::Address;
+use crate::net::http::{Auth, HttpOptions};
+use crate::net::{porch, tls};
+use crate::sys::ring::{Ring, Word};
+use crate::{limits, log};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// What name resolution reads.
+const NAMES: &[&str] = &["/etc/hosts", "/etc/resolv.conf"];
+/// glibc's reads more, and loads libraries.
+#[cfg(target_env = "gnu")]
+const MORE_NAMES: &[&str] = &["/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf", "/etc/ld.so.cache"];
+#[cfg(not(target_env = "gnu"))]
+const MORE_NAMES: &[&str] = &[];
+#[cfg(target_env = "gnu")]
+const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+#[cfg(not(target_env = "gnu"))]
+const LIBRARIES: &[&str] = &[];
+
+/// What a worker with these options needs. `probing`: directories may be made to see whether they can be used.
+pub fn needs(options: &Options, probing: bool) -> Needs {
+    let mut files = spool(options, probing);
+    files.extend(NAMES.iter().chain(MORE_NAMES).map(|f| Wish::Read(f.into())));
+    files.extend(LIBRARIES.iter().map(|d| Wish::ReadTree(d.into())));
+    files.push(Wish::Device("/dev/null".into()));
+    files.push(Wish::ReadAlone("/dev/urandom".into()));
+    let targets = || options.receivers.iter().flat_map(|r| &r.targets);
+    files.extend(targets().flat_map(of_target).map(|f| Wish::Read(f.to_path_buf())));
+    if targets().any(|t| t.tls.ca.is_none() || t.tls.system_too) {
+        files.extend(tls::system_bundles().into_iter().map(authorities));
+    }
+    let mut calls = Extra::default();
+    if let Some(address) = &options.metrics_addr {
+        files.extend(probing.then(porch::place).flatten().map(Wish::Nest));
+        if let Address::Unix { path, .. } = address {
+            files.push(Wish::Bind(path.clone()));
+            calls.modes = true;
+        }
+    }
+    Needs { files, reads_anywhere: false, calls }
+}
+
+/// The directory of the spool: the one that can be used, else all that may be it one day.
+fn spool(options: &Options, probing: bool) -> Vec<Wish> {
+    let roots = roots(options);
+    match probing.then(|| place::choose(&roots).ok()).flatten() {
+        Some(root) => vec![Wish::Work(root)],
+        None => roots.into_iter().map(Wish::Work).collect(),
+    }
+}
+
+fn of_target(target: &HttpOptions) -> Vec<&Path> {
+    let t = &target.tls;
+    let secret = match &target.auth {
+        Auth::None => None,
+        Auth::Basic { password, .. } => password.path(),
+        Auth::Bearer(token) => token.path(),
+    };
+    let files = [t.ca.as_deref(), t.certificate.as_deref(), t.key.as_deref(), secret];
+    files.into_iter().flatten().chain(target.headers.iter().filter_map(|(_, value)| value.path())).collect()
+}
+
+/// Beside some of them lie the system's private keys.
+fn authorities(file: PathBuf) -> Wish {
+    match file.parent() == Some(Path::new("/etc/ssl")) {
+        true => Wish::ReadAlone(file),
+        false => Wish::Read(file),
+    }
+}
+
+/// A cage with a worker in it.
+#[derive(Debug)]
+pub struct Cage {
+    confined: Confined,
+    next_look: Instant,
+    told: u64,
+}
+
+/// Closes it around this process, which has one thread.
+pub fn enter(options: &Options) -> Cage {
+    let confined = if options.unconfined { guard::unconfined() } else { guard::confine(needs(options, true)) };
+    Cage { confined, next_look: Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS), told: 0 }
+}
+
+impl Cage {
+    /// Tells of forbidden calls; true when the worker must be started again to have files that it wants now. `at_once`:
+    /// it was asked to read them again.
+    pub fn look(&mut self, at_once: bool, spool: &Spool, ring: &Ring) -> bool {
+        let (refused, last) = guard::refused_calls();
+        if refused > self.told {
+            ring.word(Word::Refused).fetch_add(refused - self.told, Ordering::Relaxed);
+            self.told = refused;
+            let text = format!("the worker tried a forbidden system call (number {last}); it was refused");
+            spool.alarm("confinement", text);
+        }
+        if !at_once && Instant::now() < self.next_look {
+            return false;
+        }
+        self.next_look = Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS);
+        let outgrown = self.confined.outgrown();
+        if outgrown {
+            log::info("confinement", "files have moved since the confinement was made: a new worker makes another");
+        }
+        outgrown
+    }
+}

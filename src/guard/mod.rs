@@ -1,0 +1,165 @@
+//! Self-protection: a process that works with what strangers send gives up, once and for ever, what it does not need.
+//!
+//! ```text
+//! wishes (files) ──▶ landlock     list (calls) ──▶ seccomp     before them: no new privileges, not dumpable
+//! ```
+//!
+//! Best effort: an old kernel, or a container that forbids it, is said in one line and the work goes on. Refuses: to end
+//! a process for a forbidden call (it is refused, counted and told), to be undone.
+
+pub mod calls;
+pub mod files;
+
+use crate::log;
+use crate::sys::trial::{By, ACTS};
+use crate::sys::{landlock, pipe, process, seccomp};
+use calls::Extra;
+use files::{FileRule, Wish};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a process wants to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// Files.
+    pub files: Vec<Wish>,
+    /// Files may be read wherever they are: for a program that cannot be started again when a directory is replaced.
+    pub reads_anywhere: bool,
+    /// Calls besides the usual ones.
+    pub calls: Extra,
+}
+
+/// The version of landlock that is in force in this process; 0: none.
+static LANDLOCK: AtomicU32 = AtomicU32::new(0);
+
+/// A confinement that is in force.
+#[derive(Debug)]
+pub struct Confined {
+    files: Vec<Wish>,
+    rules: Vec<FileRule>,
+}
+
+/// Confines this process. To be called while it has one thread; what cannot be had is logged.
+pub fn confine(needs: Needs) -> Confined {
+    let mut lacks = Vec::new();
+    let rules = files::rules(&needs.files);
+    match confine_files(&rules, needs.reads_anywhere) {
+        Ok(abi) => LANDLOCK.store(abi, Ordering::Relaxed),
+        Err(e) => lacks.push(format!("files are not restricted ({})", reason("landlock", &e))),
+    }
+    if let Err(e) = seccomp::enforce(&seccomp::program(&calls::list(needs.calls), std::process::id())) {
+        lacks.push(format!("system calls are not restricted ({})", reason("seccomp", &e)));
+    }
+    if !lacks.is_empty() {
+        log::info("confinement", format!("{}; going on without", lacks.join(", ")));
+    }
+    Confined { files: needs.files, rules }
+}
+
+/// A confinement that is switched off.
+pub fn unconfined() -> Confined {
+    log::info("confinement", "switched off by --no-confinement: files and system calls are not restricted");
+    Confined { files: Vec::new(), rules: Vec::new() }
+}
+
+fn confine_files(rules: &[FileRule], reads_anywhere: bool) -> io::Result<u32> {
+    let abi = landlock::abi();
+    let reading = if reads_anywhere { landlock::READ_FILE | landlock::READ_DIR } else { 0 };
+    // systemd's socket for its notifications may be an abstract one: a program that reads anywhere is such a service.
+    let set = landlock::Ruleset::new(landlock::all(abi) & !reading, !reads_anywhere)?;
+    for rule in rules {
+        // Gone since it was looked at: it is looked for again later.
+        if let Err(e) = set.allow(&rule.path, rule.rights) {
+            log::debug("confinement", format!("`{}`: {e}", rule.path.display()));
+        }
+    }
+    set.enforce()?;
+    Ok(abi)
+}
+
+fn reason(what: &str, e: &io::Error) -> String {
+    match e.raw_os_error() {
+        Some(libc::ENOSYS) => format!("this kernel has no {what}"),
+        Some(libc::EOPNOTSUPP) => format!("{what} is switched off in this kernel"),
+        Some(libc::EPERM | libc::EACCES) => format!("{what} is forbidden here"),
+        _ => format!("{what}: {e}"),
+    }
+}
+
+impl Confined {
+    /// Whether files are wanted now that the confinement was not made for.
+    pub fn outgrown(&self) -> bool {
+        LANDLOCK.load(Ordering::Relaxed) > 0 && files::outgrown(&self.rules, &files::rules(&self.files))
+    }
+}
+
+/// What protects this process, each with whether it is in force.
+pub fn in_force() -> [(&'static str, bool); 4] {
+    [
+        ("landlock", LANDLOCK.load(Ordering::Relaxed) > 0),
+        ("seccomp", seccomp::in_force()),
+        ("no_new_privs", process::has_no_new_privileges()),
+        ("not_dumpable", process::is_not_dumpable()),
+    ]
+}
+
+/// How many forbidden calls this process has tried, and the number of the last one.
+pub fn refused_calls() -> (u64, i64) {
+    seccomp::refused()
+}
+
+/// A line for `--version`: what this machine lets us protect ourselves with.
+pub fn version_lines() -> Vec<String> {
+    let landlock = match landlock::abi() {
+        0 => "no landlock".to_string(),
+        abi => format!("landlock ABI {abi}"),
+    };
+    let word = |is: bool, yes: &str, no: &str| if is { yes } else { no }.to_string();
+    let words = [
+        landlock,
+        word(seccomp::available(), "seccomp", "no seccomp"),
+        word(process::has_no_new_privileges(), "no-new-privs", "no no-new-privs"),
+        word(process::is_not_dumpable(), "not dumpable", "dumpable"),
+    ];
+    vec![format!("protection: {}", words.join(", "))]
+}
+
+/// What came of an act that should have been refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    /// In words.
+    pub name: &'static str,
+    /// Which part refuses it.
+    pub by: By,
+    /// It was refused.
+    pub refused: bool,
+}
+
+/// Confines a child with these needs and has it try what it must not be able to do. To be called while this process has
+/// one thread.
+pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
+    let (read, write) = pipe::pair()?;
+    let child = match process::fork_single_threaded()? {
+        process::Forked::Child => {
+            let mut out = File::from(write);
+            confine(needs);
+            let [(_, files), (_, calls), ..] = in_force();
+            let _ = out.write_all(&[u8::from(files), u8::from(calls)]);
+            for act in ACTS {
+                let refused = (act.attempt)().is_err();
+                let _ = out.write_all(&[u8::from(refused)]);
+            }
+            process::exit_now(0)
+        }
+        process::Forked::Parent(pid) => pid,
+    };
+    drop(write);
+    let mut said = Vec::new();
+    File::from(read).take(2 + ACTS.len() as u64).read_to_end(&mut said)?;
+    process::wait_for(child);
+    // What the child could not tell any more is what ended it: it was possible.
+    let refused = |i: usize| said.get(2 + i) == Some(&1);
+    let tried = ACTS.iter().enumerate().map(|(i, act)| Tried { name: act.name, by: act.by, refused: refused(i) });
+    Ok((said.first() == Some(&1), said.get(1) == Some(&1), tried.collect()))
+}
