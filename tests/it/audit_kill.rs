@@ -78,15 +78,16 @@ fn kill_9_of_the_keeper_lets_the_stream_go_on() {
     let mut events = Events::new(1, 1);
     let worker = picodata.wait_worker(None);
     picodata.stream((0..1000).map(|_| events.event()), 5000).expect("a reader");
-    let keeper = picodata.family().keeper.expect("a keeper");
+    let family = picodata.family();
+    let (keeper, stand_in) = (family.keeper.expect("a keeper"), family.stand_in);
     assert!(procs::kill9(keeper));
     picodata.stream((0..1000).map(|_| events.event()), 2000).expect("the pipe never breaks");
-    wait("the worker in the keeper's place, and a worker of its own", Duration::from_secs(20), || {
+    wait("the stand-in in the keeper's place, and a worker of its own", Duration::from_secs(20), || {
         let now = picodata.family();
         now.keeper.is_some_and(|k| k != keeper) && now.worker.is_some()
     });
-    assert_eq!(picodata.family().keeper, Some(worker), "a worker whose keeper died takes the keeper's place");
-    let second = picodata.wait_worker(None);
+    assert_eq!(picodata.family().keeper, stand_in, "the stand-in of a keeper that died takes its place");
+    let second = picodata.wait_worker(Some(worker));
     assert!(procs::kill9(second));
     picodata.stream((0..1000).map(|_| events.event()), 2000).expect("the pipe never breaks");
     picodata.wait_worker(Some(second));

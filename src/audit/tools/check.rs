@@ -165,7 +165,8 @@ fn confinement(options: &Options, report: &mut Report) {
             |refused: bool| acts().filter(|t| t.refused == refused).map(|t| t.name).collect::<Vec<_>>().join(", ");
         match (there, acts().all(|t| t.refused)) {
             (false, _) => {
-                report.note(format!("this machine has no {what} for us: the worker's {gift} are not restricted"))
+                let text = format!("this machine has no {what} for us: the worker's {gift} are not restricted");
+                report.note(format!("{text}; possible: {}", names(false)));
             }
             (true, true) => report.ok(format!("{what} restricts the worker's {gift}; refused: {}", names(true))),
             (true, false) => report.wrong(format!("{what} is in force and does not refuse: {}", names(false))),

@@ -29,6 +29,8 @@ pub struct Picodata {
     pub ledger: Ledger,
     /// The longest time one write was blocked.
     pub longest: Duration,
+    /// A test that makes the worker do what it must not.
+    pub forbidden: bool,
     guard: Arc<Guard>,
 }
 
@@ -88,7 +90,15 @@ impl Picodata {
             .spawn()
             .expect("the shell starts");
         let (dir, guard) = (dir.to_owned(), Guard::start(sh.id()));
-        Picodata { sh, pipe: Some(writer), dir, ledger: Ledger::default(), longest: Duration::ZERO, guard }
+        Picodata {
+            sh,
+            pipe: Some(writer),
+            dir,
+            ledger: Ledger::default(),
+            longest: Duration::ZERO,
+            forbidden: false,
+            guard,
+        }
     }
 
     /// Writes one record as Picodata does, and notes it in the ledger.
@@ -168,6 +178,8 @@ impl Picodata {
             status.is_some() && procs::group(group).is_empty()
         });
         assert!(so, "after {limit:?} still there: {:?}, status {status:?}\n{}", procs::group(group), self.err());
+        let err = self.err();
+        assert!(self.forbidden || !err.contains("forbidden system call"), "the list of calls lacks one:\n{err}");
         status.expect("an exit status")
     }
 
