@@ -59,7 +59,7 @@ fn ours(den: &Den, port: u16) -> Picodata {
     picodata
 }
 
-/// The processes of the consumer: keeper and worker, or the peer.
+/// The processes of the consumer: keeper, worker and stand-in, or the peer.
 fn consumers(picodata: &Picodata) -> Vec<u32> {
     let family = pids(picodata);
     if family.is_empty() {

@@ -1,6 +1,6 @@
 //! CPU seconds, peak memory and the small arithmetic of the benches; and bench (c), memory at idle.
 //!
-//! CPU time comes from `/proc/PID/stat`, keeper and worker together; memory twice: the sum of `VmHWM` (counts pages that
+//! CPU time comes from `/proc/PID/stat`, all processes together; memory twice: the sum of `VmHWM` (counts pages that
 //! both share twice, so it errs against us) and the peak of proportional memory, sampled ten times a second.
 
 use crate::harness::{procs, Den, Events, Picodata, Receiver, Setup};
@@ -48,10 +48,10 @@ pub fn cpu(pids: &[u32]) -> f64 {
     pids.iter().map(|&p| procs::cpu_seconds(p)).sum()
 }
 
-/// Keeper and worker of a helper.
+/// Keeper, worker and stand-in of a helper.
 pub fn pids(picodata: &Picodata) -> Vec<u32> {
     let family = picodata.family();
-    [family.keeper, family.worker].into_iter().flatten().collect()
+    [family.keeper, family.worker, family.stand_in].into_iter().flatten().collect()
 }
 
 /// Peaks in MiB.
@@ -103,7 +103,7 @@ fn sample(pids: &[u32], peak: &Mutex<Peak>) {
 
 /// (c) at idle: one event delivered, then silence.
 pub fn idle() {
-    println!("(c) memory of both processes at idle");
+    println!("(c) memory of all processes at idle");
     let den = Den::new("bench-idle");
     let receiver = Receiver::start();
     let mut picodata = Setup::new(&den).url(&receiver.url()).exec().picodata();

@@ -38,7 +38,7 @@ const LATER: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let name = std::env::args_os().next().unwrap_or_default();
     match Path::new(&name).file_name().and_then(|n| n.to_str()) {
-        // A worker that takes its keeper's place calls this file again, by this name.
+        // Both programs are this file, by another name.
         Some("gostech-audit-log") => return gostech::audit::main(),
         Some("gostech-metrics") => return gostech::metrics::main(),
         _ => {}

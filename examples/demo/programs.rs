@@ -90,7 +90,11 @@ impl Program {
 
     /// The worker below the keeper, another one than `than`.
     pub fn worker(&self, than: Option<u32>) -> Option<u32> {
-        until(|| children(self.id()).into_iter().find(|pid| Some(*pid) != than))
+        // Beside it stands one that waits to take the keeper's place.
+        let named = |pid: &u32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "gostech-audit-w")
+        };
+        until(|| children(self.id()).into_iter().find(|pid| Some(*pid) != than && named(pid)))
     }
 
     /// Sends a signal to a process of this program.

@@ -91,9 +91,19 @@ pub struct Cage {
     told: u64,
 }
 
-/// Closes it around this process, which has one thread.
-pub fn enter(options: &Options) -> Cage {
-    let confined = if options.unconfined { guard::unconfined() } else { guard::confine(needs(options, true)) };
+/// Whether workers get one, said once. For the keeper, before its first worker.
+pub fn wanted(options: &Options) -> bool {
+    if options.unconfined {
+        log::info("confinement", guard::SWITCHED_OFF);
+    }
+    !options.unconfined && guard::tolerated()
+}
+
+/// Closes it around this process, which has one thread. What it lacks is said by the first worker, not by each.
+pub fn enter(options: &Options, wanted: bool, ring: &Ring) -> Cage {
+    let first = ring.word(Word::Restarts).load(Ordering::Relaxed) == 0;
+    let level = if first { log::Level::Info } else { log::Level::Debug };
+    let confined = if wanted { guard::confine(needs(options, true), level) } else { guard::unconfined() };
     Cage { confined, next_look: Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS), told: 0 }
 }
 

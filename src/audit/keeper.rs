@@ -12,6 +12,7 @@
 //! It has one thread, so that a fork is a whole copy; the worker needs no program file on disk. Refuses: to read stdin,
 //! to touch the spool, to give up.
 
+use super::cage;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::worker::{self, Given};
@@ -72,6 +73,7 @@ impl Lives {
 struct Keeper<'a> {
     options: &'a Options,
     heirlooms: &'a Heirlooms,
+    caged: bool,
     signals: Signals,
     worker: Option<i32>,
     stand_in: Option<i32>,
@@ -95,6 +97,7 @@ pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
     let mut keeper = Keeper {
         options,
         heirlooms,
+        caged: cage::wanted(options),
         signals,
         worker: None,
         stand_in: None,
@@ -214,6 +217,7 @@ impl Keeper<'_> {
                 let given = Given {
                     options: self.options,
                     heirlooms: self.heirlooms,
+                    caged: self.caged,
                     keeper: self.lives.keeper.0.as_fd(),
                     future: self.lives.future.0.as_fd(),
                     alarms: self.alarm_pipe.1.as_fd(),

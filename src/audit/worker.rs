@@ -45,6 +45,8 @@ pub struct Given<'a> {
     pub options: &'a Options,
     /// What outlives it.
     pub heirlooms: &'a Heirlooms,
+    /// It lives in a cage.
+    pub caged: bool,
     /// Hangs up when the keeper dies.
     pub keeper: BorrowedFd<'a>,
     /// Hangs up when its stand-in has died as well.
@@ -105,8 +107,8 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         Ok(s) => s,
         Err(e) => panic!("cannot take signals: {e}"),
     };
-    let mut cage = cage::enter(given.options);
     let ring = given.heirlooms.ring.clone();
+    let mut cage = cage::enter(given.options, given.caged, &ring);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
     let (spool, home) = open_spool(given.options, given.heirlooms);

@@ -19,6 +19,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// What is said of `--no-confinement`.
+pub const SWITCHED_OFF: &str = "switched off by --no-confinement: files and system calls are not restricted";
+
 /// What a process wants to keep.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
@@ -40,8 +43,8 @@ pub struct Confined {
     rules: Vec<FileRule>,
 }
 
-/// Confines this process. To be called while it has one thread; what cannot be had is logged.
-pub fn confine(needs: Needs) -> Confined {
+/// Confines this process. To be called while it has one thread; what cannot be had is logged, to `level`.
+pub fn confine(needs: Needs, level: log::Level) -> Confined {
     let mut lacks = Vec::new();
     let rules = files::rules(&needs.files);
     match confine_files(&rules, needs.reads_anywhere) {
@@ -52,14 +55,41 @@ pub fn confine(needs: Needs) -> Confined {
         lacks.push(format!("system calls are not restricted ({})", reason("seccomp", &e)));
     }
     if !lacks.is_empty() {
-        log::info("confinement", format!("{}; going on without", lacks.join(", ")));
+        let text = format!("{}; going on without", lacks.join(", "));
+        match level {
+            log::Level::Debug => log::debug("confinement", text),
+            _ => log::info("confinement", text),
+        }
     }
     Confined { files: needs.files, rules }
 }
 
-/// A confinement that is switched off.
+/// Whether asking for a confinement is survived here: around us there may be a list of calls that kills for it (a unit of
+/// systemd with `SystemCallFilter=` and no `SystemCallErrorNumber=`). A child asks first. To be called while this process
+/// has one thread, and before anyone who may have been taken over could have a say in it.
+pub fn tolerated() -> bool {
+    let child = match process::fork_single_threaded() {
+        Ok(process::Forked::Child) => {
+            landlock::abi();
+            seccomp::available();
+            process::exit_now(0)
+        }
+        Ok(process::Forked::Parent(pid)) => pid,
+        // Nothing is known then, and nothing was killed.
+        Err(_) => return true,
+    };
+    let tolerated = process::wait_for(child) == Some(process::Ended::Code(0));
+    if !tolerated {
+        log::warn(
+            "confinement",
+            "whoever asks for one is killed here (a list of system calls around us?); going on without",
+        );
+    }
+    tolerated
+}
+
+/// No confinement; why was said.
 pub fn unconfined() -> Confined {
-    log::info("confinement", "switched off by --no-confinement: files and system calls are not restricted");
     Confined { files: Vec::new(), rules: Vec::new() }
 }
 
@@ -143,11 +173,18 @@ pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
     let child = match process::fork_single_threaded()? {
         process::Forked::Child => {
             let mut out = File::from(write);
-            confine(needs);
+            confine(needs, log::Level::Debug);
             let [(_, files), (_, calls), ..] = in_force();
             let _ = out.write_all(&[u8::from(files), u8::from(calls)]);
             for act in ACTS {
-                let refused = (act.attempt)().is_err();
+                let before = refused_calls().0;
+                let error = (act.attempt)().err();
+                // By the filter itself, or as it refuses without a word: a call can fail for other reasons too.
+                let without_a_word = error.as_ref().and_then(io::Error::raw_os_error) == Some(libc::EAFNOSUPPORT);
+                let refused = match act.by {
+                    By::Calls => refused_calls().0 > before || without_a_word,
+                    By::Files => error.is_some_and(|e| e.raw_os_error() == Some(libc::EACCES)),
+                };
                 let _ = out.write_all(&[u8::from(refused)]);
             }
             process::exit_now(0)
@@ -157,7 +194,7 @@ pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
     drop(write);
     let mut said = Vec::new();
     File::from(read).take(2 + ACTS.len() as u64).read_to_end(&mut said)?;
-    process::wait_for(child);
+    let _ = process::wait_for(child);
     // What the child could not tell any more is what ended it: it was possible.
     let refused = |i: usize| said.get(2 + i) == Some(&1);
     let tried = ACTS.iter().enumerate().map(|(i, act)| Tried { name: act.name, by: act.by, refused: refused(i) });

@@ -84,7 +84,9 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
 /// again wherever they have moved, and nobody would start this program again.
 fn confine(options: &Options) {
     if options.unconfined {
-        guard::unconfined();
+        return log::info("confinement", guard::SWITCHED_OFF);
+    }
+    if !guard::tolerated() {
         return;
     }
     let mut files = vec![Wish::Device("/dev/null".into())];
@@ -96,7 +98,7 @@ fn confine(options: &Options) {
             calls.modes = true;
         }
     }
-    guard::confine(Needs { files, reads_anywhere: true, calls });
+    guard::confine(Needs { files, reads_anywhere: true, calls }, log::Level::Info);
 }
 
 /// Sockets that systemd opened. Whether one is TCP shows in its address.

@@ -126,22 +126,27 @@ pub fn reap() -> Option<(i32, Ended)> {
     if pid <= 0 {
         return None;
     }
-    let ended = if libc::WIFSIGNALED(status) {
+    Some((pid, how(status)))
+}
+
+fn how(status: libc::c_int) -> Ended {
+    if libc::WIFSIGNALED(status) {
         Ended::Signal(libc::WTERMSIG(status))
     } else {
         Ended::Code(libc::WEXITSTATUS(status))
-    };
-    Some((pid, ended))
+    }
 }
 
-/// Waits for the end of a child.
-pub fn wait_for(pid: i32) {
-    // SAFETY: no status is asked for; a pid above 0 is one child.
-    while pid > 0 && unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } == -1 {
+/// Waits for the end of a child; none when it cannot be waited for.
+pub fn wait_for(pid: i32) -> Option<Ended> {
+    let mut status = 0;
+    // SAFETY: room for one status; a pid above 0 is one child.
+    while pid > 0 && unsafe { libc::waitpid(pid, &mut status, 0) } != pid {
         if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
-            break;
+            return None;
         }
     }
+    Some(how(status))
 }
 
 /// Ends at once, without destructors: for a forked child that must not run its parent's.

@@ -166,7 +166,7 @@ fn confinement(options: &Options, report: &mut Report) {
         match (there, acts().all(|t| t.refused)) {
             (false, _) => {
                 let text = format!("this machine has no {what} for us: the worker's {gift} are not restricted");
-                report.note(format!("{text}; possible: {}", names(false)));
+                report.note(format!("{text}; not refused: {}", names(false)));
             }
             (true, true) => report.ok(format!("{what} restricts the worker's {gift}; refused: {}", names(true))),
             (true, false) => report.wrong(format!("{what} is in force and does not refuse: {}", names(false))),
