@@ -124,8 +124,11 @@ impl Confined {
     }
 }
 
-/// What protects this process, each with whether it is in force.
-pub fn in_force() -> [(&'static str, bool); 4] {
+/// The parts of a protection by name, each with whether it is in force.
+pub type Parts = [(&'static str, bool); 4];
+
+/// What protects this process.
+pub fn in_force() -> Parts {
     [
         ("landlock", LANDLOCK.load(Ordering::Relaxed) > 0),
         ("seccomp", seccomp::in_force()),

@@ -4,6 +4,7 @@ use super::board::View;
 use super::catalog;
 use super::rules::Rules;
 use super::snapshot::{Builder, Part, Snapshot};
+use crate::guard::Parts;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the program knows of itself.
@@ -14,7 +15,7 @@ pub struct Program {
     /// Resident memory, in bytes.
     pub memory: Option<u64>,
     /// What protects it, and whether that is in force.
-    pub protection: [(&'static str, bool); 4],
+    pub protection: Parts,
     /// Forbidden system calls that it tried.
     pub refused: u64,
 }

@@ -5,6 +5,7 @@ use super::own::{self, Program};
 use super::render::Format;
 use super::rules::Rules;
 use super::snapshot::Family;
+use crate::guard::Parts;
 use crate::limits;
 use crate::net::gzip::Gzip;
 use crate::net::page::{Page, PageRequest};
@@ -31,7 +32,7 @@ pub struct Pages {
     /// Resident memory, in bytes.
     pub memory: fn() -> Option<u64>,
     /// What protects this process, and how many forbidden calls it tried.
-    pub protection: fn() -> ([(&'static str, bool); 4], u64),
+    pub protection: fn() -> (Parts, u64),
     /// Packs pages, once somebody wants them packed.
     pub zip: Zip,
 }
