@@ -6,7 +6,7 @@
 //! memory that can be executed, no tracing, keys, namespaces, kernel programs, `io_uring` (its calls pass no list), no
 //! other kinds of sockets than Internet streams and datagrams and Unix ones. Refuses ○: to make a call.
 
-use crate::sys::seccomp::{Argument, Rule, When};
+use crate::sys::seccomp::{Argument, Number, Rule, When};
 use libc as c;
 use When::{All, Always, Never, Own};
 
@@ -40,6 +40,10 @@ const PROCESS_OPTIONS: &[u32] = &[
     c::PR_GET_DUMPABLE as u32,
 ];
 
+// The libc crate does not name these two for each C library.
+const RENAMEAT: Number = if cfg!(target_arch = "x86_64") { 264 } else { 38 };
+const SYNC_FILE_RANGE: Number = if cfg!(target_arch = "x86_64") { 277 } else { 84 };
+
 /// What runs for each event and each request stands first: before kernel 5.11 the list is gone through at each call.
 const BUSY: &[Rule] = &[
     Rule(c::SYS_futex, Always),
@@ -68,7 +72,7 @@ const FILES: &[Rule] = &[
     Rule(c::SYS_statx, Always),
     Rule(c::SYS_lseek, Always),
     Rule(c::SYS_fsync, Always),
-    Rule(c::SYS_sync_file_range, Always),
+    Rule(SYNC_FILE_RANGE, Always),
     Rule(c::SYS_fadvise64, Always),
     Rule(c::SYS_ftruncate, Always),
     Rule(c::SYS_fallocate, Always),
@@ -76,7 +80,7 @@ const FILES: &[Rule] = &[
     Rule(c::SYS_fcntl, Always),
     Rule(c::SYS_dup, Always),
     Rule(c::SYS_getdents64, Always),
-    Rule(c::SYS_renameat, Always),
+    Rule(RENAMEAT, Always),
     Rule(c::SYS_renameat2, Always),
     Rule(c::SYS_unlinkat, Always),
     Rule(c::SYS_mkdirat, Always),

@@ -8,7 +8,7 @@ use super::poll;
 use crate::error::{Error, Exit, Result};
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
-use crate::guard::{self, Needs};
+use crate::guard::{self, Needs, Parts};
 use crate::limits;
 use crate::log;
 use crate::net::address::Address;
@@ -34,7 +34,7 @@ pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages
         user: options.wishes.user.clone(),
         started,
         memory: resident,
-        protection: || (guard::in_force(), guard::refused_calls().0),
+        protection,
         zip: Zip::default(),
     }
 }
@@ -99,6 +99,16 @@ fn confine(options: &Options) {
         }
     }
     guard::confine(Needs { files, reads_anywhere: true, calls }, log::Level::Info);
+}
+
+/// What protects this process; a forbidden call is told as long as anyone asks.
+fn protection() -> (Parts, u64) {
+    let (refused, last) = guard::refused_calls();
+    if refused > 0 {
+        let text = format!("this program tried {refused} forbidden system calls (the last: number {last}); refused");
+        log::error("confinement", text);
+    }
+    (guard::in_force(), refused)
 }
 
 /// Sockets that systemd opened. Whether one is TCP shows in its address.

@@ -347,3 +347,31 @@ fn a_worker_without_keeper_and_stand_in_goes_on() {
     picodata.wait_end(LIMIT);
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
 }
+
+/// A spool directory that comes later is made, found and used, though the first cage knew nothing of it.
+#[test]
+fn a_spool_directory_that_comes_late_is_used() {
+    let den = Den::new("late-spool");
+    let receiver = Receiver::start();
+    receiver.down();
+    let way = den.put("way", "a file where a directory should be");
+    let spool = format!("{way}/to/the/spool");
+    let setup =
+        Setup::bare(&den).args(&["--no-config", "--linger", "20ms", "--spool-dir", &spool]).url(&receiver.url());
+    let mut picodata = setup.args(&["--drain", "60s"]).picodata();
+    let mut events = Events::new(1, 1);
+    stream(&mut picodata, &mut events, 100);
+    wait("word of it", LIMIT, || picodata.err().contains("there is no writable spool directory"));
+    std::fs::remove_file(&way).expect("removed");
+    let last = events.event_saying("the first one that finds a directory");
+    picodata.write(&last).expect("the pipe never breaks");
+    wait_spooled_within(Path::new(&way), "the first one that finds a directory", LIMIT);
+    receiver.up();
+    receiver.wait_count(101, LIMIT);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+}
+
+fn wait_spooled_within(dir: &Path, needle: &str, limit: Duration) {
+    wait("it lies on the disk", limit, || crate::harness::setup::holds(dir, needle));
+}

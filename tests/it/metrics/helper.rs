@@ -71,6 +71,8 @@ pub fn free_port() -> u16 {
 pub struct Helper {
     pub child: Child,
     pub port: u16,
+    /// A test that makes it do what it must not.
+    pub forbidden: bool,
     log: Arc<Mutex<String>>,
 }
 
@@ -92,7 +94,7 @@ impl Helper {
                 sink.lock().unwrap().push_str(&format!("{line}\n"));
             }
         });
-        let mut helper = Helper { child, port: 0, log };
+        let mut helper = Helper { child, port: 0, forbidden: false, log };
         let end = Instant::now() + Duration::from_secs(20);
         while helper.port == 0 {
             assert!(Instant::now() < end, "the helper does not listen: {}", helper.log());
@@ -163,6 +165,12 @@ impl Drop for Helper {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let forbidden = self.log().contains("forbidden system calls");
+        assert!(
+            self.forbidden || !forbidden || std::thread::panicking(),
+            "the list of calls lacks one: {}",
+            self.log()
+        );
     }
 }
 

@@ -254,3 +254,48 @@ fn https_and_names_for_the_page() {
     assert!(visit("prom:abc").contains("\npicodata_up 1\n"));
     assert!(visit("prom:wrong").ends_with("401") && visit("nobody:abc").ends_with("401"));
 }
+
+#[test]
+fn it_confines_itself_and_refuses_forbidden_calls() {
+    let version = Command::new(program()).arg("--version").output().expect("a version").stdout;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    if version.contains("no landlock") || version.contains("no seccomp") {
+        eprintln!("skipped: no landlock or no seccomp here: {version}");
+        return;
+    }
+    let port = free_port().to_string();
+    let mut helper = Helper::start_with(&["--port", &port], &PASSWORD);
+    helper.forbidden = true;
+    let page = helper.scrape();
+    for kind in ["landlock", "seccomp", "no_new_privs", "not_dumpable"] {
+        assert_eq!(page[&format!("gostech_metrics_protection{{kind=\"{kind}\"}}")], 1.0, "{page:#?}");
+    }
+    assert_eq!((helper.figure("Seccomp"), helper.figure("NoNewPrivs")), (2, 1));
+    assert_eq!(page["gostech_metrics_refused_calls_total"], 0.0);
+    let free = Helper::start_with(&["--port", &port, "--no-confinement"], &PASSWORD);
+    assert_eq!((free.figure("Seccomp"), free.figure("NoNewPrivs")), (0, 1));
+    assert!(free.log().contains("--no-confinement"), "{}", free.log());
+    // strace exchanges the number of a call before the kernel looks at it.
+    let Some(strace) = super::helper::peer("strace") else { return };
+    let scratch = Scratch::new("forbidden");
+    let trace = scratch.file("trace", "");
+    let inject = "inject=poll,ppoll:retval=1:syscall=getppid:when=2..4";
+    let pid = helper.child.id().to_string();
+    let args = ["-f", "-qq", "-o", &trace, "-e", "trace=poll,ppoll", "-e", inject, "-p", &pid];
+    let mut tracer = Command::new(strace).args(args).stderr(Stdio::null()).spawn().expect("strace starts");
+    let mut asked = 0;
+    wait("calls are refused", LIMIT, || {
+        // Visitors whose calls are refused get no answer; the next ones do.
+        asked += 1;
+        let page = get(helper.port, "/metrics", &[]).filter(|a| a.status == 200).map(|a| samples(&a.text()));
+        let gone = tracer.try_wait().expect("a status").is_some();
+        if gone {
+            eprintln!("skipped: strace may not trace here");
+        }
+        gone || page.is_some_and(|p| p["gostech_metrics_refused_calls_total"] >= 1.0)
+    });
+    let _ = Command::new("kill").args(["-INT", &tracer.id().to_string()]).status();
+    let _ = tracer.wait();
+    assert_eq!(helper.scrape()["picodata_up"], 0.0, "after {asked} visits it still serves");
+    assert!(helper.end().success());
+}
