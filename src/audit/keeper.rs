@@ -123,6 +123,8 @@ impl Keeper<'_> {
                 self.start();
             }
             let patience = self.patience();
+            // It sleeps for weeks.
+            process::let_go_of_program();
             let ready = pipe::wait([self.signals.as_fd(), self.alarm_pipe.0.as_fd()], patience);
             if let Ok([_, alarm]) = ready {
                 if alarm.readable {
@@ -178,6 +180,7 @@ impl Keeper<'_> {
         let all = [&l.keeper, &l.work, &l.future, &self.alarm_pipe].map(|(r, w)| [r.as_raw_fd(), w.as_raw_fd()]);
         all.into_iter().flatten().filter(|fd| !mine.contains(fd)).for_each(process::close);
         process::close(self.signals.as_fd().as_raw_fd());
+        process::let_go_of_program();
         while !pipe::wait([l.work.0.as_fd()], None).is_ok_and(|[work]| work.hung_up) {}
         mine.into_iter().for_each(process::close);
         // The worker may have ended as it wanted just before the keeper died.

@@ -281,6 +281,24 @@ pub fn set_name(name: &CStr) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
 }
 
+/// Lets go of the program's own pages, for a process that will sleep long: they are in the file, and come back when they
+/// are touched.
+pub fn let_go_of_program() {
+    extern "C" {
+        static __ehdr_start: u8;
+        static etext: u8;
+    }
+    // SAFETY: a number only.
+    let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(0);
+    let (start, end) = ((&raw const __ehdr_start) as usize, (&raw const etext) as usize);
+    if page == 0 || start % page != 0 || end < start + page {
+        return;
+    }
+    // SAFETY: from the program's head to the end of its code, by the linker's word: mapped from the file, and never
+    // written, since relocations stand behind it. What is dropped is read from the file again.
+    unsafe { libc::madvise(start as *mut libc::c_void, (end - start) / page * page, libc::MADV_DONTNEED) };
+}
+
 /// Gives free memory of the allocator back to the system, where the allocator can.
 pub fn trim_memory() {
     #[cfg(target_env = "gnu")]
