@@ -244,14 +244,14 @@ impl Keeper<'_> {
         if finished > 0 && ended == Ended::Code(finished as i32 - 1) {
             return Some(if finished == 1 { Exit::Clean } else { Exit::Failed });
         }
-        if ended == Ended::Code(worker::AGAIN) {
+        let short = self.born.elapsed() < Duration::from_millis(limits::WORKER_SHORT_LIFE_MILLIS);
+        if ended == Ended::Code(worker::AGAIN) && !short {
             // It did not die: it wants another cage.
             self.start_at = Some(Instant::now());
             return None;
         }
         ring.word(Word::Restarts).fetch_add(1, Ordering::Relaxed);
         self.note_fault(ended);
-        let short = self.born.elapsed() < Duration::from_millis(limits::WORKER_SHORT_LIFE_MILLIS);
         let ready = self.heirlooms.ring.word(Word::Ready).load(Ordering::Acquire) == 1;
         self.quick_deaths = if short { self.quick_deaths + 1 } else { 0 };
         let how = match ended {

@@ -130,15 +130,23 @@ pub fn enforce(filter: &[libc::sock_filter]) -> io::Result<()> {
     let bad = || io::Error::new(io::ErrorKind::InvalidInput, "the filter is too long");
     let program =
         libc::sock_fprog { len: u16::try_from(filter.len()).map_err(|_| bad())?, filter: filter.as_ptr().cast_mut() };
-    // LOG: the kernel writes refusals into the system's audit log, where there is one.
-    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG;
-    // SAFETY: `program` names `filter`, which lives through the call; the kernel copies and checks it.
-    let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) };
-    match answer {
-        0 => Ok(()),
-        -1 => Err(io::Error::last_os_error()),
-        thread => Err(io::Error::other(format!("thread {thread} has a filter of its own"))),
+    // LOG: the kernel writes refusals into the system's audit log. Not with glibc, whose every thread begins with one.
+    let log = if cfg!(target_env = "musl") { libc::SECCOMP_FILTER_FLAG_LOG } else { 0 };
+    let mut last = bad();
+    // Kernels before 4.14 know no LOG.
+    for flags in [libc::SECCOMP_FILTER_FLAG_TSYNC | log, libc::SECCOMP_FILTER_FLAG_TSYNC] {
+        // SAFETY: `program` names `filter`, which lives through the call; the kernel copies and checks it.
+        let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &program) };
+        match answer {
+            0 => return Ok(()),
+            -1 => last = io::Error::last_os_error(),
+            thread => return Err(io::Error::other(format!("thread {thread} has a filter of its own"))),
+        }
+        if last.raw_os_error() != Some(libc::EINVAL) {
+            break;
+        }
     }
+    Err(last)
 }
 
 static REFUSED: AtomicU64 = AtomicU64::new(0);
