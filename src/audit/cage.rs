@@ -129,3 +129,74 @@ impl Cage {
         outgrown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::table::PROGRAM;
+    use crate::flags::{self, Outcome};
+    use std::ffi::OsString;
+
+    fn needs_of(args: &[&str]) -> Needs {
+        let args: Vec<OsString> = args.iter().chain(&["--no-config"]).map(OsString::from).collect();
+        match flags::parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())) {
+            Ok(Outcome::Run(parsed)) => needs(&Options::read(&parsed, &[], true).unwrap(), false),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// An option with a file that is not here would be one that the worker cannot read.
+    #[test]
+    fn every_file_that_an_option_names_is_wished_for() {
+        let n = needs_of(&[
+            "--spool-dir",
+            "/v/spool",
+            "--url",
+            "https://a",
+            "--ca-certificate",
+            "/a/ca",
+            "--certificate",
+            "/a/cert",
+            "--private-key",
+            "/a/key",
+            "--user",
+            "u",
+            "--password-file",
+            "/a/password",
+            "--header",
+            "X: @/a/header",
+            "--url",
+            "https://b",
+            "--failover",
+            "--token-file",
+            "/b/token",
+            "--metrics-addr",
+            "unix:/run/x/page",
+        ]);
+        let read: Vec<String> = n
+            .files
+            .iter()
+            .filter_map(|w| match w {
+                Wish::Read(f) => Some(f.display().to_string()),
+                _ => None,
+            })
+            .collect();
+        for file in ["/a/ca", "/a/cert", "/a/key", "/a/password", "/a/header", "/b/token", "/etc/resolv.conf"] {
+            assert!(read.iter().any(|f| f == file), "{file}: {read:?}");
+        }
+        let work: Vec<_> = n.files.iter().filter(|w| matches!(w, Wish::Work(_))).collect();
+        assert!(matches!(work[..], [Wish::Work(dir)] if dir == Path::new("/v/spool")), "{work:?}");
+        assert!(n.files.iter().any(|w| matches!(w, Wish::Bind(s) if s == Path::new("/run/x/page"))));
+        assert!(n.calls.modes && !n.reads_anywhere);
+        // The stand-in trusts the system.
+        assert!(read.iter().any(|f| f.ends_with("ca-certificates.crt")), "{read:?}");
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_not_wished_for() {
+        let n = needs_of(&["--spool-dir", "/v/spool", "--url", "https://a", "--ca-certificate", "/a/ca"]);
+        let text = format!("{:?}", n.files);
+        assert!(!text.contains("ca-certificates.crt") && !text.contains("Bind") && !text.contains("Nest"), "{text}");
+        assert!(!n.calls.modes);
+    }
+}
