@@ -50,8 +50,15 @@ pub struct Field {
 
 /// Reads the object that `text` is, giving each top-level field to `see`. False when it is no whole object (what came
 /// before the fault has been seen then). With `cut`, the start of a last string that the text ends in is seen too.
-pub fn object(text: &[u8], cut: bool, mut see: impl FnMut(Field)) -> bool {
-    let mut r = Reader { text, at: 0 };
+#[inline]
+pub fn object(text: &[u8], cut: bool, see: impl FnMut(Field)) -> bool {
+    object_of(text, cut, is_plain(text), see)
+}
+
+/// The same, where the caller has asked `is_plain` already.
+#[inline]
+pub fn object_of(text: &[u8], cut: bool, plain: bool, mut see: impl FnMut(Field)) -> bool {
+    let mut r = Reader { text, at: 0, plain };
     r.blank();
     if !r.take(b'{') {
         return false;
@@ -90,7 +97,7 @@ pub fn object(text: &[u8], cut: bool, mut see: impl FnMut(Field)) -> bool {
 
 /// Where the readable part of a string that was cut ends: no half escape, no half character, no quote.
 fn readable_end(text: &[u8], from: usize) -> usize {
-    let mut r = Reader { text, at: from };
+    let mut r = Reader { text, at: from, plain: false };
     let mut good = from;
     while r.at < text.len() && r.character().is_some() {
         good = r.at;
@@ -104,6 +111,8 @@ fn readable_end(text: &[u8], from: usize) -> usize {
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
+    /// Nothing in the text needs a second look: a string ends at the next quote.
+    plain: bool,
 }
 
 const PLAIN: [bool; 256] = {
@@ -118,41 +127,92 @@ const PLAIN: [bool; 256] = {
     t
 };
 
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
+
+#[inline(always)]
+fn word(eight: &[u8]) -> u64 {
+    eight.first_chunk().map_or(0, |w| u64::from_le_bytes(*w))
+}
+
+/// A high bit where a byte of `w` is `b`; exact up to the lowest one, which is all that is used.
+#[inline(always)]
+fn hits(w: u64, b: u8) -> u64 {
+    let x = w ^ (ONES * b as u64);
+    x.wrapping_sub(ONES) & !x & HIGHS
+}
+
+/// A high bit where a byte of `w` is a control character; exact as above.
+#[inline(always)]
+fn controls(w: u64) -> u64 {
+    w.wrapping_sub(ONES * 0x20) & !w & HIGHS
+}
+
+/// Whether all of a text is ASCII without escapes and control characters, as nearly every event is: then it is UTF-8, and
+/// its strings end at the next quote. One look over everything is cheaper than a close look at each string.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    let mut eights = text.chunks_exact(8);
+    let mut odd = 0;
+    for e in &mut eights {
+        let w = word(e);
+        odd |= w & HIGHS | hits(w, b'\\') | controls(w);
+    }
+    odd == 0 && eights.remainder().iter().all(|&b| b.is_ascii() && PLAIN_OR_QUOTE[usize::from(b)])
+}
+
+const PLAIN_OR_QUOTE: [bool; 256] = {
+    let mut t = PLAIN;
+    t[b'"' as usize] = true;
+    t
+};
+
+/// Where the next quote is.
+#[inline(always)]
+fn quote_at(text: &[u8]) -> Option<usize> {
+    let mut eights = text.chunks_exact(8);
+    let mut at = 0;
+    for e in &mut eights {
+        let hit = hits(word(e), b'"');
+        if hit != 0 {
+            return Some(at + hit.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    eights.remainder().iter().position(|&b| b == b'"').map(|n| at + n)
+}
+
 /// How many bytes of a string can be passed without a look at each: eight at a time.
 #[inline]
 fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
+    let mut eights = text.chunks_exact(8);
     let mut at = 0;
-    while let Some(eight) = text.get(at..at + 8) {
-        let mut w = [0; 8];
-        w.copy_from_slice(eight);
-        let w = u64::from_le_bytes(w);
-        // A high bit where the byte is `"`, `\` or a control character; exact up to the lowest one, which is all we use.
-        let (quote, back) = (w ^ (ONES * 0x22), w ^ (ONES * 0x5c));
-        let special = (quote.wrapping_sub(ONES) & !quote)
-            | (back.wrapping_sub(ONES) & !back)
-            | (w.wrapping_sub(ONES * 0x20) & !w);
-        let special = special & HIGHS;
+    for e in &mut eights {
+        let w = word(e);
+        let special = hits(w, b'"') | hits(w, b'\\') | controls(w);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at + text[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
+    at + eights.remainder().iter().take_while(|b| PLAIN[usize::from(**b)]).count()
 }
 
+// What is called for each byte or string is always inline: the programs are built for size, and would call it.
 impl Reader<'_> {
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
+    #[inline(always)]
     fn take(&mut self, b: u8) -> bool {
         let is = self.peek() == Some(b);
         self.at += usize::from(is);
         is
     }
 
+    #[inline(always)]
     fn blank(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -165,11 +225,22 @@ impl Reader<'_> {
     }
 
     /// A whole string; the span is between the quotes.
+    #[inline(always)]
     fn string(&mut self) -> Option<Span> {
         if !self.take(b'"') {
             return None;
         }
         let from = self.at;
+        if self.plain {
+            let to = from + quote_at(&self.text[from..])?;
+            self.at = to + 1;
+            return Some(Span { from, to });
+        }
+        self.careful(from)
+    }
+
+    /// The rest of a string that may hold anything.
+    fn careful(&mut self, from: usize) -> Option<Span> {
         loop {
             self.at += plain_bytes(&self.text[self.at..]);
             match self.peek()? {
@@ -222,6 +293,7 @@ impl Reader<'_> {
         s[2..].iter().try_fold(0, |n, &b| Some(n * 16 + char::from(b).to_digit(16)?))
     }
 
+    #[inline(always)]
     fn value(&mut self) -> Option<(Kind, Span)> {
         match self.peek()? {
             b'"' => Some((Kind::Text, self.string()?)),
