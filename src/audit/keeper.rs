@@ -263,7 +263,9 @@ impl Keeper<'_> {
         let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL];
         let ring = &self.heirlooms.ring;
         let (at, count) = (ring.word(Word::FaultAt), ring.word(Word::Faults));
-        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) {
+        // One that had nothing of the input in its hands has died of something else.
+        let working = ring.word(Word::Working).load(Ordering::Acquire) == 1;
+        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) || !working {
             return;
         }
         let here = 1 + ring.word(Word::Tail).load(Ordering::Acquire);

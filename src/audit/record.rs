@@ -148,6 +148,20 @@ pub fn read(raw: &[u8], cut: bool) -> Facts {
     f
 }
 
+/// The facts of a record that was read before, as they were then: what was no object is not read again, since a record
+/// may have been called that because workers died of reading it.
+pub fn read_again(kind: Kind, raw: &[u8], id: Span, time: Span, part: u32) -> Facts {
+    let mut f = if kind == Kind::Unparsed {
+        let (event, title) = (EventId::parse(id.of(raw)), Span::default());
+        Facts { kind, id, event, time, title, severity: Severity::Other }
+    } else {
+        read(raw, kind == Kind::Cut)
+    };
+    f.kind = kind;
+    f.event = f.event.filter(|_| part <= 1);
+    f
+}
+
 fn f_has_any(f: &Facts) -> bool {
     f.id.to > 0 || f.time.to > 0 || f.title.to > 0
 }

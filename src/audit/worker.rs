@@ -117,6 +117,7 @@ pub fn run(given: Given<'_>) -> Exit {
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
     };
+    ring.word(Word::Working).store(0, Ordering::Relaxed);
     ring.word(Word::Ready).store(1, Ordering::Release);
     worker.live(&given, &signals, filler, taker)
 }
@@ -246,8 +247,12 @@ impl Worker {
         let sync_each = self.options.sync == Sync::Always;
         let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
         let ring = &self.cushion.ring;
-        let at_fault = ring.word(Word::FaultAt).load(Ordering::Relaxed) == 1 + taker.position();
+        let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
+        let at_fault = fault == 1 + taker.position();
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
+        if fault > 0 {
+            writer.careful_until = fault - 1 + limits::CHUNK_BYTES as u64;
+        }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
         let spool = self.spool.clone();
         thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &last_call, &left))
@@ -290,7 +295,11 @@ fn write_all(
             Ending::Open
         };
         let (held, final_try) = (data.len(), writer.last_call);
-        match writer.step(data, taker.position(), ending, wall_ms()) {
+        let working = cushion.ring.word(Word::Working);
+        working.store(1, Ordering::Release);
+        let done = writer.step(data, taker.position(), ending, wall_ms());
+        working.store(0, Ordering::Release);
+        match done {
             Done::Bytes(0) if ended && held == 0 => break,
             Done::Bytes(0) => {
                 let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };

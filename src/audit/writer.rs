@@ -31,6 +31,9 @@ pub struct Writer {
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
+    /// Up to here in the stream each record is worked off alone: a worker has died of one of them, and if this one dies
+    /// too, the place in the stream says of which.
+    pub careful_until: u64,
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
     blocked: bool,
@@ -53,6 +56,7 @@ impl Writer {
             items: Vec::new(),
             own: Vec::new(),
             opaque: false,
+            careful_until: 0,
             last_call: false,
             blocked: false,
             dropping: None,
@@ -65,9 +69,10 @@ impl Writer {
     pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
         self.tell(now_ms, base, false);
         let small = data.len() <= self.chunk;
-        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open });
+        let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
+        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open }, most);
         if used == 0 && !small {
-            used = self.split(data, ending);
+            used = self.split(data, ending, most);
         }
         if self.items.is_empty() {
             return Done::Bytes(used);
@@ -85,7 +90,7 @@ impl Writer {
         }
     }
 
-    fn split(&mut self, data: &[u8], ending: Ending) -> usize {
+    fn split(&mut self, data: &[u8], ending: Ending, most: usize) -> usize {
         self.items.clear();
         if self.opaque {
             let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
@@ -103,7 +108,7 @@ impl Writer {
             self.items.push(Item { raw, end, facts, part: 0, parts: 0 });
             return end;
         }
-        self.splitter.split(data, ending, limits::CHUNK_RECORDS, &mut self.items)
+        self.splitter.split(data, ending, most, &mut self.items)
     }
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.

@@ -59,6 +59,8 @@ pub enum Word {
     FaultAt = 9,
     /// How often in a row.
     Faults = 10,
+    /// 1 while the taker works off what stands at Tail.
+    Working = 12,
     /// 1 + what was lost before this keeper's first worker.
     LostBefore = 11,
 }

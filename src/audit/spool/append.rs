@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
-use crate::audit::record::read;
+use crate::audit::record::read_again;
 use crate::limits;
 use crate::log;
 use std::sync::Arc;
@@ -217,7 +217,7 @@ impl Spool {
         while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
             match found {
                 Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
-                    let event = read(walk.record(m).raw, true).event.filter(|_| m.part <= 1);
+                    let event = read_again(m.kind, walk.record(m).raw, m.id, m.time, m.part).event;
                     self.account().note_dropped(event);
                 }
                 Found::Record(_) | Found::Damage(..) => {}

@@ -9,7 +9,7 @@ use super::record::{self, Head, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, Store};
 use crate::audit::account::Account;
-use crate::audit::record::read;
+use crate::audit::record::read_again;
 use crate::limits;
 use crate::log;
 use crate::sys::ring::Ring;
@@ -126,9 +126,7 @@ impl Spool {
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
                         let r = walk.record(m);
-                        let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
-                        facts.kind = m.kind;
-                        facts.event = facts.event.filter(|_| m.part <= 1);
+                        let facts = read_again(m.kind, r.raw, m.id, m.time, m.part);
                         let mut account = self.account();
                         account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
                         account.epoch = s.head.epoch;
