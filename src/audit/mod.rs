@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod adopt;
+pub mod ahead;
 pub mod batch;
 pub mod bell;
 pub mod format;

@@ -116,6 +116,14 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Nothing has come for a while: the memory of the last batches is given back.
+    pub fn rest(&mut self) {
+        if self.batch.is_empty() {
+            self.batch = Batch::new(self.format);
+            self.reader.rest();
+        }
+    }
+
     /// A sender from where the receiver's cursor stands. `sinks`: the receiver, then its stand-ins.
     pub fn new(
         name: &str,

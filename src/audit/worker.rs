@@ -8,6 +8,7 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use super::adopt;
+use super::ahead::Ahead;
 use super::keeper::Heirlooms;
 use super::options::{Options, ReceiverOptions, Sync};
 use super::reader::{self, Cushion};
@@ -251,7 +252,8 @@ impl Worker {
         let at_fault = fault == 1 + taker.position();
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
         if fault > 0 {
-            writer.careful_until = fault - 1 + limits::CHUNK_BYTES as u64;
+            // The stretch that was being written, and the one that was being separated.
+            writer.careful_until = fault - 1 + 2 * limits::CHUNK_BYTES as u64;
         }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
         let spool = self.spool.clone();
@@ -281,6 +283,7 @@ fn write_all(
     last_call: &AtomicBool,
     left: &AtomicU64,
 ) {
+    let mut ahead = Ahead::default();
     loop {
         let ended = cushion.ended();
         writer.last_call = ended && last_call.load(Ordering::Acquire);
@@ -297,7 +300,7 @@ fn write_all(
         let (held, final_try) = (data.len(), writer.last_call);
         let working = cushion.ring.word(Word::Working);
         working.store(1, Ordering::Release);
-        let done = writer.step(data, taker.position(), ending, wall_ms());
+        let done = step(writer, &mut ahead, &mut taker, ending);
         working.store(0, Ordering::Release);
         match done {
             Done::Bytes(0) if ended && held == 0 => break,
@@ -306,6 +309,10 @@ fn write_all(
                 cushion.filled.sleep(Duration::from_millis(patience), || {
                     cushion.held() as usize != held || cushion.ended() != ended
                 });
+                if held == 0 && cushion.held() == 0 {
+                    writer.rest();
+                    ahead.rest();
+                }
             }
             Done::Bytes(n) => {
                 taker.consume(n);
@@ -319,6 +326,24 @@ fn write_all(
         }
     }
     writer.tell(wall_ms(), taker.position(), true);
+}
+
+/// One step of the writer; under a flood with the next stretch being separated at the same time.
+fn step(writer: &mut Writer, ahead: &mut Ahead, taker: &mut Taker, ending: Ending) -> Done {
+    let base = taker.position();
+    let used = match ahead.take(base, writer.splitter()) {
+        Some(found) => {
+            let (used, spare) = writer.take_found(found);
+            ahead.give_back(spare);
+            used
+        }
+        None => writer.separate(taker.peek(), base, ending),
+    };
+    let chunk = writer.ahead(base);
+    if used > 0 && chunk > 0 {
+        ahead.ask(taker, used, chunk, writer.splitter());
+    }
+    writer.settle(used, taker.peek(), base, wall_ms())
 }
 
 /// What an earlier worker of this keeper has put into the spool already leaves the ring.
@@ -453,7 +478,12 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
             match sender.step(now, hurry) {
                 Wait::Not => {}
                 Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
-                Wait::News(seq, patience) => spool.wait_news(seq, patience),
+                Wait::News(seq, patience) => {
+                    spool.wait_news(seq, patience);
+                    if spool.next_seq() <= seq {
+                        sender.rest();
+                    }
+                }
                 Wait::Sleep(patience) => course.sleep(patience),
                 Wait::Done => break,
             }

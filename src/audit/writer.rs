@@ -5,6 +5,7 @@
 //! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
 
 use super::account::{GapEvent, Reason};
+use super::ahead::Found;
 use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
@@ -67,13 +68,51 @@ impl Writer {
 
     /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
     pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
-        self.tell(now_ms, base, false);
+        let used = self.separate(data, base, ending);
+        self.settle(used, data, base, now_ms)
+    }
+
+    /// The first half of a step: finds records; how many bytes they are.
+    pub fn separate(&mut self, data: &[u8], base: u64, ending: Ending) -> usize {
         let small = data.len() <= self.chunk;
         let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
         let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open }, most);
         if used == 0 && !small {
             used = self.split(data, ending, most);
         }
+        used
+    }
+
+    /// The same, where somebody has found them already; gives the list of the step before back.
+    pub fn take_found(&mut self, found: Found) -> (usize, Vec<Item>) {
+        self.splitter = found.splitter;
+        (found.used, std::mem::replace(&mut self.items, found.items))
+    }
+
+    /// The stretch of input that may be separated while this one is written: how long it is; 0: none now.
+    pub fn ahead(&self, base: u64) -> usize {
+        if self.opaque || base < self.careful_until {
+            0
+        } else {
+            self.chunk
+        }
+    }
+
+    /// Nothing has come for a while: the memory of the last flood is given back.
+    pub fn rest(&mut self) {
+        self.items = Vec::new();
+        self.own.shrink_to_fit();
+        self.appender.rest();
+    }
+
+    /// Where the separating stands.
+    pub fn splitter(&self) -> &Splitter {
+        &self.splitter
+    }
+
+    /// The second half of a step: what was found goes into the spool.
+    pub fn settle(&mut self, used: usize, data: &[u8], base: u64, now_ms: i64) -> Done {
+        self.tell(now_ms, base, false);
         if self.items.is_empty() {
             return Done::Bytes(used);
         }

@@ -335,12 +335,55 @@ impl Filler {
 #[derive(Debug)]
 pub struct Taker {
     ring: Arc<Ring>,
+    /// Where a stretch begins that another thread looks at; `u64::MAX`: there is none.
+    lent: Arc<AtomicU64>,
+}
+
+/// Bytes that the taker has not come to yet, for another thread to look at. They stay as they are: the taker does not go
+/// past them while this lives.
+#[derive(Debug)]
+pub struct Stretch {
+    ring: Arc<Ring>,
+    lent: Arc<AtomicU64>,
+    from: u64,
+    len: usize,
+}
+
+impl Stretch {
+    /// Where in the input stream it begins.
+    pub fn position(&self) -> u64 {
+        self.from
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: they lay between Tail and Head when this was made; the filler writes only behind Head and before Tail, and
+        // `consume` waits for this to be dropped before Tail goes past `from`. The double mapping makes them contiguous.
+        unsafe { std::slice::from_raw_parts(self.ring.at(self.from), self.len) }
+    }
+}
+
+impl Drop for Stretch {
+    fn drop(&mut self) {
+        self.lent.store(u64::MAX, Ordering::Release);
+    }
 }
 
 impl Taker {
     /// The one taker of a ring.
     pub fn new(ring: Arc<Ring>) -> Taker {
-        Taker { ring }
+        Taker { ring, lent: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    /// `len` bytes behind the first `skip` ones of what `peek` shows, for another thread; one stretch at a time, and only
+    /// of what is there.
+    pub fn lend(&mut self, skip: usize, len: usize) -> Option<Stretch> {
+        if self.lent.load(Ordering::Acquire) != u64::MAX || self.peek().len() < skip.checked_add(len)? {
+            return None;
+        }
+        let from = self.position() + skip as u64;
+        self.lent.store(from, Ordering::Release);
+        Some(Stretch { ring: self.ring.clone(), lent: self.lent.clone(), from, len })
     }
 
     /// All that the ring holds, in one slice.
@@ -363,6 +406,10 @@ impl Taker {
         let tail = self.position();
         let head = self.ring.word(Word::Head).load(Ordering::Acquire);
         let to = (tail + bytes as u64).min(head);
+        // Does not happen to a writer that takes back what it has lent; and would last as long as one look at a stretch.
+        while self.lent.load(Ordering::Acquire) < to {
+            std::thread::yield_now();
+        }
         self.ring.word(Word::Tail).store(to, Ordering::Release);
     }
 }

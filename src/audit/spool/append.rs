@@ -228,6 +228,11 @@ impl Spool {
 }
 
 impl Appender {
+    /// Gives back the memory of large portions.
+    pub fn rest(&mut self) {
+        self.out = Vec::new();
+    }
+
     /// Makes sure that a segment is open that these records fit.
     #[allow(clippy::too_many_arguments)]
     fn prepare(
