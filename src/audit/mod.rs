@@ -103,8 +103,7 @@ fn harden() {
 }
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
-    let journald = env.iter().any(|(n, v)| n == "JOURNAL_STREAM" && !v.is_empty());
-    log::init("gostech-audit-log", options.log_level, journald);
+    log::init("gostech-audit-log", options.log_level, log::is_journal(env));
     for w in &options.warnings {
         log::warn("options", w);
     }

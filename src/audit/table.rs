@@ -161,7 +161,7 @@ pub static PROGRAM: Program = Program {
     ],
     environment: &[
         ("STATE_DIRECTORY", text("where the spool is when --spool-dir is not given (set by systemd)", "где находится очередь, если не указан --spool-dir (задаёт systemd)")),
-        ("JOURNAL_STREAM", text("when set, lines on stderr begin with the priority that journald reads", "если задана, строки в stderr начинаются с приоритета, который читает journald")),
+        ("JOURNAL_STREAM", text("when it names stderr, as systemd sets it, lines begin with the priority that journald reads", "если она указывает на stderr, как её задаёт systemd, строки начинаются с приоритета, который читает journald")),
         ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", text("the proxy, unless --proxy is given", "прокси, если не указан --proxy")),
         ("GOSTECH_ALARM", text("for the command of --on-alarm: what is the matter", "для команды --on-alarm: что случилось")),
     ],
