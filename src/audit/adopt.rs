@@ -8,6 +8,7 @@ use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::{place, Spool};
 use super::worker::{settings, start_sender, wall_ms, Course};
+use crate::sys::crash;
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -78,6 +79,7 @@ fn look(
             continue;
         }
         if let Ok(Some(lock)) = place::lock(&dir) {
+            crash::point("adopt.locked");
             match adopt(&dir, lock, options) {
                 Some(a) => adopted.push(a),
                 None => drop(drained.insert(dir, changed)),
@@ -115,6 +117,7 @@ fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
         }
     };
     spool.end();
+    crash::point("adopt.opened");
     if spool.all_delivered() {
         finish(dir, &spool);
         return None;
@@ -141,6 +144,7 @@ impl Adopted {
             return false;
         }
         self.spool.save_state(true);
+        crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));
         log::calm("adopter");
@@ -160,7 +164,11 @@ fn finish(dir: &Path, spool: &Spool) {
     if spool.drained() && !quarantine && dir.join(EPHEMERAL).exists() {
         // First out of sight: half of it must not be taken for an orphan should we be killed now.
         let hidden = dir.with_file_name(format!(".{}", dir.file_name().unwrap_or_default().to_string_lossy()));
-        if let Err(e) = std::fs::rename(dir, &hidden).and_then(|()| std::fs::remove_dir_all(&hidden)) {
+        let gone = std::fs::rename(dir, &hidden).and_then(|()| {
+            crash::point("adopt.hidden");
+            std::fs::remove_dir_all(&hidden)
+        });
+        if let Err(e) = gone {
             log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
         }
     }

@@ -26,7 +26,7 @@ use crate::error::Exit;
 use crate::net::http::Client;
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{file, pipe, process};
+use crate::sys::{crash, file, pipe, process};
 use crate::{limits, log};
 use std::fs::File;
 use std::io::Write;
@@ -106,6 +106,7 @@ pub fn run(given: Given<'_>) -> Exit {
     let spool = Arc::new(spool);
     let mut taker = Taker::new(ring.clone());
     catch_up(&spool, &mut taker, &ring);
+    crash::point("worker.caught-up");
     let lost_before = lost_at_start(&spool, &ring);
     let worker = Worker {
         options: given.options.clone(),
@@ -117,6 +118,7 @@ pub fn run(given: Given<'_>) -> Exit {
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
     };
+    crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
     worker.live(&given, &signals, filler, taker)
 }
@@ -148,6 +150,7 @@ impl Worker {
             self.look_around(given, signals);
             if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
                 self.spool.end();
+                crash::point("end.read");
                 self.course.hurry.store(true, Ordering::Release);
                 self.course.announce();
             }
@@ -179,6 +182,7 @@ impl Worker {
             if life.hung_up {
                 log::error("worker", "the keeper is gone; this process takes its place");
                 self.spool.save_cursors();
+                crash::point("succession.before");
                 let e = given.heirlooms.become_keeper();
                 log::error("worker", format!("cannot become the keeper: {e}; going on without one"));
                 std::thread::sleep(Duration::from_secs(1));
@@ -204,12 +208,14 @@ impl Worker {
         if self.options.sync != Sync::Never {
             self.spool.sync(now);
         }
+        crash::point("end.synced");
         let mut in_memory = 0;
         if !self.spool.recover_disk() {
             in_memory = self.spool.undelivered_in_memory();
         }
         self.spool.save_cursors();
         self.spool.save_state(self.options.sync != Sync::Never);
+        crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
@@ -248,6 +254,9 @@ impl Worker {
         let ring = &self.cushion.ring;
         let at_fault = ring.word(Word::FaultAt).load(Ordering::Relaxed) == 1 + taker.position();
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
+        if at_fault {
+            writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
+        }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
         let spool = self.spool.clone();
         thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &last_call, &left))
@@ -300,6 +309,7 @@ fn write_all(
             }
             Done::Bytes(n) => {
                 taker.consume(n);
+                crash::point("ring.consumed");
                 cushion.emptied.ring();
             }
             Done::Blocked if final_try => {

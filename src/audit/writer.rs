@@ -10,6 +10,7 @@ use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
 use super::spool::{Full, Spool};
 use crate::json::Span;
+use crate::sys::crash;
 use crate::{limits, log};
 use std::sync::Arc;
 
@@ -31,6 +32,9 @@ pub struct Writer {
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
+    /// Up to here, a place in the input stream, records are taken one by one: a worker has died of its own fault, and the
+    /// next death shall tell of which.
+    pub careful_until: u64,
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
     blocked: bool,
@@ -53,6 +57,7 @@ impl Writer {
             items: Vec::new(),
             own: Vec::new(),
             opaque: false,
+            careful_until: 0,
             last_call: false,
             blocked: false,
             dropping: None,
@@ -65,9 +70,9 @@ impl Writer {
     pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
         self.tell(now_ms, base, false);
         let small = data.len() <= self.chunk;
-        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open });
+        let mut used = self.split(&data[..data.len().min(self.chunk)], base, if small { ending } else { Ending::Open });
         if used == 0 && !small {
-            used = self.split(data, ending);
+            used = self.split(data, base, ending);
         }
         if self.items.is_empty() {
             return Done::Bytes(used);
@@ -85,25 +90,19 @@ impl Writer {
         }
     }
 
-    fn split(&mut self, data: &[u8], ending: Ending) -> usize {
+    fn split(&mut self, data: &[u8], base: u64, ending: Ending) -> usize {
         self.items.clear();
         if self.opaque {
             let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
             self.opaque = false;
-            let none = Span::default();
-            let facts = Facts {
-                kind: Kind::Unparsed,
-                id: none,
-                event: None,
-                time: none,
-                title: none,
-                severity: Severity::Other,
-            };
             let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
-            self.items.push(Item { raw, end, facts, part: 0, parts: 0 });
+            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0 });
             return end;
         }
-        self.splitter.split(data, ending, limits::CHUNK_RECORDS, &mut self.items)
+        let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
+        let used = self.splitter.split(data, ending, most, &mut self.items);
+        crash::poison(self.items.iter().map(|i| i.raw.of(data)));
+        used
     }
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
@@ -177,6 +176,7 @@ impl Writer {
                         self.spool.sync(now_ms);
                     }
                     self.account(run, data, base, now_ms, Some(first));
+                    crash::point("append.accounted");
                 }
                 Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
                 Err(_) => {
@@ -188,6 +188,7 @@ impl Writer {
         if dropped {
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
             self.spool.save_state(false);
+            crash::point("drop-newest.saved");
         }
         if !any {
             self.calm();
@@ -198,6 +199,7 @@ impl Writer {
     fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
         self.say_dropping("new events are dropped", now_ms);
         self.account(run, data, base, now_ms, None);
+        crash::point("drop-newest.accounted");
     }
 
     fn calm(&mut self) {
@@ -279,6 +281,7 @@ impl Writer {
         let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
         match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
             Ok(seq) => {
+                crash::point("gap.appended");
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
                 true
             }

@@ -8,6 +8,7 @@ use crate::audit::quarantine;
 use crate::audit::sink::{self, Outcome, Said};
 use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::Loss;
+use crate::sys::crash;
 use crate::{limits, log};
 use std::ops::Range;
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl Sender {
     }
 
     fn taken(&mut self, task: Task, said: &Said, now: Now) {
+        crash::point("send.answered");
         self.plan.pop();
         match task {
             Task::Send(part) => {
@@ -120,6 +122,7 @@ impl Sender {
                     let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
                     let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
                     self.deliver(from..from + run);
+                    crash::point("send.committed");
                     self.committed += run;
                 }
                 Fate::Condemned(said) => {
@@ -258,7 +261,9 @@ impl Sender {
                     &self.matter,
                     format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(at)),
                 );
+                crash::point("quarantine.synced");
                 self.spool.quarantined(&self.name, seq);
+                crash::point("quarantine.passed");
                 true
             }
             Err(e) => {

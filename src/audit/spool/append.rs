@@ -4,9 +4,10 @@ use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
-use crate::audit::record::read;
+use crate::audit::record::EventId;
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use std::sync::Arc;
 
 /// The writer's place in the spool.
@@ -66,10 +67,13 @@ impl Spool {
             for (i, n) in news.iter().enumerate() {
                 record::encode(&mut a.out, &open.head, seq + i as u64, n);
             }
+            crash::torn("append.torn", &a.out, |half| drop(self.store(store).write_at(&open.name, open.bytes, half)));
             match self.store(store).write_at(&open.name, open.bytes, &a.out) {
                 Ok(()) => {
+                    crash::point("append.written");
                     open.bytes += a.out.len() as u64;
                     self.enter(open, seq, news.len() as u64);
+                    crash::point("append.entered");
                     return Ok(seq);
                 }
                 Err(e) => {
@@ -179,6 +183,7 @@ impl Spool {
             }
             freed += s.bytes;
             drop(ledger);
+            crash::point("drop-optional.passed");
             self.save_cursors();
             self.remove_acked(s.bytes, i64::MAX);
         }
@@ -197,6 +202,7 @@ impl Spool {
             (s, ledger.acked_before(false))
         };
         self.note_ids(&s, from);
+        crash::point("drop-oldest.noted");
         {
             let mut ledger = self.lock();
             for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
@@ -205,6 +211,7 @@ impl Spool {
                 r.dirty = true;
             }
         }
+        crash::point("drop-oldest.passed");
         self.save_cursors();
         self.remove_acked(s.bytes, i64::MAX);
         true
@@ -217,7 +224,7 @@ impl Spool {
         while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
             match found {
                 Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
-                    let event = read(walk.record(m).raw, true).event.filter(|_| m.part <= 1);
+                    let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
                     self.account().note_dropped(event);
                 }
                 Found::Record(_) | Found::Damage(..) => {}
@@ -265,6 +272,7 @@ impl Appender {
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
         let name = spool.free_name(seq);
+        crash::point("append.begun");
         self.open = Some(Open { name, store, head: Arc::new(head), bytes: 0 });
     }
 }

@@ -9,9 +9,10 @@ use super::record::{self, Head, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, Store};
 use crate::audit::account::Account;
-use crate::audit::record::read;
+use crate::audit::record::{read, Facts, Kind};
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
@@ -59,14 +60,18 @@ impl Spool {
             state_turn: Mutex::new(turn),
             memory,
         };
+        crash::point("open.listed");
         spool.replay(now_ms)?;
+        crash::point("open.replayed");
         spool.load_cursors(&files)?;
+        crash::point("open.cursors");
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();
         }
 
         spool.save_new_cursors();
+        crash::point("open.done");
         Ok(spool)
     }
 
@@ -126,7 +131,11 @@ impl Spool {
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
                         let r = walk.record(m);
-                        let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
+                        // Bytes that say nothing are not looked into again: they may be what workers have died of.
+                        let mut facts = match m.kind {
+                            Kind::Unparsed if m.id.to == 0 => Facts::opaque(),
+                            kind => read(r.raw, kind == Kind::Cut),
+                        };
                         facts.kind = m.kind;
                         facts.event = facts.event.filter(|_| m.part <= 1);
                         let mut account = self.account();
@@ -147,6 +156,7 @@ impl Spool {
                             format!("`{}` ends in the middle of a record: {} bytes are cut", s.name, s.bytes - from),
                         );
                         disk.truncate(&s.name, from)?;
+                        crash::point("open.cut");
                     }
                     self.shorten(s, from);
                     return Ok(next);

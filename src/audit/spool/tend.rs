@@ -8,6 +8,7 @@ use super::walk::{Found, Walk};
 use super::{slots, Segment, Spool, Store};
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -33,6 +34,7 @@ impl Spool {
             }
             match self.disk.sync(&name) {
                 Ok(()) => {
+                    crash::point("sync.done");
                     let mut ledger = self.lock();
                     if let Some(s) = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk) {
                         s.synced = s.synced.max(bytes);
@@ -47,6 +49,7 @@ impl Spool {
                 self.lock().names_dirty = true;
                 self.disk_failed("sync names", &e);
             }
+            crash::point("sync.names");
         }
     }
 
@@ -67,6 +70,7 @@ impl Spool {
             })
         };
         let Some(s) = found else { return };
+        crash::point("renew.marked");
         let from = s.synced.max(record::RECORDS_AT);
         // Into memory now; `recover_disk` brings it to the disk when that works again.
         match self.copy_records(&s, from, Store::Ark, now_ms) {
@@ -146,14 +150,18 @@ impl Spool {
         // Nothing of an earlier try is to be under it.
         let _ = self.disk.remove(&unborn);
         let written = self.disk.write_at(&unborn, 0, bytes).and_then(|()| self.disk.sync(&unborn));
+        crash::point("whole.written");
         written.and_then(|()| self.disk.rename(&unborn, name)).inspect_err(|_| {
             let _ = self.disk.remove(&unborn);
-        })
+        })?;
+        crash::point("whole.renamed");
+        Ok(())
     }
 
     /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
     /// of it a failed sync has dropped, and what was there long before, nobody knows.
     fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
+        crash::point("renew.copied");
         let empty = from <= record::RECORDS_AT;
         let obsolete = (old.name.clone(), if empty { 0 } else { from });
         let durable = copy.store == Store::Disk && self.disk.sync_names().is_ok();
@@ -174,6 +182,7 @@ impl Spool {
             }
             ledger.names_dirty = true;
         }
+        crash::point("renew.placed");
         if durable {
             self.cut(&obsolete);
         }
@@ -203,7 +212,10 @@ impl Spool {
             ledger.receivers.iter_mut().filter_map(copy).collect()
         };
         for (name, copy) in dirty {
-            self.write_small(&cursor::file_name(&name), &copy);
+            let file = cursor::file_name(&name);
+            crash::torn("cursor.torn", &copy.bytes, |half| drop(self.disk.write_at(&file, copy.at, half)));
+            self.write_small(&file, &copy);
+            crash::point("cursor.written");
         }
     }
 
@@ -242,7 +254,9 @@ impl Spool {
             log::error("spool", "the state is too large to be saved");
             return;
         };
+        crash::torn("state.torn", &copy.bytes, |half| drop(self.disk.write_at(STATE, copy.at, half)));
         let mut kept = self.write_small(STATE, &copy);
+        crash::point("state.written");
         if kept && sync && self.lock().disk_bad.is_none() {
             if let Err(e) = self.disk.sync(STATE) {
                 // The kernel may have let go of what it could not write: the next worker would find an older state.
@@ -255,6 +269,7 @@ impl Spool {
             }
         }
         if kept && sync {
+            crash::point("state.synced");
             let mut ledger = self.lock();
             ledger.saved_seq = ledger.saved_seq.max(seq);
         }
@@ -297,14 +312,17 @@ impl Spool {
         }
         self.save_cursors();
         self.sync_cursors(doomed.last().map_or(0, |s| s.next));
+        crash::point("remove.chosen");
         {
             let mut ledger = self.lock();
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
         }
+        crash::point("remove.listed");
         for s in &doomed {
             if let Err(e) = self.store(s.store).remove(&s.name) {
                 log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
             }
+            crash::point("remove.removed");
         }
         self.room.notify_all();
     }
@@ -345,6 +363,7 @@ impl Spool {
             Ok(_) => log::error("spool", &text),
             Err(e) => log::error("spool", format!("{text}, but that failed: {e}")),
         }
+        crash::point("aside.copied");
         let mut ledger = self.lock();
         ledger.files_set_aside += 1;
         ledger.alarm(text);
@@ -361,6 +380,7 @@ impl Spool {
             if works.is_err() {
                 return false;
             }
+            crash::point("back.probed");
             let mut ledger = self.lock();
             ledger.disk_bad = None;
             ledger.seal = true;
@@ -405,6 +425,7 @@ impl Spool {
         let name = if free { s.name.clone() } else { self.free_name(s.first) };
         self.write_whole(&name, &bytes[..got])?;
         self.disk.sync_names()?;
+        crash::point("back.written");
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
             mine.store = Store::Disk;
@@ -413,6 +434,7 @@ impl Spool {
             mine.replaces.clear();
         }
         drop(ledger);
+        crash::point("back.entered");
         s.replaces.iter().for_each(|old| self.cut(old));
         // Should this fail, recovery finds the segment twice and takes one.
         let _ = self.ark.remove(&s.name);

@@ -14,7 +14,7 @@ use crate::audit::spool::slots;
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::file;
+use crate::sys::{crash, file};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{chown, MetadataExt};
@@ -59,6 +59,7 @@ impl Builder {
         let cannot = |e: io::Error| Error::failed(format!("cannot make `{}`: {}", dir.display(), io_words(&e)));
         let owner = std::fs::metadata(source).map(|m| (m.uid(), m.gid())).map_err(cannot)?;
         let lock = place::lock(&dir).map_err(cannot)?;
+        crash::point("build.begun");
         let disk = RealDisk::new(&dir);
         Ok(Builder {
             root,
@@ -147,6 +148,7 @@ impl Builder {
         }
         self.disk.write_at(EPHEMERAL, 0, mark.as_bytes()).map_err(|e| self.failed(&e))?;
         self.files.push(EPHEMERAL.into());
+        crash::point("build.written");
         self.settle().map_err(|e| self.failed(&e))?;
         self.published = true;
         Ok(self.root.join(&self.name))
@@ -160,7 +162,9 @@ impl Builder {
         for name in self.files.iter().map(String::as_str).chain([place::LOCK, ""]) {
             give(&self.dir.join(name), self.owner)?;
         }
+        crash::point("build.synced");
         std::fs::rename(&self.dir, self.root.join(&self.name))?;
+        crash::point("build.renamed");
         File::open(&self.root)?.sync_all()
     }
 }

@@ -18,6 +18,7 @@ use crate::audit::spool::{place, slots, tend};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sys::crash;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -99,6 +100,7 @@ fn carry_out_all(call: &mut Call<'_>, look: &Look, tasks: &[Task]) -> Result<()>
             let (what, why) = (t.words(look), io_words(&e));
             Error::failed(format!("cannot {what} in `{shown}`: {why}; what was done before is whole"))
         })?;
+        crash::point("repair.done");
         writeln!(call.out, "  done: {}", t.words(look))?;
     }
     Ok(())
@@ -210,7 +212,9 @@ impl Work<'_> {
         std::fs::copy(self.path(name), &copy)?;
         self.own(&copy)?;
         File::open(&copy)?.sync_all()?;
-        File::open(&self.backup)?.sync_all()
+        File::open(&self.backup)?.sync_all()?;
+        crash::point("repair.kept");
+        Ok(())
     }
 
     fn own(&self, path: &Path) -> io::Result<()> {
@@ -228,7 +232,10 @@ impl Work<'_> {
             let _ = std::fs::remove_file(&made);
             return Err(e);
         }
-        std::fs::rename(&made, self.path(name))
+        crash::point("repair.written");
+        std::fs::rename(&made, self.path(name))?;
+        crash::point("repair.renamed");
+        Ok(())
     }
 
     fn rewrite(&self, name: &str) -> io::Result<()> {
@@ -280,6 +287,7 @@ impl Work<'_> {
             at += got as u64;
         }
         out.sync_all()?;
+        crash::point("repair.aside");
         self.own(&bad)
     }
 
