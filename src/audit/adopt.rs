@@ -8,11 +8,11 @@ use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::{place, Spool};
 use super::worker::{settings, start_sender, wall_ms, Course};
-use crate::sys::crash;
+use crate::sys::{crash, file};
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
     while !course.stop.load(Ordering::Acquire) {
         if next <= std::time::Instant::now() {
             next = std::time::Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
+            clean(root);
             look(root, own, options, &mut adopted, &mut drained);
         }
         adopted.retain(|a| {
@@ -172,4 +173,29 @@ fn finish(dir: &Path, spool: &Spool) {
             log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
         }
     }
+}
+
+/// Removes what was being made or removed by somebody who was killed.
+pub fn clean(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
+    for entry in entries.flatten().take(limits::SPOOL_FILES) {
+        if !entry.file_name().to_str().is_some_and(left) {
+            continue;
+        }
+        let free = match File::open(entry.path().join(place::LOCK)) {
+            Ok(f) => file::lock(&f).unwrap_or(false),
+            // Without a lock it is one that was being removed, or one that is begun at this moment.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
+            Err(_) => false,
+        };
+        if free {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_old(dir: &Path) -> bool {
+    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }

@@ -210,11 +210,15 @@ impl Worker {
         }
         crash::point("end.synced");
         let mut in_memory = 0;
-        if !self.spool.recover_disk() {
-            in_memory = self.spool.undelivered_in_memory();
+        // A sync that fails says so once; what was saved before it is saved again.
+        for _ in 0..limits::END_TRIES {
+            in_memory = if self.spool.recover_disk() { 0 } else { self.spool.undelivered_in_memory() };
+            self.spool.save_cursors();
+            self.spool.save_state(self.options.sync != Sync::Never);
+            if self.spool.sizes().disk_bad.is_none() {
+                break;
+            }
         }
-        self.spool.save_cursors();
-        self.spool.save_state(self.options.sync != Sync::Never);
         crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
@@ -319,7 +323,17 @@ fn write_all(
             Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
         }
     }
-    writer.tell(wall_ms(), taker.position(), true);
+    spool.close();
+    // What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
+    // as they may take.
+    loop {
+        writer.last_call = last_call.load(Ordering::Acquire);
+        writer.tell(wall_ms(), taker.position(), true);
+        if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
+            break;
+        }
+        spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
+    }
 }
 
 /// What an earlier worker of this keeper has put into the spool already leaves the ring.
@@ -450,7 +464,7 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
             chance ^= chance >> 7;
             chance ^= chance << 17;
             let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
-            let hurry = spool.ended();
+            let hurry = spool.closing();
             match sender.step(now, hurry) {
                 Wait::Not => {}
                 Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),

@@ -245,7 +245,7 @@ impl Writer {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
             let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
-            if told && self.dropping.is_none() && (force || !on_the_way) {
+            if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
                 for d in &account.dropped {
                     let (from, to) = (Some(d.from), Some(d.to));
                     self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });

@@ -4,7 +4,8 @@ use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
-use crate::audit::record::EventId;
+use crate::audit::account::Account;
+use crate::audit::record::{EventId, Kind};
 use crate::limits;
 use crate::log;
 use crate::sys::crash;
@@ -192,6 +193,9 @@ impl Spool {
     /// `drop-oldest`: the oldest segment goes, for everyone; what was dropped is noted in the account. False when there
     /// is only the active one, which the next append closes.
     pub fn drop_oldest(&self) -> bool {
+        // The account is held from the first to the last of it: a sender whose events come through at this moment takes
+        // them back from the note before or after, never between.
+        let mut account = self.account();
         let (s, from) = {
             let mut ledger = self.lock();
             let Some(s) = ledger.segments.front().cloned() else { return false };
@@ -199,38 +203,45 @@ impl Spool {
                 ledger.seal = true;
                 ledger.active = None;
             }
-            (s, ledger.acked_before(false))
-        };
-        self.note_ids(&s, from);
-        crash::point("drop-oldest.noted");
-        {
-            let mut ledger = self.lock();
+            let from = ledger.acked_before(false);
+            ledger.cursors_wait = true;
             for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
                 r.cursor.dropped += s.next - r.cursor.next;
                 r.cursor.next = s.next;
                 r.dirty = true;
             }
-        }
-        crash::point("drop-oldest.passed");
+            (s, from)
+        };
+        self.note_ids(&mut account, &s, from);
+        drop(account);
+        crash::point("drop-oldest.noted");
+        // On disk first what is to be told, then the cursors: should we die between, the next worker moves them.
+        self.save_state(false);
+        crash::point("drop-oldest.saved");
+        self.lock().cursors_wait = false;
         self.save_cursors();
+        crash::point("drop-oldest.passed");
         self.remove_acked(s.bytes, i64::MAX);
         true
     }
 
     /// Which events a segment holds from record `from` on, for the event that tells of their loss.
-    fn note_ids(&self, s: &Segment, from: u64) {
+    fn note_ids(&self, account: &mut Account, s: &Segment, from: u64) {
+        let from = from.max(account.dropped_to);
         let mut walk = Walk::start();
         let disk = self.store(s.store);
         while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
             match found {
-                Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
+                Found::Record(m) if m.seq >= from && m.kind == Kind::Own => account.untold(walk.record(m).raw),
+                Found::Record(m) if m.seq >= from => {
                     let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
-                    self.account().note_dropped(event);
+                    account.note_dropped(event);
                 }
                 Found::Record(_) | Found::Damage(..) => {}
                 Found::Torn(_) | Found::End => break,
             }
         }
+        account.dropped_to = s.next;
     }
 }
 

@@ -72,13 +72,14 @@ impl RealDisk {
         RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()) }
     }
 
-    fn handle(&self, name: &str, write: bool) -> io::Result<Arc<File>> {
+    /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
+    fn handle(&self, name: &str, write: bool, create: bool) -> io::Result<Arc<File>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, f)) = open.iter().find(|(n, w, _)| n == name && (*w || !write)) {
             return Ok(f.clone());
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(write).create(write).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        options.read(true).write(write).create(create).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
         let file = Arc::new(options.open(self.dir.join(name))?);
         if open.len() >= OPEN_FILES {
             open.remove(0);
@@ -110,7 +111,7 @@ impl Disk for RealDisk {
     }
 
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let file = self.handle(name, false)?;
+        let file = self.handle(name, false, false)?;
         let mut done = 0;
         while done < buf.len() {
             match file.read_at(&mut buf[done..], at + done as u64) {
@@ -124,11 +125,11 @@ impl Disk for RealDisk {
     }
 
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
-        self.handle(name, true)?.write_all_at(data, at)
+        self.handle(name, true, true)?.write_all_at(data, at)
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.handle(name, true)?.sync_data()
+        self.handle(name, true, false)?.sync_data()
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -136,7 +137,7 @@ impl Disk for RealDisk {
     }
 
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.handle(name, true)?.set_len(bytes)
+        self.handle(name, true, false)?.set_len(bytes)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -181,6 +182,10 @@ mod tests {
         assert_eq!(d.list().unwrap(), [Entry { name: "b".into(), bytes: 5 }]);
         assert_eq!(read_all(&d, "b", 100).unwrap().unwrap(), b"hello");
         assert_eq!(read_all(&d, "a", 100).unwrap(), None);
+        for gone in [d.sync("a"), d.truncate("a", 0)] {
+            assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(d.list().unwrap().len(), 1);
         d.remove("b").unwrap();
         assert!(d.list().unwrap().is_empty());
         std::fs::remove_dir(&dir).unwrap();

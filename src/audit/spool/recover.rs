@@ -134,7 +134,10 @@ impl Spool {
                         // Bytes that say nothing are not looked into again: they may be what workers have died of.
                         let mut facts = match m.kind {
                             Kind::Unparsed if m.id.to == 0 => Facts::opaque(),
-                            kind => read(r.raw, kind == Kind::Cut),
+                            kind => {
+                                crash::poison(std::iter::once(r.raw));
+                                read(r.raw, kind == Kind::Cut)
+                            }
                         };
                         facts.kind = m.kind;
                         facts.event = facts.event.filter(|_| m.part <= 1);
@@ -250,6 +253,12 @@ impl Spool {
             Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
             None => (0, None),
         };
+        if let Some(c) = cursor.as_mut() {
+            // A worker died between the note of what is dropped and the cursors.
+            let dropped_to = self.account().dropped_to;
+            c.dropped += dropped_to.saturating_sub(c.next);
+            c.next = c.next.max(dropped_to);
+        }
         // A worker before us may have come further than its last tick wrote.
         let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
         if let (Some(c), Some(next)) = (cursor.as_mut(), further) {

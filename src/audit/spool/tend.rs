@@ -200,6 +200,9 @@ impl Spool {
     pub fn save_cursors(&self) {
         let dirty: Vec<(String, slots::Copy)> = {
             let mut ledger = self.lock();
+            if ledger.cursors_wait {
+                return;
+            }
             let copy = |r: &mut super::Receiver| {
                 if !std::mem::take(&mut r.dirty) {
                     return None;
@@ -244,11 +247,12 @@ impl Spool {
 
     /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
     pub fn save_state(&self, sync: bool) {
+        // The turn first: of two who save, the later one must not write what it has seen earlier.
+        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (seq, payload) = {
             let account = self.account();
             (account.seq, account.save())
         };
-        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
         *turn += 1;
         let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) else {
             log::error("spool", "the state is too large to be saved");
@@ -319,8 +323,12 @@ impl Spool {
         }
         crash::point("remove.listed");
         for s in &doomed {
-            if let Err(e) = self.store(s.store).remove(&s.name) {
-                log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
+            match self.store(s.store).remove(&s.name) {
+                // The writer, who needs room, and the tender may have chosen the same one.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
+                }
+                _ => {}
             }
             crash::point("remove.removed");
         }
@@ -358,7 +366,10 @@ impl Spool {
             return;
         }
         let text = format!("damage in `{name}`: {} bytes from {from} on are set aside in `{bad}`", to - from);
-        match copy_bytes(&*self.disk, name, from, to, &bad) {
+        // Whole or not at all: half of it would be taken for all by the next one who finds the damage.
+        let unborn = format!("{bad}{UNBORN}");
+        let copied = copy_bytes(&*self.disk, name, from, to, &unborn).inspect(|_| crash::point("aside.unborn"));
+        match copied.and_then(|n| if n > 0 { self.disk.rename(&unborn, &bad).map(|()| n) } else { Ok(0) }) {
             Ok(0) => return,
             Ok(_) => log::error("spool", &text),
             Err(e) => log::error("spool", format!("{text}, but that failed: {e}")),

@@ -5,7 +5,7 @@
 //! when it fails, to take the last room from a helper.
 
 use super::{words, Result};
-use crate::audit::adopt::EPHEMERAL;
+use crate::audit::adopt::{self, EPHEMERAL};
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::place;
@@ -48,7 +48,7 @@ impl Builder {
     /// Begins one beside the sub-directory `source`; `what`: `replay` or `retry`.
     pub fn begin(source: &Path, what: &str, now_ms: i64) -> Result<Builder> {
         let root = source.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-        clean(&root);
+        adopt::clean(&root);
         let base = source.file_name().and_then(|n| n.to_str()).unwrap_or("spool");
         let stem = format!("{}.{what}-{}", plain(base), words::file_time(now_ms));
         let free = |n: &String| !root.join(n).exists() && !root.join(format!(".{n}")).exists();
@@ -184,31 +184,6 @@ pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
         return Ok(());
     }
     chown(path, Some(uid), Some(gid))
-}
-
-/// Removes what was being made or removed by somebody who was killed.
-fn clean(root: &Path) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
-    for entry in entries.flatten().take(limits::SPOOL_FILES) {
-        if !entry.file_name().to_str().is_some_and(left) {
-            continue;
-        }
-        let free = match File::open(entry.path().join(place::LOCK)) {
-            Ok(f) => file::lock(&f).unwrap_or(false),
-            // Without a lock it is one that was being removed, or one that is begun at this moment.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
-            Err(_) => false,
-        };
-        if free {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn is_old(dir: &Path) -> bool {
-    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }
 
 #[cfg(test)]

@@ -275,7 +275,8 @@ impl Work<'_> {
         if bad.exists() || to <= from {
             return Ok(());
         }
-        let mut out = File::create(&bad)?;
+        let unborn = self.path(&format!("{}.{from}.bad{}", s.name, tend::UNBORN));
+        let mut out = File::create(&unborn)?;
         let (mut at, mut buf) = (from, vec![0; limits::READ_BYTES]);
         while at < to {
             let most = ((to - at) as usize).min(buf.len());
@@ -287,8 +288,11 @@ impl Work<'_> {
             at += got as u64;
         }
         out.sync_all()?;
+        self.own(&unborn)?;
+        // Half of it would be taken for all by the next repair.
+        std::fs::rename(&unborn, &bad)?;
         crash::point("repair.aside");
-        self.own(&bad)
+        Ok(())
     }
 
     fn new_cursor(&self, name: &str) -> io::Result<()> {
