@@ -2,9 +2,10 @@
 //!
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
+use super::place;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +40,14 @@ pub trait Disk: Send + Sync {
     fn place(&self) -> String;
     /// The file is looked up anew at its next use: somebody else may have renamed it.
     fn look_again(&self, _name: &str) {}
+    /// Whether the folder is another one than that in which the files are open: removed, or under a mount.
+    fn moved(&self) -> bool {
+        false
+    }
+    /// Goes on in the folder that is in its place now, made and locked when there is none. Open files are forgotten.
+    fn revive(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A whole small file; none when there is none.
@@ -64,12 +73,22 @@ type OpenFiles = Vec<(String, bool, Arc<File>)>;
 pub struct RealDisk {
     dir: PathBuf,
     open: Mutex<OpenFiles>,
+    /// The folders that are ours, the one in use last, with the locks that were taken here.
+    homes: Mutex<Vec<(Inode, Option<File>)>>,
+}
+
+/// Device and number: what a folder is, whatever its name.
+type Inode = (u64, u64);
+
+fn inode(dir: &Path) -> io::Result<Inode> {
+    std::fs::metadata(dir).map(|m| (m.dev(), m.ino()))
 }
 
 impl RealDisk {
     /// The disk of a directory that exists.
     pub fn new(dir: &Path) -> RealDisk {
-        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()) }
+        let homes = inode(dir).map(|i| vec![(i, None)]).unwrap_or_default();
+        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), homes: Mutex::new(homes) }
     }
 
     /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
@@ -159,6 +178,28 @@ impl Disk for RealDisk {
     fn look_again(&self, name: &str) {
         self.forget(name);
     }
+
+    fn moved(&self) -> bool {
+        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.last().is_some_and(|(home, _)| inode(&self.dir).ok() != Some(*home))
+    }
+
+    fn revive(&self) -> io::Result<()> {
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = inode(&self.dir).ok();
+        // One that we have locked before (its mount has come back) is ours still.
+        let known = homes.iter().position(|(home, _)| Some(*home) == now);
+        let home = match known {
+            Some(i) => homes.remove(i),
+            None => {
+                let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
+                (inode(&self.dir)?, Some(lock))
+            }
+        };
+        homes.push(home);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +229,14 @@ mod tests {
         assert_eq!(d.list().unwrap().len(), 1);
         d.remove("b").unwrap();
         assert!(d.list().unwrap().is_empty());
-        std::fs::remove_dir(&dir).unwrap();
+        // Removed under it: what is open can still be read, until it goes on in a new one, locked.
+        d.write_at("c", 0, b"open").unwrap();
+        assert!(!d.moved());
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(d.moved() && d.read_at("c", 0, &mut buf).unwrap() == 4);
+        d.revive().unwrap();
+        assert!(!d.moved() && d.read_at("c", 0, &mut buf).is_err());
+        assert!(place::lock(&dir).unwrap().is_none());
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

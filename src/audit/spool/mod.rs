@@ -19,6 +19,7 @@ pub mod ark;
 pub mod cursor;
 pub mod disk;
 mod forget;
+mod home;
 pub mod place;
 pub mod read;
 pub mod record;
@@ -151,6 +152,8 @@ struct Ledger {
     seal: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
+    /// The directory is gone, and what could be kept of it is.
+    homeless: bool,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
     /// No more input will come: what is there is to be delivered without waiting for more.

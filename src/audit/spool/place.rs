@@ -218,6 +218,14 @@ impl Disk for LateDisk {
             Ok(())
         });
     }
+    fn moved(&self) -> bool {
+        self.with(false, |d| Ok(d.moved())).unwrap_or(false)
+    }
+    fn revive(&self) -> io::Result<()> {
+        // Without a directory there is nothing to go on in; the next write looks for one.
+        let _ = self.with(false, |d| d.revive());
+        Ok(())
+    }
 }
 
 #[cfg(test)]

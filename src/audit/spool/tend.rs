@@ -89,7 +89,7 @@ impl Spool {
     }
 
     /// The records of a segment from a place on, as a segment of their own.
-    fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
+    pub(super) fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
         let mut walk = Walk::start();
         walk.seek(from);
         let source = self.store(s.store);
@@ -160,7 +160,7 @@ impl Spool {
 
     /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
     /// of it a failed sync has dropped, and what was there long before, nobody knows.
-    fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
+    pub(super) fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
         crash::point("renew.copied");
         let empty = from <= record::RECORDS_AT;
         let obsolete = (old.name.clone(), if empty { 0 } else { from });
@@ -383,6 +383,13 @@ impl Spool {
     /// While the disk fails: looks whether it works again, and brings back what lies in memory. True when all is well.
     pub fn recover_disk(&self) -> bool {
         if self.lock().disk_bad.is_some() {
+            if self.disk.moved() {
+                if let Err(e) = self.disk.revive() {
+                    log::warn("spool", format!("cannot make `{}` anew: {e}", self.place()));
+                    return false;
+                }
+                self.lock().homeless = false;
+            }
             let probe = vec![0x5a; limits::PROBE_BYTES];
             let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
             // New files are nothing without their names.

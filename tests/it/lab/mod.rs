@@ -3,7 +3,13 @@
 //! Each test ends by saying what it injected and what became of the records; `tests/run` gathers these lines into one
 //! table. Refuses: a row without a check behind it (the row is printed after the assertions).
 
+mod bounds;
+mod calls;
 mod crash;
+mod disk;
+mod input;
+mod real;
+mod repair;
 
 use std::time::Instant;
 

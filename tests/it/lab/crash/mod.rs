@@ -7,7 +7,7 @@
 mod after;
 mod poison;
 mod stage;
-mod tools;
+pub mod tools;
 
 use super::Row;
 use gostech::sys::crash::{HERE, POINTS};
