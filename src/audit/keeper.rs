@@ -16,7 +16,7 @@ use crate::error::{Error, Exit, Result};
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{file, pipe};
+use crate::sys::{crash, file, pipe};
 use crate::{limits, log};
 use std::ffi::OsString;
 use std::fs::File;
@@ -56,10 +56,10 @@ impl Heirlooms {
         let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
         let mut call = file::memory("gostech-call", 0).map_err(|e| cannot("make a memory file", e))?;
         let flat: Vec<OsString> = env.iter().flat_map(|(k, v)| [k.clone(), v.clone()]).collect();
-        let (args, env) = (process::pack(args), process::pack(&flat));
+        let (args, packed) = (process::pack(args), process::pack(&flat));
         let mut bytes = (args.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&args);
-        bytes.extend_from_slice(&env);
+        bytes.extend_from_slice(&packed);
         call.write_all(&bytes).map_err(|e| cannot("keep the arguments", e))?;
         // Without /proc nobody can take the keeper's place; that is no reason not to keep. The memory file stands in for
         // the program: to become it fails, and is said.
@@ -73,7 +73,9 @@ impl Heirlooms {
                 call.try_clone().map_err(|e| cannot("keep the arguments", e))?.into()
             }
         };
-        Ok(Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark, call, exe })
+        let ring = Arc::new(ring);
+        crash::arm(env, Some(&ring));
+        Ok(Heirlooms { ring, relay: Arc::new(relay), ark, call, exe })
     }
 
     fn fds(&self) -> [RawFd; 6] {
@@ -107,8 +109,10 @@ impl Heirlooms {
         let count = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?) as usize;
         let args = process::unpack(bytes.get(8..8 + count)?);
         let flat = process::unpack(bytes.get(8 + count..)?);
-        let env = flat.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())).collect();
-        Some((Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark, call, exe }, args, env))
+        let env: Vec<_> = flat.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())).collect();
+        let ring = Arc::new(ring);
+        crash::arm(&env, Some(&ring));
+        Some((Heirlooms { ring, relay: Arc::new(relay), ark, call, exe }, args, env))
     }
 
     /// Becomes the keeper: the same program, in the place of this process. Comes back only when that failed.
@@ -209,6 +213,7 @@ impl Keeper<'_> {
             Ok(Forked::Parent(pid)) => {
                 self.worker = Some(pid);
                 self.born = Instant::now();
+                crash::point("keeper.forked");
             }
             Ok(Forked::Child) => {
                 // The life pipe's write end is the keeper's alone.
@@ -240,6 +245,7 @@ impl Keeper<'_> {
             return Some(if finished == 1 { Exit::Clean } else { Exit::Failed });
         }
         ring.word(Word::Restarts).fetch_add(1, Ordering::Relaxed);
+        crash::point("keeper.reaped");
         self.note_fault(ended);
         let short = self.born.elapsed() < Duration::from_millis(limits::WORKER_SHORT_LIFE_MILLIS);
         let ready = self.heirlooms.ring.word(Word::Ready).load(Ordering::Acquire) == 1;

@@ -26,7 +26,7 @@ pub mod writer;
 
 use crate::error::{Error, Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{pipe, process};
+use crate::sys::{crash, pipe, process};
 use crate::{limits, log};
 use keeper::Heirlooms;
 use options::Options;
@@ -61,6 +61,7 @@ fn run() -> Result<Exit> {
                 Outcome::Print(_) => return Ok(Exit::Usage),
             };
             start_log(&options, &env);
+            crash::point("succession.after");
             return keeper::run(&options, heirlooms);
         }
     }
@@ -128,6 +129,7 @@ fn print(text: &str) {
 
 /// Any of the commands.
 fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
+    crash::arm(env, None);
     let options = Options::read(parsed, env, false)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
     // What a command finds it says itself, in its own words.

@@ -27,7 +27,7 @@ use crate::error::Exit;
 use crate::net::http::Client;
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{file, pipe, process};
+use crate::sys::{crash, file, pipe, process};
 use crate::{limits, log};
 use std::fs::File;
 use std::io::Write;
@@ -107,6 +107,7 @@ pub fn run(given: Given<'_>) -> Exit {
     let spool = Arc::new(spool);
     let mut taker = Taker::new(ring.clone());
     catch_up(&spool, &mut taker, &ring);
+    crash::point("worker.caught-up");
     let lost_before = lost_at_start(&spool, &ring);
     let worker = Worker {
         options: given.options.clone(),
@@ -119,6 +120,7 @@ pub fn run(given: Given<'_>) -> Exit {
         lost_before,
     };
     ring.word(Word::Working).store(0, Ordering::Relaxed);
+    crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
     worker.live(&given, &signals, filler, taker)
 }
@@ -150,6 +152,7 @@ impl Worker {
             self.look_around(given, signals);
             if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
                 self.spool.end();
+                crash::point("end.read");
                 self.course.hurry.store(true, Ordering::Release);
                 self.course.announce();
             }
@@ -181,6 +184,7 @@ impl Worker {
             if life.hung_up {
                 log::error("worker", "the keeper is gone; this process takes its place");
                 self.spool.save_cursors();
+                crash::point("succession.before");
                 let e = given.heirlooms.become_keeper();
                 log::error("worker", format!("cannot become the keeper: {e}; going on without one"));
                 std::thread::sleep(Duration::from_secs(1));
@@ -206,12 +210,18 @@ impl Worker {
         if self.options.sync != Sync::Never {
             self.spool.sync(now);
         }
+        crash::point("end.synced");
         let mut in_memory = 0;
-        if !self.spool.recover_disk() {
-            in_memory = self.spool.undelivered_in_memory();
+        // A sync that fails says so once; what was saved before it is saved again.
+        for _ in 0..limits::END_TRIES {
+            in_memory = if self.spool.recover_disk() { 0 } else { self.spool.undelivered_in_memory() };
+            self.spool.save_cursors();
+            self.spool.save_state(self.options.sync != Sync::Never);
+            if self.spool.sizes().disk_bad.is_none() {
+                break;
+            }
         }
-        self.spool.save_cursors();
-        self.spool.save_state(self.options.sync != Sync::Never);
+        crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
@@ -251,9 +261,9 @@ impl Worker {
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
-        if fault > 0 {
-            // The stretch that was being written, and the one that was being separated.
-            writer.careful_until = fault - 1 + 2 * limits::CHUNK_BYTES as u64;
+        // The stretch that was being written then, or the one that was being separated: all that is here.
+        if fault > 0 && taker.position().saturating_sub(fault - 1) < ring.size() as u64 {
+            writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
         }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
         let spool = self.spool.clone();
@@ -287,17 +297,8 @@ fn write_all(
     loop {
         let ended = cushion.ended();
         writer.last_call = ended && last_call.load(Ordering::Acquire);
-        let data = taker.peek();
-        let ending = if ended {
-            Ending::Ended
-        } else if data.len() >= cushion.ring.size() {
-            Ending::Crowded
-        } else if !data.is_empty() && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
-            Ending::Silent
-        } else {
-            Ending::Open
-        };
-        let (held, final_try) = (data.len(), writer.last_call);
+        let (held, final_try) = (taker.peek().len(), writer.last_call);
+        let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
         let working = cushion.ring.word(Word::Working);
         working.store(1, Ordering::Release);
         let done = step(writer, &mut ahead, &mut taker, ending);
@@ -316,6 +317,7 @@ fn write_all(
             }
             Done::Bytes(n) => {
                 taker.consume(n);
+                crash::point("ring.consumed");
                 cushion.emptied.ring();
             }
             Done::Blocked if final_try => {
@@ -325,7 +327,28 @@ fn write_all(
             Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
         }
     }
-    writer.tell(wall_ms(), taker.position(), true);
+    spool.close();
+    // What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
+    // as they may take.
+    loop {
+        writer.last_call = last_call.load(Ordering::Acquire);
+        writer.tell(wall_ms(), taker.position(), true);
+        if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
+            break;
+        }
+        spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
+    }
+}
+
+/// Whether more is to be waited for before what is there is worked off.
+fn ending_of(held: usize, cushion: &Cushion) -> Ending {
+    if held >= cushion.ring.size() {
+        Ending::Crowded
+    } else if held > 0 && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
+        Ending::Silent
+    } else {
+        Ending::Open
+    }
 }
 
 /// One step of the writer; under a flood with the next stretch being separated at the same time.
@@ -474,7 +497,7 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
             chance ^= chance >> 7;
             chance ^= chance << 17;
             let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
-            let hurry = spool.ended();
+            let hurry = spool.closing();
             match sender.step(now, hurry) {
                 Wait::Not => {}
                 Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),

@@ -11,6 +11,7 @@ use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
 use super::spool::{Full, Spool};
 use crate::json::Span;
+use crate::sys::crash;
 use crate::{limits, log};
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ pub struct Writer {
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
-    /// Up to here in the stream each record is worked off alone: a worker has died of one of them, and if this one dies
-    /// too, the place in the stream says of which.
+    /// Up to here, a place in the input stream, records are taken one by one: a worker has died of its own fault, and the
+    /// next death shall tell of which.
     pub careful_until: u64,
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
@@ -134,20 +135,13 @@ impl Writer {
         if self.opaque {
             let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
             self.opaque = false;
-            let none = Span::default();
-            let facts = Facts {
-                kind: Kind::Unparsed,
-                id: none,
-                event: None,
-                time: none,
-                title: none,
-                severity: Severity::Other,
-            };
             let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
-            self.items.push(Item { raw, end, facts, part: 0, parts: 0 });
+            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0 });
             return end;
         }
-        self.splitter.split(data, ending, most, &mut self.items)
+        let used = self.splitter.split(data, ending, most, &mut self.items);
+        crash::poison(self.items.iter().map(|i| i.raw.of(data)));
+        used
     }
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
@@ -221,6 +215,7 @@ impl Writer {
                         self.spool.sync(now_ms);
                     }
                     self.account(run, data, base, now_ms, Some(first));
+                    crash::point("append.accounted");
                 }
                 Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
                 Err(_) => {
@@ -232,6 +227,7 @@ impl Writer {
         if dropped {
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
             self.spool.save_state(false);
+            crash::point("drop-newest.saved");
         }
         if !any {
             self.calm();
@@ -242,6 +238,7 @@ impl Writer {
     fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
         self.say_dropping("new events are dropped", now_ms);
         self.account(run, data, base, now_ms, None);
+        crash::point("drop-newest.accounted");
     }
 
     fn calm(&mut self) {
@@ -287,7 +284,7 @@ impl Writer {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
             let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
-            if told && self.dropping.is_none() && (force || !on_the_way) {
+            if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
                 for d in &account.dropped {
                     let (from, to) = (Some(d.from), Some(d.to));
                     self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
@@ -323,6 +320,7 @@ impl Writer {
         let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
         match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
             Ok(seq) => {
+                crash::point("gap.appended");
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
                 true
             }

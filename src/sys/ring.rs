@@ -14,7 +14,7 @@
 //!
 //! Refuses: to know what the bytes mean, to wait.
 
-use super::{check_size, file, pipe};
+use super::{check_size, crash, file, pipe};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -63,6 +63,8 @@ pub enum Word {
     Working = 12,
     /// 1 + what was lost before this keeper's first worker.
     LostBefore = 11,
+    /// How many crash points of a test have done their work.
+    Crashes = 13,
 }
 
 /// The mapped memory.
@@ -238,6 +240,7 @@ impl Filler {
             let left = pipe::held(relay.0.as_fd())? as u64;
             let at = ring.word(Word::PendingAt).load(Ordering::Relaxed);
             ring.word(Word::Head).store(at + noted.saturating_sub(left), Ordering::Release);
+            crash::point("ring.resumed");
             ring.word(Word::Pending).store(0, Ordering::Release);
         }
         Ok(Filler { ring, relay, spliceable: true })
@@ -263,6 +266,7 @@ impl Filler {
         match pipe::splice(input, self.relay.1.as_fd(), free) {
             Ok(0) if taken == 0 => Ok(Fill::End),
             Ok(_) => {
+                crash::point("ring.spliced");
                 taken += self.drain_relay()?;
                 Ok(Fill::Bytes(taken))
             }
@@ -299,6 +303,7 @@ impl Filler {
             let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
             self.ring.word(Word::PendingAt).store(head, Ordering::Relaxed);
             self.ring.word(Word::Pending).store(held as u64, Ordering::Release);
+            crash::point("ring.noted");
             // SAFETY: `most` bytes from Head are free, so the taker does not look at them; the double mapping makes the
             // stretch contiguous; the relay holds them, so the read does not wait.
             let got = check_size(unsafe { libc::read(self.relay.0.as_raw_fd(), self.ring.at(head).cast(), most) });
@@ -307,7 +312,9 @@ impl Filler {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
                 Err(e) => return Err(e),
             };
+            crash::point("ring.read");
             self.ring.word(Word::Head).store(head + got as u64, Ordering::Release);
+            crash::point("ring.moved");
             self.ring.word(Word::Pending).store(0, Ordering::Release);
             taken += got;
         }
