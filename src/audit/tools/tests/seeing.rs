@@ -105,7 +105,8 @@ fn check_reads_when_certificates_end() {
     let den = Den::new();
     let (file, spool) = (den.text("client.pem"), den.text("spool"));
     // Valid from and to, by NOW on 2026-11-21.
-    let write = |pairs: &[((i32, u8, u8), (i32, u8, u8))]| {
+    type Day = (i32, u8, u8);
+    let write = |pairs: &[(Day, Day)]| {
         let mut text = String::new();
         for (from, to) in pairs {
             let key = rcgen::KeyPair::generate().unwrap();
