@@ -21,3 +21,4 @@ mod lab;
 mod metrics;
 mod pages;
 mod tidy;
+mod units;
