@@ -57,8 +57,26 @@ fn status_without_a_spool_says_where_it_looked() {
     let den = Den::new();
     let (exit, text) = tool(&["status", "--spool-dir", &den.text("nowhere")]);
     assert!(exit == Exit::Failed && text.contains("nowhere") && text.contains("--spool-dir"), "{text}");
-    let (exit, text) = tool(&["status", "--spool-dir", &den.text("")]);
-    assert!(exit == Exit::Failed && text.contains("there is no spool"), "{text}");
+    // Somebody else's directory is no spool either, for no command.
+    fs::create_dir(den.path("foreign")).unwrap();
+    fs::write(den.path("foreign/file"), "theirs").unwrap();
+    let range = ["spool", "replay", "--from", "1.1.1", "--to", "1.1.2"];
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["spool", "verify"],
+        &["spool", "export"],
+        &["spool", "repair", "--apply"],
+        &range,
+        &["spool", "forget", "r1"],
+        &["quarantine", "list"],
+        &["quarantine", "retry"],
+    ];
+    for command in commands {
+        let (exit, text) = tool(&[command, &["--spool-dir", &den.text("")]].concat());
+        let said = text.contains("there is no spool in") && text.contains("--spool-dir DIR");
+        assert!(exit == Exit::Failed && said, "{command:?}: {text}");
+    }
+    assert_eq!(fs::read(den.path("foreign/file")).unwrap(), b"theirs");
 }
 
 fn faults(args: &[&str]) -> Vec<String> {
