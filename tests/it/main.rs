@@ -16,6 +16,7 @@ mod audit_spec;
 mod audit_spool;
 mod audit_tools;
 mod documents;
+mod examples;
 mod harness_self;
 mod lab;
 mod metrics;
