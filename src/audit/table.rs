@@ -106,7 +106,8 @@ static COMMANDS: &[Command] = &[
         name: &["spool", "repair"],
         operands: "[DIR]",
         help: "say how to make a damaged spool clean; with --apply do it (only while no helper runs)",
-        help_ru: "сказать, как исправить повреждённую очередь; с --apply — исправить (только когда программа остановлена)",
+        help_ru:
+            "сказать, как исправить повреждённую очередь; с --apply — исправить (только когда программа остановлена)",
     },
     Command {
         name: &["spool", "replay"],
