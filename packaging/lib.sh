@@ -50,7 +50,7 @@ TEXT
 }
 
 # Those of `packages` makes for an architecture; others may lie beside them.
-packages_of() { find "$PACKAGES" -name "*_$(deb_arch "$1").deb" -o -name "*.$1.rpm" | sort; }
+packages_of() { find "$PACKAGES" -name "*_$(deb_arch "$1").deb" -o -name "*.$1.rpm" -o -name "*.$1.cdx.json" | sort; }
 
 deb_arch() { case $1 in x86_64) echo amd64 ;; aarch64) echo arm64 ;; esac; }
 
