@@ -9,12 +9,15 @@ use std::path::Path;
 
 const OLDEST: u32 = 241;
 
+/// A value and the version that brought it.
+type Value = (&'static str, u32);
+
 /// Anything may stand there: paths, numbers, times, names.
-const FREE: &[(&str, u32)] = &[];
-const YES: &[(&str, u32)] = &[("yes", 1)];
+const FREE: &[Value] = &[];
+const YES: &[Value] = &[("yes", 1)];
 
 /// Directive, the version that brought it, its values and theirs. What is older than systemd 183 has 1.
-const KNOWN: &[(&str, u32, &[(&str, u32)])] = &[
+const KNOWN: &[(&str, u32, &[Value])] = &[
     ("After", 1, FREE),
     ("AmbientCapabilities", 229, &[("", 229)]),
     ("Backlog", 1, FREE),

@@ -156,8 +156,7 @@ impl Drop for Helper {
 }
 
 pub fn signal(pid: u32, name: &str) {
-    let done = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill");
-    assert!(done.success());
+    assert!(crate::harness::procs::signal(name, i64::from(pid)), "no signal {name} to {pid}");
 }
 
 /// An HTTP answer.
