@@ -394,6 +394,8 @@ pub const RETRY_SETTLE_MILLIS: u64 = 200;
 pub const PROGRESS_MILLIS: u64 = 100;
 /// How long `check` waits for a name to be found.
 pub const CHECK_LOOKUP_SECONDS: u64 = 5;
+/// How long before a certificate ends `check` says so: time enough to have one issued in a large house.
+pub const CHECK_EXPIRY_DAYS: i64 = 14;
 /// With less room than this on the spool's file system `check` is not content: a few segments.
 pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
 /// A half-made sub-directory without a lock is left alone so long: somebody may just be beginning it.

@@ -65,6 +65,8 @@ fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Po
     });
     // Made before the first visitor, while descriptors are there.
     house.current();
+    // What is wrong with a file is said now, not to the first visitor.
+    house.look();
     let mut porch = Porch { wake: None, doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
     let woken = match UnixStream::pair() {
         Ok((wake, woken)) => {

@@ -240,6 +240,16 @@ impl Lane {
 }
 
 impl House {
+    /// Reads the files of the pages, and says what is wrong with them.
+    pub fn look(&self) {
+        if let Some(Err(f)) = self.tls.as_ref().map(tls::Server::config) {
+            log::warn("page TLS", f);
+        }
+        if let Some(users) = &self.users {
+            users.look();
+        }
+    }
+
     /// The inner server; started if there is none.
     pub fn current(&self) -> Option<Arc<Inner>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
