@@ -1,7 +1,8 @@
 //! POST to one receiver over ureq: keep-alive, every timeout set, exact failures, secrets read again when they change.
 //!
-//! Refuses: redirects (they come back as answers), decompression, and to call a kept connection that was closed
-//! meanwhile a failure: that is tried once more at once, on a new connection, as long as nothing of an answer had come.
+//! Refuses: redirects (they come back as answers), decompression, to believe a success that was said before the whole
+//! request was taken, and to call a kept connection that was closed meanwhile a failure: that is tried once more at once, on
+//! a new connection, as long as nothing of an answer had come.
 
 use crate::error::{Error, Result};
 use crate::json;
@@ -228,13 +229,21 @@ impl Client {
     ) -> std::result::Result<Answer, Failure> {
         let request = self.request(body, headers, secrets)?;
         self.trace.answered.store(false, Ordering::Relaxed);
+        self.trace.cut.store(false, Ordering::Relaxed);
         let agent = self.agent.clone().unwrap_or_else(|| self.new_agent());
         self.agent = Some(agent.clone());
         let mut response = agent.run(request).map_err(|e| self.failure(e))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         let retry_after = retry_after.and_then(|v| answer::retry_after(v, now));
-        match read_body(response.body_mut()) {
+        let excerpt = read_body(response.body_mut());
+        if (200..300).contains(&status) && self.trace.cut.load(Ordering::Relaxed) {
+            // What it has not read it cannot have taken, whatever it says.
+            let place = self.options.target.display();
+            let text = format!("`{place}` answered {status} before it had the whole request");
+            return Err(Failure::new(FailureKind::Closed, text));
+        }
+        match excerpt {
             Ok(excerpt) => Ok(Answer { status, retry_after, excerpt }),
             // A refusal whose words were cut off is a refusal; only a success must be whole to be believed.
             Err((_, excerpt)) if !(200..300).contains(&status) => Ok(Answer { status, retry_after, excerpt }),
@@ -383,3 +392,7 @@ fn read_body(body: &mut Body) -> std::result::Result<String, (ureq::Error, Strin
 #[cfg(test)]
 #[path = "http_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "http_hostile.rs"]
+mod hostile;
