@@ -15,6 +15,7 @@ pub mod page;
 pub mod picodata;
 pub mod procs;
 pub mod receiver;
+pub mod road;
 pub mod setup;
 pub mod tls;
 
@@ -24,4 +25,5 @@ pub use ledger::Ledger;
 pub use page::Page;
 pub use picodata::Picodata;
 pub use receiver::{Mode, Receiver};
+pub use road::Road;
 pub use setup::Setup;

@@ -3,6 +3,8 @@
 //! Each test ends by saying what it injected and what became of the records; `tests/run` gathers these lines into one
 //! table. Refuses: a row without a check behind it (the row is printed after the assertions).
 
+mod net_audit;
+
 use std::time::Instant;
 
 /// What one class of faults came to.
