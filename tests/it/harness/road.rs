@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
     /// From the program to the server.
     To,
@@ -23,7 +23,7 @@ pub enum Way {
 }
 
 /// What can befall a connection; counts are bytes that pass before it happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// Every piece comes so much later, both ways.
     Delay(Duration),
@@ -43,8 +43,8 @@ pub enum Fault {
     Refuse,
 }
 
-/// What is met on the road: the kinds of faults, and how many of a hundred connections meet one.
-pub type Menu = fn(&mut Chance) -> Fault;
+/// What is met on the road.
+type Menu = Arc<dyn Fn(&mut Chance) -> Fault + Send + Sync>;
 
 #[derive(Default)]
 struct Conn {
@@ -106,8 +106,8 @@ impl Road {
     }
 
     /// From now on so many of a hundred new connections meet a fault of this menu.
-    pub fn foul(&self, menu: Menu, percent: u64) {
-        *lock(&self.shared.weather) = Some((menu, percent));
+    pub fn foul(&self, menu: impl Fn(&mut Chance) -> Fault + Send + Sync + 'static, percent: u64) {
+        *lock(&self.shared.weather) = Some((Arc::new(menu), percent));
     }
 
     /// From now on new connections meet none; those that suffer go on suffering.
@@ -164,7 +164,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let _ = client.set_nonblocking(false);
         let mut conns = lock(&shared.conns);
         let mut chance = Chance::new(shared.seed.wrapping_mul(1_000_003) + conns.len() as u64);
-        let foul = lock(&shared.weather).filter(|(_, percent)| chance.within(1, 100) <= *percent);
+        let foul = lock(&shared.weather).clone().filter(|(_, percent)| chance.within(1, 100) <= *percent);
         let conn = Arc::new(Conn { fault: foul.map(|(menu, _)| menu(&mut chance)), ..Conn::default() });
         conns.push(conn.clone());
         let to = *lock(&shared.to);

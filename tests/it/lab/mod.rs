@@ -4,6 +4,7 @@
 //! table. Refuses: a row without a check behind it (the row is printed after the assertions).
 
 mod net_audit;
+mod net_metrics;
 
 use std::time::Instant;
 

@@ -1,10 +1,10 @@
 //! The metrics helper: against a stand-in fed with recorded answers, against Debian's tarantool, promtool and Prometheus.
 
-mod helper;
-mod hostile;
+pub mod helper;
+pub mod hostile;
 mod judges;
 mod picodata;
-mod stand;
+pub mod stand;
 mod street;
-mod tarantool;
+pub mod tarantool;
 mod ways;
