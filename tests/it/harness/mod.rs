@@ -7,6 +7,7 @@
 
 pub mod counter;
 pub mod den;
+pub mod dns;
 pub mod events;
 pub mod http;
 pub mod ledger;

@@ -109,8 +109,16 @@ impl Receiver {
         Receiver::with(Some(config), true)
     }
 
+    /// On a listener of one's own: another address of loopback.
+    pub fn start_on(listener: TcpListener) -> Receiver {
+        Receiver::listening(listener, None, false)
+    }
+
     fn with(tls: Option<Arc<rustls::ServerConfig>>, tunnel: bool) -> Receiver {
-        let listener = free_listener();
+        Receiver::listening(free_listener(), tls, tunnel)
+    }
+
+    fn listening(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, tunnel: bool) -> Receiver {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             mode: Mutex::new(Mode::Healthy),

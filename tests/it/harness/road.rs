@@ -84,7 +84,11 @@ pub fn seed(default: u64) -> u64 {
 impl Road {
     /// Leads to a port of loopback; the weather is fair.
     pub fn to(port: u16, seed: u64) -> Road {
-        let listener = free_listener();
+        Road::on(free_listener(), port, seed)
+    }
+
+    /// The same from a listener of one's own.
+    pub fn on(listener: TcpListener, port: u16, seed: u64) -> Road {
         let road = Road {
             port: listener.local_addr().expect("an address").port(),
             shared: Arc::new(Shared {

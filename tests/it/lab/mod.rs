@@ -3,6 +3,7 @@
 //! Each test ends by saying what it injected and what became of the records; `tests/run` gathers these lines into one
 //! table. Refuses: a row without a check behind it (the row is printed after the assertions).
 
+mod dns;
 mod net_audit;
 mod net_metrics;
 
