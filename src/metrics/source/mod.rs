@@ -357,15 +357,21 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
     if let Some(why) = found.get("refused") {
         return Ok(Err(No::denied(why.text().unwrap_or_default())));
     }
+    let part = |name: &str| found.get(name).filter(|part| matches!(part, Value::Map(_)));
+    let (page, of_box, of_pico) = (found.get("page").and_then(Value::text), part("box"), part("pico"));
+    if page.is_none() && of_box.is_none() && of_pico.is_none() {
+        // No numbers at all is never what the chunk says: a page of nothing would look like a database in health.
+        return Err(unreadable("the chunk brought no numbers".into()));
+    }
     let mut out = Builder::new(rules);
     let mut more = Builder::new(rules);
-    if let Some(page) = found.get("page").and_then(Value::text) {
+    if let Some(page) = page {
         text::read(&page, &mut out);
     }
-    if let Some(parts) = found.get("box") {
+    if let Some(parts) = of_box {
         boxed::write(parts, &mut out);
     }
-    if let Some(parts) = found.get("pico") {
+    if let Some(parts) = of_pico {
         pico::derived(parts, &mut more);
     }
     let via = found.get("via").and_then(Value::text).unwrap_or_default();
@@ -415,7 +421,9 @@ fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Du
             Ok(values) => values,
             Err(refusal) => return Ok(Err(No::of(&refusal))),
         };
-        let Some(info) = values.items().first() else { return Err(unreadable(format!("{call} brought nothing"))) };
+        let Some(info @ Value::Map(_)) = values.items().first() else {
+            return Err(unreadable(format!("{call} brought no table")));
+        };
         let mut sheet = Sheet::new(&mut out, least.name.as_deref());
         match *call {
             ".proc_raft_info" => pico::raft(info, &mut sheet),

@@ -7,4 +7,5 @@ mod picodata;
 pub mod stand;
 mod street;
 pub mod tarantool;
+mod villain;
 mod ways;
