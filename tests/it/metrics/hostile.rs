@@ -5,6 +5,7 @@
 
 use super::helper::{figure, Samples};
 use super::villain::{play, shown, Plan, Verdict, Villain, Whole};
+use crate::lab::Row;
 use gostech::iproto::auth::Method;
 use gostech::iproto::{Place, Trouble};
 use gostech::metrics::asker::{Address, Asker, Found};
@@ -135,4 +136,6 @@ fn ten_thousand_hostile_servers() {
     eprintln!("10000 hostile servers, each as it had to be, in {:?}, memory +{grown} KiB: {counts:?}", begun.elapsed());
     assert!(counts.len() >= 9 && counts.values().sum::<u64>() == 10_000, "{counts:?}");
     assert!(grown < 160 * 1024, "{grown} KiB");
+    let class = "hostile databases, each with its verdict";
+    Row { class, injected: 10_000, survived: 10_000, records: 10_000, lost: 0, repeated: 0, begin: begun }.say();
 }

@@ -4,6 +4,7 @@ pub mod helper;
 pub mod hostile;
 mod judges;
 mod picodata;
+mod requests;
 pub mod stand;
 mod street;
 pub mod tarantool;
