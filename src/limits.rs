@@ -278,6 +278,14 @@ pub const PORCH_HEADERS: usize = 64;
 pub const PORCH_ANSWER_SECONDS: u64 = 10;
 /// For a visitor to take the answer, once it has begun.
 pub const PORCH_TAKE_SECONDS: u64 = 10;
+/// A visitor who has been taking an answer for longer than this makes room when another one waits: a page of 10 MB over a
+/// gigabit takes a tenth of it.
+pub const PORCH_TAKE_GRACE_MILLIS: u64 = 1_000;
+/// And so does one who has taken nothing at all for this long: no network that works stalls so long between two packets.
+pub const PORCH_STALL_MILLIS: u64 = 250;
+/// Pages read ahead for visitors who take theirs slowly, all visitors together: 64 of the usual ones (30 to 120 KB) fit, so
+/// that nobody's slowness keeps a lane.
+pub const PORCH_AHEAD_BYTES: usize = 8 << 20;
 /// What is passed on at once.
 pub const PORCH_COPY_BYTES: usize = 16 * 1024;
 /// The head of an answer of our own pages.

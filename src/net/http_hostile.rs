@@ -195,7 +195,9 @@ fn strange_statuses_and_switches_are_no_success() {
         for _ in 0..2 {
             match (post(&mut c, b"x"), status) {
                 (Ok(a), Some(want)) => assert_eq!(a.status, want, "{answer:?}"),
-                (Err(f), None) => assert!(matches!(f.kind, FailureKind::Protocol | FailureKind::Timeout), "{answer:?}: {f}"),
+                (Err(f), None) => {
+                    assert!(matches!(f.kind, FailureKind::Protocol | FailureKind::Timeout), "{answer:?}: {f}")
+                }
                 (other, _) => panic!("{answer:?}: {other:?}"),
             }
         }

@@ -212,6 +212,35 @@ impl<S: AsRef<Socket>> Stream<S> {
         self.push(bytes, deadline, true)
     }
 
+    /// Writes what goes without waiting, and answers how much of it that was; nothing when the other side takes nothing now.
+    pub fn write_now(&mut self, bytes: &[u8]) -> Result<usize, Failure> {
+        if let Some(tls) = &mut self.tls {
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.socket.as_ref()) {
+                    Ok(_) => {}
+                    Err(e) if is_again(&e) => return Ok(0),
+                    Err(e) => return Err(self.broke(&e)),
+                }
+            }
+            return tls.writer().write(bytes).map_err(|e| self.broke(&e));
+        }
+        match self.socket.as_ref().write(bytes) {
+            Ok(n) => Ok(n),
+            Err(e) if is_again(&e) => Ok(0),
+            Err(e) => Err(self.broke(&e)),
+        }
+    }
+
+    /// Waits until the other side takes something again.
+    pub fn until_writable(&self, deadline: Instant) -> Result<(), Failure> {
+        self.ready(false, true, deadline).map(drop)
+    }
+
+    /// Writes what TLS still holds.
+    pub fn flush(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.flush_tls(deadline, false).map(drop)
+    }
+
     /// Whether the stream is whole and nothing came that nobody asked for. Never waits.
     pub fn is_idle(&mut self) -> bool {
         let Ok(ready) = wait(self.socket.as_ref().as_fd(), true, false, Duration::ZERO) else { return false };

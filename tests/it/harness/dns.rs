@@ -13,7 +13,8 @@ use std::time::Duration;
 const MARK: &str = "/etc/gostech-laboratory";
 
 /// loopback is up, /etc is a file system of its own with nothing in it but the mark and the order of lookups.
-const SCRIPT: &str = "ip link set lo up && mount -t tmpfs none /etc && printf 'hosts: files dns\\n' >/etc/nsswitch.conf && \
+const SCRIPT: &str =
+    "ip link set lo up && mount -t tmpfs none /etc && printf 'hosts: files dns\\n' >/etc/nsswitch.conf && \
                       touch /etc/gostech-laboratory && exec \"$@\"";
 
 /// Runs a test in namespaces of its own. True: this is that process, go on. False: it was done there, or left out.
@@ -90,7 +91,8 @@ impl Dns {
     pub fn at(address: [u8; 4], zone: Zone) -> Dns {
         let socket = UdpSocket::bind(SocketAddr::from((address, 53))).expect("port 53 of our own network");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a read timeout");
-        let dns = Dns { zone: Arc::new(Mutex::new(zone)), asked: Arc::default(), open: Arc::new(AtomicBool::new(true)) };
+        let dns =
+            Dns { zone: Arc::new(Mutex::new(zone)), asked: Arc::default(), open: Arc::new(AtomicBool::new(true)) };
         let (zone, asked, open) = (dns.zone.clone(), dns.asked.clone(), dns.open.clone());
         std::thread::spawn(move || {
             let mut question = [0; 1500];
@@ -131,7 +133,8 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
         let head = [question[0], question[1], 0x81, 0x80 | code, 0, 1, 0, count, 0, 0, 0, 0];
         Some([&head[..], &question[12..end], &records].concat())
     };
-    let record = |kind: u8, value: &[u8]| [&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 0, 0, value.len() as u8], value].concat();
+    let record =
+        |kind: u8, value: &[u8]| [&[0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 0, 0, value.len() as u8], value].concat();
     match zone {
         Zone::Is(addresses) if is_a => {
             let records: Vec<u8> = addresses.iter().flat_map(|a| record(1, &a.octets())).collect();

@@ -322,7 +322,9 @@ impl Lane {
         match (&*self.to).write_all(bytes) {
             Ok(()) => Then::GoOn,
             // After a half-close the rest of this direction goes nowhere.
-            Err(e) if e.kind() == ErrorKind::BrokenPipe && matches!(self.conn.fault, Some(Fault::Half(..))) => Then::GoOn,
+            Err(e) if e.kind() == ErrorKind::BrokenPipe && matches!(self.conn.fault, Some(Fault::Half(..))) => {
+                Then::GoOn
+            }
             Err(_) => Then::End,
         }
     }

@@ -106,8 +106,16 @@ fn a_receiver_whose_name_cannot_be_found_costs_no_event() {
     assert_eq!((old.repeats(), new.repeats()), (0, 0), "nothing was taken without an answer");
     let lines = a.picodata.err().lines().count();
     assert!(lines < 120, "{lines} lines of log for {faults} outages:\n{}", a.picodata.err());
-    Row { class: "names: audit log", injected: faults, survived: faults, records: written as u64, lost: 0, repeated: 0, begin }
-        .say();
+    Row {
+        class: "names: audit log",
+        injected: faults,
+        survived: faults,
+        records: written as u64,
+        lost: 0,
+        repeated: 0,
+        begin,
+    }
+    .say();
 }
 
 /// The name leads elsewhere, by whatever means; the old receiver is gone.
@@ -215,5 +223,6 @@ fn a_database_whose_name_cannot_be_found_is_down_for_dns() {
     wait("up at its new address", LIMIT, || scrape(&helper).is_none());
     assert!(road.count() > 0);
     faults += 1;
-    Row { class: "names: metrics", injected: faults, survived: faults, records: scrapes, lost: 0, repeated: 0, begin }.say();
+    Row { class: "names: metrics", injected: faults, survived: faults, records: scrapes, lost: 0, repeated: 0, begin }
+        .say();
 }

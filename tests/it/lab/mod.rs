@@ -6,6 +6,7 @@
 mod dns;
 mod net_audit;
 mod net_metrics;
+mod siege;
 
 use std::time::Instant;
 
@@ -28,7 +29,7 @@ pub struct Row {
 impl Row {
     /// The line that `tests/run` looks for.
     pub fn say(&self) {
-        println!(
+        eprintln!(
             "lab | {} | {} | {} | {} | {} | {} | {:.1}",
             self.class,
             self.injected,

@@ -78,8 +78,10 @@ fn travel(class: &'static str, name: &str, receiver: &Receiver, menu: fn(&mut Ch
     let den = Den::new(name);
     let road = Road::to(receiver.port(), seed(1));
     let url = receiver.url().replace(&format!(":{}/", receiver.port()), &format!(":{}/", road.port()));
-    let patience = ["--connect-timeout", "2s", "--send-timeout", "2s", "--first-byte-timeout", "2s", "--total-timeout", "4s"];
-    let setup = Setup::new(&den).url(&url).args(&["--batch-events", "100", "--drain", "90s"]).args(&patience).args(more);
+    let patience =
+        ["--connect-timeout", "2s", "--send-timeout", "2s", "--first-byte-timeout", "2s", "--total-timeout", "4s"];
+    let setup =
+        Setup::new(&den).url(&url).args(&["--batch-events", "100", "--drain", "90s"]).args(&patience).args(more);
     let mut picodata = setup.picodata();
     stream(&mut picodata, &road, menu, events, faults);
     road.fair();
@@ -90,9 +92,16 @@ fn travel(class: &'static str, name: &str, receiver: &Receiver, menu: fn(&mut Ch
     let repeated = receiver.repeated();
     let lost: HashSet<u16> = repeated.iter().flat_map(|(_, from)| from[..from.len() - 1].iter().copied()).collect();
     for port in lost {
-        assert!(road.may_have_lost_an_answer(port), "events came again, and their answer had not been lost: {repeated:?}");
+        assert!(
+            road.may_have_lost_an_answer(port),
+            "events came again, and their answer had not been lost: {repeated:?}"
+        );
     }
-    assert!(picodata.longest < Duration::from_secs(5), "a write of the database was blocked for {:?}", picodata.longest);
+    assert!(
+        picodata.longest < Duration::from_secs(5),
+        "a write of the database was blocked for {:?}",
+        picodata.longest
+    );
     let done = road.bitten().len() as u64;
     let repeated = receiver.repeats();
     Row { class, injected: done, survived: done, records: written as u64, lost: 0, repeated, begin }.say();

@@ -109,8 +109,16 @@ fn each_fault_of_the_network_has_its_reason_and_leaves_no_number_behind() {
     helper.until("up in the end", SECOND * 30, |p| p["picodata_up"] == 1.0);
     let n = faults.len() as u64;
     assert_eq!(road.bitten().iter().collect::<std::collections::HashSet<_>>().len(), faults.len());
-    Row { class: "network: metrics, each fault alone", injected: n, survived: n, records: scrapes, lost: 0, repeated: 0, begin }
-        .say();
+    Row {
+        class: "network: metrics, each fault alone",
+        injected: n,
+        survived: n,
+        records: scrapes,
+        lost: 0,
+        repeated: 0,
+        begin,
+    }
+    .say();
 }
 
 fn mixture(chance: &mut Chance, tls: bool) -> Fault {
@@ -192,7 +200,8 @@ fn metrics_of_a_real_tarantool_on_a_rough_road() {
     let Some(database) = Tarantool::start("road-tarantool") else { return };
     let road = Road::to(database.port, seed(1));
     let port = road.port().to_string();
-    let args = ["--port", &port, "--username", "full", "--min-interval", "0", "--timeout", "1s", "--source", "tarantool"];
+    let args =
+        ["--port", &port, "--username", "full", "--min-interval", "0", "--timeout", "1s", "--source", "tarantool"];
     let helper = Helper::start_with(&args, &[("GOSTECH_METRICS_PASSWORD", "secret")]);
     wander("network: metrics of tarantool", &helper, &road, false, "tnt_stats_op_total{operation=\"eval\"}");
 }

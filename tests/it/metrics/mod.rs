@@ -8,5 +8,5 @@ mod requests;
 pub mod stand;
 mod street;
 pub mod tarantool;
-mod villain;
+pub mod villain;
 mod ways;

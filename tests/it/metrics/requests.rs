@@ -94,11 +94,13 @@ fn what_a_scrape_asks_of_the_database() {
     ] {
         let (asked, writes) = cost(args, without);
         let each = asked.len() / 20;
-        println!("requests a scrape: {what}: {each}, writes and round trips: {}", writes as f64 / 20.0);
+        eprintln!("requests a scrape: {what}: {each}, writes and round trips: {}", writes as f64 / 20.0);
         assert_eq!(writes, 20, "{what}: {asked:?}");
         match wanted {
             Some(wanted) => assert_eq!(asked, vec![wanted; 20].concat(), "{what}"),
-            None => assert!(asked.len() == 20 && asked.iter().all(|a| matches!(a, Asked::Eval(_))), "{what}: {asked:?}"),
+            None => {
+                assert!(asked.len() == 20 && asked.iter().all(|a| matches!(a, Asked::Eval(_))), "{what}: {asked:?}")
+            }
         }
     }
 }

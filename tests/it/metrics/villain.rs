@@ -195,7 +195,8 @@ fn bad_greeting(dice: &mut Dice, plan: Plan, whole: &Whole) -> (Evil, Verdict) {
         }
         _ => {
             // Versions that nobody has heard of, and no identity: strange, but a greeting.
-            let first = dice.pick(&["Tarantool 99.1.0 (Binary) x", "Tarantool x.y (Binary)", "Tarantool  3.0  (Binary) "]);
+            let first =
+                dice.pick(&["Tarantool 99.1.0 (Binary) x", "Tarantool x.y (Binary)", "Tarantool  3.0  (Binary) "]);
             (Evil::Greeting(greeting(first, SALT)), whole.page(plan))
         }
     }
@@ -227,7 +228,8 @@ fn no_frame(dice: &mut Dice) -> (Evil, Verdict) {
     let head = |bytes: &[u8]| Evil::Frame(bytes.to_vec(), vec![0x81, 0x30, 0x90]);
     match dice.roll(12) {
         0 => {
-            let tag = dice.pick(&[0x80, 0x90, 0xa0, 0xc0, 0xc1, 0xc4, 0xca, 0xcb, 0xd0, 0xd3, 0xd9, 0xdc, 0xdf, 0xe0, 0xff_u8]);
+            let tag = dice
+                .pick(&[0x80, 0x90, 0xa0, 0xc0, 0xc1, 0xc4, 0xca, 0xcb, 0xd0, 0xd3, 0xd9, 0xdc, 0xdf, 0xe0, 0xff_u8]);
             let noise: Vec<u8> = (0..dice.roll(300)).map(|_| dice.roll(256) as u8).collect();
             protocol(Evil::Raw([&[tag][..], &noise].concat()), &format!("a frame cannot begin with byte 0x{tag:02x}"))
         }
@@ -241,7 +243,10 @@ fn no_frame(dice: &mut Dice) -> (Evil, Verdict) {
             ]);
             protocol(Evil::Raw(size.to_vec()), "(at most 67108864 are taken)")
         }
-        2 => protocol(body(&[&[0x81, 0x30][..], &vec![0x91; 40 + dice.roll(5_000) as usize]].concat()), "nested too deeply"),
+        2 => protocol(
+            body(&[&[0x81, 0x30][..], &vec![0x91; 40 + dice.roll(5_000) as usize]].concat()),
+            "nested too deeply",
+        ),
         3 => {
             let claim = dice.pick(&[0xdd, 0xdf, 0xdb, 0xc6, 0xc9_u8]);
             let most = dice.pick(&[[0x7f, 0xff, 0xff, 0xff], [0, 0, 0x10, 0], [0xff; 4]]);
@@ -252,11 +257,13 @@ fn no_frame(dice: &mut Dice) -> (Evil, Verdict) {
         }
         4 | 5 => protocol(body(&[0x81, 0x30, 0x91, 0xc1]), "the reserved byte 0xc1"),
         6 => {
-            let other: &[u8] = dice.pick(&[&[0][..], &[0x7f], &[0xcc, 0x80], &[0xcf, 255, 255, 255, 255, 255, 255, 255, 255]]);
+            let other: &[u8] =
+                dice.pick(&[&[0][..], &[0x7f], &[0xcc, 0x80], &[0xcf, 255, 255, 255, 255, 255, 255, 255, 255]]);
             protocol(head(&[&[0x82, 0, 0, 1][..], other].concat()), "a question that was not asked")
         }
         7 => {
-            let header: &[u8] = dice.pick(&[&[0x80][..], &[0x81, 0, 0], &[0x81, 1, SYNC], &[0x82, 0, 0xa1, b'x', 1, SYNC], &[0x90]]);
+            let header: &[u8] =
+                dice.pick(&[&[0x80][..], &[0x81, 0, 0], &[0x81, 1, SYNC], &[0x82, 0, 0xa1, b'x', 1, SYNC], &[0x90]]);
             protocol(head(header), "without code or sync in its header")
         }
         8 => protocol(head(&[0x82, 0, 0, 1]), ""),
@@ -269,7 +276,8 @@ fn no_frame(dice: &mut Dice) -> (Evil, Verdict) {
 /// A label of every sample, taken away.
 fn nameless(series: &str) -> Option<String> {
     let own = "instance_name=\"default_1_1\"";
-    let bare = series.replace(&format!("{{{own}}}"), "").replace(&format!("{own},"), "").replace(&format!(",{own}"), "");
+    let bare =
+        series.replace(&format!("{{{own}}}"), "").replace(&format!("{own},"), "").replace(&format!(",{own}"), "");
     Some(bare)
 }
 
@@ -304,7 +312,7 @@ fn refusal(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdic
 
 /// Data of a shape that was not asked for.
 fn odd_data(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdict) {
-    let foo = vec![0x91, 0x81, 0xa3, b'f', b'o', b'o', 1];
+    let other = vec![0x91, 0x81, 0xa3, b'f', b'o', b'o', 1];
     let shapes = [
         None,
         Some(vec![0x90]),
@@ -312,7 +320,7 @@ fn odd_data(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdi
         Some(vec![0x91, 0xc0]),
         Some(vec![0x91, 0x90]),
         Some(vec![0x91, 0x80]),
-        Some(foo),
+        Some(other),
         Some(vec![0x80]),
         Some(vec![5]),
     ];
