@@ -291,7 +291,7 @@ pub const PORCH_COPY_BYTES: usize = 16 * 1024;
 /// The head of an answer of our own pages.
 pub const PORCH_ANSWER_HEAD_BYTES: usize = 16 * 1024;
 /// Requests that are answered at once: connections into the inner server, made once at start. More would only wait for
-/// the same snapshot.
+/// the same snapshot. One of them is for the page of health alone.
 pub const PORCH_LANES: usize = 4;
 /// Stack of a visitor's thread: a TLS handshake with RSA takes the most of it.
 pub const PORCH_STACK_BYTES: usize = 256 * 1024;
@@ -319,7 +319,7 @@ pub const BCRYPT_WAIT_SECONDS: u64 = 3;
 pub const USERS_CACHE: usize = 64;
 
 const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
-const _: () = assert!(PORCH_LANES < PORCH_VISITORS);
+const _: () = assert!(1 < PORCH_LANES && PORCH_LANES < PORCH_VISITORS);
 
 // ---- msgpack ----
 

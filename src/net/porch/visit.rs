@@ -50,6 +50,9 @@ const FULL: Refusal = Refusal::new(503, "too many visitors; come again");
 const NO_ANSWER: Refusal = Refusal::new(504, "the page took too long");
 const BROKEN: Refusal = Refusal::new(502, "the page could not be made");
 
+/// The page that says whether the program lives, and waits for nothing.
+const HEALTHY: &str = "/-/healthy";
+
 type Guest = Stream<Arc<Socket>>;
 
 /// Receives one visitor, from first byte to last.
@@ -144,7 +147,10 @@ pub fn turn_away(house: &House, socket: &Socket) {
 fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
     let deadline = Instant::now() + house.patience.answer;
     let Some(inner) = house.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
-    let Some(lane) = free_lane(&inner, ticket, deadline) else { return refuse(&mut guest, &FULL, head.head_only) };
+    let hurry = head.request.path == HEALTHY;
+    let Some(lane) = free_lane(&inner, ticket, deadline, hurry) else {
+        return refuse(&mut guest, &FULL, head.head_only);
+    };
     let mut lane = Lane { stream: Stream::over(lane, "inner server"), left: 0 };
     match lane.ask(head, deadline) {
         Ok(begun) => {
@@ -177,10 +183,10 @@ fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
 }
 
 /// A lane; whoever keeps one for too long makes room for who waits.
-fn free_lane(inner: &Inner, ticket: &Ticket, deadline: Instant) -> Option<OwnSocket> {
+fn free_lane(inner: &Inner, ticket: &Ticket, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
     let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
     loop {
-        let lane = inner.lane(deadline.min(Instant::now() + stall));
+        let lane = inner.lane(deadline.min(Instant::now() + stall), hurry);
         if lane.is_some() || Instant::now() >= deadline {
             return lane;
         }

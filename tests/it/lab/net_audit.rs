@@ -8,7 +8,7 @@ use super::Row;
 use crate::harness::events::Chance;
 use crate::harness::road::{seed, Fault, Road, Way};
 use crate::harness::tls::Certs;
-use crate::harness::{long, wait, Den, Events, Picodata, Receiver, Setup};
+use crate::harness::{free_port, long, wait, Den, Events, Page, Picodata, Receiver, Setup};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -119,4 +119,39 @@ fn https_on_a_rough_road_loses_nothing_and_nothing_changes() {
     let [ca, ..] = certs.put(&den, "road");
     let receiver = Receiver::start_tls(certs.server_config());
     travel("network: audit log over HTTPS", "road-tls", &receiver, secret, &["--ca-certificate", &ca]);
+}
+
+/// A server, or a box between, that ends an idle connection in the very moment in which the next request is sent: no failure
+/// is counted, nothing waits, nothing comes twice.
+#[test]
+fn a_kept_connection_that_ends_under_a_request_costs_nothing() {
+    let begin = Instant::now();
+    let mut faults = 0;
+    for fault in [Fault::Cut(Way::To, 1100), Fault::Reset(Way::To, 1100), Fault::Half(Way::To, 1100)] {
+        let den = Den::new("road-idle");
+        let receiver = Receiver::start();
+        let road = Road::to(receiver.port(), seed(1));
+        road.foul(move |_| fault, 100);
+        let page = free_port();
+        let (url, addr) = (format!("http://127.0.0.1:{}/", road.port()), format!("127.0.0.1:{page}"));
+        let mut picodata = Setup::new(&den).url(&url).args(&["--metrics-addr", &addr]).picodata();
+        let mut events = Events::new(1, 1);
+        for n in 1..=40 {
+            // Head and body are about 900 bytes: the first request of a connection passes, the second does not.
+            picodata.write(&events.event_of(300)).expect("the pipe never breaks");
+            receiver.wait_count(n, Duration::from_secs(20));
+        }
+        let first = receiver.visits()[0].request.clone();
+        let bytes = first.body.len() + first.headers.iter().map(|(n, v)| n.len() + v.len() + 4).sum::<usize>() + 20;
+        assert!((600..1100).contains(&bytes), "the first request has {bytes} bytes: the fault meets the wrong one");
+        assert!(road.bitten().len() >= 38, "{:?}", road.bitten());
+        faults += road.bitten().len() as u64;
+        let failed = Page::scrape(page).sum("gostech_audit_retries_total", &[]).unwrap_or(0.0);
+        assert_eq!((failed, receiver.repeats()), (0.0, 0), "{fault:?}: {}", picodata.err());
+        road.fair();
+        assert_eq!(picodata.finish(Duration::from_secs(60)), 0, "{}", picodata.err());
+        assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()));
+    }
+    let class = "network: kept connections that end";
+    Row { class, injected: faults, survived: faults, records: 120, lost: 0, repeated: 0, begin }.say();
 }

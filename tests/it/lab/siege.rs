@@ -6,7 +6,7 @@ use crate::harness::events::Chance;
 use crate::harness::road::seed;
 use crate::harness::{long, procs, wait};
 use crate::metrics::helper::{get, samples, Helper};
-use crate::metrics::stand::{data, Asked, Stand};
+use crate::metrics::stand::{data, Asked, Reply, Stand};
 use crate::metrics::villain::{play, Evil, Villain, Whole};
 use gostech::iproto::auth::Method::ChapSha1;
 use std::io::{Read, Write};
@@ -72,6 +72,41 @@ fn visitors_who_do_not_take_their_page_do_not_keep_it_from_others() {
     assert!(slowest < SECOND * 12, "{slowest:?}");
     let class = "siege: visitors who take nothing";
     Row { class, injected: 100, survived: 100, records: good, lost: 0, repeated: 0, begin }.say();
+}
+
+#[test]
+fn while_the_database_hangs_and_everybody_waits_the_helper_says_that_it_lives() {
+    let begin = Instant::now();
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], |_, asked| match asked {
+        Asked::Eval(_) => Reply::Silence(SECOND * 60),
+        _ => data(serde_json::json!([[280, 1, "_space"]])),
+    });
+    let port = stand.port.to_string();
+    let args = ["--port", &port, "--min-interval", "0", "--timeout", "30s"];
+    let helper = Helper::start_with(&args, &[("GOSTECH_METRICS_PASSWORD", "x")]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    let page = get(helper.port, "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", "4")]);
+                    let down = page.filter(|a| a.status == 200).map(|a| samples(&a.text())["picodata_up"]);
+                    assert!(down.is_none_or(|up| up == 0.0));
+                }
+            });
+        }
+        std::thread::sleep(SECOND);
+        for _ in 0..10 {
+            let one = Instant::now();
+            assert_eq!(get(helper.port, "/-/healthy", &[]).expect("an answer").status, 200);
+            // A page of metrics takes three and a half seconds here.
+            assert!(one.elapsed() < SECOND * 3, "{:?}", one.elapsed());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    let class = "siege: a database that hangs";
+    Row { class, injected: 12, survived: 12, records: 10, lost: 0, repeated: 0, begin }.say();
 }
 
 /// A database that is right on most connections for a while, and then does one of the wrong things; the next one another.
