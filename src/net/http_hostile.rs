@@ -4,7 +4,7 @@
 //! its deadlines, and memory stays bounded.
 
 use super::*;
-use crate::net::testing::{read_head, read_request, serve};
+use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::AtomicUsize;
@@ -202,4 +202,44 @@ fn strange_statuses_and_switches_are_no_success() {
             }
         }
     }
+}
+
+#[test]
+fn words_of_tls_without_an_end_end_the_connection() {
+    let (dir, ca) = (Scratch::new("http-tickets"), Authority::new("test authority"));
+    dir.write("ca.pem", &ca.pem());
+    let (chain, key) = ca.issue("localhost");
+    let server = tls::Server::new(tls::ServerOptions {
+        certificate: dir.write("server.pem", &chain),
+        key: Some(dir.write("server.key", &key)),
+        client_ca: None,
+    });
+    let mut config = (*server.config().unwrap()).clone();
+    // Megabytes of tickets where the answer should be, all at once.
+    config.send_tls13_tickets = 20_000;
+    let config = Arc::new(config);
+    let port = serve(move |mut s, _| {
+        let mut session = rustls::ServerConnection::new(config.clone()).unwrap();
+        while session.is_handshaking() {
+            while session.wants_write() {
+                session.write_tls(&mut s).unwrap();
+            }
+            session.read_tls(&mut s).unwrap();
+            session.process_new_packets().unwrap();
+        }
+        let mut tickets = Vec::new();
+        while session.wants_write() {
+            session.write_tls(&mut tickets).unwrap();
+        }
+        assert!(tickets.len() > 1_000_000);
+        let _ = s.write_all(&tickets);
+        std::thread::sleep(LONG);
+    });
+    let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{port}/")).unwrap());
+    o.tls.ca = Some(dir.path("ca.pem"));
+    o.timeouts = Timeouts { first_byte: LONG, total: LONG, ..Timeouts::default() };
+    let begun = Instant::now();
+    let f = post(&mut Client::new(o).unwrap(), b"x").unwrap_err();
+    assert!(matches!(f.kind, FailureKind::Closed | FailureKind::Tls | FailureKind::Timeout), "{f}");
+    assert!(begun.elapsed() < LONG * 3, "{f}, {:?}", begun.elapsed());
 }

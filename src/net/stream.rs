@@ -187,6 +187,10 @@ impl<S: AsRef<Socket>> Stream<S> {
                         Err(e) if is_again(&e) => {}
                         Err(e) => return Err(self.broke(&e)),
                     }
+                    // Words of TLS itself, as fast as they come, must not outlast the deadline either.
+                    if Instant::now() >= deadline {
+                        return Err(self.late());
+                    }
                     if self.pull_tls()? != Pulled::Nothing {
                         continue;
                     }
@@ -277,10 +281,13 @@ impl<S: AsRef<Socket>> Stream<S> {
         let left = deadline.saturating_duration_since(Instant::now());
         let ready = wait(self.socket.as_ref().as_fd(), read, write, left).map_err(|e| self.broke(&e))?;
         if ready == Ready::default() {
-            let text = format!("connection to `{}`: the time was over", self.peer);
-            return Err(Failure::new(FailureKind::Timeout, text));
+            return Err(self.late());
         }
         Ok(ready)
+    }
+
+    fn late(&self) -> Failure {
+        Failure::new(FailureKind::Timeout, format!("connection to `{}`: the time was over", self.peer))
     }
 
     fn push(&mut self, mut bytes: &[u8], deadline: Instant, early: bool) -> Result<Sent, Failure> {
