@@ -165,6 +165,9 @@ pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
 pub const HTTP_TOTAL_SECONDS: u64 = 120;
 /// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
 pub const HTTP_IDLE_SECONDS: u64 = 50;
+/// A connection is given up after this, however busy, and its name is asked for again: a receiver that has moved, or came to
+/// more addresses, is found although the old one still takes. A handshake every ten minutes costs nothing.
+pub const HTTP_AGE_SECONDS: u64 = 600;
 /// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
 pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
 /// The head of an answer must fit; bodies pass through it.

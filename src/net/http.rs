@@ -18,7 +18,7 @@ use crate::net::wire::{self, NoResolver, Trace, Wire};
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use ureq::http::{header, HeaderName, HeaderValue, Request, Uri};
 use ureq::{Agent, Body};
 
@@ -131,6 +131,8 @@ pub struct Client {
     tls: Arc<tls::Client>,
     trace: Arc<Trace>,
     agent: Option<Agent>,
+    /// When the agent, and with it the connection, was made.
+    born: Instant,
     gzip: Option<Gzip>,
     packed: Vec<u8>,
 }
@@ -155,7 +157,7 @@ impl Client {
         }
         let tls = Arc::new(tls::Client::new(options.tls.clone()));
         let (trace, packed) = (Arc::default(), Vec::new());
-        Ok(Client { options, uri, tls, trace, agent: None, gzip: None, packed })
+        Ok(Client { options, uri, tls, trace, agent: None, born: Instant::now(), gzip: None, packed })
     }
 
     /// Where it posts to, for people.
@@ -230,8 +232,7 @@ impl Client {
         let request = self.request(body, headers, secrets)?;
         self.trace.answered.store(false, Ordering::Relaxed);
         self.trace.cut.store(false, Ordering::Relaxed);
-        let agent = self.agent.clone().unwrap_or_else(|| self.new_agent());
-        self.agent = Some(agent.clone());
+        let agent = self.agent();
         let mut response = agent.run(request).map_err(|e| self.failure(e))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
@@ -308,6 +309,18 @@ impl Client {
             out.push((parsed, hidden(value.read()?, name)?));
         }
         Ok(out)
+    }
+
+    /// The agent with its connection; another one when it is too old.
+    fn agent(&mut self) -> Agent {
+        let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
+        if let Some(agent) = self.agent.as_ref().filter(|_| !old) {
+            return agent.clone();
+        }
+        let agent = self.new_agent();
+        self.born = Instant::now();
+        self.agent = Some(agent.clone());
+        agent
     }
 
     fn new_agent(&self) -> Agent {

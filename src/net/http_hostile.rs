@@ -8,7 +8,6 @@ use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -202,6 +201,23 @@ fn strange_statuses_and_switches_are_no_success() {
             }
         }
     }
+}
+
+#[test]
+fn a_connection_does_not_outlive_its_time_however_busy() {
+    let port = serve(|mut s, _| {
+        while read_request(&mut s).is_some() {
+            let _ = s.write_all(OK);
+        }
+    });
+    let mut c = client(port, LONG);
+    let opened = |c: &mut Client| {
+        assert_eq!(post(c, b"x").unwrap().status, 200);
+        c.trace.opened.load(Ordering::Relaxed)
+    };
+    assert_eq!((opened(&mut c), opened(&mut c)), (1, 1));
+    c.born = Instant::now().checked_sub(Duration::from_secs(limits::HTTP_AGE_SECONDS + 1)).expect("a past");
+    assert_eq!((opened(&mut c), opened(&mut c)), (2, 2));
 }
 
 #[test]

@@ -153,6 +153,9 @@ impl<S: AsRef<Socket>> Stream<S> {
     pub fn handshake(&mut self, connection: impl Into<Connection>, deadline: Instant) -> Result<(), Failure> {
         self.tls = Some(Box::new(connection.into()));
         while self.tls.as_ref().is_some_and(|t| t.is_handshaking()) {
+            if Instant::now() >= deadline {
+                return Err(self.late());
+            }
             if self.flush_tls(deadline, false)? == Sent::Stopped {
                 // Why it was closed is often there to be read: an alert.
                 self.pull_tls()?;

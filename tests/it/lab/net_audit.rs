@@ -74,7 +74,7 @@ fn stream(picodata: &mut Picodata, road: &Road, menu: fn(&mut Chance) -> Fault, 
 
 fn travel(class: &'static str, name: &str, receiver: &Receiver, menu: fn(&mut Chance) -> Fault, more: &[&str]) {
     let begin = Instant::now();
-    let (events, faults) = if long() { (100_000, 2000) } else { (4000, 40) };
+    let (events, faults) = if long() { (100_000, 2000) } else { (4000, 30) };
     let den = Den::new(name);
     let road = Road::to(receiver.port(), seed(1));
     let url = receiver.url().replace(&format!(":{}/", receiver.port()), &format!(":{}/", road.port()));

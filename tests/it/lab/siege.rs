@@ -86,7 +86,7 @@ fn while_the_database_hangs_and_everybody_waits_the_helper_says_that_it_lives() 
     let helper = Helper::start_with(&args, &[("GOSTECH_METRICS_PASSWORD", "x")]);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        for _ in 0..12 {
+        for _ in 0..6 {
             scope.spawn(|| {
                 while !over.load(Ordering::SeqCst) {
                     let page = get(helper.port, "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", "4")]);
@@ -106,7 +106,7 @@ fn while_the_database_hangs_and_everybody_waits_the_helper_says_that_it_lives() 
         over.store(true, Ordering::SeqCst);
     });
     let class = "siege: a database that hangs";
-    Row { class, injected: 12, survived: 12, records: 10, lost: 0, repeated: 0, begin }.say();
+    Row { class, injected: 6, survived: 6, records: 10, lost: 0, repeated: 0, begin }.say();
 }
 
 /// A database that is right on most connections for a while, and then does one of the wrong things; the next one another.
