@@ -23,6 +23,7 @@ use listen::{Door, Next};
 use seats::Seats;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -62,6 +63,7 @@ fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Po
         handler,
         inner: Mutex::new(None),
         patience,
+        ahead: AtomicUsize::new(0),
     });
     // Made before the first visitor, while descriptors are there.
     house.current();

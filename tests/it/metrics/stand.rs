@@ -166,7 +166,7 @@ fn same(a: &[u8], b: &[u8]) -> bool {
     }
 }
 
-fn understand(kind: u64, body: &Value<'_>) -> Asked {
+pub fn understand(kind: u64, body: &Value<'_>) -> Asked {
     let text = |key| body.at(key).and_then(Value::text).map(|t| t.into_owned()).unwrap_or_default();
     match kind {
         7 => Asked::Auth(text(0x23), body.at(0x21).and_then(|t| t.items().first()?.text()).unwrap_or_default().into()),
