@@ -4,7 +4,11 @@
 
 // The table is what it is for.
 #![allow(clippy::print_stdout)]
+// The oldest Rust is a promise about the programs; tests are built by today's.
+#![allow(clippy::incompatible_msrv)]
 
+#[path = "../tests/it/harness/mod.rs"]
+mod harness;
 #[path = "../tests/it/metrics/helper.rs"]
 #[allow(dead_code)]
 mod helper;

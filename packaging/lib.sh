@@ -11,8 +11,14 @@ PACKAGES="${GOSTECH_PACKAGES:-$PWD/target/packages}"
 STATIC="${GOSTECH_STATIC_OUT:-$PWD/target/static}"
 SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 1767225600)}"
 export SOURCE_DATE_EPOCH VERSION RELEASE
-HOMEPAGE="$(sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml)"
-MAINTAINER="${GOSTECH_MAINTAINER:-gostech maintainers <gostech-maintainers@lists.gostech.org>}"
+# Who answers for the packages: whoever builds them for others, in the form `Name <address>`; Debian's usual variables count
+# too. Without either it is an address that cannot exist (RFC 2606), rather than one that may be a stranger's.
+NOBODY="gostech maintainers <maintainers@gostech.invalid>"
+MAINTAINER="${GOSTECH_MAINTAINER:-${DEBEMAIL:-}}"
+case $MAINTAINER in "" | *\<*) ;; *) MAINTAINER="${DEBFULLNAME:-gostech maintainers} <$MAINTAINER>" ;; esac
+MAINTAINER="${MAINTAINER:-$NOBODY}"
+# The project's page, where there is one.
+HOMEPAGE="${GOSTECH_HOMEPAGE:-}"
 
 summary_of() {
     case $1 in
@@ -42,6 +48,9 @@ TEXT
         ;;
     esac
 }
+
+# Those of `packages` makes for an architecture; others may lie beside them.
+packages_of() { find "$PACKAGES" -name "*_$(deb_arch "$1").deb" -o -name "*.$1.rpm" -o -name "*.$1.cdx.json" | sort; }
 
 deb_arch() { case $1 in x86_64) echo amd64 ;; aarch64) echo arm64 ;; esac; }
 

@@ -8,14 +8,18 @@ const P3: u64 = 0x1656_67B1_9E37_79F9;
 const P4: u64 = 0x85EB_CA77_C2B2_AE63;
 const P5: u64 = 0x27D4_EB2F_1656_67C5;
 
+// Always inline: the programs are built for size, where a call for each word would cost more than the hash itself.
+#[inline(always)]
 fn word(b: &[u8]) -> u64 {
-    u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]])
+    b.first_chunk().map_or(0, |w| u64::from_le_bytes(*w))
 }
 
+#[inline(always)]
 fn round(acc: u64, lane: u64) -> u64 {
     acc.wrapping_add(lane.wrapping_mul(P2)).rotate_left(31).wrapping_mul(P1)
 }
 
+#[inline(always)]
 fn merge(acc: u64, lane: u64) -> u64 {
     (acc ^ round(0, lane)).wrapping_mul(P1).wrapping_add(P4)
 }
@@ -41,6 +45,7 @@ pub fn xxh64(bytes: &[u8], seed: u64) -> u64 {
     finish(h, stripes.remainder())
 }
 
+#[inline(always)]
 fn finish(mut h: u64, tail: &[u8]) -> u64 {
     let mut words = tail.chunks_exact(8);
     for w in &mut words {

@@ -4,7 +4,10 @@
 //! as the strictest receiver: RFC 8259, valid UTF-8, whole surrogate pairs, bounded depth and numbers. Refuses: to build
 //! a tree, to allocate, to recurse.
 
+mod write;
+
 use crate::limits;
+pub use write::{from_base64, push_base64, push_number, push_text};
 
 /// A stretch of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub enum Kind {
 }
 
 /// A field of the object.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Between the quotes, escapes untouched.
     pub key: Span,
@@ -50,8 +53,15 @@ pub struct Field {
 
 /// Reads the object that `text` is, giving each top-level field to `see`. False when it is no whole object (what came
 /// before the fault has been seen then). With `cut`, the start of a last string that the text ends in is seen too.
-pub fn object(text: &[u8], cut: bool, mut see: impl FnMut(Field)) -> bool {
-    let mut r = Reader { text, at: 0 };
+#[inline]
+pub fn object(text: &[u8], cut: bool, see: impl FnMut(Field)) -> bool {
+    object_of(text, cut, is_plain(text), see)
+}
+
+/// The same, where the caller has asked `is_plain` already.
+#[inline]
+pub fn object_of(text: &[u8], cut: bool, plain: bool, mut see: impl FnMut(Field)) -> bool {
+    let mut r = Reader { text, at: 0, plain };
     r.blank();
     if !r.take(b'{') {
         return false;
@@ -90,7 +100,7 @@ pub fn object(text: &[u8], cut: bool, mut see: impl FnMut(Field)) -> bool {
 
 /// Where the readable part of a string that was cut ends: no half escape, no half character, no quote.
 fn readable_end(text: &[u8], from: usize) -> usize {
-    let mut r = Reader { text, at: from };
+    let mut r = Reader { text, at: from, plain: false };
     let mut good = from;
     while r.at < text.len() && r.character().is_some() {
         good = r.at;
@@ -104,6 +114,8 @@ fn readable_end(text: &[u8], from: usize) -> usize {
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
+    /// Nothing in the text needs a second look: a string ends at the next quote.
+    plain: bool,
 }
 
 const PLAIN: [bool; 256] = {
@@ -118,41 +130,92 @@ const PLAIN: [bool; 256] = {
     t
 };
 
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+const HIGHS: u64 = ONES << 7;
+
+#[inline(always)]
+fn word(eight: &[u8]) -> u64 {
+    eight.first_chunk().map_or(0, |w| u64::from_le_bytes(*w))
+}
+
+/// A high bit where a byte of `w` is `b`; exact up to the lowest one, which is all that is used.
+#[inline(always)]
+fn hits(w: u64, b: u8) -> u64 {
+    let x = w ^ (ONES * b as u64);
+    x.wrapping_sub(ONES) & !x & HIGHS
+}
+
+/// A high bit where a byte of `w` is a control character; exact as above.
+#[inline(always)]
+fn controls(w: u64) -> u64 {
+    w.wrapping_sub(ONES * 0x20) & !w & HIGHS
+}
+
+/// Whether all of a text is ASCII without escapes and control characters, as nearly every event is: then it is UTF-8, and
+/// its strings end at the next quote. One look over everything is cheaper than a close look at each string.
+#[inline]
+pub fn is_plain(text: &[u8]) -> bool {
+    let mut eights = text.chunks_exact(8);
+    let mut odd = 0;
+    for e in &mut eights {
+        let w = word(e);
+        odd |= w & HIGHS | hits(w, b'\\') | controls(w);
+    }
+    odd == 0 && eights.remainder().iter().all(|&b| b.is_ascii() && PLAIN_OR_QUOTE[usize::from(b)])
+}
+
+const PLAIN_OR_QUOTE: [bool; 256] = {
+    let mut t = PLAIN;
+    t[b'"' as usize] = true;
+    t
+};
+
+/// Where the next quote is.
+#[inline(always)]
+fn quote_at(text: &[u8]) -> Option<usize> {
+    let mut eights = text.chunks_exact(8);
+    let mut at = 0;
+    for e in &mut eights {
+        let hit = hits(word(e), b'"');
+        if hit != 0 {
+            return Some(at + hit.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    eights.remainder().iter().position(|&b| b == b'"').map(|n| at + n)
+}
+
 /// How many bytes of a string can be passed without a look at each: eight at a time.
 #[inline]
 fn plain_bytes(text: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
+    let mut eights = text.chunks_exact(8);
     let mut at = 0;
-    while let Some(eight) = text.get(at..at + 8) {
-        let mut w = [0; 8];
-        w.copy_from_slice(eight);
-        let w = u64::from_le_bytes(w);
-        // A high bit where the byte is `"`, `\` or a control character; exact up to the lowest one, which is all we use.
-        let (quote, back) = (w ^ (ONES * 0x22), w ^ (ONES * 0x5c));
-        let special = (quote.wrapping_sub(ONES) & !quote)
-            | (back.wrapping_sub(ONES) & !back)
-            | (w.wrapping_sub(ONES * 0x20) & !w);
-        let special = special & HIGHS;
+    for e in &mut eights {
+        let w = word(e);
+        let special = hits(w, b'"') | hits(w, b'\\') | controls(w);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    at + text[at..].iter().take_while(|b| PLAIN[usize::from(**b)]).count()
+    at + eights.remainder().iter().take_while(|b| PLAIN[usize::from(**b)]).count()
 }
 
+// What is called for each byte or string is always inline: the programs are built for size, and would call it.
 impl Reader<'_> {
+    #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
+    #[inline(always)]
     fn take(&mut self, b: u8) -> bool {
         let is = self.peek() == Some(b);
         self.at += usize::from(is);
         is
     }
 
+    #[inline(always)]
     fn blank(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\r' | b'\n')) {
             self.at += 1;
@@ -165,11 +228,22 @@ impl Reader<'_> {
     }
 
     /// A whole string; the span is between the quotes.
+    #[inline(always)]
     fn string(&mut self) -> Option<Span> {
         if !self.take(b'"') {
             return None;
         }
         let from = self.at;
+        if self.plain {
+            let to = from + quote_at(&self.text[from..])?;
+            self.at = to + 1;
+            return Some(Span { from, to });
+        }
+        self.careful(from)
+    }
+
+    /// The rest of a string that may hold anything.
+    fn careful(&mut self, from: usize) -> Option<Span> {
         loop {
             self.at += plain_bytes(&self.text[self.at..]);
             match self.peek()? {
@@ -222,6 +296,7 @@ impl Reader<'_> {
         s[2..].iter().try_fold(0, |n, &b| Some(n * 16 + char::from(b).to_digit(16)?))
     }
 
+    #[inline(always)]
     fn value(&mut self) -> Option<(Kind, Span)> {
         match self.peek()? {
             b'"' => Some((Kind::Text, self.string()?)),
@@ -358,94 +433,6 @@ pub fn text_of(inner: &[u8]) -> Option<String> {
     serde_json::from_str(&format!("\"{inner}\"")).ok()
 }
 
-/// Writes `text` as the inside of a JSON string; bytes that are no UTF-8 become U+FFFD.
-pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
-    for chunk in text.utf8_chunks() {
-        push_str(out, chunk.valid());
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-}
-
-fn push_str(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (i, &b) in bytes.iter().enumerate() {
-        if PLAIN[usize::from(b)] {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..i]);
-        from = i + 1;
-        match b {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            _ => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
-        }
-    }
-    out.extend_from_slice(&bytes[from..]);
-}
-
-/// Writes a number.
-pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
-/// Writes bytes in base64 (RFC 4648, padded).
-pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for three in bytes.chunks(3) {
-        let n = three.iter().enumerate().fold(0u32, |n, (i, &b)| n | u32::from(b) << (16 - 8 * i));
-        for i in 0..4 {
-            let letter = LETTERS[(n >> (18 - 6 * i) & 63) as usize];
-            out.push(if i <= three.len() { letter } else { b'=' });
-        }
-    }
-}
-
-/// Reads base64 as `push_base64` writes it.
-pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let value = |b: u8| {
-        Some(match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        })
-    };
-    if text.len() % 4 != 0 {
-        return None;
-    }
-    let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let plain = text.trim_end_matches('=');
-    if text.len() - plain.len() > 2 {
-        return None;
-    }
-    for four in plain.as_bytes().chunks(4) {
-        let mut n = 0u32;
-        for (i, &b) in four.iter().enumerate() {
-            n |= u32::from(value(b)?) << (18 - 6 * i);
-        }
-        out.extend_from_slice(&n.to_be_bytes()[1..four.len().max(1)]);
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,15 +503,16 @@ mod tests {
 
     #[test]
     fn random_changes_never_make_it_disagree_or_panic() {
-        let base = br#"{"id":"1.0.2","x":[1,2.5e3,{"y":"\u00e9\n"}],"t":"2026","z":{"a":null,"b":[true,false]}}"#;
-        let alphabet = br#"{}[]",:\u0eE+-.19 ntf"#;
+        let escaped = br#"{"id":"1.0.2","x":[1,2.5e3,{"y":"\u00e9\n"}],"t":"2026","z":{"a":null,"b":[true,false]}}"#;
+        let plain = br#"{"id":"1.0.2","message":"user logged in","x":[1,{"y":"z"}],"t":"2026-11-21T01:27:57"}"#;
+        let alphabet = b"{}[]\",:\\u0eE+-.19 ntf\xd1\x8f\x01";
         let mut seed = 1u64;
         let mut next = |n: usize| {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (seed >> 33) as usize % n
         };
         for _ in 0..50_000 {
-            let mut text = base.to_vec();
+            let mut text = [&escaped[..], &plain[..]][next(2)].to_vec();
             for _ in 0..1 + next(3) {
                 let at = next(text.len());
                 match next(3) {
@@ -533,7 +521,14 @@ mod tests {
                     _ => text.insert(at, alphabet[next(alphabet.len())]),
                 }
             }
-            let ours = object(&text, true, |_| ());
+            // The short way from quote to quote sees what the careful way sees.
+            let (mut short, mut careful) = (Vec::new(), Vec::new());
+            let ours = object(&text, true, |f| short.push(f));
+            assert_eq!(ours, object_of(&text, true, false, |f| careful.push(f)), "{}", String::from_utf8_lossy(&text));
+            assert_eq!(short, careful, "{}", String::from_utf8_lossy(&text));
+            if std::str::from_utf8(&text).is_err() {
+                continue;
+            }
             let theirs = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&text);
             // A number too large for f64 is the one thing that they refuse and we let pass.
             let theirs = theirs.map_or_else(|e| e.to_string().contains("out of range"), |_| true);

@@ -142,6 +142,8 @@ pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
 /// Alarms that wait to be handed on; more are only logged.
 pub const ALARMS: usize = 32;
+/// How often everything is brought to a failing disk at the end, when there is no later: an error of a sync is told once.
+pub const END_TRIES: u32 = 10;
 /// What is written to see whether a full disk has room again: more than a byte, or it would flap.
 pub const PROBE_BYTES: usize = 64 * 1024;
 
@@ -177,6 +179,9 @@ pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
 pub const HTTP_TOTAL_SECONDS: u64 = 120;
 /// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
 pub const HTTP_IDLE_SECONDS: u64 = 50;
+/// A connection is given up after this, however busy, and its name is asked for again: a receiver that has moved, or came to
+/// more addresses, is found although the old one still takes. A handshake every ten minutes costs nothing.
+pub const HTTP_AGE_SECONDS: u64 = 600;
 /// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
 pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
 /// The head of an answer must fit; bodies pass through it.
@@ -290,12 +295,20 @@ pub const PORCH_HEADERS: usize = 64;
 pub const PORCH_ANSWER_SECONDS: u64 = 10;
 /// For a visitor to take the answer, once it has begun.
 pub const PORCH_TAKE_SECONDS: u64 = 10;
+/// A visitor who has been taking an answer for longer than this makes room when another one waits: a page of 10 MB over a
+/// gigabit takes a tenth of it.
+pub const PORCH_TAKE_GRACE_MILLIS: u64 = 1_000;
+/// And so does one who has taken nothing at all for this long: no network that works stalls so long between two packets.
+pub const PORCH_STALL_MILLIS: u64 = 250;
+/// Pages read ahead for visitors who take theirs slowly, all visitors together: 64 of the usual ones (30 to 120 KB) fit, so
+/// that nobody's slowness keeps a lane.
+pub const PORCH_AHEAD_BYTES: usize = 8 << 20;
 /// What is passed on at once.
 pub const PORCH_COPY_BYTES: usize = 16 * 1024;
 /// The head of an answer of our own pages.
 pub const PORCH_ANSWER_HEAD_BYTES: usize = 16 * 1024;
 /// Requests that are answered at once: connections into the inner server, made once at start. More would only wait for
-/// the same snapshot.
+/// the same snapshot. One of them is for the page of health alone.
 pub const PORCH_LANES: usize = 4;
 /// Stack of a visitor's thread: a TLS handshake with RSA takes the most of it.
 pub const PORCH_STACK_BYTES: usize = 256 * 1024;
@@ -323,7 +336,7 @@ pub const BCRYPT_WAIT_SECONDS: u64 = 3;
 pub const USERS_CACHE: usize = 64;
 
 const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
-const _: () = assert!(PORCH_LANES < PORCH_VISITORS);
+const _: () = assert!(1 < PORCH_LANES && PORCH_LANES < PORCH_VISITORS);
 
 // ---- msgpack ----
 
@@ -404,6 +417,8 @@ pub const RETRY_SETTLE_MILLIS: u64 = 200;
 pub const PROGRESS_MILLIS: u64 = 100;
 /// How long `check` waits for a name to be found.
 pub const CHECK_LOOKUP_SECONDS: u64 = 5;
+/// How long before a certificate ends `check` says so: time enough to have one issued in a large house.
+pub const CHECK_EXPIRY_DAYS: i64 = 14;
 /// With less room than this on the spool's file system `check` is not content: a few segments.
 pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
 /// A half-made sub-directory without a lock is left alone so long: somebody may just be beginning it.

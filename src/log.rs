@@ -6,8 +6,12 @@
 
 use crate::limits;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,7 +56,16 @@ static JOURNALD: AtomicBool = AtomicBool::new(false);
 static PROGRAM: Mutex<&'static str> = Mutex::new("gostech");
 static MATTERS: Mutex<BTreeMap<String, Matter>> = Mutex::new(BTreeMap::new());
 
-/// Says who writes, from which level on, and whether stderr is the journal (`JOURNAL_STREAM` is set).
+/// Whether stderr is the journal: `JOURNAL_STREAM` names its device and inode, and stays set where somebody between the
+/// service and us has sent stderr elsewhere.
+pub fn is_journal(env: &[(OsString, OsString)]) -> bool {
+    let named = env.iter().find(|(n, _)| n == "JOURNAL_STREAM").and_then(|(_, v)| v.to_str());
+    let Some((device, inode)) = named.and_then(|v| v.split_once(':')) else { return false };
+    let stderr = std::io::stderr().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    stderr.is_ok_and(|m| device.parse() == Ok(m.dev()) && inode.parse() == Ok(m.ino()))
+}
+
+/// Says who writes, from which level on, and whether stderr is the journal.
 pub fn init(program: &'static str, level: Level, journald: bool) {
     *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner) = program;
     LEVEL.store(level as u8, Ordering::Relaxed);

@@ -57,6 +57,7 @@ pub fn rfc3339_text(millis: i64) -> String {
     String::from_utf8_lossy(&rfc3339(millis)).into_owned()
 }
 
+#[inline(always)]
 fn digits(s: &[u8]) -> Option<u32> {
     s.iter().try_fold(0u32, |n, &b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
 }

@@ -4,12 +4,17 @@
 //! As the real one it starts the helper once with `/bin/sh -c ' CMD'`, never again, and writes blocking, one record at a
 //! time, cut to 16,383 bytes without a newline when it is longer. Refuses: SQL, and every user but `pico_service`.
 
-use gostech::iproto::auth::{put_proof, Method};
-use gostech::msgpack::{put, put_array, put_map, put_str, put_uint, Reader, Value};
-use serde_json::{json, Value as Json};
+// The same stand-in that the tests of gostech-metrics ask; the demo plays it without faults.
+#[allow(dead_code)]
+#[path = "../../tests/it/metrics/stand.rs"]
+mod stand;
+
+use gostech::iproto::auth::Method;
+use serde_json::Value as Json;
+use stand::Stand;
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -26,7 +31,6 @@ pub const PASSWORD: &str = "T0psecret";
 
 const RECORDED_LOG: &str = include_str!("../../tests/data/picodata-25.5.7/audit.jsonl");
 const RECORDED_PAGE: &str = include_str!("../../tests/data/picodata-25.5.7/metrics-http.txt");
-const SALT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The audit log, being written.
 pub struct AuditLog {
@@ -107,92 +111,9 @@ fn record(pattern: &Json, count: u64) -> Vec<u8> {
     bytes
 }
 
-/// Opens the iproto port and answers everybody who comes.
-pub fn serve_iproto() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            std::thread::spawn(move || converse(socket));
-        }
-    });
-    Ok(address)
-}
-
-/// One connection, until it ends.
-fn converse(mut socket: TcpStream) -> Option<()> {
-    let greeting = "Tarantool 2.11.5 (Binary) 3cd6b7a8-5e28-46eb-9113-acbac4e868f8";
-    socket.write_all(format!("{greeting:<63}\n{SALT:<63}\n").as_bytes()).ok()?;
-    let mut logged_in = false;
-    loop {
-        let mut prefix = [0; 5];
-        socket.read_exact(&mut prefix).ok()?;
-        let size = Reader::new(&prefix).value().ok()?.uint()?;
-        let mut frame = vec![0; usize::try_from(size).ok().filter(|n| *n < 1 << 20)?];
-        socket.read_exact(&mut frame).ok()?;
-        let mut reader = Reader::new(&frame);
-        let header = reader.value().ok()?;
-        let body = reader.value().unwrap_or(Value::Nil);
-        let (kind, sync) = (header.at(0)?.uint()?, header.at(1)?.uint()?);
-        let reply = match kind {
-            7 if right_password(&body) => {
-                logged_in = true;
-                Ok(json!([]))
-            }
-            7 => Err((47, "User not found or supplied credentials are invalid")),
-            64 => Ok(json!([])),
-            // The source `full`: one EVAL brings the built-in page, after a look at `_space` has shown the rights.
-            8 if logged_in => Ok(json!([{"page": RECORDED_PAGE, "via": "route"}])),
-            1 if logged_in && body.at(0x10)?.uint() == Some(280) => Ok(json!([[280, 1, "_space"]])),
-            _ => Err((42, "Execute access is denied for user")),
-        };
-        socket.write_all(&answer(sync, reply)).ok()?;
-    }
-}
-
-fn right_password(body: &Value<'_>) -> bool {
-    let salt: [u8; 20] = std::array::from_fn(|i| i as u8);
-    let mut known = Vec::new();
-    put_proof(&mut known, Method::ChapSha1, "pico_service", PASSWORD, &salt);
-    let known = Reader::new(&known).value().ok();
-    body.at(0x23).and_then(|u| u.text()).as_deref() == Some("pico_service") && known.as_ref() == body.at(0x21)
-}
-
-fn answer(sync: u64, reply: Result<Json, (u64, &str)>) -> Vec<u8> {
-    let (code, key, body) = match reply {
-        Ok(data) => (0, 0x30, data),
-        Err((code, words)) => (0x8000 | code, 0x31, words.into()),
-    };
-    let mut out = vec![0xce, 0, 0, 0, 0];
-    put_map(&mut out, 3);
-    for (key, value) in [(0, code), (1, sync), (5, 148)] {
-        put_uint(&mut out, key);
-        put_uint(&mut out, value);
-    }
-    put_map(&mut out, 1);
-    put_uint(&mut out, key);
-    pack(&body, &mut out);
-    let size = (out.len() - 5) as u32;
-    out[1..5].copy_from_slice(&size.to_be_bytes());
-    out
-}
-
-/// JSON as MessagePack: what the answers of this demo hold.
-fn pack(value: &Json, out: &mut Vec<u8>) {
-    match value {
-        Json::String(s) => put_str(out, s),
-        Json::Number(n) => put_uint(out, n.as_u64().unwrap_or(0)),
-        Json::Array(items) => {
-            put_array(out, items.len());
-            items.iter().for_each(|v| pack(v, out));
-        }
-        Json::Object(pairs) => {
-            put_map(out, pairs.len());
-            for (name, v) in pairs {
-                put_str(out, name);
-                pack(v, out);
-            }
-        }
-        Json::Null | Json::Bool(_) => put(out, &Value::Nil),
-    }
+/// Opens the iproto port and answers everybody who comes, as Picodata with its HTTP listener on was recorded.
+pub fn serve_iproto() -> SocketAddr {
+    let users = [("pico_service", Method::ChapSha1, PASSWORD)];
+    let stand = Stand::start(&users, stand::picodata(Some(RECORDED_PAGE.to_string())));
+    SocketAddr::from(([127, 0, 0, 1], stand.port))
 }

@@ -109,7 +109,7 @@ fn play(seconds: Option<u64>) -> io::Result<bool> {
 fn set_up(signals: Signals) -> io::Result<Stage> {
     let scratch = Scratch::make()?;
     let collector = Collector::start()?;
-    let iproto = database::serve_iproto()?;
+    let iproto = database::serve_iproto();
     let pages = [programs::free_port()?, programs::free_port()?].map(|p| SocketAddr::from(([127, 0, 0, 1], p)));
     let url = format!("http://{}", collector.address);
     let audit = format!("gostech-audit-log --url {url}");

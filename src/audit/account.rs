@@ -89,6 +89,8 @@ pub struct Account {
     pub dropped: Vec<Dropped>,
     /// Dropped, not told yet, and without an id.
     pub dropped_unknown: u64,
+    /// Records before this one were dropped from the spool and noted: cursors are to be past them.
+    pub dropped_to: u64,
     /// The receivers that have cursors: one of them without a cursor is not new.
     pub receivers: Vec<String>,
 }
@@ -123,7 +125,8 @@ impl Account {
             return;
         };
         let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen);
-        if let Some(d) = self.dropped.iter_mut().find(same) {
+        // The last one: what came through all the same may lie between it and those before.
+        if let Some(d) = self.dropped.iter_mut().rev().find(same) {
             d.from.count = d.from.count.min(id.count);
             d.to.count = d.to.count.max(id.count);
             d.count += 1;
@@ -134,17 +137,44 @@ impl Account {
         }
     }
 
-    /// Takes back what `note_dropped` noted of the oldest events, up to `last`.
-    pub fn not_dropped(&mut self, count: u64, last: EventId) {
-        let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (last.raft_id, last.gen);
-        if let Some(i) = self.dropped.iter().position(|d| same(d) && d.from.count <= last.count) {
-            let d = &mut self.dropped[i];
-            d.count = d.count.saturating_sub(count.min(last.count - d.from.count + 1));
-            d.from.count = last.count + 1;
-            if d.count == 0 || d.from.count > d.to.count {
-                self.dropped.remove(i);
+    /// An own event was dropped before anybody had it: what it told is to be told again.
+    pub fn untold(&mut self, raw: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let count = event["missing"].as_u64().unwrap_or(0);
+        match (id("from"), id("to")) {
+            (Some(from), Some(to)) if self.dropped.len() < limits::GAP_RANGES => {
+                self.dropped.push(Dropped { from, to, count });
+                // In order, or the next to be dropped would stretch this one.
+                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
             }
+            _ => self.dropped_unknown += count,
         }
+    }
+
+    /// Takes back what `note_dropped` noted of `count` events up to `last`; what was dropped before and behind them stays.
+    pub fn not_dropped(&mut self, count: u64, last: EventId) {
+        let holds = |d: &Dropped| {
+            (d.from.raft_id, d.from.gen) == (last.raft_id, last.gen)
+                && (d.from.count..=d.to.count).contains(&last.count)
+        };
+        let Some(i) = self.dropped.iter().position(holds) else { return };
+        let d = self.dropped.remove(i);
+        let first = (last.count + 1).saturating_sub(count).max(d.from.count);
+        let rest = d.count.saturating_sub(last.count + 1 - first);
+        let before = rest.min(first - d.from.count);
+        let parts = [
+            Dropped { from: d.from, to: EventId { count: first.saturating_sub(1), ..last }, count: before },
+            Dropped { from: EventId { count: last.count + 1, ..last }, to: d.to, count: rest - before },
+        ];
+        for part in parts.into_iter().rev().filter(|p| p.count > 0 && p.from.count <= p.to.count) {
+            self.dropped.insert(i, part);
+        }
+    }
+
+    /// Whether everything that is missing has been told.
+    pub fn all_told(&self) -> bool {
+        self.gaps.untold() == 0 && self.dropped.is_empty() && self.dropped_unknown == 0
     }
 
     fn see(&mut self, facts: &Facts, now: u64) {
@@ -186,7 +216,11 @@ impl Account {
                 }
             }
             Some("dropped") => match id("from") {
-                Some(from) => self.dropped.retain(|d| (d.from.raft_id, d.from.gen) != (from.raft_id, from.gen)),
+                Some(from) => {
+                    let to = id("to").map_or(u64::MAX, |to| to.count);
+                    let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
+                    self.dropped.retain(|d| !(same(d) && d.from.count <= to && from.count <= d.to.count));
+                }
                 None => self.dropped_unknown = 0,
             },
             Some("damaged") => {
@@ -220,7 +254,7 @@ impl Account {
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
-            "untold_unknown": self.dropped_unknown, "receivers": self.receivers,
+            "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
         });
         value.to_string().into_bytes()
     }
@@ -267,6 +301,7 @@ impl Account {
             damages: lines("damages").iter().filter(|l| l.len() == 2).map(|l| (l[0], l[1])).collect(),
             dropped: dropped.collect(),
             dropped_unknown: n("untold_unknown"),
+            dropped_to: n("dropped_to"),
         })
     }
 }

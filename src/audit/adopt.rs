@@ -8,10 +8,11 @@ use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::{place, Spool};
 use super::worker::{settings, start_sender, wall_ms, Course};
+use crate::sys::{crash, file};
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
     while !course.stop.load(Ordering::Acquire) {
         if next <= std::time::Instant::now() {
             next = std::time::Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
+            clean(root);
             look(root, own, options, &mut adopted, &mut drained);
         }
         adopted.retain(|a| {
@@ -78,6 +80,7 @@ fn look(
             continue;
         }
         if let Ok(Some(lock)) = place::lock(&dir) {
+            crash::point("adopt.locked");
             match adopt(&dir, lock, options) {
                 Some(a) => adopted.push(a),
                 None => drop(drained.insert(dir, changed)),
@@ -115,6 +118,7 @@ fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
         }
     };
     spool.end();
+    crash::point("adopt.opened");
     if spool.all_delivered() {
         finish(dir, &spool);
         return None;
@@ -141,6 +145,7 @@ impl Adopted {
             return false;
         }
         self.spool.save_state(true);
+        crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));
         log::calm("adopter");
@@ -160,8 +165,37 @@ fn finish(dir: &Path, spool: &Spool) {
     if spool.drained() && !quarantine && dir.join(EPHEMERAL).exists() {
         // First out of sight: half of it must not be taken for an orphan should we be killed now.
         let hidden = dir.with_file_name(format!(".{}", dir.file_name().unwrap_or_default().to_string_lossy()));
-        if let Err(e) = std::fs::rename(dir, &hidden).and_then(|()| std::fs::remove_dir_all(&hidden)) {
+        let gone = std::fs::rename(dir, &hidden).and_then(|()| {
+            crash::point("adopt.hidden");
+            std::fs::remove_dir_all(&hidden)
+        });
+        if let Err(e) = gone {
             log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
         }
     }
+}
+
+/// Removes what was being made or removed by somebody who was killed.
+pub fn clean(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
+    for entry in entries.flatten().take(limits::SPOOL_FILES) {
+        if !entry.file_name().to_str().is_some_and(left) {
+            continue;
+        }
+        let free = match File::open(entry.path().join(place::LOCK)) {
+            Ok(f) => file::lock(&f).unwrap_or(false),
+            // Without a lock it is one that was being removed, or one that is begun at this moment.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
+            Err(_) => false,
+        };
+        if free {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_old(dir: &Path) -> bool {
+    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }

@@ -109,8 +109,8 @@ pub fn enter(options: &Options, wanted: bool, ring: &Ring) -> Cage {
 
 impl Cage {
     /// Tells of forbidden calls; true when the worker must be started again to have files that it wants now. `at_once`:
-    /// it was asked to read them again.
-    pub fn look(&mut self, at_once: bool, spool: &Spool, ring: &Ring) -> bool {
+    /// it was asked to read them again. `homeless`: there is no directory for the spool yet, which is looked for more often.
+    pub fn look(&mut self, at_once: bool, homeless: bool, spool: &Spool, ring: &Ring) -> bool {
         let (refused, last) = guard::refused_calls();
         if refused > self.told {
             ring.word(Word::Refused).fetch_add(refused - self.told, Ordering::Relaxed);
@@ -118,7 +118,7 @@ impl Cage {
             let text = format!("the worker tried a forbidden system call (number {last}); it was refused");
             spool.alarm("confinement", text);
         }
-        if !at_once && Instant::now() < self.next_look {
+        if !at_once && !homeless && Instant::now() < self.next_look {
             return false;
         }
         self.next_look = Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS);

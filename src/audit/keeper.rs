@@ -17,11 +17,12 @@ use super::options::Options;
 use super::spool::ark::Ark;
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
-use crate::sys::pipe;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
 use crate::sys::signal::{self, Signals};
+use crate::sys::{crash, pipe};
 use crate::{limits, log};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -44,13 +45,15 @@ pub struct Heirlooms {
 
 impl Heirlooms {
     /// New ones, for the first keeper.
-    pub fn make(memory: u64) -> Result<Heirlooms> {
+    pub fn make(memory: u64, env: &[(OsString, OsString)]) -> Result<Heirlooms> {
         let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
         let ring = Ring::create(memory as usize, process::chance()).map_err(|e| cannot("make the cushion", e))?;
         let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
         let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
-        Ok(Heirlooms { ring: Arc::new(ring), relay: Arc::new(relay), ark })
+        let ring = Arc::new(ring);
+        crash::arm(env, Some(&ring));
+        Ok(Heirlooms { ring, relay: Arc::new(relay), ark })
     }
 }
 
@@ -188,6 +191,7 @@ impl Keeper<'_> {
         if finished == 0 {
             process::set_name(c"gostech-audit-l");
             log::error("keeper", "the keeper is gone; its stand-in takes its place");
+            crash::point("succession.after");
             let code = run(self.options, self.heirlooms).map_or(Exit::Failed, |exit| exit);
             process::exit_now(code as i32)
         }
@@ -211,6 +215,7 @@ impl Keeper<'_> {
             Ok(Forked::Parent(pid)) => {
                 self.worker = Some(pid);
                 self.born = Instant::now();
+                crash::point("keeper.forked");
             }
             Ok(Forked::Child) => {
                 // These write ends are not the worker's to hold.
@@ -251,6 +256,7 @@ impl Keeper<'_> {
             return None;
         }
         ring.word(Word::Restarts).fetch_add(1, Ordering::Relaxed);
+        crash::point("keeper.reaped");
         self.note_fault(ended);
         let ready = self.heirlooms.ring.word(Word::Ready).load(Ordering::Acquire) == 1;
         self.quick_deaths = if short { self.quick_deaths + 1 } else { 0 };
@@ -273,7 +279,9 @@ impl Keeper<'_> {
         let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL, signal::SIGSYS];
         let ring = &self.heirlooms.ring;
         let (at, count) = (ring.word(Word::FaultAt), ring.word(Word::Faults));
-        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) {
+        // One that had nothing of the input in its hands has died of something else.
+        let working = ring.word(Word::Working).load(Ordering::Acquire) == 1;
+        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) || !working {
             return;
         }
         let here = 1 + ring.word(Word::Tail).load(Ordering::Acquire);

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod adopt;
+pub mod ahead;
 pub mod batch;
 pub mod bell;
 pub mod cage;
@@ -26,7 +27,7 @@ pub mod writer;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{pipe, process};
+use crate::sys::{crash, pipe, process};
 use crate::{limits, log};
 use keeper::Heirlooms;
 use options::Options;
@@ -68,7 +69,7 @@ fn run() -> Result<Exit> {
 fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
-    let heirlooms = Heirlooms::make(options.memory_max)?;
+    let heirlooms = Heirlooms::make(options.memory_max, env)?;
     process::wipe_environment();
     start_log(&options, env);
     let stdin = std::io::stdin();
@@ -90,8 +91,7 @@ fn harden() {
 }
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
-    let journald = env.iter().any(|(n, v)| n == "JOURNAL_STREAM" && !v.is_empty());
-    log::init("gostech-audit-log", options.log_level, journald);
+    log::init("gostech-audit-log", options.log_level, log::is_journal(env));
     for w in &options.warnings {
         log::warn("options", w);
     }
@@ -116,6 +116,7 @@ fn print(text: &str) {
 
 /// Any of the commands.
 fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
+    crash::arm(env, None);
     let options = Options::read(parsed, env, false)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
     // What a command finds it says itself, in its own words.

@@ -9,6 +9,7 @@ use super::spool::disk::Disk;
 use super::spool::record::{Head, Stored};
 use crate::json;
 use crate::stamp;
+use crate::sys::crash;
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
@@ -124,7 +125,9 @@ impl Quarantine {
         let torn = self.ends_torn(disk, bytes)? || std::mem::replace(&mut self.failed, true);
         self.failed = true;
         let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
+        crash::torn("quarantine.torn", &line, |half| drop(disk.write_at(&self.file, bytes, half)));
         disk.write_at(&self.file, bytes, &line)?;
+        crash::point("quarantine.written");
         disk.sync(&self.file)?;
         if bytes == 0 {
             disk.sync_names()?;

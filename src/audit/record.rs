@@ -43,9 +43,19 @@ pub struct EventId {
 impl EventId {
     /// Reads `1.0.26`; nothing else.
     pub fn parse(text: &[u8]) -> Option<EventId> {
-        let mut numbers = text.split(|&b| b == b'.').map(number);
-        let id = EventId { raft_id: numbers.next()??, gen: numbers.next()??, count: numbers.next()?? };
-        numbers.next().is_none().then_some(id)
+        let (mut numbers, mut which, mut digits) = ([0u64; 3], 0, 0);
+        for &b in text {
+            if b == b'.' && digits > 0 && which < 2 {
+                (which, digits) = (which + 1, 0);
+            } else if b.is_ascii_digit() && digits < 20 {
+                numbers[which] = numbers[which].checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
+                digits += 1;
+            } else {
+                return None;
+            }
+        }
+        let [raft_id, gen, count] = numbers;
+        (which == 2 && digits > 0).then_some(EventId { raft_id, gen, count })
     }
 }
 
@@ -53,16 +63,6 @@ impl std::fmt::Display for EventId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.raft_id, self.gen, self.count)
     }
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 20 {
-        return None;
-    }
-    text.iter().try_fold(0u64, |n, &b| {
-        b.is_ascii_digit().then_some(())?;
-        n.checked_mul(10)?.checked_add(u64::from(b - b'0'))
-    })
 }
 
 /// The severities, and what is none.
@@ -125,8 +125,9 @@ pub fn read(raw: &[u8], cut: bool) -> Facts {
         severity: Severity::Other,
     };
     let mut ours = false;
-    let utf8 = std::str::from_utf8(raw).is_ok();
-    let whole = json::object(raw, cut, |field| {
+    let plain = json::is_plain(raw);
+    let utf8 = plain || std::str::from_utf8(raw).is_ok();
+    let whole = json::object_of(raw, cut, plain, |field| {
         let key = field.key.of(raw);
         let text = field.kind == Value::Text && !field.cut;
         match key {
@@ -134,7 +135,7 @@ pub fn read(raw: &[u8], cut: bool) -> Facts {
             b"time" => f.time = if text { field.value } else { Span::default() },
             b"title" => f.title = if text { field.value } else { Span::default() },
             b"severity" => f.severity = if text { Severity::of(field.value.of(raw)) } else { Severity::Other },
-            _ => ours |= is_ours(key),
+            _ => ours |= is_ours(key, plain),
         }
     });
     let starts = raw.first() == Some(&b'{') && f_has_any(&f);
@@ -147,21 +148,43 @@ pub fn read(raw: &[u8], cut: bool) -> Facts {
     f
 }
 
+/// The facts of a record that was read before, as they were then: what was no object is not read again, since a record
+/// may have been called that because workers died of reading it.
+pub fn read_again(kind: Kind, raw: &[u8], id: Span, time: Span, part: u32) -> Facts {
+    let mut f = if kind == Kind::Unparsed {
+        let (event, title) = (EventId::parse(id.of(raw)), Span::default());
+        Facts { kind, id, event, time, title, severity: Severity::Other }
+    } else {
+        read(raw, kind == Kind::Cut)
+    };
+    f.kind = kind;
+    f.event = f.event.filter(|_| part <= 1);
+    f
+}
+
 fn f_has_any(f: &Facts) -> bool {
     f.id.to > 0 || f.time.to > 0 || f.title.to > 0
 }
 
 /// Whether a field would collide with what is added.
-fn is_ours(key: &[u8]) -> bool {
-    (key.first() == Some(&b'@') || key.first() == Some(&b'g') || key.contains(&b'\\'))
+#[inline(always)]
+fn is_ours(key: &[u8], plain: bool) -> bool {
+    (matches!(key.first(), Some(b'@' | b'g')) || (!plain && key.contains(&b'\\')))
         && (json::key_is(key, "@timestamp") || json::key_is(key, "gostech"))
 }
 
 impl Facts {
+    /// Of bytes that nobody looks into: workers have died of it.
+    pub fn opaque() -> Facts {
+        let none = Span::default();
+        let (kind, severity) = (Kind::Unparsed, Severity::Other);
+        Facts { kind, id: none, event: None, time: none, title: none, severity }
+    }
+
     /// Keeps only an id and a time that are ones.
     fn settle(&mut self, raw: &[u8]) {
         let id = self.id.of(raw);
-        let clean = id.iter().all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(b));
+        let clean = id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
         if clean && id.len() <= limits::EVENT_ID_BYTES {
             self.event = EventId::parse(id);
         } else {

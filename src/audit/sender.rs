@@ -116,6 +116,14 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// Nothing has come for a while: the memory of the last batches is given back.
+    pub fn rest(&mut self) {
+        if self.batch.is_empty() {
+            self.batch = Batch::new(self.format);
+            self.reader.rest();
+        }
+    }
+
     /// A sender from where the receiver's cursor stands. `sinks`: the receiver, then its stand-ins.
     pub fn new(
         name: &str,
@@ -212,13 +220,18 @@ impl Sender {
         if self.batch.is_empty() {
             return self.at_the_end(now, more, hurry);
         }
+        // Said before it is looked whether any of them was dropped: whoever drops later knows that they are on their way.
+        self.hold();
+        if self.spool.position(&self.name) > self.batch.seq(0) {
+            self.forget_batch();
+            return Some(Wait::Not);
+        }
         let full = self.is_full() || self.loss.is_some();
         let waited = now.mono.saturating_sub(self.begun);
         if !full && !hurry && waited < self.portion.linger {
             return Some(Wait::News(self.reader.want(), self.portion.linger - waited));
         }
         self.plan_from(0);
-        self.hold();
         None
     }
 

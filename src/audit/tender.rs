@@ -47,6 +47,7 @@ impl Tender {
                 self.saved = now;
                 spool.save_state(sync);
             }
+            spool.look_at_home(now_ms);
             spool.tidy(now_ms);
             self.look_at_room(spool);
         }

@@ -8,6 +8,7 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use super::adopt;
+use super::ahead::Ahead;
 use super::cage::{self, Cage};
 use super::keeper::Heirlooms;
 use super::options::{Options, ReceiverOptions, Sync};
@@ -27,7 +28,7 @@ use crate::error::Exit;
 use crate::net::http::Client;
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{file, pipe, process};
+use crate::sys::{crash, file, pipe, process};
 use crate::{limits, log};
 use std::fs::File;
 use std::io::Write;
@@ -115,6 +116,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     let spool = Arc::new(spool);
     let mut taker = Taker::new(ring.clone());
     catch_up(&spool, &mut taker, &ring);
+    crash::point("worker.caught-up");
     let lost_before = lost_at_start(&spool, &ring);
     let worker = Worker {
         options: given.options.clone(),
@@ -127,6 +129,8 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         lost_before,
         alone: AtomicBool::new(false),
     };
+    ring.word(Word::Working).store(0, Ordering::Relaxed);
+    crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
     worker.live(&given, &signals, &mut cage, (filler, taker))
 }
@@ -165,10 +169,12 @@ impl Worker {
         loop {
             if !self.look_around(given, signals, cage) {
                 self.spool.save_cursors();
+                crash::point("succession.before");
                 return None;
             }
             if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
                 self.spool.end();
+                crash::point("end.read");
                 self.course.hurry.store(true, Ordering::Release);
                 self.course.announce();
             }
@@ -222,7 +228,8 @@ impl Worker {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
             }
         }
-        let again = cage.look(reload, &self.spool, &self.cushion.ring) && !self.alone.load(Ordering::Relaxed);
+        let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring)
+            && !self.alone.load(Ordering::Relaxed);
         forward_alarms(&self.spool, given.alarms);
         !again
     }
@@ -233,12 +240,18 @@ impl Worker {
         if self.options.sync != Sync::Never {
             self.spool.sync(now);
         }
+        crash::point("end.synced");
         let mut in_memory = 0;
-        if !self.spool.recover_disk() {
-            in_memory = self.spool.undelivered_in_memory();
+        // A sync that fails says so once; what was saved before it is saved again.
+        for _ in 0..limits::END_TRIES {
+            in_memory = if self.spool.recover_disk() { 0 } else { self.spool.undelivered_in_memory() };
+            self.spool.save_cursors();
+            self.spool.save_state(self.options.sync != Sync::Never);
+            if self.spool.sizes().disk_bad.is_none() {
+                break;
+            }
         }
-        self.spool.save_cursors();
-        self.spool.save_state(self.options.sync != Sync::Never);
+        crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
@@ -275,8 +288,13 @@ impl Worker {
         let sync_each = self.options.sync == Sync::Always;
         let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
         let ring = &self.cushion.ring;
-        let at_fault = ring.word(Word::FaultAt).load(Ordering::Relaxed) == 1 + taker.position();
+        let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
+        let at_fault = fault == 1 + taker.position();
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
+        // The stretch that was being written then, or the one that was being separated: all that is here.
+        if fault > 0 && taker.position().saturating_sub(fault - 1) < ring.size() as u64 {
+            writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
+        }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
         let spool = self.spool.clone();
         thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &last_call, &left))
@@ -305,30 +323,31 @@ fn write_all(
     last_call: &AtomicBool,
     left: &AtomicU64,
 ) {
+    let mut ahead = Ahead::default();
     loop {
         let ended = cushion.ended();
         writer.last_call = ended && last_call.load(Ordering::Acquire);
-        let data = taker.peek();
-        let ending = if ended {
-            Ending::Ended
-        } else if data.len() >= cushion.ring.size() {
-            Ending::Crowded
-        } else if !data.is_empty() && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
-            Ending::Silent
-        } else {
-            Ending::Open
-        };
-        let (held, final_try) = (data.len(), writer.last_call);
-        match writer.step(data, taker.position(), ending, wall_ms()) {
+        let (held, final_try) = (taker.peek().len(), writer.last_call);
+        let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
+        let working = cushion.ring.word(Word::Working);
+        working.store(1, Ordering::Release);
+        let done = step(writer, &mut ahead, &mut taker, ending);
+        working.store(0, Ordering::Release);
+        match done {
             Done::Bytes(0) if ended && held == 0 => break,
             Done::Bytes(0) => {
                 let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
                 cushion.filled.sleep(Duration::from_millis(patience), || {
                     cushion.held() as usize != held || cushion.ended() != ended
                 });
+                if held == 0 && cushion.held() == 0 {
+                    writer.rest();
+                    ahead.rest();
+                }
             }
             Done::Bytes(n) => {
                 taker.consume(n);
+                crash::point("ring.consumed");
                 cushion.emptied.ring();
             }
             Done::Blocked if final_try => {
@@ -338,7 +357,46 @@ fn write_all(
             Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
         }
     }
-    writer.tell(wall_ms(), taker.position(), true);
+    spool.close();
+    // What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
+    // as they may take.
+    loop {
+        writer.last_call = last_call.load(Ordering::Acquire);
+        writer.tell(wall_ms(), taker.position(), true);
+        if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
+            break;
+        }
+        spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
+    }
+}
+
+/// Whether more is to be waited for before what is there is worked off.
+fn ending_of(held: usize, cushion: &Cushion) -> Ending {
+    if held >= cushion.ring.size() {
+        Ending::Crowded
+    } else if held > 0 && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
+        Ending::Silent
+    } else {
+        Ending::Open
+    }
+}
+
+/// One step of the writer; under a flood with the next stretch being separated at the same time.
+fn step(writer: &mut Writer, ahead: &mut Ahead, taker: &mut Taker, ending: Ending) -> Done {
+    let base = taker.position();
+    let used = match ahead.take(base, writer.splitter()) {
+        Some(found) => {
+            let (used, spare) = writer.take_found(found);
+            ahead.give_back(spare);
+            used
+        }
+        None => writer.separate(taker.peek(), base, ending),
+    };
+    let chunk = writer.ahead(base);
+    if used > 0 && chunk > 0 {
+        ahead.ask(taker, used, chunk, writer.splitter());
+    }
+    writer.settle(used, taker.peek(), base, wall_ms())
 }
 
 /// What an earlier worker of this keeper has put into the spool already leaves the ring.
@@ -469,11 +527,16 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
             chance ^= chance >> 7;
             chance ^= chance << 17;
             let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
-            let hurry = spool.ended();
+            let hurry = spool.closing();
             match sender.step(now, hurry) {
                 Wait::Not => {}
                 Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
-                Wait::News(seq, patience) => spool.wait_news(seq, patience),
+                Wait::News(seq, patience) => {
+                    spool.wait_news(seq, patience);
+                    if spool.next_seq() <= seq {
+                        sender.rest();
+                    }
+                }
                 Wait::Sleep(patience) => course.sleep(patience),
                 Wait::Done => break,
             }

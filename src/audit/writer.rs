@@ -5,11 +5,13 @@
 //! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
 
 use super::account::{GapEvent, Reason};
+use super::ahead::Found;
 use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
 use super::spool::{Full, Spool};
 use crate::json::Span;
+use crate::sys::crash;
 use crate::{limits, log};
 use std::sync::Arc;
 
@@ -31,6 +33,9 @@ pub struct Writer {
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
+    /// Up to here, a place in the input stream, records are taken one by one: a worker has died of its own fault, and the
+    /// next death shall tell of which.
+    pub careful_until: u64,
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
     blocked: bool,
@@ -53,6 +58,7 @@ impl Writer {
             items: Vec::new(),
             own: Vec::new(),
             opaque: false,
+            careful_until: 0,
             last_call: false,
             blocked: false,
             dropping: None,
@@ -63,12 +69,51 @@ impl Writer {
 
     /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
     pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
-        self.tell(now_ms, base, false);
+        let used = self.separate(data, base, ending);
+        self.settle(used, data, base, now_ms)
+    }
+
+    /// The first half of a step: finds records; how many bytes they are.
+    pub fn separate(&mut self, data: &[u8], base: u64, ending: Ending) -> usize {
         let small = data.len() <= self.chunk;
-        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open });
+        let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
+        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open }, most);
         if used == 0 && !small {
-            used = self.split(data, ending);
+            used = self.split(data, ending, most);
         }
+        used
+    }
+
+    /// The same, where somebody has found them already; gives the list of the step before back.
+    pub fn take_found(&mut self, found: Found) -> (usize, Vec<Item>) {
+        self.splitter = found.splitter;
+        (found.used, std::mem::replace(&mut self.items, found.items))
+    }
+
+    /// The stretch of input that may be separated while this one is written: how long it is; 0: none now.
+    pub fn ahead(&self, base: u64) -> usize {
+        if self.opaque || base < self.careful_until {
+            0
+        } else {
+            self.chunk
+        }
+    }
+
+    /// Nothing has come for a while: the memory of the last flood is given back.
+    pub fn rest(&mut self) {
+        self.items = Vec::new();
+        self.own.shrink_to_fit();
+        self.appender.rest();
+    }
+
+    /// Where the separating stands.
+    pub fn splitter(&self) -> &Splitter {
+        &self.splitter
+    }
+
+    /// The second half of a step: what was found goes into the spool.
+    pub fn settle(&mut self, used: usize, data: &[u8], base: u64, now_ms: i64) -> Done {
+        self.tell(now_ms, base, false);
         if self.items.is_empty() {
             return Done::Bytes(used);
         }
@@ -85,25 +130,18 @@ impl Writer {
         }
     }
 
-    fn split(&mut self, data: &[u8], ending: Ending) -> usize {
+    fn split(&mut self, data: &[u8], ending: Ending, most: usize) -> usize {
         self.items.clear();
         if self.opaque {
             let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
             self.opaque = false;
-            let none = Span::default();
-            let facts = Facts {
-                kind: Kind::Unparsed,
-                id: none,
-                event: None,
-                time: none,
-                title: none,
-                severity: Severity::Other,
-            };
             let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
-            self.items.push(Item { raw, end, facts, part: 0, parts: 0 });
+            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0 });
             return end;
         }
-        self.splitter.split(data, ending, limits::CHUNK_RECORDS, &mut self.items)
+        let used = self.splitter.split(data, ending, most, &mut self.items);
+        crash::poison(self.items.iter().map(|i| i.raw.of(data)));
+        used
     }
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
@@ -177,6 +215,7 @@ impl Writer {
                         self.spool.sync(now_ms);
                     }
                     self.account(run, data, base, now_ms, Some(first));
+                    crash::point("append.accounted");
                 }
                 Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
                 Err(_) => {
@@ -188,6 +227,7 @@ impl Writer {
         if dropped {
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
             self.spool.save_state(false);
+            crash::point("drop-newest.saved");
         }
         if !any {
             self.calm();
@@ -198,6 +238,7 @@ impl Writer {
     fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
         self.say_dropping("new events are dropped", now_ms);
         self.account(run, data, base, now_ms, None);
+        crash::point("drop-newest.accounted");
     }
 
     fn calm(&mut self) {
@@ -243,7 +284,7 @@ impl Writer {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
             let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
-            if told && self.dropping.is_none() && (force || !on_the_way) {
+            if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
                 for d in &account.dropped {
                     let (from, to) = (Some(d.from), Some(d.to));
                     self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
@@ -279,6 +320,7 @@ impl Writer {
         let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
         match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
             Ok(seq) => {
+                crash::point("gap.appended");
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
                 true
             }

@@ -80,7 +80,7 @@ fn commands(out: &mut String, program: &Program, language: Language) {
 fn options(out: &mut String, program: &Program, language: Language) {
     let receivers = text(
         "Options marked * speak of the receiver opened before them; before the first one they are defaults for all.",
-        "Параметры со знаком * относятся к получателю, открытому перед ними; до первого получателя они задают значения \
+        "Параметры со знаком * относятся к приёмнику, указанному перед ними; до первого приёмника они задают значения \
          по умолчанию для всех.",
     );
     if program.rows.iter().any(|row| row.opens) {
@@ -158,7 +158,7 @@ fn files(out: &mut String, program: &Program, language: Language) {
         "The configuration: one option a line, `name value` or `name = value`; `#` begins a comment; a value may stand in \
          double quotes. Options of a receiver follow the one that opens it.",
         "Конфигурация: по одному параметру в строке, `имя значение` или `имя = значение`; `#` начинает комментарий; \
-         значение можно заключить в двойные кавычки. Параметры получателя следуют за тем, который его открывает.",
+         значение можно заключить в двойные кавычки. Параметры приёмника следуют за тем, который его задаёт.",
     );
     pairs(out, &[(program.config, file)], language);
     pairs(out, program.files, language);

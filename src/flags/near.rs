@@ -38,9 +38,9 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     ranked.filter(|(steps, _)| *steps <= allowed).min_by_key(|(steps, _)| *steps).map(|(_, name)| name)
 }
 
-/// «; did you mean `x`?», or nothing.
+/// « (did you mean `x`?)», or nothing.
 pub(super) fn hint<'a>(word: &str, prefix: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(word, known).map(|name| format!("; did you mean `{prefix}{name}`?")).unwrap_or_default()
+    nearest(word, known).map(|name| format!(" (did you mean `{prefix}{name}`?)")).unwrap_or_default()
 }
 
 /// Insertions, deletions, changes and swaps of neighbours from one word to the other.

@@ -208,6 +208,9 @@ impl Client {
         std::hint::black_box(&mut out);
         sent?;
         let answer = self.answer("the login")?;
+        if answer.sync().map_err(|why| self.protocol(&why))? != sync {
+            return Err(self.protocol(UNASKED));
+        }
         let said = answer.data().map_err(|why| self.protocol(&why))?;
         Ok(said.map(|_| ()))
     }
@@ -232,7 +235,7 @@ impl Client {
             let at = (1..=127).contains(&sync).then(|| (sync + 126 - before) as usize % 127);
             match at.and_then(|at| answers.get_mut(at)) {
                 Some(slot @ None) => *slot = Some(answer),
-                _ => return Err(self.protocol("an answer to a question that was not asked")),
+                _ => return Err(self.protocol(UNASKED)),
             }
         }
         Ok(answers.into_iter().flatten().collect())
@@ -282,6 +285,8 @@ impl Client {
         trouble(e, &self.place, what)
     }
 }
+
+const UNASKED: &str = "an answer to a question that was not asked";
 
 /// Without waiting: a frozen server's queue fills up, and std would wait for room in it without end.
 fn unix(path: &Path) -> io::Result<UnixStream> {

@@ -155,8 +155,11 @@ impl Asker {
                 none => match source::learn(&mut line.client, &self.wishes, &mut self.memory, patience) {
                     Ok(plan) => none.insert(plan),
                     Err(trouble) => {
-                        // Whether it is there at all, when there is nothing to ask.
-                        line.client.ask(&[Request::Ping], patience)?;
+                        // Whether it is there at all, when there is nothing to ask. After any other trouble the connection is
+                        // of no use, and a second failure would hide the first.
+                        if trouble.reason == Reason::Denied {
+                            line.client.ask(&[Request::Ping], patience)?;
+                        }
                         return Err(trouble);
                     }
                 },

@@ -53,7 +53,7 @@ fn run() -> Result<Exit> {
     process::close_from_3(&activation::numbers());
     process::private_umask();
     harden();
-    log::init("gostech-metrics", log::Level::Info, env.iter().any(|(n, _)| n == "JOURNAL_STREAM"));
+    log::init("gostech-metrics", log::Level::Info, log::is_journal(&env));
     let parsed = flags::parse(&PROGRAM, &args, &env, &read_file);
     // Whatever came of it: a password must not stay where `ps` shows it.
     wipe(&args);
@@ -65,7 +65,7 @@ fn run() -> Result<Exit> {
     let directory = env.iter().find(|(n, _)| n == "CREDENTIALS_DIRECTORY").map(|(_, v)| PathBuf::from(v));
     let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
     let options = options::understand(&parsed, credentials.as_deref());
-    let journald = env.iter().any(|(n, _)| n == "JOURNAL_STREAM");
+    let journald = log::is_journal(&env);
     forget(args, env, parsed);
     let options = options?;
     log::init("gostech-metrics", options.level, journald);

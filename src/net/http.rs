@@ -1,7 +1,8 @@
 //! POST to one receiver over ureq: keep-alive, every timeout set, exact failures, secrets read again when they change.
 //!
-//! Refuses: redirects (they come back as answers), decompression, and to call a kept connection that was closed
-//! meanwhile a failure: that is tried once more at once, on a new connection, as long as nothing of an answer had come.
+//! Refuses: redirects (they come back as answers), decompression, to believe a success that was said before the whole
+//! request was taken, and to call a kept connection that was closed meanwhile a failure: that is tried once more at once, on
+//! a new connection, as long as nothing of an answer had come.
 
 use crate::error::{Error, Result};
 use crate::json;
@@ -17,7 +18,7 @@ use crate::net::wire::{self, NoResolver, Trace, Wire};
 use std::io::Read;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use ureq::http::{header, HeaderName, HeaderValue, Request, Uri};
 use ureq::{Agent, Body};
 
@@ -130,6 +131,8 @@ pub struct Client {
     tls: Arc<tls::Client>,
     trace: Arc<Trace>,
     agent: Option<Agent>,
+    /// When the agent, and with it the connection, was made.
+    born: Instant,
     gzip: Option<Gzip>,
     packed: Vec<u8>,
 }
@@ -154,7 +157,7 @@ impl Client {
         }
         let tls = Arc::new(tls::Client::new(options.tls.clone()));
         let (trace, packed) = (Arc::default(), Vec::new());
-        Ok(Client { options, uri, tls, trace, agent: None, gzip: None, packed })
+        Ok(Client { options, uri, tls, trace, agent: None, born: Instant::now(), gzip: None, packed })
     }
 
     /// Where it posts to, for people.
@@ -228,13 +231,20 @@ impl Client {
     ) -> std::result::Result<Answer, Failure> {
         let request = self.request(body, headers, secrets)?;
         self.trace.answered.store(false, Ordering::Relaxed);
-        let agent = self.agent.clone().unwrap_or_else(|| self.new_agent());
-        self.agent = Some(agent.clone());
+        self.trace.cut.store(false, Ordering::Relaxed);
+        let agent = self.agent();
         let mut response = agent.run(request).map_err(|e| self.failure(e))?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         let retry_after = retry_after.and_then(|v| answer::retry_after(v, now));
-        match read_body(response.body_mut()) {
+        let excerpt = read_body(response.body_mut());
+        if (200..300).contains(&status) && self.trace.cut.load(Ordering::Relaxed) {
+            // What it has not read it cannot have taken, whatever it says.
+            let place = self.options.target.display();
+            let text = format!("`{place}` answered {status} before it had the whole request");
+            return Err(Failure::new(FailureKind::Closed, text));
+        }
+        match excerpt {
             Ok(excerpt) => Ok(Answer { status, retry_after, excerpt }),
             // A refusal whose words were cut off is a refusal; only a success must be whole to be believed.
             Err((_, excerpt)) if !(200..300).contains(&status) => Ok(Answer { status, retry_after, excerpt }),
@@ -299,6 +309,18 @@ impl Client {
             out.push((parsed, hidden(value.read()?, name)?));
         }
         Ok(out)
+    }
+
+    /// The agent with its connection; another one when it is too old.
+    fn agent(&mut self) -> Agent {
+        let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
+        if let Some(agent) = self.agent.as_ref().filter(|_| !old) {
+            return agent.clone();
+        }
+        let agent = self.new_agent();
+        self.born = Instant::now();
+        self.agent = Some(agent.clone());
+        agent
     }
 
     fn new_agent(&self) -> Agent {
@@ -383,3 +405,7 @@ fn read_body(body: &mut Body) -> std::result::Result<String, (ureq::Error, Strin
 #[cfg(test)]
 #[path = "http_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "http_hostile.rs"]
+mod hostile;

@@ -11,7 +11,7 @@ pub mod failure;
 pub mod gzip;
 pub mod http;
 pub mod page;
-mod pem;
+pub mod pem;
 pub mod porch;
 pub mod proxy;
 pub mod resolve;
@@ -21,6 +21,7 @@ pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod validity;
 mod watch;
 mod wire;
 

@@ -5,6 +5,7 @@
 use crate::limits;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::secret::Wiped;
+use crate::net::validity::{self, Validity};
 use crate::net::watch::{self, Watch};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -38,6 +39,13 @@ pub fn identity(
     certificates(certificate, "certificate file", watch, |c| chain.push(c))?;
     let key = private_key(key.unwrap_or(certificate), watch)?;
     Ok((chain, key))
+}
+
+/// From when to when each certificate of a file is valid; none where that cannot be read.
+pub fn validities(path: &Path, what: &str) -> Result<Vec<Option<Validity>>, Failure> {
+    let mut all = Vec::new();
+    certificates(path, what, &mut Watch::default(), |c| all.push(validity::of(&c)))?;
+    Ok(all)
 }
 
 fn certificates(

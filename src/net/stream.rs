@@ -153,6 +153,9 @@ impl<S: AsRef<Socket>> Stream<S> {
     pub fn handshake(&mut self, connection: impl Into<Connection>, deadline: Instant) -> Result<(), Failure> {
         self.tls = Some(Box::new(connection.into()));
         while self.tls.as_ref().is_some_and(|t| t.is_handshaking()) {
+            if Instant::now() >= deadline {
+                return Err(self.late());
+            }
             if self.flush_tls(deadline, false)? == Sent::Stopped {
                 // Why it was closed is often there to be read: an alert.
                 self.pull_tls()?;
@@ -187,6 +190,10 @@ impl<S: AsRef<Socket>> Stream<S> {
                         Err(e) if is_again(&e) => {}
                         Err(e) => return Err(self.broke(&e)),
                     }
+                    // Words of TLS itself, as fast as they come, must not outlast the deadline either.
+                    if Instant::now() >= deadline {
+                        return Err(self.late());
+                    }
                     if self.pull_tls()? != Pulled::Nothing {
                         continue;
                     }
@@ -210,6 +217,35 @@ impl<S: AsRef<Socket>> Stream<S> {
     /// Writes everything, unless the other side answers or closes first.
     pub fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<Sent, Failure> {
         self.push(bytes, deadline, true)
+    }
+
+    /// Writes what goes without waiting, and answers how much of it that was; nothing when the other side takes nothing now.
+    pub fn write_now(&mut self, bytes: &[u8]) -> Result<usize, Failure> {
+        if let Some(tls) = &mut self.tls {
+            while tls.wants_write() {
+                match tls.write_tls(&mut self.socket.as_ref()) {
+                    Ok(_) => {}
+                    Err(e) if is_again(&e) => return Ok(0),
+                    Err(e) => return Err(self.broke(&e)),
+                }
+            }
+            return tls.writer().write(bytes).map_err(|e| self.broke(&e));
+        }
+        match self.socket.as_ref().write(bytes) {
+            Ok(n) => Ok(n),
+            Err(e) if is_again(&e) => Ok(0),
+            Err(e) => Err(self.broke(&e)),
+        }
+    }
+
+    /// Waits until the other side takes something again.
+    pub fn until_writable(&self, deadline: Instant) -> Result<(), Failure> {
+        self.ready(false, true, deadline).map(drop)
+    }
+
+    /// Writes what TLS still holds.
+    pub fn flush(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.flush_tls(deadline, false).map(drop)
     }
 
     /// Whether the stream is whole and nothing came that nobody asked for. Never waits.
@@ -248,10 +284,13 @@ impl<S: AsRef<Socket>> Stream<S> {
         let left = deadline.saturating_duration_since(Instant::now());
         let ready = wait(self.socket.as_ref().as_fd(), read, write, left).map_err(|e| self.broke(&e))?;
         if ready == Ready::default() {
-            let text = format!("connection to `{}`: the time was over", self.peer);
-            return Err(Failure::new(FailureKind::Timeout, text));
+            return Err(self.late());
         }
         Ok(ready)
+    }
+
+    fn late(&self) -> Failure {
+        Failure::new(FailureKind::Timeout, format!("connection to `{}`: the time was over", self.peer))
     }
 
     fn push(&mut self, mut bytes: &[u8], deadline: Instant, early: bool) -> Result<Sent, Failure> {

@@ -25,6 +25,8 @@ pub struct Trace {
     pub opened: AtomicU64,
     /// Something of an answer came.
     pub answered: AtomicBool,
+    /// The other side answered or closed before it had the whole request.
+    pub cut: AtomicBool,
 }
 
 /// Opens connections to the one target.
@@ -182,6 +184,9 @@ impl Transport for WireTransport {
         };
         let sent = sent.map_err(|f| self.exact(f, timeout.reason))?;
         self.stopped = sent == Sent::Stopped;
+        if self.stopped {
+            self.trace.cut.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 pub mod activation;
 #[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
 pub mod bytes;
+pub mod crash;
 pub mod file;
 pub mod landlock;
 pub mod notify;

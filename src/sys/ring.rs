@@ -14,7 +14,7 @@
 //!
 //! Refuses: to know what the bytes mean, to wait.
 
-use super::{check_size, file, pipe};
+use super::{check_size, crash, file, pipe};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -59,10 +59,14 @@ pub enum Word {
     FaultAt = 9,
     /// How often in a row.
     Faults = 10,
+    /// 1 while the taker works off what stands at Tail.
+    Working = 12,
     /// 1 + what was lost before this keeper's first worker.
     LostBefore = 11,
     /// Forbidden system calls that workers tried.
-    Refused = 12,
+    Refused = 14,
+    /// How many crash points of a test have done their work.
+    Crashes = 13,
 }
 
 /// The mapped memory.
@@ -238,6 +242,7 @@ impl Filler {
             let left = pipe::held(relay.0.as_fd())? as u64;
             let at = ring.word(Word::PendingAt).load(Ordering::Relaxed);
             ring.word(Word::Head).store(at + noted.saturating_sub(left), Ordering::Release);
+            crash::point("ring.resumed");
             ring.word(Word::Pending).store(0, Ordering::Release);
         }
         Ok(Filler { ring, relay, spliceable: true })
@@ -263,6 +268,7 @@ impl Filler {
         match pipe::splice(input, self.relay.1.as_fd(), free) {
             Ok(0) if taken == 0 => Ok(Fill::End),
             Ok(_) => {
+                crash::point("ring.spliced");
                 taken += self.drain_relay()?;
                 Ok(Fill::Bytes(taken))
             }
@@ -299,6 +305,7 @@ impl Filler {
             let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
             self.ring.word(Word::PendingAt).store(head, Ordering::Relaxed);
             self.ring.word(Word::Pending).store(held as u64, Ordering::Release);
+            crash::point("ring.noted");
             // SAFETY: `most` bytes from Head are free, so the taker does not look at them; the double mapping makes the
             // stretch contiguous; the relay holds them, so the read does not wait.
             let got = check_size(unsafe { libc::read(self.relay.0.as_raw_fd(), self.ring.at(head).cast(), most) });
@@ -307,7 +314,9 @@ impl Filler {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
                 Err(e) => return Err(e),
             };
+            crash::point("ring.read");
             self.ring.word(Word::Head).store(head + got as u64, Ordering::Release);
+            crash::point("ring.moved");
             self.ring.word(Word::Pending).store(0, Ordering::Release);
             taken += got;
         }
@@ -335,12 +344,55 @@ impl Filler {
 #[derive(Debug)]
 pub struct Taker {
     ring: Arc<Ring>,
+    /// Where a stretch begins that another thread looks at; `u64::MAX`: there is none.
+    lent: Arc<AtomicU64>,
+}
+
+/// Bytes that the taker has not come to yet, for another thread to look at. They stay as they are: the taker does not go
+/// past them while this lives.
+#[derive(Debug)]
+pub struct Stretch {
+    ring: Arc<Ring>,
+    lent: Arc<AtomicU64>,
+    from: u64,
+    len: usize,
+}
+
+impl Stretch {
+    /// Where in the input stream it begins.
+    pub fn position(&self) -> u64 {
+        self.from
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: they lay between Tail and Head when this was made; the filler writes only behind Head and before Tail, and
+        // `consume` waits for this to be dropped before Tail goes past `from`. The double mapping makes them contiguous.
+        unsafe { std::slice::from_raw_parts(self.ring.at(self.from), self.len) }
+    }
+}
+
+impl Drop for Stretch {
+    fn drop(&mut self) {
+        self.lent.store(u64::MAX, Ordering::Release);
+    }
 }
 
 impl Taker {
     /// The one taker of a ring.
     pub fn new(ring: Arc<Ring>) -> Taker {
-        Taker { ring }
+        Taker { ring, lent: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    /// `len` bytes behind the first `skip` ones of what `peek` shows, for another thread; one stretch at a time, and only
+    /// of what is there.
+    pub fn lend(&mut self, skip: usize, len: usize) -> Option<Stretch> {
+        if self.lent.load(Ordering::Acquire) != u64::MAX || self.peek().len() < skip.checked_add(len)? {
+            return None;
+        }
+        let from = self.position() + skip as u64;
+        self.lent.store(from, Ordering::Release);
+        Some(Stretch { ring: self.ring.clone(), lent: self.lent.clone(), from, len })
     }
 
     /// All that the ring holds, in one slice.
@@ -363,6 +415,10 @@ impl Taker {
         let tail = self.position();
         let head = self.ring.word(Word::Head).load(Ordering::Acquire);
         let to = (tail + bytes as u64).min(head);
+        // Does not happen to a writer that takes back what it has lent; and would last as long as one look at a stretch.
+        while self.lent.load(Ordering::Acquire) < to {
+            std::thread::yield_now();
+        }
         self.ring.word(Word::Tail).store(to, Ordering::Release);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::setup::text;
 use crate::harness::{free_port, procs, wait, Den, Events, Mode, Page, Receiver, Setup};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -172,12 +173,18 @@ fn an_outage_is_a_handful_of_lines_and_the_recovery_is_said() {
 }
 
 #[test]
-fn journald_gets_priorities() {
-    let den = Den::new("journal");
-    let setup = Setup::new(&den).url("http://127.0.0.1:1/").args(&["--drain", "200ms"]).env("JOURNAL_STREAM", "8:1");
-    let out = setup.run(b"{\"id\":\"1.1.1\",\"title\":\"t\"}\n");
-    let err = text(&out.stderr);
-    assert!(!err.is_empty() && err.lines().all(|l| l.starts_with('<')), "{err}");
+fn journald_gets_priorities_where_stderr_is_the_journal() {
+    for ours in [true, false] {
+        let den = Den::new("journal");
+        let err = std::fs::metadata(den.put("err", "")).expect("the file that stderr goes to");
+        let stream = format!("{}:{}", err.dev(), if ours { err.ino() } else { err.ino() + 1 });
+        let setup = Setup::new(&den).url("http://127.0.0.1:1/").args(&["--drain", "200ms"]);
+        let mut picodata = setup.env("JOURNAL_STREAM", &stream).picodata();
+        picodata.write(&Events::new(1, 1).event()).expect("a reader");
+        assert_eq!(picodata.finish(LIMIT), 0);
+        let err = picodata.err();
+        assert!(!err.is_empty() && err.lines().all(|l| l.starts_with('<') == ours), "{err}");
+    }
 }
 
 #[test]

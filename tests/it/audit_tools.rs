@@ -283,3 +283,35 @@ fn forget_under_a_running_helper() {
         files_below(&den.path().join("spool")).iter().map(|(p, _)| p.display().to_string()).collect();
     assert!(!names.iter().any(|n| n.ends_with("cursor-gone") || n.contains("/forget-")), "{names:?}");
 }
+
+/// A spool belongs to the user of the database; whoever else looks must not hear that there is none.
+#[test]
+fn a_spool_that_may_not_be_read_is_not_called_absent() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let den = Den::new("closed");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+    };
+    let closed = den.path().join("spool/i1");
+    std::fs::create_dir_all(&closed).expect("a directory");
+    std::fs::write(closed.join("lock"), "").expect("a file");
+    mode(&closed, 0o000);
+    let program = den.path().join("program");
+    std::fs::copy(crate::harness::setup::binary(), &program).expect("a copy that anyone may run");
+    mode(&program, 0o755);
+    mode(den.path(), 0o755);
+    for command in [&["status"][..], &["spool", "verify"], &["spool", "forget", "r1"], &["quarantine", "list"]] {
+        let mut call = std::process::Command::new(&program);
+        call.args(command).args(["--no-config", "--spool-dir", &den.file("spool")]);
+        // Root may read everything: somebody else looks then.
+        if std::fs::read_dir(&closed).is_ok() {
+            call.uid(65534).gid(65534);
+        }
+        let out = call.output().expect("it runs");
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("/spool/i1`: Permission denied; run this as the user"), "{command:?}: {said}");
+    }
+    mode(&closed, 0o700);
+}

@@ -105,6 +105,34 @@ fn the_users_commands_stand_in_both_readmes_word_for_word() {
     }
 }
 
+/// The shape of a document: the levels of its headings, and what stands in its blocks but for comments.
+fn shape(text: &str) -> Vec<String> {
+    let (mut shape, mut inside, mut block) = (Vec::new(), false, 0);
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+            block += usize::from(inside);
+            shape.push(line.into());
+        } else if !inside && line.starts_with('#') {
+            shape.push(line.chars().take_while(|c| *c == '#').collect());
+        } else if !inside && line.starts_with("| ") {
+            shape.push(format!("a row of {}", line.replace("\\|", "").matches('|').count()));
+        // The first block is a picture with words in it.
+        } else if inside && block > 1 {
+            shape.push(line.split(" #").next().unwrap_or_default().trim_end().into());
+        }
+    }
+    shape
+}
+
+#[test]
+fn both_readmes_say_the_same_in_the_same_order() {
+    let [english, russian] = READMES.map(|(name, _)| shape(&read(name)));
+    assert!(english.len() > 250, "{}", english.len());
+    let differs = english.iter().zip(&russian).find(|(a, b)| a != b);
+    assert!(english == russian, "{differs:?}, {} and {} lines", english.len(), russian.len());
+}
+
 /// Every Rust file below a directory, its text in one line where the source breaks a string.
 fn sources(dir: &Path, out: &mut String) {
     for entry in std::fs::read_dir(dir).expect("a directory").flatten() {

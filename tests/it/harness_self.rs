@@ -174,6 +174,30 @@ fn base64_goes_both_ways() {
 }
 
 #[test]
+fn a_peer_is_found_where_it_may_be_and_only_there() {
+    use crate::harness::den::find_peer;
+    use std::os::unix::fs::PermissionsExt;
+    let den = Den::new("peers");
+    let program = |dir: &str, mode: u32| {
+        let path = den.path().join(dir).join("gostech-peer");
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("made");
+        std::fs::write(&path, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        path
+    };
+    let path = std::env::join_paths([den.path().join("none"), den.path().join("plain"), den.path().join("path")]);
+    let path = path.expect("a PATH");
+    let find = || find_peer("gostech-peer", &path, &den.path().join("own"));
+    assert_eq!(find(), None);
+    program("plain", 0o644);
+    assert_eq!(find(), None, "a file that cannot be run is no program");
+    let (in_path, own) = (program("path", 0o755), den.path().join("own/gostech-peer"));
+    assert_eq!(find(), Some(in_path));
+    assert_eq!(program("own", 0o755), own);
+    assert_eq!(find(), Some(own), "what tests/run has put there comes first");
+}
+
+#[test]
 fn nginx_asks_for_a_client_certificate_and_passes_bodies_on() {
     use crate::harness::nginx::Nginx;
     let (Some(curl), den, receiver) = (crate::harness::peer("curl"), Den::new("nginx"), Receiver::start()) else {

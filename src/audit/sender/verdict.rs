@@ -8,6 +8,7 @@ use crate::audit::quarantine;
 use crate::audit::sink::{self, Outcome, Said};
 use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::Loss;
+use crate::sys::crash;
 use crate::{limits, log};
 use std::ops::Range;
 use std::time::Duration;
@@ -30,6 +31,7 @@ impl Sender {
     }
 
     fn taken(&mut self, task: Task, said: &Said, now: Now) {
+        crash::point("send.answered");
         self.plan.pop();
         match task {
             Task::Send(part) => {
@@ -120,6 +122,7 @@ impl Sender {
                     let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
                     let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
                     self.deliver(from..from + run);
+                    crash::point("send.committed");
                     self.committed += run;
                 }
                 Fate::Condemned(said) => {
@@ -144,6 +147,8 @@ impl Sender {
     fn deliver(&mut self, part: Range<usize>) {
         let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
         let mut saved = 0;
+        // Held over both, so that nobody drops between them.
+        let mut account = self.spool.account();
         self.spool.update(&self.name, |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
             saved = to.min(c.next).saturating_sub(from).min(c.dropped);
@@ -151,9 +156,11 @@ impl Sender {
             c.delivered += saved + to.saturating_sub(c.next);
             c.next = c.next.max(to);
         });
-        if saved > 0 {
-            if let Some(i) = part.clone().find(|&i| self.batch.seq(i) == from + saved - 1) {
-                self.spool.not_dropped(saved, self.batch.event(i));
+        if saved > 0 && self.spool.has_one_receiver() {
+            // Our own events among them are no events of the database.
+            let late = part.filter(|&i| self.batch.seq(i) < from + saved).filter_map(|i| self.batch.event(i));
+            if let Some(last) = late.clone().next_back() {
+                account.not_dropped(late.count() as u64, last);
             }
         }
     }
@@ -258,7 +265,9 @@ impl Sender {
                     &self.matter,
                     format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(at)),
                 );
+                crash::point("quarantine.synced");
                 self.spool.quarantined(&self.name, seq);
+                crash::point("quarantine.passed");
                 true
             }
             Err(e) => {

@@ -4,9 +4,11 @@ use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
-use crate::audit::record::read;
+use crate::audit::account::Account;
+use crate::audit::record::{EventId, Kind};
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use std::sync::Arc;
 
 /// The writer's place in the spool.
@@ -66,10 +68,13 @@ impl Spool {
             for (i, n) in news.iter().enumerate() {
                 record::encode(&mut a.out, &open.head, seq + i as u64, n);
             }
+            crash::torn("append.torn", &a.out, |half| drop(self.store(store).write_at(&open.name, open.bytes, half)));
             match self.store(store).write_at(&open.name, open.bytes, &a.out) {
                 Ok(()) => {
+                    crash::point("append.written");
                     open.bytes += a.out.len() as u64;
                     self.enter(open, seq, news.len() as u64);
+                    crash::point("append.entered");
                     return Ok(seq);
                 }
                 Err(e) => {
@@ -179,6 +184,7 @@ impl Spool {
             }
             freed += s.bytes;
             drop(ledger);
+            crash::point("drop-optional.passed");
             self.save_cursors();
             self.remove_acked(s.bytes, i64::MAX);
         }
@@ -187,6 +193,9 @@ impl Spool {
     /// `drop-oldest`: the oldest segment goes, for everyone; what was dropped is noted in the account. False when there
     /// is only the active one, which the next append closes.
     pub fn drop_oldest(&self) -> bool {
+        // The account is held from the first to the last of it: a sender whose events come through at this moment takes
+        // them back from the note before or after, never between.
+        let mut account = self.account();
         let (s, from) = {
             let mut ledger = self.lock();
             let Some(s) = ledger.segments.front().cloned() else { return false };
@@ -194,40 +203,54 @@ impl Spool {
                 ledger.seal = true;
                 ledger.active = None;
             }
-            (s, ledger.acked_before(false))
-        };
-        self.note_ids(&s, from);
-        {
-            let mut ledger = self.lock();
+            let from = ledger.acked_before(false);
+            ledger.cursors_wait = true;
             for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
                 r.cursor.dropped += s.next - r.cursor.next;
                 r.cursor.next = s.next;
                 r.dirty = true;
             }
-        }
+            (s, from)
+        };
+        self.note_ids(&mut account, &s, from);
+        drop(account);
+        crash::point("drop-oldest.noted");
+        // On disk first what is to be told, then the cursors: should we die between, the next worker moves them.
+        self.save_state(false);
+        crash::point("drop-oldest.saved");
+        self.lock().cursors_wait = false;
         self.save_cursors();
+        crash::point("drop-oldest.passed");
         self.remove_acked(s.bytes, i64::MAX);
         true
     }
 
     /// Which events a segment holds from record `from` on, for the event that tells of their loss.
-    fn note_ids(&self, s: &Segment, from: u64) {
+    fn note_ids(&self, account: &mut Account, s: &Segment, from: u64) {
+        let from = from.max(account.dropped_to);
         let mut walk = Walk::start();
         let disk = self.store(s.store);
         while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
             match found {
-                Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
-                    let event = read(walk.record(m).raw, true).event.filter(|_| m.part <= 1);
-                    self.account().note_dropped(event);
+                Found::Record(m) if m.seq >= from && m.kind == Kind::Own => account.untold(walk.record(m).raw),
+                Found::Record(m) if m.seq >= from => {
+                    let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
+                    account.note_dropped(event);
                 }
                 Found::Record(_) | Found::Damage(..) => {}
                 Found::Torn(_) | Found::End => break,
             }
         }
+        account.dropped_to = s.next;
     }
 }
 
 impl Appender {
+    /// Gives back the memory of large portions.
+    pub fn rest(&mut self) {
+        self.out = Vec::new();
+    }
+
     /// Makes sure that a segment is open that these records fit.
     #[allow(clippy::too_many_arguments)]
     fn prepare(
@@ -265,6 +288,7 @@ impl Appender {
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
         let name = spool.free_name(seq);
+        crash::point("append.begun");
         self.open = Some(Open { name, store, head: Arc::new(head), bytes: 0 });
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
+use super::place;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +40,14 @@ pub trait Disk: Send + Sync {
     fn place(&self) -> String;
     /// The file is looked up anew at its next use: somebody else may have renamed it.
     fn look_again(&self, _name: &str) {}
+    /// Whether the folder is another one than that in which the files are open: removed, or under a mount.
+    fn moved(&self) -> bool {
+        false
+    }
+    /// Goes on in the folder that is in its place now, made and locked when there is none. Open files are forgotten.
+    fn revive(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A whole small file; none when there is none.
@@ -64,21 +73,32 @@ type OpenFiles = Vec<(String, bool, Arc<File>)>;
 pub struct RealDisk {
     dir: PathBuf,
     open: Mutex<OpenFiles>,
+    /// The folders that are ours, the one in use last, with the locks that were taken here.
+    homes: Mutex<Vec<(Inode, Option<File>)>>,
+}
+
+/// Device and number: what a folder is, whatever its name.
+type Inode = (u64, u64);
+
+fn inode(dir: &Path) -> io::Result<Inode> {
+    std::fs::metadata(dir).map(|m| (m.dev(), m.ino()))
 }
 
 impl RealDisk {
     /// The disk of a directory that exists.
     pub fn new(dir: &Path) -> RealDisk {
-        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()) }
+        let homes = inode(dir).map(|i| vec![(i, None)]).unwrap_or_default();
+        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), homes: Mutex::new(homes) }
     }
 
-    fn handle(&self, name: &str, write: bool) -> io::Result<Arc<File>> {
+    /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
+    fn handle(&self, name: &str, write: bool, create: bool) -> io::Result<Arc<File>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, f)) = open.iter().find(|(n, w, _)| n == name && (*w || !write)) {
             return Ok(f.clone());
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(write).create(write).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        options.read(true).write(write).create(create).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
         let file = Arc::new(options.open(self.dir.join(name))?);
         if open.len() >= OPEN_FILES {
             open.remove(0);
@@ -110,7 +130,7 @@ impl Disk for RealDisk {
     }
 
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let file = self.handle(name, false)?;
+        let file = self.handle(name, false, false)?;
         let mut done = 0;
         while done < buf.len() {
             match file.read_at(&mut buf[done..], at + done as u64) {
@@ -124,11 +144,11 @@ impl Disk for RealDisk {
     }
 
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
-        self.handle(name, true)?.write_all_at(data, at)
+        self.handle(name, true, true)?.write_all_at(data, at)
     }
 
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.handle(name, true)?.sync_data()
+        self.handle(name, true, false)?.sync_data()
     }
 
     fn sync_names(&self) -> io::Result<()> {
@@ -136,7 +156,7 @@ impl Disk for RealDisk {
     }
 
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.handle(name, true)?.set_len(bytes)
+        self.handle(name, true, false)?.set_len(bytes)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -157,6 +177,28 @@ impl Disk for RealDisk {
 
     fn look_again(&self, name: &str) {
         self.forget(name);
+    }
+
+    fn moved(&self) -> bool {
+        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        homes.last().is_some_and(|(home, _)| inode(&self.dir).ok() != Some(*home))
+    }
+
+    fn revive(&self) -> io::Result<()> {
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = inode(&self.dir).ok();
+        // One that we have locked before (its mount has come back) is ours still.
+        let known = homes.iter().position(|(home, _)| Some(*home) == now);
+        let home = match known {
+            Some(i) => homes.remove(i),
+            None => {
+                let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
+                (inode(&self.dir)?, Some(lock))
+            }
+        };
+        homes.push(home);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(())
     }
 }
 
@@ -181,8 +223,20 @@ mod tests {
         assert_eq!(d.list().unwrap(), [Entry { name: "b".into(), bytes: 5 }]);
         assert_eq!(read_all(&d, "b", 100).unwrap().unwrap(), b"hello");
         assert_eq!(read_all(&d, "a", 100).unwrap(), None);
+        for gone in [d.sync("a"), d.truncate("a", 0)] {
+            assert_eq!(gone.unwrap_err().kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(d.list().unwrap().len(), 1);
         d.remove("b").unwrap();
         assert!(d.list().unwrap().is_empty());
-        std::fs::remove_dir(&dir).unwrap();
+        // Removed under it: what is open can still be read, until it goes on in a new one, locked.
+        d.write_at("c", 0, b"open").unwrap();
+        assert!(!d.moved());
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert!(d.moved() && d.read_at("c", 0, &mut buf).unwrap() == 4);
+        d.revive().unwrap();
+        assert!(!d.moved() && d.read_at("c", 0, &mut buf).is_err());
+        assert!(place::lock(&dir).unwrap().is_none());
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{cursor, Spool};
 use crate::log;
+use crate::sys::crash;
 use std::io;
 
 impl Spool {
@@ -20,6 +21,7 @@ impl Spool {
             }
             // First from the ledger, so that nobody writes the file again. After a crash the request is still there.
             self.lock().receivers.retain(|r| r.name != name);
+            crash::point("forget.listed");
             match self.remove_cursor(&name) {
                 Ok(()) => log::info("spool", format!("the cursor of `{name}` is forgotten, as `spool forget` asked")),
                 Err(e) => log::warn("spool", format!("cannot remove the cursor of `{name}`: {e}")),
@@ -35,6 +37,7 @@ impl Spool {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
         }
+        crash::point("forget.removed");
         self.disk.remove(&cursor::request_name(name))?;
         self.disk.sync_names()
     }

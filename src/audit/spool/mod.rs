@@ -19,6 +19,7 @@ pub mod ark;
 pub mod cursor;
 pub mod disk;
 mod forget;
+mod home;
 pub mod place;
 pub mod read;
 pub mod record;
@@ -151,10 +152,16 @@ struct Ledger {
     seal: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
+    /// The directory is gone, and what could be kept of it is.
+    homeless: bool,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
+    /// No more input will come: what is there is to be delivered without waiting for more.
+    closing: bool,
     /// No more records will come.
     ended: bool,
+    /// Cursors are not to be saved before the state that tells what they have passed.
+    cursors_wait: bool,
     /// Names changed since the directory was synced.
     names_dirty: bool,
     /// The account's last record that is in a synced state file.
@@ -255,6 +262,23 @@ impl Spool {
         self.news.notify_all();
     }
 
+    /// No more input will come; what senders find missing may still be told.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.news.notify_all();
+    }
+
+    /// Whether no more input will come.
+    pub fn closing(&self) -> bool {
+        let ledger = self.lock();
+        ledger.closing || ledger.ended
+    }
+
+    /// Whether nothing that a sender has found missing waits to be told.
+    pub fn no_losses(&self) -> bool {
+        self.lock().losses.is_empty()
+    }
+
     /// Wakes everybody who waits.
     pub fn wake(&self) {
         // The lock makes sure that nobody is between looking and waiting.
@@ -290,6 +314,11 @@ impl Spool {
     /// Where a receiver stands.
     pub fn cursor(&self, receiver: &str) -> Option<Cursor> {
         self.lock().receivers.iter().find(|r| r.name == receiver).map(|r| r.cursor.clone())
+    }
+
+    /// The record that a receiver is at.
+    pub fn position(&self, receiver: &str) -> u64 {
+        self.lock().receivers.iter().find(|r| r.name == receiver).map_or(1, |r| r.cursor.next)
     }
 
     /// All receivers, also those whose options are gone.
@@ -360,13 +389,9 @@ impl Spool {
         });
     }
 
-    /// Records that were dropped while they were on their way have come through, up to the event `last`: where there is
-    /// one receiver, they are not told as dropped.
-    pub fn not_dropped(&self, count: u64, last: Option<EventId>) {
-        let alone = self.lock().receivers.iter().filter(|r| r.live).count() == 1;
-        if let (true, Some(last)) = (alone, last) {
-            self.account().not_dropped(count, last);
-        }
+    /// Whether there is one receiver: then what it has is not told as dropped.
+    pub fn has_one_receiver(&self) -> bool {
+        self.lock().receivers.iter().filter(|r| r.live).count() == 1
     }
 
     /// Records up to `to` (not included) are gone for this receiver.

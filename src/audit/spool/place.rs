@@ -6,7 +6,7 @@
 use super::disk::{Disk, Entry, RealDisk};
 use crate::limits;
 use crate::log;
-use crate::sys::file;
+use crate::sys::{crash, file};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -115,6 +115,7 @@ pub fn settle<T>(
         match lock(&dir) {
             Ok(Some(lock)) => {
                 let home = Home { dir, name, lock };
+                crash::point("home.locked");
                 match open(&home) {
                     Ok(t) => return Ok((home, t)),
                     Err(e) => {
@@ -216,6 +217,14 @@ impl Disk for LateDisk {
             d.look_again(name);
             Ok(())
         });
+    }
+    fn moved(&self) -> bool {
+        self.with(false, |d| Ok(d.moved())).unwrap_or(false)
+    }
+    fn revive(&self) -> io::Result<()> {
+        // Without a directory there is nothing to go on in; the next write looks for one.
+        let _ = self.with(false, |d| d.revive());
+        Ok(())
     }
 }
 

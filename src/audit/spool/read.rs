@@ -47,6 +47,13 @@ impl Reader {
         self.want
     }
 
+    /// Gives back the memory of the window; the place stays.
+    pub fn rest(&mut self) {
+        if let Some((_, walk)) = &mut self.at {
+            walk.rest();
+        }
+    }
+
     /// Goes on from `seq`.
     pub fn seek(&mut self, seq: u64) {
         if seq != self.want {

@@ -149,21 +149,26 @@ pub struct New<'a> {
 
 /// Writes a record behind what `out` holds; the caller has asked `reaches`.
 pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
-    let at = out.len();
-    out.extend_from_slice(&RECORD);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&(new.raw.len() as u32).to_le_bytes());
-    out.extend_from_slice(&((seq - head.first_seq) as u32).to_le_bytes());
-    out.extend_from_slice(&(new.stream.saturating_sub(head.stream) as u32).to_le_bytes());
-    out.extend_from_slice(&((new.read_ms - head.created_ms) as i32).to_le_bytes());
-    out.extend_from_slice(&(new.id.from as u32).to_le_bytes());
-    out.extend_from_slice(&(new.time.from as u32).to_le_bytes());
-    out.extend_from_slice(&((new.id.to - new.id.from) as u16).to_le_bytes());
-    out.extend_from_slice(&[(new.time.to - new.time.from) as u8, new.kind as u8]);
-    out.extend_from_slice(&new.part.to_le_bytes());
-    out.extend_from_slice(&new.parts.to_le_bytes());
-    let check = fold(xxh64(&out[at + 8..at + HEADER_BYTES], xxh64(new.raw, 0)));
-    out[at + 4..at + 8].copy_from_slice(&check.to_le_bytes());
+    let mut h = [0; HEADER_BYTES];
+    h[..4].copy_from_slice(&RECORD);
+    let halves = [
+        new.raw.len() as u32,
+        (seq - head.first_seq) as u32,
+        new.stream.saturating_sub(head.stream) as u32,
+        (new.read_ms - head.created_ms) as u32,
+        new.id.from as u32,
+        new.time.from as u32,
+    ];
+    for (to, n) in h[8..32].chunks_exact_mut(4).zip(halves) {
+        to.copy_from_slice(&n.to_le_bytes());
+    }
+    h[32..34].copy_from_slice(&((new.id.to - new.id.from) as u16).to_le_bytes());
+    (h[34], h[35]) = ((new.time.to - new.time.from) as u8, new.kind as u8);
+    h[36..40].copy_from_slice(&new.part.to_le_bytes());
+    h[40..44].copy_from_slice(&new.parts.to_le_bytes());
+    let check = fold(xxh64(&h[8..], xxh64(new.raw, 0)));
+    h[4..8].copy_from_slice(&check.to_le_bytes());
+    out.extend_from_slice(&h);
     out.extend_from_slice(new.raw);
 }
 

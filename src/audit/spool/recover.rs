@@ -9,9 +9,10 @@ use super::record::{self, Head, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, Store};
 use crate::audit::account::Account;
-use crate::audit::record::read;
+use crate::audit::record::{read_again, Kind};
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
@@ -59,14 +60,18 @@ impl Spool {
             state_turn: Mutex::new(turn),
             memory,
         };
+        crash::point("open.listed");
         spool.replay(now_ms)?;
+        crash::point("open.replayed");
         spool.load_cursors(&files)?;
+        crash::point("open.cursors");
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();
         }
 
         spool.save_new_cursors();
+        crash::point("open.done");
         Ok(spool)
     }
 
@@ -126,9 +131,11 @@ impl Spool {
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
                         let r = walk.record(m);
-                        let mut facts = read(r.raw, m.kind == crate::audit::record::Kind::Cut);
-                        facts.kind = m.kind;
-                        facts.event = facts.event.filter(|_| m.part <= 1);
+                        // Bytes that say nothing are not looked into again: they may be what workers have died of.
+                        if m.kind != Kind::Unparsed {
+                            crash::poison(std::iter::once(r.raw));
+                        }
+                        let facts = read_again(m.kind, r.raw, m.id, m.time, m.part);
                         let mut account = self.account();
                         account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
                         account.epoch = s.head.epoch;
@@ -147,6 +154,7 @@ impl Spool {
                             format!("`{}` ends in the middle of a record: {} bytes are cut", s.name, s.bytes - from),
                         );
                         disk.truncate(&s.name, from)?;
+                        crash::point("open.cut");
                     }
                     self.shorten(s, from);
                     return Ok(next);
@@ -240,6 +248,12 @@ impl Spool {
             Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
             None => (0, None),
         };
+        if let Some(c) = cursor.as_mut() {
+            // A worker died between the note of what is dropped and the cursors.
+            let dropped_to = self.account().dropped_to;
+            c.dropped += dropped_to.saturating_sub(c.next);
+            c.next = c.next.max(dropped_to);
+        }
         // A worker before us may have come further than its last tick wrote.
         let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
         if let (Some(c), Some(next)) = (cursor.as_mut(), further) {

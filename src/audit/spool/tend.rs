@@ -8,6 +8,7 @@ use super::walk::{Found, Walk};
 use super::{slots, Segment, Spool, Store};
 use crate::limits;
 use crate::log;
+use crate::sys::crash;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -33,6 +34,7 @@ impl Spool {
             }
             match self.disk.sync(&name) {
                 Ok(()) => {
+                    crash::point("sync.done");
                     let mut ledger = self.lock();
                     if let Some(s) = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk) {
                         s.synced = s.synced.max(bytes);
@@ -47,6 +49,7 @@ impl Spool {
                 self.lock().names_dirty = true;
                 self.disk_failed("sync names", &e);
             }
+            crash::point("sync.names");
         }
     }
 
@@ -67,6 +70,7 @@ impl Spool {
             })
         };
         let Some(s) = found else { return };
+        crash::point("renew.marked");
         let from = s.synced.max(record::RECORDS_AT);
         // Into memory now; `recover_disk` brings it to the disk when that works again.
         match self.copy_records(&s, from, Store::Ark, now_ms) {
@@ -85,7 +89,7 @@ impl Spool {
     }
 
     /// The records of a segment from a place on, as a segment of their own.
-    fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
+    pub(super) fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
         let mut walk = Walk::start();
         walk.seek(from);
         let source = self.store(s.store);
@@ -146,14 +150,18 @@ impl Spool {
         // Nothing of an earlier try is to be under it.
         let _ = self.disk.remove(&unborn);
         let written = self.disk.write_at(&unborn, 0, bytes).and_then(|()| self.disk.sync(&unborn));
+        crash::point("whole.written");
         written.and_then(|()| self.disk.rename(&unborn, name)).inspect_err(|_| {
             let _ = self.disk.remove(&unborn);
-        })
+        })?;
+        crash::point("whole.renamed");
+        Ok(())
     }
 
     /// The ledger reads `copy` instead of `old` from a place on. The old file is cut when the copy is on the platter: what
     /// of it a failed sync has dropped, and what was there long before, nobody knows.
-    fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
+    pub(super) fn put_in_place(&self, old: &Segment, from: u64, mut copy: Segment) {
+        crash::point("renew.copied");
         let empty = from <= record::RECORDS_AT;
         let obsolete = (old.name.clone(), if empty { 0 } else { from });
         let durable = copy.store == Store::Disk && self.disk.sync_names().is_ok();
@@ -174,6 +182,7 @@ impl Spool {
             }
             ledger.names_dirty = true;
         }
+        crash::point("renew.placed");
         if durable {
             self.cut(&obsolete);
         }
@@ -191,6 +200,9 @@ impl Spool {
     pub fn save_cursors(&self) {
         let dirty: Vec<(String, slots::Copy)> = {
             let mut ledger = self.lock();
+            if ledger.cursors_wait {
+                return;
+            }
             let copy = |r: &mut super::Receiver| {
                 if !std::mem::take(&mut r.dirty) {
                     return None;
@@ -203,7 +215,10 @@ impl Spool {
             ledger.receivers.iter_mut().filter_map(copy).collect()
         };
         for (name, copy) in dirty {
-            self.write_small(&cursor::file_name(&name), &copy);
+            let file = cursor::file_name(&name);
+            crash::torn("cursor.torn", &copy.bytes, |half| drop(self.disk.write_at(&file, copy.at, half)));
+            self.write_small(&file, &copy);
+            crash::point("cursor.written");
         }
     }
 
@@ -232,17 +247,20 @@ impl Spool {
 
     /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
     pub fn save_state(&self, sync: bool) {
+        // The turn first: of two who save, the later one must not write what it has seen earlier.
+        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (seq, payload) = {
             let account = self.account();
             (account.seq, account.save())
         };
-        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
         *turn += 1;
         let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) else {
             log::error("spool", "the state is too large to be saved");
             return;
         };
+        crash::torn("state.torn", &copy.bytes, |half| drop(self.disk.write_at(STATE, copy.at, half)));
         let mut kept = self.write_small(STATE, &copy);
+        crash::point("state.written");
         if kept && sync && self.lock().disk_bad.is_none() {
             if let Err(e) = self.disk.sync(STATE) {
                 // The kernel may have let go of what it could not write: the next worker would find an older state.
@@ -255,6 +273,7 @@ impl Spool {
             }
         }
         if kept && sync {
+            crash::point("state.synced");
             let mut ledger = self.lock();
             ledger.saved_seq = ledger.saved_seq.max(seq);
         }
@@ -297,14 +316,21 @@ impl Spool {
         }
         self.save_cursors();
         self.sync_cursors(doomed.last().map_or(0, |s| s.next));
+        crash::point("remove.chosen");
         {
             let mut ledger = self.lock();
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
         }
+        crash::point("remove.listed");
         for s in &doomed {
-            if let Err(e) = self.store(s.store).remove(&s.name) {
-                log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
+            match self.store(s.store).remove(&s.name) {
+                // The writer, who needs room, and the tender may have chosen the same one.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    log::warn("spool", format!("cannot remove `{}`: {e}", s.name));
+                }
+                _ => {}
             }
+            crash::point("remove.removed");
         }
         self.room.notify_all();
     }
@@ -340,11 +366,15 @@ impl Spool {
             return;
         }
         let text = format!("damage in `{name}`: {} bytes from {from} on are set aside in `{bad}`", to - from);
-        match copy_bytes(&*self.disk, name, from, to, &bad) {
+        // Whole or not at all: half of it would be taken for all by the next one who finds the damage.
+        let unborn = format!("{bad}{UNBORN}");
+        let copied = copy_bytes(&*self.disk, name, from, to, &unborn).inspect(|_| crash::point("aside.unborn"));
+        match copied.and_then(|n| if n > 0 { self.disk.rename(&unborn, &bad).map(|()| n) } else { Ok(0) }) {
             Ok(0) => return,
             Ok(_) => log::error("spool", &text),
             Err(e) => log::error("spool", format!("{text}, but that failed: {e}")),
         }
+        crash::point("aside.copied");
         let mut ledger = self.lock();
         ledger.files_set_aside += 1;
         ledger.alarm(text);
@@ -353,6 +383,13 @@ impl Spool {
     /// While the disk fails: looks whether it works again, and brings back what lies in memory. True when all is well.
     pub fn recover_disk(&self) -> bool {
         if self.lock().disk_bad.is_some() {
+            if self.disk.moved() {
+                if let Err(e) = self.disk.revive() {
+                    log::warn("spool", format!("cannot make `{}` anew: {e}", self.place()));
+                    return false;
+                }
+                self.lock().homeless = false;
+            }
             let probe = vec![0x5a; limits::PROBE_BYTES];
             let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
             // New files are nothing without their names.
@@ -361,6 +398,7 @@ impl Spool {
             if works.is_err() {
                 return false;
             }
+            crash::point("back.probed");
             let mut ledger = self.lock();
             ledger.disk_bad = None;
             ledger.seal = true;
@@ -405,6 +443,7 @@ impl Spool {
         let name = if free { s.name.clone() } else { self.free_name(s.first) };
         self.write_whole(&name, &bytes[..got])?;
         self.disk.sync_names()?;
+        crash::point("back.written");
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
             mine.store = Store::Disk;
@@ -413,6 +452,7 @@ impl Spool {
             mine.replaces.clear();
         }
         drop(ledger);
+        crash::point("back.entered");
         s.replaces.iter().for_each(|old| self.cut(old));
         // Should this fail, recovery finds the segment twice and takes one.
         let _ = self.ark.remove(&s.name);

@@ -41,6 +41,13 @@ impl Walk {
         self.at = 0;
     }
 
+    /// Gives back the window's memory when all of it is passed; the place stays.
+    pub fn rest(&mut self) {
+        if self.at == self.buf.len() {
+            (self.base, self.at, self.buf) = (self.position(), 0, Vec::new());
+        }
+    }
+
     /// Where in the file we stand.
     pub fn position(&self) -> u64 {
         self.base + self.at as u64

@@ -5,7 +5,7 @@
 //! when it fails, to take the last room from a helper.
 
 use super::{words, Result};
-use crate::audit::adopt::EPHEMERAL;
+use crate::audit::adopt::{self, EPHEMERAL};
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::place;
@@ -14,7 +14,7 @@ use crate::audit::spool::slots;
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::file;
+use crate::sys::{crash, file};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{chown, MetadataExt};
@@ -48,7 +48,7 @@ impl Builder {
     /// Begins one beside the sub-directory `source`; `what`: `replay` or `retry`.
     pub fn begin(source: &Path, what: &str, now_ms: i64) -> Result<Builder> {
         let root = source.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-        clean(&root);
+        adopt::clean(&root);
         let base = source.file_name().and_then(|n| n.to_str()).unwrap_or("spool");
         let stem = format!("{}.{what}-{}", plain(base), words::file_time(now_ms));
         let free = |n: &String| !root.join(n).exists() && !root.join(format!(".{n}")).exists();
@@ -59,6 +59,7 @@ impl Builder {
         let cannot = |e: io::Error| Error::failed(format!("cannot make `{}`: {}", dir.display(), io_words(&e)));
         let owner = std::fs::metadata(source).map(|m| (m.uid(), m.gid())).map_err(cannot)?;
         let lock = place::lock(&dir).map_err(cannot)?;
+        crash::point("build.begun");
         let disk = RealDisk::new(&dir);
         Ok(Builder {
             root,
@@ -147,6 +148,7 @@ impl Builder {
         }
         self.disk.write_at(EPHEMERAL, 0, mark.as_bytes()).map_err(|e| self.failed(&e))?;
         self.files.push(EPHEMERAL.into());
+        crash::point("build.written");
         self.settle().map_err(|e| self.failed(&e))?;
         self.published = true;
         Ok(self.root.join(&self.name))
@@ -160,7 +162,9 @@ impl Builder {
         for name in self.files.iter().map(String::as_str).chain([place::LOCK, ""]) {
             give(&self.dir.join(name), self.owner)?;
         }
+        crash::point("build.synced");
         std::fs::rename(&self.dir, self.root.join(&self.name))?;
+        crash::point("build.renamed");
         File::open(&self.root)?.sync_all()
     }
 }
@@ -180,31 +184,6 @@ pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
         return Ok(());
     }
     chown(path, Some(uid), Some(gid))
-}
-
-/// Removes what was being made or removed by somebody who was killed.
-fn clean(root: &Path) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
-    for entry in entries.flatten().take(limits::SPOOL_FILES) {
-        if !entry.file_name().to_str().is_some_and(left) {
-            continue;
-        }
-        let free = match File::open(entry.path().join(place::LOCK)) {
-            Ok(f) => file::lock(&f).unwrap_or(false),
-            // Without a lock it is one that was being removed, or one that is begun at this moment.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
-            Err(_) => false,
-        };
-        if free {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn is_old(dir: &Path) -> bool {
-    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }
 
 #[cfg(test)]

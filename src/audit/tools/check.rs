@@ -19,9 +19,11 @@ use crate::limits;
 use crate::net::address::Address;
 use crate::net::failure::{words as io_words, FailureKind};
 use crate::net::http::{Auth, Client, HttpOptions};
+use crate::net::pem;
 use crate::net::resolve;
 use crate::net::target::{Place, Scheme};
 use crate::net::tls;
+use crate::net::validity::Validity;
 use crate::stamp;
 use crate::sys::file;
 use crate::sys::trial::By;
@@ -86,7 +88,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let options = call.options;
     for r in &options.receivers {
         for (i, target) in r.targets.iter().enumerate() {
-            receiver(&title(r, i), target, &mut report);
+            receiver(&title(r, i), target, call.now_ms, &mut report);
             finish(call, &mut report, &mut wrong)?;
         }
     }
@@ -174,7 +176,7 @@ fn confinement(options: &Options, report: &mut Report) {
     }
 }
 
-fn receiver(title: &str, options: &HttpOptions, report: &mut Report) {
+fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report) {
     let before = report.lines.len();
     let mut options = options.clone();
     secrets(title, &mut options, report);
@@ -192,6 +194,11 @@ fn receiver(title: &str, options: &HttpOptions, report: &mut Report) {
         },
     }
     unused_tls(title, &options, report);
+    for (file, what) in [(&options.tls.certificate, "certificate"), (&options.tls.ca, "authority")] {
+        if let Some(file) = file {
+            dates(title, file, what, now_ms / 1000, report);
+        }
+    }
     reach(title, &options, report);
 }
 
@@ -204,6 +211,35 @@ fn unused_tls(title: &str, options: &HttpOptions, report: &mut Report) {
     report.note(format!("{title}: its certificates are not used, since the URL is not https://"));
     if let Err(f) = tls::Client::new(t.clone()).config() {
         report.wrong(format!("{title}: {f}"));
+    }
+}
+
+/// The times of the certificates in a file. Of authorities one that is valid is enough: bundles have old ones.
+fn dates(title: &str, file: &Path, what: &str, now: i64, report: &mut Report) {
+    // A file that cannot be read was told already.
+    let Ok(all) = pem::validities(file, what) else { return };
+    let name = format!("{title}: {what} `{}`", file.display());
+    let known: Vec<Validity> = all.iter().flatten().copied().collect();
+    if known.len() < all.len() {
+        report.note(format!("{name}: when it ends cannot be read"));
+    }
+    // The first to end; of authorities the last.
+    let judged = match what {
+        "authority" => known.iter().max_by_key(|v| v.to),
+        _ => known.iter().min_by_key(|v| v.to),
+    };
+    let day = |at: i64| stamp::rfc3339_text(at.saturating_mul(1000))[..10].to_string();
+    match judged {
+        None => {}
+        Some(v) if v.to < now => report.wrong(format!("{name} has ended on {}: have a new one issued", day(v.to))),
+        Some(v) if v.from > now => {
+            report.wrong(format!("{name} begins on {} only: look at this machine's clock, or wait", day(v.from)));
+        }
+        Some(v) if v.to - now < limits::CHECK_EXPIRY_DAYS * 86_400 => {
+            let left = words::count(((v.to - now) / 86_400) as u64, "day");
+            report.note(format!("{name} ends on {}, in {left}: have a new one issued in time", day(v.to)));
+        }
+        Some(v) => report.ok(format!("{name} is valid until {}", day(v.to))),
     }
 }
 
@@ -441,16 +477,17 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     Some(batch)
 }
 
-/// For tests of the lines alone.
+/// For tests of the lines alone: faults, then notes.
 #[cfg(test)]
-pub fn faults(options: &Options) -> Vec<String> {
+pub fn faults(options: &Options, now_ms: i64) -> (Vec<String>, Vec<String>) {
     let mut report = Report::default();
     for r in &options.receivers {
         for (i, target) in r.targets.iter().enumerate() {
-            receiver(&title(r, i), target, &mut report);
+            receiver(&title(r, i), target, now_ms, &mut report);
         }
     }
     spool(options, &mut report);
     alarm(options, &mut report);
-    report.lines.into_iter().filter(|(v, _)| *v == Verdict::Wrong).map(|(_, t)| t).collect()
+    let of = |v: Verdict| report.lines.iter().filter(|l| l.0 == v).map(|l| l.1.clone()).collect();
+    (of(Verdict::Wrong), of(Verdict::Note))
 }

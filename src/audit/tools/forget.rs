@@ -11,6 +11,7 @@ use crate::audit::spool::place;
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sys::crash;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
@@ -63,6 +64,7 @@ fn forget(call: &mut Call<'_>, look: &Look, name: &str) -> Result<()> {
 
 fn remove(dir: &Path, name: &str) -> io::Result<()> {
     std::fs::remove_file(dir.join(cursor::file_name(name)))?;
+    crash::point("tool-forget.removed");
     File::open(dir)?.sync_all()
 }
 
@@ -72,6 +74,7 @@ pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()>
     File::create(&request)?.write_all(b"forget\n")?;
     let meta = std::fs::metadata(&look.dir)?;
     give(&request, (meta.uid(), meta.gid()))?;
+    crash::point("tool-forget.asked");
     let end = Instant::now() + patience;
     while request.exists() {
         if Instant::now() > end {

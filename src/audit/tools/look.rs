@@ -100,26 +100,54 @@ pub struct Look {
 
 /// Whether a directory is a spool's sub-directory.
 pub fn is_spool(dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    holds_spool(dir).unwrap_or(false)
+}
+
+fn holds_spool(dir: &Path) -> std::io::Result<bool> {
+    let entries = std::fs::read_dir(dir)?;
     let ours = |n: &str| {
         n == LOCK || n == tend::STATE || n.ends_with(".seg") || n.starts_with("cursor-") || n.starts_with("quarantine-")
     };
     let mut names = entries.flatten().take(limits::SPOOL_FILES).filter(|e| e.path().is_file());
-    names.any(|e| e.file_name().to_str().is_some_and(ours))
+    Ok(names.any(|e| e.file_name().to_str().is_some_and(ours)))
 }
 
 /// The sub-directories of a root that are spools, by name. Those that are being made are left out.
 pub fn below(root: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    Ok(sought(root)?.0)
+}
+
+/// The same, and the first sub-directory that this user may not look into.
+fn sought(root: &Path) -> std::io::Result<(Vec<PathBuf>, Option<PathBuf>)> {
+    let (mut found, mut closed) = (Vec::new(), None);
     for entry in std::fs::read_dir(root)?.take(limits::SPOOL_FILES) {
         let path = entry?.path();
         let hidden = path.file_name().is_none_or(|n| n.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.is_dir() && is_spool(&path) {
-            found.push(path);
+        if hidden || !path.is_dir() {
+            continue;
+        }
+        match holds_spool(&path) {
+            Ok(true) => found.push(path),
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => closed = closed.or(Some(path)),
+            Ok(false) | Err(_) => {}
         }
     }
     found.sort();
-    Ok(found)
+    Ok((found, closed))
+}
+
+/// The spools of a directory; none is an error that says why.
+fn some_below(dir: &Path) -> Result<Vec<PathBuf>> {
+    match sought(dir) {
+        Ok((found, _)) if !found.is_empty() => Ok(found),
+        Ok((_, Some(closed))) => Err(denied(&closed)),
+        Ok(_) => {
+            let text = format!("there is no spool in `{}`; say where it is: --spool-dir DIR", dir.display());
+            Err(Error::failed(text).into())
+        }
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(dir)),
+        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into()),
+    }
 }
 
 /// The spool directory by the options: the first that has a spool in it, else the first that is there.
@@ -155,15 +183,7 @@ pub fn targets(options: &Options, given: Option<&String>) -> Result<Vec<PathBuf>
     if is_spool(&dir) {
         return Ok(vec![std::fs::canonicalize(&dir).unwrap_or(dir)]);
     }
-    match below(&dir) {
-        Ok(found) if found.is_empty() => {
-            Err(Error::failed(format!("there is no spool in `{}`; say where it is: --spool-dir DIR", dir.display()))
-                .into())
-        }
-        Ok(found) => Ok(found),
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(&dir)),
-        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into()),
-    }
+    some_below(&dir)
 }
 
 /// Looks at each. A replay's sub-directory may be drained and gone meanwhile: it is left out.
@@ -181,9 +201,7 @@ pub fn all(dirs: &[PathBuf]) -> Result<Vec<Look>> {
 
 /// Looks at all sub-directories of the options' spool directory.
 pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
-    let root = root(options)?;
-    let cannot = |e| Error::failed(format!("cannot read `{}`: {}", root.display(), words(&e)));
-    all(&below(&root).map_err(cannot)?)
+    all(&some_below(&root(options)?)?)
 }
 
 /// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.

@@ -16,6 +16,7 @@ use crate::error::{Error, Exit};
 use crate::json::Span;
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sys::crash;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -204,6 +205,7 @@ fn taken(look: &Look, name: Option<&String>) -> Result<Vec<(String, PathBuf)>> {
             Err(e) => return Err(cannot_rename(&path, &e)),
         }
         renamed = true;
+        crash::point("retry.taken");
     }
     if renamed && look.in_use.may_change() {
         std::thread::sleep(Duration::from_millis(limits::RETRY_SETTLE_MILLIS));
@@ -235,6 +237,7 @@ fn retry_one(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
     let count = builder.count();
     if count > 0 {
         let place = builder.publish(Some(receiver))?;
+        crash::point("retry.queued");
         let events = words::count(count, "event");
         writeln!(call.out, "{events} queued for {receiver} in {}: {}", place.display(), when(look))?;
     }

@@ -18,6 +18,7 @@ use crate::audit::spool::{place, slots, tend};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sys::crash;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -99,6 +100,7 @@ fn carry_out_all(call: &mut Call<'_>, look: &Look, tasks: &[Task]) -> Result<()>
             let (what, why) = (t.words(look), io_words(&e));
             Error::failed(format!("cannot {what} in `{shown}`: {why}; what was done before is whole"))
         })?;
+        crash::point("repair.done");
         writeln!(call.out, "  done: {}", t.words(look))?;
     }
     Ok(())
@@ -210,7 +212,9 @@ impl Work<'_> {
         std::fs::copy(self.path(name), &copy)?;
         self.own(&copy)?;
         File::open(&copy)?.sync_all()?;
-        File::open(&self.backup)?.sync_all()
+        File::open(&self.backup)?.sync_all()?;
+        crash::point("repair.kept");
+        Ok(())
     }
 
     fn own(&self, path: &Path) -> io::Result<()> {
@@ -228,7 +232,10 @@ impl Work<'_> {
             let _ = std::fs::remove_file(&made);
             return Err(e);
         }
-        std::fs::rename(&made, self.path(name))
+        crash::point("repair.written");
+        std::fs::rename(&made, self.path(name))?;
+        crash::point("repair.renamed");
+        Ok(())
     }
 
     fn rewrite(&self, name: &str) -> io::Result<()> {
@@ -268,7 +275,8 @@ impl Work<'_> {
         if bad.exists() || to <= from {
             return Ok(());
         }
-        let mut out = File::create(&bad)?;
+        let unborn = self.path(&format!("{}.{from}.bad{}", s.name, tend::UNBORN));
+        let mut out = File::create(&unborn)?;
         let (mut at, mut buf) = (from, vec![0; limits::READ_BYTES]);
         while at < to {
             let most = ((to - at) as usize).min(buf.len());
@@ -280,7 +288,11 @@ impl Work<'_> {
             at += got as u64;
         }
         out.sync_all()?;
-        self.own(&bad)
+        self.own(&unborn)?;
+        // Half of it would be taken for all by the next repair.
+        std::fs::rename(&unborn, &bad)?;
+        crash::point("repair.aside");
+        Ok(())
     }
 
     fn new_cursor(&self, name: &str) -> io::Result<()> {

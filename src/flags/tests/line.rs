@@ -68,7 +68,7 @@ fn commands_and_operands() {
 #[test]
 fn mistakes_are_named() {
     for (args, sentence) in [
-        (&["--ulr", "x"][..], "unknown option `--ulr`; did you mean `--url`?; see `--help`"),
+        (&["--ulr", "x"][..], "unknown option `--ulr` (did you mean `--url`?); see `--help`"),
         (&["--zzzzzz"], "unknown option `--zzzzzz`; see `--help`"),
         (&["-z"], "unknown option `-z`; see `--help`"),
         (&["--url"], "`--url` needs a value: `--url URL`"),
@@ -76,9 +76,9 @@ fn mistakes_are_named() {
         (&["--debug=maybe"], "`--debug` is a switch: write `--debug` or `--debug=no`, no other value"),
         (&["--no-config=no"], "`--no-config` is a switch and takes no value"),
         (&["-v=x"], "`-v` is a switch and takes no value"),
-        (&["statsu"], "unknown command `statsu`; did you mean `status`?; see `--help`"),
+        (&["statsu"], "unknown command `statsu` (did you mean `status`?); see `--help`"),
         (&["spool"], "`spool` needs one of `replay`, `forget`"),
-        (&["spool", "repaly"], "unknown command `repaly` of `spool`; did you mean `spool replay`?; see `--help`"),
+        (&["spool", "repaly"], "unknown command `repaly` of `spool` (did you mean `spool replay`?); see `--help`"),
         (&["spool", "forget"], "`spool forget` needs NAME: `spool forget NAME`"),
         (&["spool", "forget", "a", "b"], "stray word `b` after `spool forget`; see `--help`"),
         (&["export", "a", "b"], "stray word `b` after `export`; see `--help`"),

@@ -132,8 +132,8 @@ fn every_form_of_a_line() {
 fn mistakes_of_the_file() {
     let begin = "configuration `/etc/gostech/gostech-test.conf` line 2: ";
     for (line, what) in [
-        ("ulr x", "unknown option `ulr`; did you mean `url`?"),
-        ("spool_dir x", "unknown option `spool_dir`; did you mean `spool-dir`?"),
+        ("ulr x", "unknown option `ulr` (did you mean `url`?)"),
+        ("spool_dir x", "unknown option `spool_dir` (did you mean `spool-dir`?)"),
         ("config /x", "`config` goes on the command line only"),
         ("drain", "`drain` needs a value: `drain DURATION` (an empty one is written `\"\"`)"),
         ("drain = # later", "`drain` needs a value: `drain DURATION` (an empty one is written `\"\"`)"),

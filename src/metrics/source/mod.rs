@@ -155,7 +155,9 @@ impl Plan {
 /// What any user of this Picodata may see.
 #[derive(Clone, Debug)]
 pub struct Least {
-    calls: &'static [&'static str],
+    call: &'static str,
+    /// The answer about the version where the call has none: it cannot change on a connection.
+    version: Option<Answer>,
     name: Option<String>,
     columns: Option<Columns>,
     instances: bool,
@@ -276,7 +278,7 @@ fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked
     Ok(Ok(Plan::Functions(names.to_vec())))
 }
 
-/// The calls that bring the state of an instance, newest first.
+/// The calls that bring the state of an instance, newest first; beside the last one the version is asked once.
 const CALLS: [&[&str]; 3] =
     [&[".proc_runtime_info_v2"], &[".proc_runtime_info"], &[".proc_raft_info", ".proc_version_info"]];
 
@@ -285,10 +287,15 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
     for calls in CALLS {
         let requests: Vec<_> = calls.iter().map(|name| Request::Call(name)).collect();
         let answers = client.ask(&requests, patience)?;
-        match data(&answers[0])? {
-            Ok(_) => return least_details(client, wishes, calls, patience).map(|l| Ok(Plan::Least(l))),
-            Err(refusal) => why = why.or(Some(refusal)),
+        if let Err(refusal) = data(&answers[0])? {
+            why = why.or(Some(refusal));
+            continue;
         }
+        let mut version = answers.into_iter().nth(1);
+        if version.as_ref().map(data).transpose()?.is_some_and(|said| said.is_err()) {
+            version = None;
+        }
+        return least_details(client, wishes, (calls[0], version), patience).map(|l| Ok(Plan::Least(l)));
     }
     let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
     no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
@@ -299,7 +306,7 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
 fn least_details(
     client: &mut Client,
     wishes: &Wishes,
-    calls: &'static [&'static str],
+    (call, version): (&'static str, Option<Answer>),
     patience: Duration,
 ) -> Result<Least, Trouble> {
     let answers = client.ask(
@@ -320,7 +327,7 @@ fn least_details(
     let name = all.into_iter().find(|i| Some(&i.uuid) == uuid.as_ref()).map(|i| i.name);
     let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
     let instances = !wishes.leaves_out("instances");
-    Ok(Least { calls, name, columns: rows.ok().map(|_| columns), instances, addresses })
+    Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses })
 }
 
 fn rows_of(space: u32) -> Request<'static> {
@@ -357,15 +364,21 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
     if let Some(why) = found.get("refused") {
         return Ok(Err(No::denied(why.text().unwrap_or_default())));
     }
+    let part = |name: &str| found.get(name).filter(|part| matches!(part, Value::Map(_)));
+    let (page, of_box, of_pico) = (found.get("page").and_then(Value::text), part("box"), part("pico"));
+    if page.is_none() && of_box.is_none() && of_pico.is_none() {
+        // No numbers at all is never what the chunk says: a page of nothing would look like a database in health.
+        return Err(unreadable("the chunk brought no numbers".into()));
+    }
     let mut out = Builder::new(rules);
     let mut more = Builder::new(rules);
-    if let Some(page) = found.get("page").and_then(Value::text) {
+    if let Some(page) = page {
         text::read(&page, &mut out);
     }
-    if let Some(parts) = found.get("box") {
+    if let Some(parts) = of_box {
         boxed::write(parts, &mut out);
     }
-    if let Some(parts) = found.get("pico") {
+    if let Some(parts) = of_pico {
         pico::derived(parts, &mut more);
     }
     let via = found.get("via").and_then(Value::text).unwrap_or_default();
@@ -403,25 +416,27 @@ fn page_of<'r>(builders: impl IntoIterator<Item = Builder<'r>>, via: &'static st
 }
 
 fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Duration) -> Asked<Page> {
-    let mut requests: Vec<_> = least.calls.iter().map(|name| Request::Call(name)).collect();
+    let mut requests = vec![Request::Call(least.call)];
     let columns = least.columns.filter(|_| least.instances);
     requests.extend(columns.map(|_| rows_of(INSTANCE)));
     requests.extend(least.addresses.then(|| rows_of(PEER_ADDRESS)));
     let answers = client.ask(&requests, patience)?;
-    let (calls, tables) = answers.split_at(least.calls.len());
     let mut out = Builder::new(rules);
-    for (answer, call) in calls.iter().zip(least.calls) {
-        let values = match data(answer)? {
-            Ok(values) => values,
-            Err(refusal) => return Ok(Err(No::of(&refusal))),
-        };
-        let Some(info) = values.items().first() else { return Err(unreadable(format!("{call} brought nothing"))) };
-        let mut sheet = Sheet::new(&mut out, least.name.as_deref());
-        match *call {
-            ".proc_raft_info" => pico::raft(info, &mut sheet),
-            ".proc_version_info" => pico::version(info, &mut sheet),
-            _ => pico::runtime(info, &mut sheet),
-        }
+    let [state, tables @ ..] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
+    let values = match data(state)? {
+        Ok(values) => values,
+        Err(refusal) => return Ok(Err(No::of(&refusal))),
+    };
+    let Some(info @ Value::Map(_)) = values.items().first() else {
+        return Err(unreadable(format!("{} brought no table", least.call)));
+    };
+    let mut sheet = Sheet::new(&mut out, least.name.as_deref());
+    match least.call {
+        ".proc_raft_info" => pico::raft(info, &mut sheet),
+        _ => pico::runtime(info, &mut sheet),
+    }
+    if let Some(Ok(version)) = least.version.as_ref().map(data).transpose()? {
+        version.items().first().into_iter().for_each(|v| pico::version(v, &mut sheet));
     }
     let mut tables = tables.iter();
     if let (Some(columns), Some(answer)) = (columns, columns.and_then(|_| tables.next())) {

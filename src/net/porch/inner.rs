@@ -65,12 +65,15 @@ impl Inner {
         Ok(inner)
     }
 
-    /// A free lane, waiting for one until the deadline.
-    pub fn lane(&self, deadline: Instant) -> Option<OwnSocket> {
+    /// A free lane, waiting for one until the deadline. The last one is for those who are in a hurry: every other may be
+    /// waiting for a database that hangs, and whether this program lives is asked just then.
+    pub fn lane(&self, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(lane) = lanes.pop() {
-                return Some(lane);
+            if hurry || lanes.len() > 1 {
+                if let Some(lane) = lanes.pop() {
+                    return Some(lane);
+                }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -83,7 +86,8 @@ impl Inner {
     /// Gives a lane back whose last answer was read whole.
     pub fn give_back(&self, lane: OwnSocket) {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
-        self.freed.notify_one();
+        // Not everyone who waits may take every lane.
+        self.freed.notify_all();
     }
 }
 

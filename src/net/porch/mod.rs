@@ -23,6 +23,7 @@ use listen::{Door, Next};
 use seats::Seats;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -62,9 +63,12 @@ fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Po
         handler,
         inner: Mutex::new(None),
         patience,
+        ahead: AtomicUsize::new(0),
     });
     // Made before the first visitor, while descriptors are there.
     house.current();
+    // What is wrong with a file is said now, not to the first visitor.
+    house.look();
     let mut porch = Porch { wake: None, doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
     let woken = match UnixStream::pair() {
         Ok((wake, woken)) => {

@@ -1,7 +1,8 @@
 //! Who is in: at most so many visitors, and who has to leave when one more comes.
 //!
 //! When all seats are taken, the visitor who has been sending a head for the longest time without finishing it makes
-//! room; one whose request is being answered never does. So slow visitors cost themselves, not the others.
+//! room; where there is none, one who does not take his answer, or takes too long over it. One who waits for his
+//! answer never does. So slow visitors cost themselves, not the others.
 
 use crate::limits;
 use crate::net::stream::Socket;
@@ -10,8 +11,41 @@ use std::time::{Duration, Instant};
 
 struct Seat {
     number: u64,
-    still_asking: bool,
+    stage: Stage,
     socket: Arc<Socket>,
+}
+
+/// How far a visit is.
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    /// The request is not whole.
+    Asking,
+    /// The answer has not begun.
+    Waiting,
+    /// The answer is on its way.
+    Taking {
+        since: Instant,
+        /// When some of it was taken last.
+        moved: Instant,
+        /// Whether it keeps a lane.
+        lane: bool,
+    },
+}
+
+impl Room {
+    /// The seat of the one who takes nothing, or has been taking for too long: the one who moved longest ago.
+    fn slowest(&self, with_lane: bool) -> Option<usize> {
+        let (grace, stall) = (limits::PORCH_TAKE_GRACE_MILLIS, limits::PORCH_STALL_MILLIS);
+        let over = |since: Instant, millis| since.elapsed() >= Duration::from_millis(millis);
+        let slow = |s: &Seat| match s.stage {
+            Stage::Taking { since, moved, lane } if lane || !with_lane => {
+                (over(since, grace) || over(moved, stall)).then_some(moved)
+            }
+            _ => None,
+        };
+        let all = self.seats.iter().enumerate().filter_map(|(at, s)| Some((slow(s)?, at)));
+        all.min().map(|(_, at)| at)
+    }
 }
 
 #[derive(Default)]
@@ -37,7 +71,7 @@ pub struct Ticket {
 }
 
 impl Seats {
-    /// Lets a visitor in, if need be by sending another one out; nothing when everybody is being answered.
+    /// Lets a visitor in, if need be by sending another one out; nothing when everybody is being answered in good order.
     pub fn enter(self: &Arc<Self>, socket: &Arc<Socket>) -> Option<Ticket> {
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
         // In a crowd those who were sent out are still on their way: the door waits for them, it is a matter of
@@ -51,13 +85,14 @@ impl Seats {
             room = self.gone.wait_timeout(room, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         if room.seats.len() >= limits::PORCH_VISITORS {
-            let longest = room.seats.iter().position(|s| s.still_asking)?;
+            let asking = room.seats.iter().position(|s| s.stage == Stage::Asking);
+            let longest = asking.or_else(|| room.slowest(false))?;
             // His thread sees the end of the stream and goes.
             room.seats.remove(longest).socket.shutdown();
         }
         let number = room.next;
         room.next += 1;
-        room.seats.push(Seat { number, still_asking: true, socket: Arc::clone(socket) });
+        room.seats.push(Seat { number, stage: Stage::Asking, socket: Arc::clone(socket) });
         room.threads += 1;
         Some(Ticket { seats: Arc::clone(self), number })
     }
@@ -75,11 +110,38 @@ impl Seats {
 }
 
 impl Ticket {
-    /// The request is whole: from now on nobody sends him out. False when somebody has already.
+    /// The request is whole: while he waits nobody sends him out. False when somebody has already.
     pub fn asked(&self) -> bool {
+        self.stage(Stage::Waiting)
+    }
+
+    /// The answer has begun, over a lane.
+    pub fn taking(&self) {
+        let now = Instant::now();
+        self.stage(Stage::Taking { since: now, moved: now, lane: true });
+    }
+
+    /// Some of the answer was taken; whether it still keeps its lane.
+    pub fn moved(&self, with_lane: bool) {
         let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
         let seat = room.seats.iter_mut().find(|s| s.number == self.number);
-        seat.map(|s| s.still_asking = false).is_some()
+        if let Some(Seat { stage: Stage::Taking { moved, lane, .. }, .. }) = seat {
+            (*moved, *lane) = (Instant::now(), with_lane);
+        }
+    }
+
+    /// Sends out one who keeps a lane and does not take, or not fast enough: somebody else waits for one.
+    pub fn wants_a_lane(&self) {
+        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = room.slowest(true) {
+            room.seats.remove(at).socket.shutdown();
+        }
+    }
+
+    fn stage(&self, stage: Stage) -> bool {
+        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = room.seats.iter_mut().find(|s| s.number == self.number);
+        seat.map(|s| s.stage = stage).is_some()
     }
 
     /// Leaves the seat; the thread has still something to clear away.
@@ -125,5 +187,36 @@ mod tests {
         assert!(come().0.is_some());
         drop(one_more);
         assert_eq!(seats.threads(), 0);
+    }
+
+    #[test]
+    fn who_takes_nothing_makes_room_and_who_takes_does_not() {
+        let seats = Arc::new(Seats::default());
+        let come = || {
+            let (a, b) = UnixStream::pair().unwrap();
+            (seats.enter(&Arc::new(Socket::Unix(a))).unwrap(), b)
+        };
+        let (waiting, mut taking, mut idle) = (come(), come(), come());
+        [&waiting.0, &taking.0, &idle.0].iter().for_each(|t| assert!(t.asked()));
+        taking.0.taking();
+        idle.0.taking();
+        waiting.0.wants_a_lane();
+        let there = |visit: &mut (Ticket, UnixStream)| {
+            visit.1.set_nonblocking(true).unwrap();
+            visit.1.read(&mut [0]).is_err()
+        };
+        assert!(there(&mut taking) && there(&mut idle), "somebody was sent out who had only begun");
+        std::thread::sleep(Duration::from_millis(limits::PORCH_STALL_MILLIS + 20));
+        taking.0.moved(true);
+        waiting.0.wants_a_lane();
+        assert!(there(&mut taking) && !there(&mut idle));
+        // Too long is too long; but without a lane he is in nobody's way.
+        std::thread::sleep(Duration::from_millis(limits::PORCH_TAKE_GRACE_MILLIS));
+        taking.0.moved(false);
+        waiting.0.wants_a_lane();
+        assert!(there(&mut taking));
+        taking.0.moved(true);
+        waiting.0.wants_a_lane();
+        assert!(!there(&mut taking));
     }
 }

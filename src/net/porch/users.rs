@@ -96,6 +96,11 @@ impl Users {
         Ok(())
     }
 
+    /// Reads the file if it must be, and says what is wrong with it.
+    pub fn look(&self) {
+        let _ = self.refresh(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn refresh(&self, state: &mut State) -> Result<(), Refusal> {
         let now = FileStamp::of(&self.path);
         if state.stamp.as_ref() == Some(&now) {

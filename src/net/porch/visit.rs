@@ -1,4 +1,8 @@
 //! One visit: TLS, one request head, who it is, the answer of the inner server, goodbye.
+//!
+//! A lane to the inner server is kept no longer than it must be: what a slow visitor does not take yet is read ahead, as far
+//! as the bound for all of them goes, and beyond that whoever takes for too long makes room. Refuses: to let one visitor's
+//! slowness be another's wait.
 
 use crate::limits;
 use crate::log;
@@ -9,6 +13,7 @@ use crate::net::porch::seats::Ticket;
 use crate::net::porch::users::Users;
 use crate::net::stream::{OwnSocket, Socket, Stream};
 use crate::net::tls;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +24,8 @@ pub struct House {
     pub handler: Handler,
     pub inner: Mutex<Option<Arc<Inner>>>,
     pub patience: Patience,
+    /// Bytes read ahead for slow visitors, of all visits.
+    pub ahead: AtomicUsize,
 }
 
 /// How long each part of a visit may take.
@@ -42,6 +49,9 @@ const LATE: Refusal = Refusal::new(408, "the request took too long");
 const FULL: Refusal = Refusal::new(503, "too many visitors; come again");
 const NO_ANSWER: Refusal = Refusal::new(504, "the page took too long");
 const BROKEN: Refusal = Refusal::new(502, "the page could not be made");
+
+/// The page that says whether the program lives, and waits for nothing.
+const HEALTHY: &str = "/-/healthy";
 
 type Guest = Stream<Arc<Socket>>;
 
@@ -137,14 +147,24 @@ pub fn turn_away(house: &House, socket: &Socket) {
 fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
     let deadline = Instant::now() + house.patience.answer;
     let Some(inner) = house.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
-    let Some(lane) = inner.lane(deadline) else { return refuse(&mut guest, &FULL, head.head_only) };
+    let hurry = head.request.path == HEALTHY;
+    let Some(lane) = free_lane(&inner, ticket, deadline, hurry) else {
+        return refuse(&mut guest, &FULL, head.head_only);
+    };
     let mut lane = Lane { stream: Stream::over(lane, "inner server"), left: 0 };
     match lane.ask(head, deadline) {
         Ok(begun) => {
-            if lane.pass(&begun, &mut guest, Instant::now() + house.patience.take) {
-                // The next visitor need not wait until this one has gone.
-                lane.give_back(&inner);
-                return farewell(&mut guest);
+            ticket.taking();
+            let mut ahead = Ahead { bytes: begun, at: 0, held: 0, of_all: &house.ahead };
+            let deadline = Instant::now() + house.patience.take;
+            match pass(lane, &mut ahead, &mut guest, deadline, (&inner, ticket)) {
+                Ok(()) => {
+                    // Only the goodbye is left: the seat is for who comes next.
+                    ticket.leave();
+                    return farewell(&mut guest);
+                }
+                Err(None) => return,
+                Err(Some(kept)) => lane = kept,
             }
         }
         Err(f) if f.kind == FailureKind::Timeout => refuse(&mut guest, &NO_ANSWER, head.head_only),
@@ -159,6 +179,102 @@ fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
     match lane.clear(head) {
         Ok(()) => lane.give_back(&inner),
         Err(_) => house.renew(&inner),
+    }
+}
+
+/// A lane; whoever keeps one for too long makes room for who waits.
+fn free_lane(inner: &Inner, ticket: &Ticket, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
+    let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
+    loop {
+        let lane = inner.lane(deadline.min(Instant::now() + stall), hurry);
+        if lane.is_some() || Instant::now() >= deadline {
+            return lane;
+        }
+        ticket.wants_a_lane();
+    }
+}
+
+/// Passes the answer on. The lane is given back as soon as all of the page has been read from it; it comes back to the caller
+/// when the visitor went away, or was too slow, before that.
+fn pass(
+    lane: Lane,
+    ahead: &mut Ahead<'_>,
+    guest: &mut Guest,
+    deadline: Instant,
+    (inner, ticket): (&Inner, &Ticket),
+) -> Result<(), Option<Lane>> {
+    let mut lane = Some(lane);
+    loop {
+        if lane.as_ref().is_some_and(|l| l.left == 0) {
+            lane.take().into_iter().for_each(|l| l.give_back(inner));
+            ticket.moved(false);
+        }
+        let taken = if ahead.is_empty() { Ok(0) } else { guest.write_now(ahead.bytes()) };
+        match (taken, &mut lane) {
+            (Err(_), _) => return Err(lane),
+            (Ok(n @ 1..), _) => {
+                ahead.gone(n);
+                ticket.moved(lane.is_some());
+            }
+            // All is taken, or he takes nothing now and there is room for more of it.
+            (_, Some(l)) if ahead.is_empty() || ahead.has_room() => {
+                if l.read_into(ahead, deadline).is_err() {
+                    return Err(lane);
+                }
+            }
+            (_, None) if ahead.is_empty() => return guest.flush(deadline).map_err(|_| None),
+            _ => {
+                if guest.until_writable(deadline).is_err() {
+                    return Err(lane);
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(lane);
+        }
+    }
+}
+
+/// What was read of a page and is not taken yet.
+struct Ahead<'h> {
+    bytes: Vec<u8>,
+    at: usize,
+    /// What it has of the room for all.
+    held: usize,
+    of_all: &'h AtomicUsize,
+}
+
+impl Ahead<'_> {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[self.at..]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    fn gone(&mut self, n: usize) {
+        self.at += n;
+        if self.is_empty() {
+            self.bytes.clear();
+            self.at = 0;
+            self.of_all.fetch_sub(std::mem::take(&mut self.held), Ordering::SeqCst);
+        }
+    }
+
+    /// Takes room for one more piece, if there is any.
+    fn has_room(&mut self) -> bool {
+        let piece = limits::PORCH_COPY_BYTES;
+        let more = |all: usize| (all + piece <= limits::PORCH_AHEAD_BYTES).then_some(all + piece);
+        let granted = self.of_all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok();
+        self.held += if granted { piece } else { 0 };
+        granted
+    }
+}
+
+impl Drop for Ahead<'_> {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.held, Ordering::SeqCst);
     }
 }
 
@@ -204,16 +320,19 @@ impl Lane {
         Ok(out)
     }
 
-    /// Passes the answer on; false when the visitor went away or was too slow.
-    fn pass(&mut self, begun: &[u8], guest: &mut Guest, deadline: Instant) -> bool {
-        let mut passed = guest.write_all(begun, deadline).is_ok();
-        let mut chunk = vec![0; limits::PORCH_COPY_BYTES.min(self.left as usize)];
-        while passed && self.left > 0 {
-            let Ok(n @ 1..) = self.stream.read(&mut chunk, deadline) else { return false };
-            self.left = self.left.saturating_sub(n as u64);
-            passed = guest.write_all(&chunk[..n], deadline).is_ok();
+    /// Reads one more piece of the page.
+    fn read_into(&mut self, ahead: &mut Ahead<'_>, deadline: Instant) -> Result<(), Failure> {
+        let begin = ahead.bytes.len();
+        ahead.bytes.resize(begin + limits::PORCH_COPY_BYTES.min(self.left as usize), 0);
+        let read = self.stream.read(&mut ahead.bytes[begin..], deadline);
+        ahead.bytes.truncate(begin + read.as_ref().map_or(0, |n| *n));
+        match read? {
+            0 => Err(Failure::new(FailureKind::Closed, "the inner server closed a lane")),
+            n => {
+                self.left = self.left.saturating_sub(n as u64);
+                Ok(())
+            }
         }
-        passed
     }
 
     /// Reads away what is left. The page may hang for as long as it likes: that costs this lane and its thread.
@@ -240,6 +359,16 @@ impl Lane {
 }
 
 impl House {
+    /// Reads the files of the pages, and says what is wrong with them.
+    pub fn look(&self) {
+        if let Some(Err(f)) = self.tls.as_ref().map(tls::Server::config) {
+            log::warn("page TLS", f);
+        }
+        if let Some(users) = &self.users {
+            users.look();
+        }
+    }
+
     /// The inner server; started if there is none.
     pub fn current(&self) -> Option<Arc<Inner>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,9 @@
 //!
 //! Refuses to wait without an end: every wait has a limit and a sentence that says what did not come.
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -91,16 +93,28 @@ pub fn long() -> bool {
     std::env::var_os("GOSTECH_LONG").is_some_and(|v| v == "1")
 }
 
-/// The path of a real server, or «skipped» said and None. `GOSTECH_PEERS=required` makes its absence a failure.
+/// The path of a real program, or «skipped» said and None. `GOSTECH_PEERS=required` makes its absence a failure.
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/sbin", "/bin"]
-        .iter()
-        .map(|dir| Path::new(dir).join(name))
-        .find(|path| path.is_file());
+    let found = find_peer(name, &std::env::var_os("PATH").unwrap_or_default(), &own_peers());
     if found.is_none() {
         let required = std::env::var_os("GOSTECH_PEERS").is_some_and(|v| v == "required");
         assert!(!required, "no {name} here, and GOSTECH_PEERS=required");
         eprintln!("skipped: no {name} here");
     }
     found
+}
+
+/// Where `tests/run` puts those that cannot be installed.
+fn own_peers() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("peers/bin")
+}
+
+/// As `tests/run` looks for it: our own wrappers, the PATH, and the places of servers, which are not in a user's PATH.
+pub fn find_peer(name: &str, path: &OsStr, own: &Path) -> Option<PathBuf> {
+    let runs = |p: &PathBuf| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let servers = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    let dirs = std::iter::once(own.to_path_buf()).chain(std::env::split_paths(path)).chain(servers);
+    // An empty entry of PATH is the current directory, where no peer is.
+    dirs.filter(|d| d.is_absolute()).map(|d| d.join(name)).find(runs)
 }

@@ -7,6 +7,7 @@
 
 pub mod counter;
 pub mod den;
+pub mod dns;
 pub mod events;
 pub mod http;
 pub mod ledger;
@@ -15,6 +16,7 @@ pub mod page;
 pub mod picodata;
 pub mod procs;
 pub mod receiver;
+pub mod road;
 pub mod setup;
 pub mod tls;
 
@@ -24,4 +26,5 @@ pub use ledger::Ledger;
 pub use page::Page;
 pub use picodata::Picodata;
 pub use receiver::{Mode, Receiver};
+pub use road::Road;
 pub use setup::Setup;

@@ -16,6 +16,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts it with `server` as the content of one `server` block; `$PORT` stands for the port. None without nginx.
     pub fn start(den: &Den, server: &str) -> Option<Nginx> {
+        Nginx::http(den, &format!("server {{ {server} }}"))
+    }
+
+    /// The same with the whole content of the `http` block.
+    pub fn http(den: &Den, content: &str) -> Option<Nginx> {
         let program = peer("nginx")?;
         let port = free_port();
         let home = den.path().display();
@@ -25,8 +30,8 @@ impl Nginx {
              http {{\n\
              access_log {home}/nginx-access.log; client_body_temp_path {home}/nginx-body; proxy_temp_path {home}/nginx-proxy;\n\
              fastcgi_temp_path {home}/nginx-f; uwsgi_temp_path {home}/nginx-u; scgi_temp_path {home}/nginx-s;\n\
-             server {{ {} }}\n}}\n",
-            server.replace("$PORT", &port.to_string())
+             {}\n}}\n",
+            content.replace("$PORT", &port.to_string())
         );
         let path = den.put("nginx.conf", conf);
         let log = std::fs::File::create(den.file("nginx.out")).expect("a file for nginx");
@@ -38,7 +43,7 @@ impl Nginx {
             .spawn()
             .expect("nginx starts");
         let nginx = Nginx { child, port };
-        if server.contains("$PORT") {
+        if content.contains("$PORT") {
             wait("nginx answers", Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok());
         }
         Some(nginx)

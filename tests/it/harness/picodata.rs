@@ -164,6 +164,17 @@ impl Picodata {
         worker.unwrap_or(0)
     }
 
+    /// The worker of a helper that runs the debug build.
+    pub fn wait_debug_worker(&self) -> u32 {
+        let mut worker = None;
+        let so = wait_for(Duration::from_secs(20), || {
+            worker = procs::family(self.group(), &super::setup::debug_binary()).worker;
+            worker.is_some()
+        });
+        assert!(so, "no worker of the debug build within 20 s\n{}", self.err());
+        worker.unwrap_or(0)
+    }
+
     /// A signal to the whole group, as systemd stops a unit.
     pub fn signal_group(&self, name: &str) {
         procs::signal(name, -i64::from(self.group()));

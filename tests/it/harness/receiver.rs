@@ -61,6 +61,8 @@ pub struct Visit {
     pub request: Request,
     pub status: u16,
     pub at: Instant,
+    /// The port of the other side.
+    pub from: u16,
 }
 
 #[derive(Default)]
@@ -107,8 +109,16 @@ impl Receiver {
         Receiver::with(Some(config), true)
     }
 
+    /// On a listener of one's own: another address of loopback.
+    pub fn start_on(listener: TcpListener) -> Receiver {
+        Receiver::listening(listener, None, false)
+    }
+
     fn with(tls: Option<Arc<rustls::ServerConfig>>, tunnel: bool) -> Receiver {
-        let listener = free_listener();
+        Receiver::listening(free_listener(), tls, tunnel)
+    }
+
+    fn listening(listener: TcpListener, tls: Option<Arc<rustls::ServerConfig>>, tunnel: bool) -> Receiver {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             mode: Mutex::new(Mode::Healthy),
@@ -195,6 +205,18 @@ impl Receiver {
         lock(&self.shared.book).visits.clone()
     }
 
+    /// The documents that came more than once, each with the ports of the visits that took it, in order.
+    pub fn repeated(&self) -> Vec<(String, Vec<u16>)> {
+        let mut by_id: HashMap<String, Vec<u16>> = HashMap::new();
+        let book = lock(&self.shared.book);
+        for visit in book.visits.iter().filter(|v| (200..300).contains(&v.status)) {
+            for doc in documents(&visit.request, visit.at).unwrap_or_default() {
+                by_id.entry(doc.id).or_default().push(visit.from);
+            }
+        }
+        by_id.into_iter().filter(|(_, from)| from.len() > 1).collect()
+    }
+
     /// What could not be read as a request or as documents.
     pub fn errors(&self) -> Vec<String> {
         lock(&self.shared.book).errors.clone()
@@ -238,10 +260,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 
 fn serve(stream: TcpStream, shared: &Arc<Shared>) {
     let end = stream.try_clone();
+    let from = stream.peer_addr().map_or(0, |a| a.port());
     let conn = if shared.tunnel { Some(Conn::new(Box::new(stream))) } else { dress(Box::new(stream), shared) };
     if let Some(mut conn) = conn {
         while let Ok(Some(request)) = conn.request().inspect_err(|e| note_error(shared, e)) {
-            if !answer(&mut conn, &request, shared) {
+            if !answer(&mut conn, &request, from, shared) {
                 break;
             }
             if request.method == "CONNECT" {
@@ -276,9 +299,9 @@ fn note_error(shared: &Shared, error: &std::io::Error) {
 }
 
 /// Answers one request; false when the connection is to be closed.
-fn answer(conn: &mut Conn, request: &Request, shared: &Shared) -> bool {
+fn answer(conn: &mut Conn, request: &Request, from: u16, shared: &Shared) -> bool {
     if request.method == "CONNECT" {
-        take(request, 200, None, shared);
+        take(request, 200, None, from, shared);
         return conn.stream.write_all(b"HTTP/1.1 200 Established\r\n\r\n").is_ok();
     }
     let mode = lock(&shared.mode).clone();
@@ -298,7 +321,7 @@ fn answer(conn: &mut Conn, request: &Request, shared: &Shared) -> bool {
         _ if (200..300).contains(&refused) => Some(1.0),
         _ => None,
     };
-    take(request, refused, share, shared);
+    take(request, refused, share, from, shared);
     if let (Mode::Turning(status, _), 200) = (&mode, refused) {
         *lock(&shared.mode) = Mode::Refusing(*status, None);
     }
@@ -331,11 +354,11 @@ fn respond(conn: &mut Conn, status: u16, retry_after: Option<&str>) -> bool {
 }
 
 /// Writes the visit down, and the documents of the share that is taken.
-fn take(request: &Request, status: u16, share: Option<f64>, shared: &Shared) {
+fn take(request: &Request, status: u16, share: Option<f64>, from: u16, shared: &Shared) {
     let at = Instant::now();
     let docs = documents(request, at);
     let mut book = lock(&shared.book);
-    book.visits.push(Visit { request: request.clone(), status, at });
+    book.visits.push(Visit { request: request.clone(), status, at, from });
     let docs = match docs {
         Ok(docs) => docs,
         Err(error) => return book.errors.push(error),

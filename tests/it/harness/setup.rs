@@ -18,9 +18,15 @@ pub fn binary() -> PathBuf {
     }
 }
 
+/// The program as cargo built it for the tests, with its crash points, whatever `GOSTECH_AUDIT_BIN` names.
+pub fn debug_binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_gostech-audit-log"))
+}
+
 /// Options and environment of a run.
 #[derive(Clone)]
 pub struct Setup {
+    pub program: PathBuf,
     pub dir: PathBuf,
     pub args: Vec<String>,
     pub env: Vec<(String, String)>,
@@ -41,7 +47,15 @@ impl Setup {
     /// Without any option.
     pub fn bare(den: &Den) -> Setup {
         let dir = den.path().to_owned();
-        Setup { dir, args: Vec::new(), env: Vec::new(), exec: false, before: String::new(), literal: None }
+        Setup {
+            program: binary(),
+            dir,
+            args: Vec::new(),
+            env: Vec::new(),
+            exec: false,
+            before: String::new(),
+            literal: None,
+        }
     }
 
     pub fn args(mut self, args: &[&str]) -> Setup {
@@ -58,6 +72,12 @@ impl Setup {
         self
     }
 
+    /// With the build that has crash points.
+    pub fn debug(mut self) -> Setup {
+        self.program = debug_binary();
+        self
+    }
+
     pub fn exec(mut self) -> Setup {
         self.exec = true;
         self
@@ -68,7 +88,7 @@ impl Setup {
         if let Some(literal) = &self.literal {
             return literal.clone();
         }
-        let words = std::iter::once(binary().display().to_string()).chain(self.args.iter().cloned());
+        let words = std::iter::once(self.program.display().to_string()).chain(self.args.iter().cloned());
         let quoted: Vec<String> = words.map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();
         let exec = if self.exec { "exec " } else { "" };
         format!("{exec}{}{}", self.before, quoted.join(" "))
@@ -88,7 +108,7 @@ impl Setup {
 
     /// The same with an input of one's own.
     pub fn run_on(&self, input: Stdio) -> Output {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.program);
         command.args(&self.args).current_dir(&self.dir).env_clear().envs(self.env.iter().map(|(k, v)| (k, v)));
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());

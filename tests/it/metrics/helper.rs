@@ -1,9 +1,10 @@
 //! The helper as a process, its page as a scraper sees it, and the world around: scratch directories, peers, waiting.
 
+pub use crate::harness::peer;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -35,18 +36,6 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-/// The path of a real peer, or «skipped» said and none; with `GOSTECH_PEERS=required` its absence is a failure.
-pub fn peer(name: &str) -> Option<PathBuf> {
-    let dirs = ["/usr/bin", "/usr/local/bin", "/usr/sbin", "/bin"];
-    let found = dirs.iter().map(|dir| Path::new(dir).join(name)).find(|p| p.is_file());
-    if found.is_none() {
-        let required = std::env::var_os("GOSTECH_PEERS").is_some_and(|v| v == "required");
-        assert!(!required, "no {name} here, and GOSTECH_PEERS=required");
-        eprintln!("skipped: no {name} here");
-    }
-    found
 }
 
 /// Whether the long runs are asked for.
@@ -175,8 +164,7 @@ impl Drop for Helper {
 }
 
 pub fn signal(pid: u32, name: &str) {
-    let done = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill");
-    assert!(done.success());
+    assert!(crate::harness::procs::signal(name, i64::from(pid)), "no signal {name} to {pid}");
 }
 
 /// An HTTP answer.

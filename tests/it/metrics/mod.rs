@@ -1,10 +1,12 @@
 //! The metrics helper: against a stand-in fed with recorded answers, against Debian's tarantool, promtool and Prometheus.
 
-mod helper;
-mod hostile;
+pub mod helper;
+pub mod hostile;
 mod judges;
 mod picodata;
-mod stand;
+mod requests;
+pub mod stand;
 mod street;
-mod tarantool;
+pub mod tarantool;
+pub mod villain;
 mod ways;

@@ -8,9 +8,9 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A running tarantool.
-struct Tarantool {
+pub struct Tarantool {
     child: Child,
-    port: u16,
+    pub port: u16,
     scratch: Scratch,
 }
 
@@ -50,7 +50,7 @@ end)
 "#;
 
 impl Tarantool {
-    fn start(name: &str) -> Option<Tarantool> {
+    pub fn start(name: &str) -> Option<Tarantool> {
         peer("tarantool")?;
         let scratch = Scratch::new(name);
         let port = free_port();

@@ -299,3 +299,15 @@ fn it_confines_itself_and_refuses_forbidden_calls() {
     assert_eq!(helper.scrape()["picodata_up"], 0.0, "after {asked} visits it still serves");
     assert!(helper.end().success());
 }
+
+#[test]
+fn files_of_the_page_that_are_wrong_are_told_at_the_start() {
+    let scratch = Scratch::new("wrong-files");
+    let users = scratch.file("users", "# names\nprom:abc\n");
+    let cert = scratch.0.join("none.pem").display().to_string();
+    let helper = Helper::start_with(&["--port", "1", "--web-tls-cert", &cert, "--web-users", &users], &PASSWORD);
+    // Said before the address is open, and no visitor has come.
+    let log = helper.log();
+    assert!(log.contains(&format!("certificate file `{cert}`: No such file")), "{log}");
+    assert!(log.contains("line 2: not a bcrypt hash"), "{log}");
+}

@@ -39,6 +39,7 @@ pub const PURE: &[&str] = &[
     "src/net/target.rs",
     "src/net/answer.rs",
     "src/net/base64.rs",
+    "src/net/validity.rs",
     "src/iproto/protocol.rs",
     "src/iproto/auth.rs",
     "src/iproto/md5.rs",

@@ -57,14 +57,37 @@ fn status_without_a_spool_says_where_it_looked() {
     let den = Den::new();
     let (exit, text) = tool(&["status", "--spool-dir", &den.text("nowhere")]);
     assert!(exit == Exit::Failed && text.contains("nowhere") && text.contains("--spool-dir"), "{text}");
-    let (exit, text) = tool(&["status", "--spool-dir", &den.text("")]);
-    assert!(exit == Exit::Failed && text.contains("there is no spool"), "{text}");
+    // Somebody else's directory is no spool either, for no command.
+    fs::create_dir(den.path("foreign")).unwrap();
+    fs::write(den.path("foreign/file"), "theirs").unwrap();
+    let range = ["spool", "replay", "--from", "1.1.1", "--to", "1.1.2"];
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["spool", "verify"],
+        &["spool", "export"],
+        &["spool", "repair", "--apply"],
+        &range,
+        &["spool", "forget", "r1"],
+        &["quarantine", "list"],
+        &["quarantine", "retry"],
+    ];
+    for command in commands {
+        let (exit, text) = tool(&[command, &["--spool-dir", &den.text("")]].concat());
+        let said = text.contains("there is no spool in") && text.contains("--spool-dir DIR");
+        assert!(exit == Exit::Failed && said, "{command:?}: {text}");
+    }
+    assert_eq!(fs::read(den.path("foreign/file")).unwrap(), b"theirs");
 }
 
 fn faults(args: &[&str]) -> Vec<String> {
+    found(args).0
+}
+
+/// What `check` calls wrong, and its notes.
+fn found(args: &[&str]) -> (Vec<String>, Vec<String>) {
     let args: Vec<OsString> = ["check", "--no-config"].iter().chain(args).map(OsString::from).collect();
     match flags::parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap() {
-        Outcome::Run(parsed) => check::faults(&Options::read(&parsed, &[], false).unwrap()),
+        Outcome::Run(parsed) => check::faults(&Options::read(&parsed, &[], false).unwrap(), NOW),
         Outcome::Print(text) => panic!("{text}"),
     }
 }
@@ -93,4 +116,54 @@ fn check_names_each_fault_and_its_cure_and_makes_nothing() {
     assert!(found.len() == 2 && found[0].contains("--spool-dir DIR") && found[1].contains("--on-alarm"), "{found:?}");
     let found = faults(&["--spool-dir", &spool, "--url", "http://no-such-name.invalid/"]);
     assert!(found.len() == 1 && found[0].contains("resolv.conf"), "{found:?}");
+}
+
+#[test]
+fn check_reads_when_certificates_end() {
+    let den = Den::new();
+    let (file, spool) = (den.text("client.pem"), den.text("spool"));
+    // Valid from and to, by NOW on 2026-11-21.
+    type Day = (i32, u8, u8);
+    let write = |pairs: &[(Day, Day)]| {
+        let mut text = String::new();
+        for (from, to) in pairs {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = rcgen::CertificateParams::new(vec!["client".into()]).unwrap();
+            params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+            params.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
+            text += &params.self_signed(&key).unwrap().pem();
+            if pairs.len() == 1 {
+                text += &key.serialize_pem();
+            }
+        }
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let base = ["--spool-dir", &spool, "--url", "https://127.0.0.1:1/"];
+    let own = [&base[..], &["--certificate", &file]].concat();
+    let authority = [&base[..], &["--ca-certificate", &file]].concat();
+    let (start, past, soon, far) = ((2026, 1, 1), (2026, 11, 20), (2026, 11, 27), (2046, 1, 1));
+    let cases = [
+        (past, "has ended on 2026-11-20: have a new one", ""),
+        (soon, "", "ends on 2026-11-27, in 5 days: have a new one"),
+        (far, "", ""),
+    ];
+    for (to, wrong, note) in cases {
+        write(&[(start, to)]);
+        for args in [&own, &authority] {
+            let (faults, notes) = found(args);
+            let fit = |said: &[String], words: &str| match words {
+                "" => said.is_empty(),
+                words => said.len() == 1 && said[0].contains(words) && said[0].contains("client.pem"),
+            };
+            assert!(fit(&faults, wrong) && fit(&notes, note), "{to:?} {args:?}: {faults:?} {notes:?}");
+        }
+    }
+    write(&[((2026, 12, 1), far)]);
+    assert!(faults(&own)[0].contains("begins on 2026-12-01 only"), "{:?}", faults(&own));
+    // A bundle of authorities is good as long as one of them is.
+    write(&[(start, past), (start, far), (start, past)]);
+    assert_eq!(found(&authority), Default::default());
+    write(&[(start, past), (start, past)]);
+    assert!(faults(&authority)[0].contains("has ended"), "{:?}", faults(&authority));
 }

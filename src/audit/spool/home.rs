@@ -1,0 +1,46 @@
+//! When the spool's directory is not there any more: somebody removed it, or the file system over it was unmounted.
+//!
+//! Files that are open can still be read. What receivers need of them goes to memory, and to the directory that is made in
+//! its place; what was not open is gone, and is found missing, counted and told by its reader. Refuses: to look further.
+
+use super::record::RECORDS_AT;
+use super::{Segment, Spool, Store};
+use crate::log;
+use std::io;
+
+impl Spool {
+    /// Looks whether the directory is the one whose files are open; if not, the disk has failed.
+    pub fn look_at_home(&self, now_ms: i64) {
+        if !self.disk.moved() || std::mem::replace(&mut self.lock().homeless, true) {
+            return;
+        }
+        let gone = io::Error::new(io::ErrorKind::NotFound, "it was removed or replaced");
+        let text = format!("the directory `{}` was removed or replaced; what can still be read is kept", self.place());
+        self.alarm("spool", text);
+        self.disk_failed("find the directory", &gone);
+        let (mine, room) = {
+            let mut ledger = self.lock();
+            ledger.active = None;
+            let acked = ledger.acked_before(false);
+            let needed = |s: &&Segment| s.store == Store::Disk && s.next > acked;
+            let held: u64 = ledger.segments.iter().filter(|s| s.store == Store::Ark).map(|s| s.bytes).sum();
+            (
+                ledger.segments.iter().filter(needed).cloned().collect::<Vec<_>>(),
+                self.settings.ark_max - held.min(self.settings.ark_max),
+            )
+        };
+        // The newest first: those are open for certain, and nobody may have read them yet.
+        let mut room = room;
+        for s in mine.iter().rev().filter(|s| s.bytes > RECORDS_AT) {
+            if s.bytes > room {
+                break;
+            }
+            room -= s.bytes;
+            match self.copy_records(s, RECORDS_AT, Store::Ark, now_ms) {
+                Ok(Some(copy)) => self.put_in_place(s, RECORDS_AT, copy),
+                Ok(None) => {}
+                Err(e) => log::warn("spool", format!("cannot keep `{}` in memory: {e}", s.name)),
+            }
+        }
+    }
+}

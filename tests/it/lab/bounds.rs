@@ -1,0 +1,230 @@
+//! Bounds of the system that are too tight, at the start and while it works; processes that stand still; two helpers on
+//! one spool; a clock that jumps.
+//!
+//! Limits are those of the helper alone (`prlimit`). Refuses: to set the machine's clock; what that means is said where a
+//! test would need it.
+
+use super::left_out;
+use super::real::{Real, LIMIT};
+use crate::harness::{long, peer, procs, wait, Events, Picodata};
+use std::process::Command;
+use std::time::Duration;
+
+/// Sets a limit of a running process.
+fn limit(pid: u32, what: &str) {
+    let out = Command::new("prlimit").args(["--pid", &pid.to_string(), what]).output().expect("prlimit starts");
+    assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// A helper that starts under a limit, and works under it.
+fn starts_under(name: &str, class: &'static str, before: &str) {
+    let real = Real::new(name);
+    let mut setup = real.setup();
+    setup.before = before.to_owned();
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..1000).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say(class, 1, picodata.ledger.len());
+}
+
+#[test]
+fn few_descriptors_at_the_start() {
+    starts_under("lab-nofile", "bounds: 40 descriptors", "prlimit --nofile=40:40 ");
+}
+
+#[test]
+fn little_address_space_at_the_start() {
+    // Stacks and the two views of the ring take most of it; what is needed is written beside the limit in the documents.
+    starts_under("lab-as", "bounds: 64 MiB of addresses", "prlimit --as=67108864:67108864 ");
+}
+
+/// While it works it may open nothing more, for a while: no new segment, no new connection.
+#[test]
+fn no_descriptor_left_while_it_works() {
+    let real = Real::new("lab-nofile-late");
+    let setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    limit(worker, "--nofile=3:1024");
+    real.receiver.down();
+    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    limit(worker, "--nofile=1024:1024");
+    real.receiver.up();
+    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say("bounds: no descriptor left", 1, picodata.ledger.len());
+}
+
+/// Files may not grow beyond 20 KiB, for a while: every write behind it is short or refused, as on a full disk.
+#[test]
+fn files_that_may_not_grow() {
+    let real = Real::new("lab-fsize");
+    let mut picodata = real.setup().picodata();
+    let worker = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..20).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    limit(worker, "--fsize=20480:unlimited");
+    // The cushion of the disk lies in a file of memory, which is bounded too: only the ring is left, and it is full soon.
+    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    limit(worker, "--fsize=unlimited:unlimited");
+    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say("bounds: short writes at 20 KiB", 1, picodata.ledger.len());
+}
+
+/// No more threads and processes for the user, when the worker dies and another one is wanted.
+#[test]
+fn no_processes_left_when_a_worker_dies() {
+    let real = Real::new("lab-nproc");
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+    let probe = Command::new("/bin/sh").args(["-c", &format!("{nobody} true")]).status();
+    if !probe.is_ok_and(|s| s.success()) {
+        return left_out("no processes left: this user cannot become another one (root has no such limit)");
+    }
+    open_to_all(real.den.path());
+    let mut setup = real.setup();
+    setup.before = nobody.to_owned();
+    let mut picodata = setup.picodata();
+    let first = picodata.wait_worker(None);
+    let keeper = picodata.family().keeper.expect("a keeper");
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    limit(keeper, "--nproc=1:1000");
+    assert!(procs::kill9(first));
+    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    wait("it is said", LIMIT, || picodata.err().contains("cannot start"));
+    limit(keeper, "--nproc=1000:1000");
+    // A worker that was forked under the limit has inherited it; its threads fail, it dies, and the next one is well.
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say("bounds: no process, no thread", 2, picodata.ledger.len());
+}
+
+/// For a helper that is not root: the program is reached, the directory is writable.
+fn open_to_all(dir: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o777)).expect("permissions");
+}
+
+/// A process stands still under a stream: the worker, the keeper, the receiver's side.
+fn stands_still(name: &str, class: &'static str, who: fn(&Picodata) -> u32) {
+    let seconds = if long() { 60 } else { 3 };
+    let real = Real::new(name);
+    // What comes meanwhile fits the pipe and the ring: with a worker that stands still nobody can read on.
+    let mut picodata = real.setup().picodata();
+    picodata.wait_worker(None);
+    let pid = who(&picodata);
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    assert!(procs::signal("STOP", i64::from(pid)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(seconds));
+            assert!(procs::signal("CONT", i64::from(pid)));
+        });
+        let count = seconds as usize * 300;
+        picodata.stream((0..count).map(|_| events.event()), 300).expect("the pipe never breaks");
+    });
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say(class, 1, picodata.ledger.len());
+}
+
+#[test]
+fn a_worker_that_stands_still() {
+    stands_still("lab-stop-worker", "SIGSTOP of the worker", |p| p.family().worker.expect("a worker"));
+}
+
+#[test]
+fn a_keeper_that_stands_still() {
+    stands_still("lab-stop-keeper", "SIGSTOP of the keeper", |p| p.family().keeper.expect("a keeper"));
+}
+
+/// The receiver's system takes the connection and the bytes, and its program does nothing with them.
+#[test]
+fn a_receiver_that_stands_still() {
+    let seconds = if long() { 60 } else { 3 };
+    let real = Real::new("lab-stop-receiver");
+    let mut picodata = real.setup().picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.receiver.set(crate::harness::Mode::Hanging);
+    picodata.stream((0..seconds as usize * 300).map(|_| events.event()), 300).expect("the pipe never breaks");
+    real.receiver.set(crate::harness::Mode::Healthy);
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    real.say("a receiver that stands still", 1, picodata.ledger.len());
+}
+
+/// Two helpers with one directory and one instance: each has its own part of it, also when workers of both die at once.
+#[test]
+fn two_helpers_on_one_spool() {
+    let real = Real::new("lab-two");
+    let second_port = crate::harness::free_port();
+    let mut first = real.setup().picodata();
+    let mut setup = real.setup();
+    let at = setup.args.iter().position(|a| a == "--metrics-addr").expect("an address") + 1;
+    setup.args[at] = format!("127.0.0.1:{second_port}");
+    first.wait_worker(None);
+    let mut second = setup.picodata();
+    let (mut e1, mut e2) = (Events::new(1, 1), Events::new(2, 1));
+    for _ in 0..3 {
+        for (p, e) in [(&mut first, &mut e1), (&mut second, &mut e2)] {
+            p.stream((0..300).map(|_| e.event()), 3000).expect("the pipe never breaks");
+        }
+        let (a, b) = (first.wait_worker(None), second.wait_worker(None));
+        assert!(procs::kill9(a) && procs::kill9(b));
+    }
+    let all = first.ledger.len() + second.ledger.len();
+    wait("everything delivered", LIMIT, || real.receiver.count() >= all);
+    assert_eq!((first.finish(LIMIT), second.finish(LIMIT)), (0, 0), "{}{}", first.err(), second.err());
+    assert_eq!(real.receiver.count(), all, "once by document id");
+    for ledger in [&first.ledger, &second.ledger] {
+        assert_eq!(ledger.missing(&real.receiver.docs()), Vec::<String>::new());
+    }
+    real.say("two helpers on one spool, 6 deaths", 6, all);
+}
+
+/// Jumps of the wall clock cannot be made for one process: the program reads it through the vDSO, without a system call
+/// that `strace` could change (shown here), and time namespaces shift the other clocks alone. So jumps both ways are in the
+/// simulation, whose clock is its own; here is what a real system can do: the clocks since boot jump by hours at a start.
+#[test]
+fn clocks_that_jump_between_two_starts() {
+    let Some(strace) = peer("strace") else { return };
+    let real = Real::new("lab-clock");
+    let mut setup = real.setup();
+    let trace = real.den.file("trace");
+    let calls = "clock_gettime,gettimeofday,time";
+    setup.before = format!("{} -f -qq --seccomp-bpf -o {trace} -e trace={calls} ", strace.display());
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    real.whole(&mut picodata);
+    let asked = std::fs::read_to_string(&trace).unwrap_or_default();
+    let asked = asked.lines().filter(|l| l.contains("CLOCK_REALTIME")).count();
+    println!("the wall clock was asked by {asked} system calls for 300 events: the others went past strace");
+    assert!(asked < 300, "it can be injected after all: write the test");
+    let mut records = 300;
+    for (gen, hours) in [(2, 30), (3, 0)] {
+        let seconds = hours * 3600;
+        let before = format!("unshare --time --monotonic {seconds} --boottime {seconds} --fork --kill-child ");
+        let probe = Command::new("/bin/sh").args(["-c", &format!("{before} true")]).status();
+        if !probe.is_ok_and(|s| s.success()) {
+            return left_out("clocks that jump: no right to a time namespace here");
+        }
+        setup.before = before;
+        setup.exec = false;
+        let mut picodata = setup.picodata();
+        let mut events = Events::new(1, gen);
+        picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+        records += 300;
+        wait("everything delivered", LIMIT, || real.receiver.count() >= records);
+        picodata.close();
+        picodata.wait_end(LIMIT);
+        assert_eq!(picodata.ledger.missing(&real.receiver.docs()), Vec::<String>::new());
+    }
+    real.say("clocks: 30 hours on, and back", 2, records);
+}

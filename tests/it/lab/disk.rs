@@ -1,0 +1,168 @@
+//! Disks that are full, frozen, gone or read-only under a running helper: it goes on with the cushion, raises an alarm,
+//! recovers by itself, and loses nothing.
+//!
+//! Needs root and mounts; where the system refuses these it is said. Refuses: any mount outside a namespace of its own.
+
+use super::real::{in_namespace, inside, may_mount, on_ext4, Real, LIMIT};
+use crate::harness::{wait, Events, Picodata, Setup};
+use std::time::Duration;
+
+/// Streams so many events at a rate while `faults` happens beside it.
+fn beside(picodata: &mut Picodata, count: usize, rate: u32, faults: impl FnOnce() + Send) {
+    let mut events = Events::new(1, 1);
+    std::thread::scope(|scope| {
+        let done = scope.spawn(faults);
+        picodata.stream((0..count).map(|_| events.event()), rate).expect("the pipe never breaks");
+        done.join().expect("the fault was done");
+    });
+    // It works as before: what comes now lies on the disk again.
+    picodata.stream((0..200).map(|_| events.event()), 2000).expect("the pipe never breaks");
+}
+
+fn err(setup: &Setup) -> String {
+    String::from_utf8_lossy(&std::fs::read(setup.dir.join("err")).unwrap_or_default()).into_owned()
+}
+
+fn sleep(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
+}
+
+/// All but 60 KiB of the disk is taken, twice, and given back.
+fn full_and_room_again(real: &Real, setup: &Setup, class: &'static str) {
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let spool = real.den.file("spool");
+    let fill = format!(
+        "free=$(df --output=avail -B1024 {spool} | tail -n 1); dd if=/dev/zero of={spool}/junk bs=1024 count=$((free - 60)) status=none"
+    );
+    real.receiver.down();
+    beside(&mut picodata, 6000, 1500, || {
+        for round in 1..=2 {
+            sleep(300);
+            inside(worker, &fill);
+            wait("an alarm", LIMIT, || err(setup).matches("No space left").count() >= round);
+            sleep(500);
+            inside(worker, &format!("rm {spool}/junk"));
+            wait("the disk works again", LIMIT, || err(setup).matches("the disk works again").count() >= round);
+        }
+        real.receiver.up();
+    });
+    real.whole(&mut picodata);
+    real.say(class, 2, picodata.ledger.len());
+}
+
+#[test]
+fn a_full_tmpfs_with_room_again() {
+    if !may_mount("a full tmpfs") {
+        return;
+    }
+    let real = Real::new("lab-tmpfs");
+    let spool = real.den.file("spool");
+    let mut setup = real.setup().args(&["--spool-max", "64M"]);
+    setup.before = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=8m tmpfs {spool}"));
+    full_and_room_again(&real, &setup, "disk: tmpfs full, room again");
+}
+
+#[test]
+fn a_full_ext4_with_room_again() {
+    if !may_mount("a full ext4") {
+        return;
+    }
+    let real = Real::new("lab-ext4");
+    let Some(before) = on_ext4(&real.den, 16) else { return };
+    let mut setup = real.setup().args(&["--spool-max", "64M"]);
+    setup.before = before;
+    full_and_room_again(&real, &setup, "disk: ext4 full, room again");
+}
+
+/// Reads and writes of the disk stand still for three seconds; the database does not wait.
+#[test]
+fn a_frozen_disk_does_not_stop_the_database() {
+    if !may_mount("a frozen ext4") {
+        return;
+    }
+    let real = Real::new("lab-frozen");
+    let Some(before) = on_ext4(&real.den, 16) else { return };
+    let mut setup = real.setup().args(&["--spool-max", "64M"]);
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let spool = real.den.file("spool");
+    beside(&mut picodata, 3000, 600, || {
+        sleep(500);
+        inside(worker, &format!("fsfreeze -f {spool}; sleep 3; fsfreeze -u {spool}"));
+    });
+    assert!(picodata.longest < Duration::from_millis(2500), "a write was blocked for {:?}", picodata.longest);
+    real.whole(&mut picodata);
+    real.say("disk: ext4 frozen for 3 s", 1, picodata.ledger.len());
+}
+
+/// The directory refuses everything new (EROFS), as after a remount, and takes it again.
+#[test]
+fn a_disk_that_turns_read_only_and_back() {
+    if !may_mount("a read-only disk") {
+        return;
+    }
+    let real = Real::new("lab-readonly");
+    let Some(before) = on_ext4(&real.den, 16) else { return };
+    let mut setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let spool = real.den.file("spool");
+    // The kernel remounts no file system on which files are open for writing, but for its own errors: so a read-only view
+    // is laid over the directory. Segments begin anew every sixty events here, so this bites at once.
+    beside(&mut picodata, 4000, 800, || {
+        for round in 1..=2 {
+            sleep(300);
+            inside(worker, &format!("mount --bind {spool} {spool} && mount -o remount,bind,ro {spool}"));
+            wait("an alarm", LIMIT, || err(&setup).matches("Read-only file system").count() >= round);
+            sleep(500);
+            inside(worker, &format!("umount -l {spool}"));
+            wait("the disk works again", LIMIT, || err(&setup).matches("the disk works again").count() >= round);
+        }
+    });
+    real.whole(&mut picodata);
+    real.say("disk: read-only and back", 2, picodata.ledger.len());
+}
+
+/// The file system is taken away under the helper (`umount -l`), and comes back.
+#[test]
+fn a_disk_that_is_unmounted_under_it() {
+    if !may_mount("an unmounted disk") {
+        return;
+    }
+    let real = Real::new("lab-umount");
+    let Some(before) = on_ext4(&real.den, 16) else { return };
+    let mut setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let (spool, image) = (real.den.file("spool"), real.den.file("disk"));
+    beside(&mut picodata, 4000, 800, || {
+        sleep(1000);
+        inside(worker, &format!("umount -l {spool}"));
+        sleep(2000);
+        inside(worker, &format!("mount -o loop {image} {spool}"));
+    });
+    real.whole(&mut picodata);
+    real.say("disk: unmounted and mounted again", 1, picodata.ledger.len());
+}
+
+/// Somebody removes the spool's directory, the receiver well: an alarm, and nothing is lost.
+#[test]
+fn a_directory_that_is_deleted_under_it() {
+    let real = Real::new("lab-deleted");
+    let setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
+    let mut picodata = setup.picodata();
+    picodata.wait_worker(None);
+    let spool = real.den.path().join("spool");
+    beside(&mut picodata, 4000, 800, || {
+        sleep(1000);
+        std::fs::remove_dir_all(&spool).expect("the directory goes");
+        wait("an alarm", LIMIT, || err(&setup).contains("the directory"));
+        wait("it is there again", LIMIT, || spool.join("default").is_dir());
+    });
+    real.whole(&mut picodata);
+    real.say("disk: directory deleted", 1, picodata.ledger.len());
+}
