@@ -3,6 +3,7 @@
 //!
 //! Refuses: sockets and seconds (the porch's own tests have them).
 
+use gostech::limits::PORCH_HEADERS;
 use gostech::net::porch::head::{end, may_begin, parse, passed_on, VISITOR};
 
 /// Seeds: what scrapers, browsers and attackers send.
@@ -41,8 +42,17 @@ pub fn check(input: &[u8]) {
     let text = passed_on(&head);
     assert!(text.is_ascii() && text.iter().all(|b| *b >= b' ' || matches!(b, b'\r' | b'\n' | b'\t')));
     assert_eq!(end(&text), Some(text.len()), "more than one request");
+    let (a, lines) = (&head.request, String::from_utf8_lossy(&text).to_ascii_lowercase());
+    assert_eq!(lines.matches(&format!("\r\n{VISITOR}:")).count(), 1);
+    for kept in ["authorization", "cookie", "content-length", "transfer-encoding", "connection"] {
+        assert!(!lines.contains(&format!("\r\n{kept}:")), "{kept} is passed on");
+    }
+    // With ours there may be more headers than a visitor may send.
+    if a.headers.len() + 2 > PORCH_HEADERS {
+        return;
+    }
     let again = parse(&text, "192.0.2.1").expect("our own head is understood");
-    let (a, b) = (&head.request, &again.request);
+    let b = &again.request;
     assert_eq!((head.head_only, &a.path, &a.query), (again.head_only, &b.path, &b.query));
     assert_eq!(again.authorization, None);
     let mut passed: Vec<_> = a.headers.iter().filter(|(_, v)| v.is_ascii() && !v.is_empty()).cloned().collect();
@@ -50,9 +60,4 @@ pub fn check(input: &[u8]) {
         passed.push(("host".into(), "localhost".into()));
     }
     assert_eq!(passed, b.headers);
-    let lines = String::from_utf8_lossy(&text).to_ascii_lowercase();
-    assert_eq!(lines.matches(&format!("\r\n{VISITOR}:")).count(), 1);
-    for kept in ["authorization", "cookie", "content-length", "transfer-encoding", "connection"] {
-        assert!(!lines.contains(&format!("\r\n{kept}:")), "{kept} is passed on");
-    }
 }

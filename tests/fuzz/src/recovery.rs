@@ -125,8 +125,11 @@ fn files(flags: u8, share: u8, segment: &[u8]) -> Files {
     files
 }
 
+/// Where records stand, and where bytes that are none.
+type Places = (Vec<(usize, usize)>, Vec<(usize, usize)>);
+
 /// What stands in a segment by the letter: a record is wherever one can be read; the first place counts.
-fn by_the_letter(head: &Head, bytes: &[u8]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+fn by_the_letter(head: &Head, bytes: &[u8]) -> Places {
     let (mut at, mut hole) = (RECORDS_AT as usize, None);
     let (mut records, mut holes) = (Vec::new(), Vec::new());
     while at < bytes.len() {
@@ -147,7 +150,7 @@ fn by_the_letter(head: &Head, bytes: &[u8]) -> (Vec<(usize, usize)>, Vec<(usize,
 }
 
 /// The walk finds what there is by the letter.
-fn walked(head: &Head, bytes: &[u8]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+fn walked(head: &Head, bytes: &[u8]) -> Places {
     let disk = Memory::of(Files::from([("x".to_string(), bytes.to_vec())]));
     let (mut walk, mut records, mut holes) = (Walk::start(), Vec::new(), Vec::new());
     loop {

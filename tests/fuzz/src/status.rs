@@ -53,7 +53,13 @@ impl Drop for Den {
     }
 }
 
-fn call(run: fn(&mut Call<'_>) -> Result<Exit>, den: &Den, words: &[&str]) -> String {
+type Command = fn(&mut Call<'_>) -> Result<Exit>;
+
+/// The commands that look, and how they are called.
+const COMMANDS: [(Command, &[&str]); 3] =
+    [(status::run, &["status"]), (verify::run, &["spool", "verify"]), (quarantine::list, &["quarantine", "list"])];
+
+fn call(run: Command, den: &Den, words: &[&str]) -> String {
     let mut args: Vec<OsString> = words.iter().map(OsString::from).collect();
     args.extend(["--no-config".into(), "--spool-dir".into(), den.0.clone().into_os_string()]);
     let parsed: Parsed = match parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())) {
@@ -90,9 +96,7 @@ pub fn check(input: &[u8]) {
     let dir = den.0.join("i");
     let files = &files[..if flags & 4 != 0 { 3 } else { 4 }];
     files.iter().for_each(|(name, bytes)| std::fs::write(dir.join(name), bytes).expect("a file can be written"));
-    let commands: [(fn(&mut Call<'_>) -> Result<Exit>, &[&str]); 3] =
-        [(status::run, &["status"]), (verify::run, &["spool", "verify"]), (quarantine::list, &["quarantine", "list"])];
-    for (run, words) in commands {
+    for (run, words) in COMMANDS {
         let page = call(run, &den, words);
         let strange = page.chars().find(|c| c.is_control() && *c != '\n');
         assert!(strange.is_none() && !page.is_empty(), "{words:?} prints {strange:?}: {page:?}");
