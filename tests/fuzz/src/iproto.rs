@@ -9,8 +9,8 @@ use gostech::iproto::protocol::{length, put_auth, Answer, Greeting, Request, GRE
 use gostech::limits::{IPROTO_ANSWER_BYTES, IPROTO_REFUSAL_CHARS};
 use gostech::metrics::rules::Rules;
 use gostech::metrics::snapshot::Builder;
-use gostech::metrics::source::pico;
 use gostech::metrics::source::sheet::Sheet;
+use gostech::metrics::source::{boxed, pico};
 use gostech::msgpack::{Reader, Value};
 
 /// Seeds: a greeting, a recorded answer, a refusal.
@@ -23,6 +23,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         [stretch(b"mon"), vec![0x82, 0, 0, 1, 9, 0x81, 0x30, 0x91, 42]].concat(),
         [stretch(b"\xce\x00\x00\x00"), vec![0xcf, 255, 255, 255, 255, 0, 0, 0, 0]].concat(),
     ];
+    let info: serde_json::Value =
+        serde_json::from_slice(&super::data("picodata-25.5.7/iproto-call-box.info.json")).unwrap_or_default();
+    let spaces = serde_json::json!([["s\"\n", "memtx", 9, 1, [["pk", 3]]], ["v", "vinyl", 0, -1, []], 7]);
+    let found = serde_json::json!([{"info": info.get(0).unwrap_or(&info), "spaces": spaces, "time": 1.5,
+        "stat": {"INSERT": {"total": 1, "rps": 0}}, "net": {"SENT": {"total": 1}}, "fibers": {"amount": 1}}]);
+    let mut body = vec![0x82, 0, 0, 1, 9, 0x81, 0x30];
+    super::msgpack::write(&mut body, &found);
+    seeds.push([stretch(b"x"), body].concat());
     for call in ["proc_runtime_info_v2", "proc_raft_info", "proc_version_info", "proc_instance_info"] {
         let json = super::data(&format!("picodata-25.5.7/iproto-call-{call}.json"));
         if let Ok(value) = serde_json::from_slice::<serde_json::Value>(&json) {
@@ -82,6 +90,7 @@ fn sources(value: &Value<'_>) {
     let mut out = Builder::new(&rules);
     let first = value.items().first().unwrap_or(value);
     pico::derived(first, &mut out);
+    boxed::write(first, &mut out);
     let mut sheet = Sheet::new(&mut out, Some("i1"));
     pico::runtime(first, &mut sheet);
     pico::raft(first, &mut sheet);
