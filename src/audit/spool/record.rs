@@ -95,9 +95,9 @@ impl Head {
         };
         let identity = Identity { cluster: text()?, instance: text()?, node: text()? };
         let (first_seq, stream, created_ms) = (word(body, 8), word(body, 24), word(body, 32) as i64);
-        // The numbers of its records are counted from these.
+        // The numbers of its records are counted from these, and the first record there can be is 1.
         let sane = [first_seq, stream, created_ms.unsigned_abs()].iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX);
-        sane.then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity })
+        (sane && first_seq > 0).then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity })
     }
 
     /// Whether a record can be counted from this head: its distances must fit the header's fields.
@@ -368,6 +368,7 @@ mod tests {
         let back = -(far as i64);
         for bad in [
             Head { first_seq: far, ..head() },
+            Head { first_seq: 0, ..head() },
             Head { stream: u64::MAX, ..head() },
             Head { created_ms: back, ..head() },
             Head { created_ms: i64::MIN, ..head() },

@@ -309,7 +309,7 @@ fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(u64, Account)> {
 pub fn number_of(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(".seg")?;
     let number = stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
-    number.filter(|n| *n <= limits::SPOOL_NUMBER_MAX)
+    number.filter(|n| (1..=limits::SPOOL_NUMBER_MAX).contains(n))
 }
 
 /// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
