@@ -225,7 +225,10 @@ impl Account {
             },
             Some("damaged") => {
                 if let (Some(a), Some(b)) = (event["spool_from"].as_u64(), event["spool_to"].as_u64()) {
-                    self.note_damage((a, b));
+                    // What is told is of numbers that there can be.
+                    if a <= b && b <= limits::SPOOL_NUMBER_MAX {
+                        self.note_damage((a, b));
+                    }
                 }
             }
             _ => {}
@@ -237,7 +240,7 @@ impl Account {
             self.damages.remove(0);
         }
         self.damages.push(range);
-        self.counters.damaged += range.1 - range.0 + 1;
+        self.counters.damaged = self.counters.damaged.saturating_add(range.1 - range.0 + 1);
     }
 
     /// As bytes for the state file.
@@ -259,10 +262,13 @@ impl Account {
         value.to_string().into_bytes()
     }
 
-    /// From such bytes; what is not there is zero.
+    /// From such bytes; what is not there is zero, a number that cannot be makes all of it none.
     pub fn load(bytes: &[u8]) -> Option<Account> {
+        const MOST: u64 = limits::SPOOL_NUMBER_MAX;
         let v: Value = serde_json::from_slice(bytes).ok()?;
         let n = |name: &str| v[name].as_u64().unwrap_or(0);
+        let counted = ["seq", "stream", "read", "own", "dropped", "damaged", "untold_unknown"];
+        counted.iter().all(|name| n(name) <= MOST).then_some(())?;
         let numbers = |v: &Value| -> Vec<u64> {
             v.as_array().map(|a| a.iter().map(|n| n.as_u64().unwrap_or(0)).collect()).unwrap_or_default()
         };
@@ -271,13 +277,16 @@ impl Account {
         };
         let titles = v["titles"].as_array()?.iter().take(limits::TITLES + 4).filter_map(|t| {
             let severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Other];
-            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?))
+            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?.min(MOST)))
         });
-        let dropped = lines("untold").into_iter().filter(|l| l.len() == 5).take(limits::GAP_RANGES).map(|l| Dropped {
-            from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
-            to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
-            count: l[4],
-        });
+        let dropped =
+            lines("untold").into_iter().filter(|l| l.len() == 5 && l[2] <= l[3]).take(limits::GAP_RANGES).map(|l| {
+                Dropped {
+                    from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
+                    to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
+                    count: l[4],
+                }
+            });
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
@@ -298,7 +307,7 @@ impl Account {
             },
             gaps: Gaps::load(&lines("generations")),
             titles: titles.collect(),
-            damages: lines("damages").iter().filter(|l| l.len() == 2).map(|l| (l[0], l[1])).collect(),
+            damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
             dropped: dropped.collect(),
             dropped_unknown: n("untold_unknown"),
             dropped_to: n("dropped_to"),
@@ -396,6 +405,23 @@ mod tests {
         let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
         take(&mut a, 7, &e.write(0));
         assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_not_counted_with() {
+        assert_eq!(Account::load(br#"{"seq":18446744073709551615,"titles":[]}"#), None);
+        let odd = br#"{"titles":[["a",1,18446744073709551615]],"damages":[[9,1]],"untold":[[1,0,9,3,1]]}"#;
+        let mut a = Account::load(odd).unwrap();
+        assert!(a.damages.is_empty() && a.dropped.is_empty());
+        take(&mut a, 1, &raw(1, "a"));
+        // An event in our own name that tells nonsense.
+        for (from, to) in [(9, 1), (0, u64::MAX)] {
+            let told = GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((from, to)) };
+            let mut f = read(&told.write(0), false);
+            f.kind = Kind::Own;
+            a.take(2, &f, &told.write(0), 0, 0, 0);
+        }
+        assert_eq!(a.counters.damaged, 0);
     }
 
     #[test]

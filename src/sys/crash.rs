@@ -82,7 +82,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ("adopt.drained", "everything of it is delivered"),
     ("adopt.hidden", "it has its hidden name, nothing is removed"),
     ("end.read", "the input has ended, all of it is in the spool"),
-    ("end.synced", "and synced"),
+    ("end.synced", "and all is synced"),
     ("end.saved", "cursors and state are saved"),
     ("build.begun", "a command has made a hidden sub-directory"),
     ("build.written", "the records are written"),

@@ -65,13 +65,16 @@ impl Cursor {
         .into_bytes()
     }
 
-    /// From such bytes.
+    /// From such bytes; none when they hold a number that no cursor has.
     pub fn load(bytes: &[u8]) -> Option<Cursor> {
         let v: Value = serde_json::from_slice(bytes).ok()?;
         let n = |name: &str| v[name].as_u64().unwrap_or(0);
         let retries = v["retries"].as_object()?.iter().take(16);
+        let next = v["next"].as_u64().filter(|n| *n > 0)?;
+        let counts = [next, n("delivered"), n("quarantined"), n("dropped"), n("filtered")];
+        counts.iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX).then_some(())?;
         Some(Cursor {
-            next: v["next"].as_u64()?,
+            next,
             delivered: n("delivered"),
             quarantined: n("quarantined"),
             dropped: n("dropped"),
@@ -97,6 +100,13 @@ mod tests {
         let again = Cursor::load(&bytes).unwrap();
         assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));
         assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
+    }
+
+    #[test]
+    fn numbers_that_no_cursor_has_make_it_none() {
+        for bad in ["\"next\":0", "\"next\":18446744073709551615", "\"next\":3,\"delivered\":1152921504606846977"] {
+            assert_eq!(Cursor::load(format!("{{{bad},\"retries\":{{}}}}").as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

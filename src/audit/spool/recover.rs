@@ -322,7 +322,8 @@ fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(u64, Account)> {
 /// The number in a segment's name.
 pub fn number_of(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(".seg")?;
-    stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+    let number = stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
+    number.filter(|n| (1..=limits::SPOOL_NUMBER_MAX).contains(n))
 }
 
 /// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
