@@ -6,6 +6,7 @@
 mod dns;
 mod net_audit;
 mod net_metrics;
+mod net_receivers;
 mod siege;
 
 use std::time::Instant;
