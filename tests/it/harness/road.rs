@@ -137,6 +137,13 @@ impl Road {
         conns.iter().filter(|c| c.bitten.load(Ordering::SeqCst)).filter_map(|c| c.fault).collect()
     }
 
+    /// What befell the connections that the server saw under this port.
+    pub fn about(&self, port: u16) -> String {
+        let conns = lock(&self.shared.conns);
+        let of = conns.iter().enumerate().filter(|(_, c)| c.port.load(Ordering::SeqCst) == port);
+        of.map(|(n, c)| format!("connection {n}: {:?}, {:?} open; ", c.fault, c.asked)).collect()
+    }
+
     /// Whether an answer on the connection that the server saw under this port may not have arrived.
     pub fn may_have_lost_an_answer(&self, port: u16) -> bool {
         let conns = lock(&self.shared.conns);
@@ -247,6 +254,10 @@ impl Lane {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
                 Err(_) => break,
             }
+        }
+        if self.held > 0 {
+            // Closed with something unread it is reset, wherever it was on its road: what was passed may be lost.
+            self.bite();
         }
         self.conn.over.store(true, Ordering::SeqCst);
     }
