@@ -296,7 +296,8 @@ impl Sender {
             c.last_answer = words;
             c.last_answer_ms = now.wall_ms;
         });
-        let text = format!("`{place}` {text}");
+        // Most failures of the network name the place themselves.
+        let text = if text.contains(&format!("`{place}`")) { text.to_string() } else { format!("`{place}` {text}") };
         if alarm {
             self.spool.alarm(&self.matter, text);
         } else {

@@ -11,6 +11,7 @@ mod dns;
 mod input;
 mod net_audit;
 mod net_metrics;
+mod net_receivers;
 mod real;
 mod repair;
 mod siege;

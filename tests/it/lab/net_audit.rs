@@ -65,7 +65,8 @@ fn stream(picodata: &mut Picodata, road: &Road, menu: fn(&mut Chance) -> Fault, 
             n if n % 6 == 5 => road.clear(),
             _ => {}
         }
-        for _ in 0..25 {
+        // Enough is enough: from then on only so much that every connection has something to carry.
+        for _ in 0..if picodata.ledger.len() < events { 25 } else { 2 } {
             picodata.write(&source.event()).expect("the pipe never breaks");
         }
         std::thread::sleep(Duration::from_millis(25));
@@ -74,7 +75,7 @@ fn stream(picodata: &mut Picodata, road: &Road, menu: fn(&mut Chance) -> Fault, 
 
 fn travel(class: &'static str, name: &str, receiver: &Receiver, menu: fn(&mut Chance) -> Fault, more: &[&str]) {
     let begin = Instant::now();
-    let (events, faults) = if long() { (100_000, 2000) } else { (4000, 30) };
+    let (events, faults) = if long() { (50_000, 1500) } else { (4000, 30) };
     let den = Den::new(name);
     let road = Road::to(receiver.port(), seed(1));
     let url = receiver.url().replace(&format!(":{}/", receiver.port()), &format!(":{}/", road.port()));
