@@ -159,7 +159,7 @@ impl Sender {
         if saved > 0 && self.spool.has_one_receiver() {
             // Our own events among them are no events of the database.
             let late = part.filter(|&i| self.batch.seq(i) < from + saved).filter_map(|i| self.batch.event(i));
-            if let Some(last) = late.clone().last() {
+            if let Some(last) = late.clone().next_back() {
                 account.not_dropped(late.count() as u64, last);
             }
         }

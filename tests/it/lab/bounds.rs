@@ -12,7 +12,13 @@ use std::time::Duration;
 
 /// Sets a limit of a running process.
 fn limit(pid: u32, what: &str) {
-    let out = Command::new("prlimit").args(["--pid", &pid.to_string(), what]).output().expect("prlimit starts");
+    limit_as("", pid, what);
+}
+
+/// The same as another user: that of the process, for whom the limit counts.
+fn limit_as(user: &str, pid: u32, what: &str) {
+    let script = format!("{user}prlimit --pid {pid} {what}");
+    let out = Command::new("/bin/sh").args(["-c", &script]).output().expect("a shell");
     assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
@@ -80,23 +86,24 @@ fn files_that_may_not_grow() {
 fn no_processes_left_when_a_worker_dies() {
     let real = Real::new("lab-nproc");
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
-    let probe = Command::new("/bin/sh").args(["-c", &format!("{nobody} true")]).status();
-    if !probe.is_ok_and(|s| s.success()) {
-        return left_out("no processes left: this user cannot become another one (root has no such limit)");
+    let mut setup = real.setup();
+    let probe = format!("{nobody} {} --version", setup.program.display());
+    let probe = Command::new("/bin/sh").args(["-c", &probe]).output();
+    if !probe.is_ok_and(|o| o.status.success()) {
+        return left_out("no processes left: root has no such limit, and another user cannot run the program here");
     }
     open_to_all(real.den.path());
-    let mut setup = real.setup();
-    setup.before = nobody.to_owned();
+    setup.before = format!("prlimit --nproc=1000:1000 {nobody}");
     let mut picodata = setup.picodata();
     let first = picodata.wait_worker(None);
     let keeper = picodata.family().keeper.expect("a keeper");
     let mut events = Events::new(1, 1);
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
-    limit(keeper, "--nproc=1:1000");
+    limit_as(nobody, keeper, "--nproc=1:1000");
     assert!(procs::kill9(first));
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
     wait("it is said", LIMIT, || picodata.err().contains("cannot start"));
-    limit(keeper, "--nproc=1000:1000");
+    limit_as(nobody, keeper, "--nproc=1000:1000");
     // A worker that was forked under the limit has inherited it; its threads fail, it dies, and the next one is well.
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
