@@ -65,6 +65,21 @@ pub fn pid() -> i32 {
     std::process::id() as i32
 }
 
+/// The number of the process that started this one.
+pub fn parent() -> i32 {
+    std::os::unix::process::parent_id() as i32
+}
+
+/// When a process was started, in the system's ticks: with its number it tells a process from a later one. None: there is
+/// no such process, or it is dead and only not buried.
+pub fn born(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold blanks: count from the last `)`. Field 22 of proc(5), the first after it being 3.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let lives = !matches!(*fields.first()?, "Z" | "X");
+    fields.get(19).filter(|_| lives)?.parse().ok()
+}
+
 /// The name of this machine.
 pub fn host_name() -> String {
     let mut name = [0u8; 256];
@@ -339,5 +354,6 @@ mod tests {
         assert_eq!(len, std::fs::read("/proc/self/cmdline").unwrap().len());
         assert!(!host_name().is_empty());
         assert_ne!(chance(), chance());
+        assert!(born(pid()).is_some() && born(parent()) <= born(pid()) && born(i32::MAX).is_none());
     }
 }

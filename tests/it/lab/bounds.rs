@@ -57,6 +57,7 @@ fn no_descriptor_left_while_it_works() {
     limit(worker, "--nofile=3:1024");
     real.receiver.down();
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    assert!(picodata.err().contains("(os error 24)"), "it was not felt\n{}", picodata.err());
     limit(worker, "--nofile=1024:1024");
     real.receiver.up();
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
@@ -75,6 +76,7 @@ fn files_that_may_not_grow() {
     limit(worker, "--fsize=20480:unlimited");
     // The cushion of the disk lies in a file of memory, which is bounded too: only the ring is left, and it is full soon.
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    assert!(picodata.err().contains("File too large"), "it was not felt\n{}", picodata.err());
     limit(worker, "--fsize=unlimited:unlimited");
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
@@ -188,7 +190,15 @@ fn two_helpers_on_one_spool() {
     let all = first.ledger.len() + second.ledger.len();
     wait("everything delivered", LIMIT, || real.receiver.count() >= all);
     assert_eq!((first.finish(LIMIT), second.finish(LIMIT)), (0, 0), "{}{}", first.err(), second.err());
-    assert_eq!(real.receiver.count(), all, "once by document id");
+    let docs = real.receiver.docs();
+    let gaps: Vec<_> = docs.iter().filter(|d| d.value["title"] == "audit_gap").map(|d| &d.raw).collect();
+    assert_eq!(
+        docs.len(),
+        all,
+        "once by document id, and nothing told as missing: {gaps:?}\n{}{}",
+        first.err(),
+        second.err()
+    );
     for ledger in [&first.ledger, &second.ledger] {
         assert_eq!(ledger.missing(&real.receiver.docs()), Vec::<String>::new());
     }
