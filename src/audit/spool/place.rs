@@ -98,7 +98,7 @@ fn is_kept(lock: &File) -> bool {
     let mut text = String::new();
     let mut bytes = [0; limits::LOCK_BYTES];
     let read = lock.read_at(&mut bytes, 0).map(|n| text.push_str(&String::from_utf8_lossy(&bytes[..n])));
-    let own = [process::pid(), process::parent()];
+    let own = [process::pid(), process::leader()];
     let lives = |line: &str| -> Option<bool> {
         let (pid, born) = line.split_once(' ')?;
         let (pid, born): (i32, u64) = (pid.parse().ok()?, born.parse().ok()?);
@@ -110,7 +110,7 @@ fn is_kept(lock: &File) -> bool {
 /// Writes down who works here, in the lock's file. That it cannot be written is no reason not to work.
 pub(super) fn sign(lock: &File) {
     let line = |pid: i32| process::born(pid).map(|born| format!("{pid} {born}\n")).unwrap_or_default();
-    let text = line(process::parent()) + &line(process::pid());
+    let text = line(process::leader()) + &line(process::pid());
     let written = lock.set_len(0).and_then(|()| lock.write_all_at(text.as_bytes(), 0));
     if let Err(e) = written {
         log::debug("spool", format!("cannot write who works here: {e}"));
