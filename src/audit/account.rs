@@ -425,6 +425,31 @@ mod tests {
     }
 
     #[test]
+    fn what_came_through_all_the_same_is_not_told_as_dropped() {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let ranges =
+            |a: &Account| -> Vec<_> { a.dropped.iter().map(|d| (d.from.count, d.to.count, d.count)).collect() };
+        let mut a = Account::default();
+        (1..=300).for_each(|n| a.note_dropped(Some(id(n))));
+        // A batch of a hundred in the middle was under way.
+        a.not_dropped(100, id(200));
+        assert_eq!(ranges(&a), [(1, 100, 100), (201, 300, 100)]);
+        (301..=310).for_each(|n| a.note_dropped(Some(id(n))));
+        a.not_dropped(10, id(210));
+        assert_eq!(ranges(&a), [(1, 100, 100), (211, 310, 100)]);
+        a.not_dropped(1, id(500));
+        assert_eq!(ranges(&a).len(), 2);
+        // The telling of one is no telling of the other, and one that was dropped itself is told again.
+        let told = a.dropped[0];
+        let e =
+            GapEvent { from: Some(told.from), to: Some(told.to), missing: 100, reason: Reason::Dropped, spool: None };
+        take(&mut a, 1, &e.write(0));
+        assert_eq!(ranges(&a), [(211, 310, 100)]);
+        a.untold(&e.write(0));
+        assert_eq!((ranges(&a), a.all_told()), (vec![(1, 100, 100), (211, 310, 100)], false));
+    }
+
+    #[test]
     fn titles_are_bounded() {
         let mut a = Account::default();
         for i in 0..1000 {

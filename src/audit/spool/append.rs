@@ -56,11 +56,15 @@ impl Spool {
             }
             let (seq, store, seal) = {
                 let mut l = self.lock();
+                l.writing = true;
                 (l.next_seq, if l.disk_bad.is_some() { Store::Ark } else { Store::Disk }, std::mem::take(&mut l.seal))
             };
             let last = news.last().unwrap_or(first);
             a.prepare(self, store, seal, seq, first.stream, now_ms, need, (seq + news.len() as u64, last.stream));
-            let Some(open) = a.open.as_mut() else { return Err(NoRoom) };
+            let Some(open) = a.open.as_mut() else {
+                self.lock().writing = false;
+                return Err(NoRoom);
+            };
             a.out.clear();
             if open.bytes == 0 {
                 a.out.extend_from_slice(&open.head.encode());
@@ -84,6 +88,7 @@ impl Spool {
                         let _ = self.store(store).remove(&open.name);
                     }
                     a.open = None;
+                    self.lock().writing = false;
                     if store == Store::Ark {
                         return Err(NoRoom);
                     }
@@ -97,6 +102,7 @@ impl Spool {
     /// The ledger learns of what was written.
     fn enter(&self, open: &Open, seq: u64, count: u64) {
         let mut ledger = self.lock();
+        ledger.writing = false;
         ledger.next_seq = seq + count;
         match ledger.segments.back_mut().filter(|s| s.name == open.name) {
             Some(s) => {

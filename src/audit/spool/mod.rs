@@ -150,6 +150,8 @@ struct Ledger {
     active: Option<String>,
     /// The writer shall begin a new segment.
     seal: bool,
+    /// The writer writes to the active segment at this moment.
+    writing: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
     /// The directory is gone, and what could be kept of it is.

@@ -100,6 +100,13 @@ impl Spool {
         let mut kept: VecDeque<Segment> = VecDeque::with_capacity(ends.len());
         for (mut s, end) in std::mem::take(&mut ledger.segments).into_iter().zip(ends) {
             s.next = end;
+            if s.bytes <= RECORDS_AT {
+                // The death came between its head and its first record: its name is for the next one.
+                if let Err(e) = self.store(s.store).remove(&s.name) {
+                    log::warn("spool", format!("cannot remove `{}`, which holds nothing: {e}", s.name));
+                }
+                continue;
+            }
             match kept.back_mut().filter(|old| old.next > s.first) {
                 Some(old) if end < old.next => {
                     log::warn("spool", format!("`{}` holds less than `{}` and is set aside", s.name, old.name));
@@ -180,20 +187,20 @@ impl Spool {
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
-        let mut loaded: Vec<(String, u64, Option<Cursor>)> = Vec::with_capacity(found.len());
+        let mut loaded: Vec<Loaded> = Vec::with_capacity(found.len());
         for name in found {
-            let (turn, cursor) = self.load_cursor(&name)?;
-            loaded.push((name, turn, cursor));
+            let (turn, cursor, dirty) = self.load_cursor(&name)?;
+            loaded.push((name, turn, cursor, dirty));
         }
         let next_seq = self.lock().next_seq;
-        let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let known = loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut account = self.account();
         let mut ledger = self.lock();
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         let oldest = oldest_undelivered(&ledger, &loaded);
         let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
-        for (name, turn, cursor) in loaded {
+        for (name, turn, cursor, dirty) in loaded {
             let file = cursor::file_name(&name);
             // Its cursor says nothing any more, or is gone: rather everything again than nothing.
             let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
@@ -207,7 +214,6 @@ impl Spool {
             }
             let from = if damaged { held.min(oldest) } else { oldest };
             let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
-            let dirty = cursor.is_none();
             ledger.receivers.push(Receiver {
                 cursor: cursor.unwrap_or_else(new),
                 optional: configured.is_some_and(|(_, optional)| *optional),
@@ -241,26 +247,27 @@ impl Spool {
         }
     }
 
-    fn load_cursor(&self, name: &str) -> io::Result<(u64, Option<Cursor>)> {
+    /// A cursor as its file has it, or further where that is known from elsewhere: then its file is to be written.
+    fn load_cursor(&self, name: &str) -> io::Result<(u64, Option<Cursor>, bool)> {
         let file = cursor::file_name(name);
         let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
         let (turn, mut cursor) = match newest {
             Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
             None => (0, None),
         };
-        if let Some(c) = cursor.as_mut() {
-            // A worker died between the note of what is dropped and the cursors.
-            let dropped_to = self.account().dropped_to;
-            c.dropped += dropped_to.saturating_sub(c.next);
-            c.next = c.next.max(dropped_to);
-        }
+        let Some(c) = cursor.as_mut() else { return Ok((turn, None, true)) };
+        let saved = c.next;
+        // A worker died between the note of what is dropped and the cursors.
+        let dropped_to = self.account().dropped_to;
+        c.dropped += dropped_to.saturating_sub(c.next);
+        c.next = c.next.max(dropped_to);
         // A worker before us may have come further than its last tick wrote.
-        let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
-        if let (Some(c), Some(next)) = (cursor.as_mut(), further) {
+        if let Some(next) = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name))) {
             c.delivered += next.saturating_sub(c.next);
             c.next = c.next.max(next);
         }
-        Ok((turn, cursor))
+        let further = c.next > saved;
+        Ok((turn, cursor, further))
     }
 
     /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
@@ -293,10 +300,13 @@ impl Spool {
     }
 }
 
+/// A receiver, the version of its cursor, the cursor, and whether that is to be written.
+type Loaded = (String, u64, Option<Cursor>, bool);
+
 /// Where a new receiver begins: the oldest record that somebody still needs, or the end.
-fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)]) -> u64 {
+fn oldest_undelivered(ledger: &Ledger, loaded: &[Loaded]) -> u64 {
     let oldest_held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first);
-    match loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).min() {
+    match loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).min() {
         Some(next) => next.max(1),
         None => oldest_held.max(1),
     }

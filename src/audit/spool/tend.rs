@@ -384,6 +384,8 @@ impl Spool {
     pub fn recover_disk(&self) -> bool {
         if self.lock().disk_bad.is_some() {
             if self.disk.moved() {
+                // First what is still open; then nothing is any more.
+                self.look_at_home(0);
                 if let Err(e) = self.disk.revive() {
                     log::warn("spool", format!("cannot make `{}` anew: {e}", self.place()));
                     return false;
@@ -408,10 +410,12 @@ impl Spool {
             self.room.notify_all();
         }
         {
-            // Nobody writes any more: the segment that was written last is to come back as well.
+            // The segment that was written last is to come back as well, and not only with the next record.
             let mut ledger = self.lock();
-            if ledger.ended {
+            let written = ledger.segments.back().filter(|s| s.store == Store::Ark).map(|s| s.name.clone());
+            if ledger.ended || !ledger.writing && written.is_some() && written == ledger.active {
                 ledger.active = None;
+                ledger.seal = true;
             }
         }
         self.bring_back()

@@ -40,6 +40,7 @@ pub struct Row {
 
 impl Row {
     /// The line that `tests/run` looks for.
+    #[allow(clippy::print_stdout)]
     pub fn say(&self) {
         eprintln!(
             "lab | {} | {} | {} | {} | {} | {} | {:.1}",
