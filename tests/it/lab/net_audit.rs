@@ -93,10 +93,8 @@ fn travel(class: &'static str, name: &str, receiver: &Receiver, menu: fn(&mut Ch
     let repeated = receiver.repeated();
     let lost: HashSet<u16> = repeated.iter().flat_map(|(_, from)| from[..from.len() - 1].iter().copied()).collect();
     for port in lost {
-        assert!(
-            road.may_have_lost_an_answer(port),
-            "events came again, and their answer had not been lost: {repeated:?}"
-        );
+        let which = || repeated.iter().find(|(_, from)| from.contains(&port));
+        assert!(road.may_have_lost_an_answer(port), "{:?} came again without need, {}", which(), road.about(port));
     }
     assert!(
         picodata.longest < Duration::from_secs(5),
