@@ -252,7 +252,11 @@ impl Lane {
                     }
                 }
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-                Err(_) => break,
+                Err(_) => {
+                    // A program that closes with an answer unread resets: that answer is lost, by its own impatience.
+                    self.conn.left.fetch_or(self.way == Way::To, Ordering::SeqCst);
+                    break;
+                }
             }
         }
         if self.held > 0 {
