@@ -6,7 +6,7 @@ use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::SimDisk;
 use crate::receiver::{Fed, Mood, Outside, Receiver, SimSink};
-use crate::say;
+use crate::report::say;
 use gostech::audit::format;
 use gostech::audit::record::Ending;
 use gostech::audit::sender::{Now, Portion, Sender, Wait};

@@ -6,6 +6,7 @@
 use super::{cursor, Spool};
 use crate::log;
 use std::io;
+use std::sync::PoisonError;
 
 impl Spool {
     /// Forgets the cursors that were asked to be forgotten, where no receiver of that name is configured. What they pinned
@@ -19,6 +20,7 @@ impl Spool {
                 continue;
             }
             // First from the ledger, so that nobody writes the file again. After a crash the request is still there.
+            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
             self.lock().receivers.retain(|r| r.name != name);
             match self.remove_cursor(&name) {
                 Ok(()) => log::info("spool", format!("the cursor of `{name}` is forgotten, as `spool forget` asked")),

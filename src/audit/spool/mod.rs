@@ -126,8 +126,8 @@ pub struct Receiver {
     pub optional: bool,
     /// It is configured; a cursor without a receiver pins its records.
     pub live: bool,
-    /// Which version of its file is next, and whether it must be written.
-    turn: u64,
+    /// Where the versions of its file stand, and whether a new one must be written.
+    place: slots::Place,
     dirty: bool,
     /// How far its file says it is, and how far that on the platter says at least.
     saved: u64,
@@ -211,7 +211,9 @@ pub struct Spool {
     room: Condvar,
     /// What has been taken in.
     pub account: Mutex<Account>,
-    state_turn: Mutex<u64>,
+    state_place: Mutex<slots::Place>,
+    /// Held while cursor files are written and synced: one version after another.
+    small: Mutex<()>,
     memory: Option<Arc<Ring>>,
 }
 
@@ -462,7 +464,7 @@ impl Spool {
 
     /// The disk does not do what it should: new records go to memory until it does.
     fn disk_failed(&self, what: &str, error: &std::io::Error) {
-        let full = error.raw_os_error() == Some(libc::ENOSPC) || error.raw_os_error() == Some(libc::EDQUOT);
+        let full = is_full(error);
         let news = {
             let mut ledger = self.lock();
             ledger.seal = true;
@@ -475,6 +477,11 @@ impl Spool {
             self.alarm("spool", text);
         }
     }
+}
+
+/// Whether a disk has refused for lack of room.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
 impl Ledger {

@@ -189,92 +189,154 @@ impl Spool {
 
     /// Writes the cursors that have moved.
     pub fn save_cursors(&self) {
-        let dirty: Vec<(String, slots::Copy)> = {
-            let mut ledger = self.lock();
-            let copy = |r: &mut super::Receiver| {
-                if !std::mem::take(&mut r.dirty) {
-                    return None;
-                }
-                r.turn += 1;
-                r.saved = r.cursor.next;
-                let copy = slots::encode(r.turn, &r.cursor.save(), limits::CURSOR_SLOT_BYTES)?;
-                Some((r.name.clone(), copy))
-            };
-            ledger.receivers.iter_mut().filter_map(copy).collect()
-        };
-        for (name, copy) in dirty {
-            self.write_small(&cursor::file_name(&name), &copy);
-        }
+        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_cursors(false);
     }
 
-    /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
-    /// had is told as damaged.
-    fn sync_cursors(&self, seq: u64) {
-        if self.lock().disk_bad.is_some() {
-            return;
-        }
-        let behind: Vec<(String, u64)> = {
-            let ledger = self.lock();
-            let behind = ledger.receivers.iter().filter(|r| r.synced < seq);
-            behind.map(|r| (r.name.clone(), r.cursor.next)).collect()
+    fn write_cursors(&self, though_bad: bool) {
+        let dirty: Vec<(String, slots::Place, u64, Vec<u8>)> = {
+            let mut ledger = self.lock();
+            let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
+            moved.map(|r| (r.name.clone(), r.place.clone(), r.cursor.next, r.cursor.save())).collect()
         };
-        for (name, next) in behind {
-            let done = self.disk.sync(&cursor::file_name(&name));
+        for (name, mut place, next, payload) in dirty {
+            let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
+            let kept = self.write_small(&small, &mut place, &payload, though_bad);
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
-            match done {
-                Ok(()) => r.synced = r.synced.max(next.min(r.saved)),
-                // Written anew at the next tick.
+            r.place = place;
+            match kept {
+                Ok(Store::Disk) => r.saved = next,
+                Ok(Store::Ark) => {}
                 Err(_) => r.dirty = true,
             }
         }
     }
 
+    /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
+    /// had is told as damaged.
+    pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<()> {
+        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        let behind: Vec<(String, u64)> = {
+            let mut ledger = self.lock();
+            let behind = ledger.receivers.iter_mut().filter(|r| r.synced < seq);
+            let named = behind.map(|r| {
+                r.dirty |= r.saved < seq || !r.place.is_written();
+                (r.name.clone(), r.cursor.next.min(seq))
+            });
+            named.collect()
+        };
+        self.write_cursors(true);
+        let mut all = Ok(());
+        for (name, want) in behind {
+            let done = self.disk.sync(&cursor::file_name(&name));
+            let mut ledger = self.lock();
+            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
+            if done.is_err() {
+                r.place.sync_failed();
+                r.dirty = true;
+            } else if r.place.synced() {
+                r.synced = r.saved;
+            }
+            if r.synced < want {
+                all = Err(done.err().unwrap_or_else(|| io::Error::other("a cursor could not be written")));
+            }
+        }
+        all
+    }
+
     /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
     pub fn save_state(&self, sync: bool) {
+        if let Err(e) = self.put_state(sync, false) {
+            log::debug("spool", format!("the state is not saved: {e}"));
+        }
+    }
+
+    fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
+        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under that lock, so that a later version never holds less.
         let (seq, payload) = {
             let account = self.account();
             (account.seq, account.save())
         };
-        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
-        *turn += 1;
-        let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) else {
-            log::error("spool", "the state is too large to be saved");
-            return;
-        };
-        let mut kept = self.write_small(STATE, &copy);
-        if kept && sync && self.lock().disk_bad.is_none() {
-            if let Err(e) = self.disk.sync(STATE) {
-                // The kernel may have let go of what it could not write: the next worker would find an older state.
-                kept = false;
-                self.disk_failed("sync", &e);
-                *turn += 1;
-                if let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) {
-                    let _ = self.ark.write_at(STATE, copy.at, &copy.bytes);
-                }
-            }
+        let small = (STATE.to_string(), limits::STATE_SLOT_BYTES);
+        let kept = self.write_small(&small, &mut place, &payload, though_bad)?;
+        if !sync {
+            return Ok(());
         }
-        if kept && sync {
+        if kept == Store::Ark {
+            return Err(io::Error::other("the disk fails"));
+        }
+        if let Err(e) = self.disk.sync(STATE) {
+            // The kernel may have let go of what it could not write: the next worker would find an older state.
+            place.sync_failed();
+            self.disk_failed("sync", &e);
+            if let Some(copy) = place.next_in_memory(&payload, limits::STATE_SLOT_BYTES) {
+                let _ = self.ark.write_at(STATE, copy.at, &copy.bytes);
+            }
+            return Err(e);
+        }
+        if place.synced() {
             let mut ledger = self.lock();
             ledger.saved_seq = ledger.saved_seq.max(seq);
         }
+        Ok(())
     }
 
-    /// A small file goes to the disk, or to memory while the disk fails.
-    fn write_small(&self, name: &str, copy: &slots::Copy) -> bool {
-        if self.lock().disk_bad.is_none() {
-            match self.disk.write_at(name, copy.at, &copy.bytes) {
-                Ok(()) => return true,
-                Err(e) => self.disk_failed("write", &e),
+    /// A small file goes to the disk, or to memory while the disk fails; where it is now. `though_bad`: also to a disk that
+    /// has failed, and nowhere else.
+    fn write_small(
+        &self,
+        (name, room): &(String, u64),
+        place: &mut slots::Place,
+        payload: &[u8],
+        though_bad: bool,
+    ) -> io::Result<Store> {
+        let too_large = || io::Error::other(format!("`{name}` is too large to be saved"));
+        let mut failed = io::Error::other("the disk fails");
+        if though_bad || self.lock().disk_bad.is_none() {
+            let written = self.settle_small(name, *room, place).and_then(|()| {
+                let copy = place.next(payload, *room).ok_or_else(too_large)?;
+                self.disk.write_at(name, copy.at, &copy.bytes)?;
+                place.wrote(&copy, *room);
+                Ok(Store::Disk)
+            });
+            match written {
+                Ok(store) => return Ok(store),
+                Err(e) => failed = e,
             }
+            self.disk_failed("write", &failed);
         }
-        self.ark.write_at(name, copy.at, &copy.bytes).is_ok()
+        if though_bad {
+            return Err(failed);
+        }
+        let copy = place.next_in_memory(payload, *room).ok_or_else(too_large)?;
+        self.ark.write_at(name, copy.at, &copy.bytes).map(|()| Store::Ark)
+    }
+
+    /// What an earlier worker has left is on the platter before the first new version of it is written.
+    fn settle_small(&self, name: &str, room: u64, place: &mut slots::Place) -> io::Result<()> {
+        let Some(copy) = place.again.clone() else { return Ok(()) };
+        self.disk.write_at(name, copy.at, &copy.bytes)?;
+        place.wrote(&copy, room);
+        self.disk.sync(name).inspect_err(|_| place.sync_failed())?;
+        place.synced();
+        place.again = None;
+        Ok(())
+    }
+
+    /// Cursors and account are on the platter up to the record `seq` (not included).
+    fn secure(&self, seq: u64) -> io::Result<()> {
+        if self.lock().saved_seq + 1 < seq {
+            self.put_state(true, true)?;
+        }
+        self.sync_cursors(seq)
     }
 
     /// Removes segments that everybody has, oldest first: until `bytes` are free, and those whose retention was over
     /// before `retained_until` in any case.
     pub fn remove_acked(&self, bytes: u64, retained_until: i64) {
-        let (doomed, need_state) = {
+        let (doomed, memory_alone) = {
             let ledger = self.lock();
             let acked = ledger.acked_before(false);
             let (mut freed, mut doomed) = (0, Vec::new());
@@ -286,17 +348,22 @@ impl Spool {
                 freed += s.bytes;
                 doomed.push(s.clone());
             }
-            let need = doomed.last().is_some_and(|s| s.next > ledger.saved_seq + 1);
-            (doomed, need)
+            // They go with the power anyway, and the disk is told how far things are before it is used again.
+            let memory_alone = ledger.disk_bad.is_some() && doomed.iter().all(|s| s.store == Store::Ark);
+            (doomed, memory_alone)
         };
         if doomed.is_empty() {
             return;
         }
-        if need_state {
-            self.save_state(true);
+        if memory_alone {
+            self.save_state(false);
+            self.save_cursors();
+        } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
+            // Where there is no room even for that, what everybody has makes it. Else it stays until the disk keeps things.
+            if !super::is_full(&e) {
+                return;
+            }
         }
-        self.save_cursors();
-        self.sync_cursors(doomed.last().map_or(0, |s| s.next));
         {
             let mut ledger = self.lock();
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
@@ -358,14 +425,14 @@ impl Spool {
             // New files are nothing without their names.
             let works = works.and_then(|()| self.disk.sync_names());
             let _ = self.disk.remove(PROBE);
-            if works.is_err() {
+            // And what became of things in the meantime stands before what comes now.
+            if works.and_then(|()| self.put_state(true, true)).and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
                 return false;
             }
             let mut ledger = self.lock();
             ledger.disk_bad = None;
             ledger.seal = true;
             ledger.names_dirty = true;
-            ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
             drop(ledger);
             self.room.notify_all();
         }
