@@ -91,6 +91,8 @@ pub struct Account {
     pub dropped_unknown: u64,
     /// The receivers that have cursors: one of them without a cursor is not new.
     pub receivers: Vec<String>,
+    /// `drop-oldest` has dropped the records before this one: a cursor that is not past them goes there.
+    pub dropped_to: u64,
 }
 
 impl Account {
@@ -122,29 +124,62 @@ impl Account {
             self.dropped_unknown += 1;
             return;
         };
-        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen);
+        self.note_range(Dropped { from: id, to: id, count: 1 });
+    }
+
+    fn note_range(&mut self, new: Dropped) {
+        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (new.from.raft_id, new.from.gen);
         if let Some(d) = self.dropped.iter_mut().find(same) {
-            d.from.count = d.from.count.min(id.count);
-            d.to.count = d.to.count.max(id.count);
-            d.count += 1;
+            d.from.count = d.from.count.min(new.from.count);
+            d.to.count = d.to.count.max(new.to.count);
+            d.count += new.count;
         } else if self.dropped.len() < limits::GAP_RANGES {
-            self.dropped.push(Dropped { from: id, to: id, count: 1 });
+            self.dropped.push(new);
         } else {
-            self.dropped_unknown += 1;
+            self.dropped_unknown += new.count;
         }
     }
 
-    /// Takes back what `note_dropped` noted of the oldest events, up to `last`.
-    pub fn not_dropped(&mut self, count: u64, last: EventId) {
-        let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (last.raft_id, last.gen);
-        if let Some(i) = self.dropped.iter().position(|d| same(d) && d.from.count <= last.count) {
+    /// Takes back what `note_dropped` noted of the oldest event.
+    pub fn not_dropped(&mut self, id: Option<EventId>) {
+        let Some(id) = id else {
+            self.dropped_unknown = self.dropped_unknown.saturating_sub(1);
+            return;
+        };
+        let noted = |d: &Dropped| {
+            (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen) && (d.from.count..=d.to.count).contains(&id.count)
+        };
+        if let Some(i) = self.dropped.iter().position(noted) {
             let d = &mut self.dropped[i];
-            d.count = d.count.saturating_sub(count.min(last.count - d.from.count + 1));
-            d.from.count = last.count + 1;
+            d.count = d.count.saturating_sub(1);
+            d.from.count = id.count + 1;
             if d.count == 0 || d.from.count > d.to.count {
                 self.dropped.remove(i);
             }
         }
+    }
+
+    /// An own event is dropped before everybody had it: what it told is to be told again. What it told as damaged comes
+    /// back, for the reader who finds it next.
+    pub fn untold(&mut self, raw: &[u8]) -> Option<(u64, u64)> {
+        let event = serde_json::from_slice::<Value>(raw).ok()?;
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let missing = event["missing"].as_u64().unwrap_or(0);
+        match (event["reason"].as_str()?, id("from"), id("to")) {
+            ("damaged", _, _) => {
+                let range = (event["spool_from"].as_u64()?, event["spool_to"].as_u64()?);
+                let before = self.damages.len();
+                self.damages.retain(|d| *d != range);
+                if self.damages.len() < before {
+                    self.counters.damaged -= self.counters.damaged.min(range.1.saturating_sub(range.0) + 1);
+                }
+                return Some(range);
+            }
+            ("lost", Some(from), Some(to)) if self.gaps.untell(Missing { from, to: to.count }) => {}
+            (_, Some(from), Some(to)) => self.note_range(Dropped { from, to, count: missing }),
+            _ => self.dropped_unknown += missing,
+        }
+        None
     }
 
     fn see(&mut self, facts: &Facts, now: u64) {
@@ -220,7 +255,7 @@ impl Account {
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
-            "untold_unknown": self.dropped_unknown, "receivers": self.receivers,
+            "untold_unknown": self.dropped_unknown, "receivers": self.receivers, "dropped_to": self.dropped_to,
         });
         value.to_string().into_bytes()
     }
@@ -248,6 +283,7 @@ impl Account {
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
+            dropped_to: n("dropped_to"),
             epoch: n("epoch"),
             stream: n("stream"),
             pieces: n("pieces") as u32,
@@ -288,14 +324,15 @@ pub struct GapEvent {
 
 impl GapEvent {
     /// The event as a JSON object. Its id is made of what it tells, so that telling it twice is telling it once.
-    pub fn write(&self, now_ms: i64) -> Vec<u8> {
+    /// `seq`: the record it becomes, which makes an id where nothing else does.
+    pub fn write(&self, now_ms: i64, seq: u64) -> Vec<u8> {
         let text = |id: Option<EventId>| id.map_or_else(|| "unknown".to_string(), |id| id.to_string());
         let (from, to) = (text(self.from), text(self.to));
         let mut id = format!("gap-{}-{from}-{to}", self.reason.name());
         if let (None, Some((a, b))) = (self.from, self.spool) {
             id = format!("gap-{}-spool-{a}-{b}", self.reason.name());
         } else if self.from.is_none() {
-            id = format!("gap-{}-{now_ms}", self.reason.name());
+            id = format!("gap-{}-{now_ms}-{seq}", self.reason.name());
         }
         let what = match self.reason {
             Reason::Lost => "never reached the audit helper",
@@ -352,14 +389,14 @@ mod tests {
         // Telling the gap, also by replay, is telling it once.
         let m = a.gaps.due(0, true)[0];
         let e = GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None };
-        take(&mut a, 5, &e.write(0));
+        take(&mut a, 5, &e.write(0, 1));
         assert_eq!((a.counters.own, a.gaps.untold()), (1, 0));
         let d = a.dropped[0];
         let e = GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None };
-        take(&mut a, 6, &e.write(0));
+        take(&mut a, 6, &e.write(0, 1));
         assert!(a.dropped.is_empty());
         let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
-        take(&mut a, 7, &e.write(0));
+        take(&mut a, 7, &e.write(0, 1));
         assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
     }
 

@@ -152,9 +152,8 @@ impl Sender {
             c.next = c.next.max(to);
         });
         if saved > 0 {
-            if let Some(i) = part.clone().find(|&i| self.batch.seq(i) == from + saved - 1) {
-                self.spool.not_dropped(saved, self.batch.event(i));
-            }
+            let came = part.filter(|&i| self.batch.seq(i) < from + saved);
+            self.spool.not_dropped(came.filter_map(|i| self.batch.noted(i)));
         }
     }
 

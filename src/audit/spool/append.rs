@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{Segment, Spool, Store};
+use super::{Loss, Segment, Spool, Store};
 use crate::audit::record::read;
 use crate::limits;
 use crate::log;
@@ -87,6 +87,14 @@ impl Spool {
             }
         }
         Err(NoRoom)
+    }
+
+    /// Nothing will be written for a while: what lies in memory may come back to the disk.
+    pub fn pause(&self, a: &mut Appender) {
+        if a.open.as_ref().is_some_and(|o| o.store == Store::Ark) {
+            a.open = None;
+            self.lock().active = None;
+        }
     }
 
     /// The ledger learns of what was written.
@@ -198,16 +206,25 @@ impl Spool {
         };
         self.note_ids(&s, from);
         {
-            let mut ledger = self.lock();
-            for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
-                r.cursor.dropped += s.next - r.cursor.next;
-                r.cursor.next = s.next;
-                r.dirty = true;
-            }
+            let mut account = self.account();
+            account.dropped_to = account.dropped_to.max(s.next);
         }
+        // What is dropped is told whatever happens now: a worker that finds this in the state finishes what we began.
+        self.save_state(true);
+        self.drop_before(s.next);
         self.save_cursors();
         self.remove_acked(s.bytes, i64::MAX);
         true
+    }
+
+    /// Cursors that are not past the records before `seq` go there: these are dropped.
+    pub(super) fn drop_before(&self, seq: u64) {
+        let mut ledger = self.lock();
+        for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < seq) {
+            r.cursor.dropped += seq - r.cursor.next;
+            r.cursor.next = seq;
+            r.dirty = true;
+        }
     }
 
     /// Which events a segment holds from record `from` on, for the event that tells of their loss.
@@ -219,6 +236,11 @@ impl Spool {
                 Found::Record(m) if m.seq >= from && m.kind != crate::audit::record::Kind::Own => {
                     let event = read(walk.record(m).raw, true).event.filter(|_| m.part <= 1);
                     self.account().note_dropped(event);
+                }
+                Found::Record(m) if m.seq >= from => {
+                    let range = self.account().untold(walk.record(m).raw);
+                    let loss = range.map(|(from, to)| Loss { from, to, before: None, after: None });
+                    self.lock().losses.extend(loss);
                 }
                 Found::Record(_) | Found::Damage(..) => {}
                 Found::Torn(_) | Found::End => break,

@@ -40,6 +40,7 @@ use cursor::Cursor;
 use disk::Disk;
 use record::{Head, Identity};
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -132,6 +133,9 @@ pub struct Receiver {
     /// How far its file says it is, and how far that on the platter says at least.
     saved: u64,
     synced: u64,
+    /// What its file says of records that were not delivered: while that is not what the cursor says, a place beyond the
+    /// file would be counted as delivered by the next worker.
+    saved_others: Option<(u64, u64, u64)>,
     /// It loses events now: for telling that once.
     dropping: bool,
     /// The records that its sender holds in memory: from, to (not included).
@@ -153,6 +157,8 @@ struct Ledger {
     disk_bad: Option<String>,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
+    /// It was when it last failed.
+    no_space: bool,
     /// No more records will come.
     ended: bool,
     /// Names changed since the directory was synced.
@@ -214,6 +220,10 @@ pub struct Spool {
     state_place: Mutex<slots::Place>,
     /// Held while cursor files are written and synced: one version after another.
     small: Mutex<()>,
+    /// Held while segments are synced: what a failed sync has dropped is written anew once.
+    syncing: Mutex<()>,
+    /// The time as the last caller had it.
+    clock: AtomicI64,
     memory: Option<Arc<Ring>>,
 }
 
@@ -307,13 +317,23 @@ impl Spool {
         let before = r.cursor.next;
         f(&mut r.cursor);
         r.dirty = true;
-        let next = r.cursor.next;
-        if next != before {
-            if let Some(ring) = &self.memory {
-                ring.remember(self.memory_key(receiver), next);
-            }
-            drop(ledger);
-            self.room.notify_all();
+        let (next, plain) = (r.cursor.next, r.saved_others == Some(r.cursor.others()));
+        drop(ledger);
+        if next == before {
+            return;
+        }
+        if plain {
+            self.remember(receiver, next);
+        } else {
+            // Not at the next tick: what the next worker has of a place in the ring is a count of delivered ones.
+            self.save_cursors();
+        }
+        self.room.notify_all();
+    }
+
+    fn remember(&self, receiver: &str, next: u64) {
+        if let Some(ring) = &self.memory {
+            ring.remember(self.memory_key(receiver), next);
         }
     }
 
@@ -362,12 +382,13 @@ impl Spool {
         });
     }
 
-    /// Records that were dropped while they were on their way have come through, up to the event `last`: where there is
-    /// one receiver, they are not told as dropped.
-    pub fn not_dropped(&self, count: u64, last: Option<EventId>) {
+    /// Records that were dropped while they were on their way have come through: where there is one receiver, they are not
+    /// told as dropped.
+    pub fn not_dropped(&self, came: impl Iterator<Item = Option<EventId>>) {
         let alone = self.lock().receivers.iter().filter(|r| r.live).count() == 1;
-        if let (true, Some(last)) = (alone, last) {
-            self.account().not_dropped(count, last);
+        if alone {
+            let mut account = self.account();
+            came.for_each(|id| account.not_dropped(id));
         }
     }
 
@@ -387,8 +408,6 @@ impl Spool {
                 c.next = seq + 1;
             }
         });
-        // Not at the next tick: a crash now would quarantine it twice.
-        self.save_cursors();
     }
 
     /// A reader found records missing: told once, whoever finds them.
@@ -470,6 +489,7 @@ impl Spool {
             ledger.seal = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
+            ledger.no_space = full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {

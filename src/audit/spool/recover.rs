@@ -15,6 +15,7 @@ use crate::log;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex};
 
 /// Why a spool cannot be opened here.
@@ -58,10 +59,14 @@ impl Spool {
             account: Mutex::new(account),
             state_place: Mutex::new(place),
             small: Mutex::new(()),
+            syncing: Mutex::new(()),
+            clock: AtomicI64::new(now_ms),
             memory,
         };
         spool.replay(now_ms)?;
         spool.load_cursors(&files)?;
+        let dropped_to = spool.account().dropped_to;
+        spool.drop_before(dropped_to);
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();
@@ -202,6 +207,7 @@ impl Spool {
             let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
             let dirty = cursor.is_none();
             ledger.receivers.push(Receiver {
+                saved_others: cursor.as_ref().map(Cursor::others),
                 cursor: cursor.unwrap_or_else(new),
                 optional: configured.is_some_and(|(_, optional)| *optional),
                 live: configured.is_some(),
@@ -236,7 +242,7 @@ impl Spool {
     fn load_cursor(&self, name: &str) -> io::Result<(slots::Place, Option<Cursor>)> {
         let file = cursor::file_name(name);
         let (place, newest) = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
-        let mut cursor = newest.and_then(|bytes| Cursor::load(&bytes));
+        let mut cursor = newest.and_then(|bytes| Cursor::load(&bytes)).filter(|c| c.is_of(name));
         // A worker before us may have come further than its last tick wrote.
         let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
         if let (Some(c), Some(next)) = (cursor.as_mut(), further) {

@@ -9,6 +9,7 @@ use super::{slots, Segment, Spool, Store};
 use crate::limits;
 use crate::log;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// The file of the state.
@@ -20,6 +21,8 @@ const PROBE: &str = "probe";
 impl Spool {
     /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere.
     pub fn sync(&self, now_ms: i64) {
+        self.clock.store(now_ms, Ordering::Relaxed);
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
@@ -194,22 +197,27 @@ impl Spool {
     }
 
     fn write_cursors(&self, though_bad: bool) {
-        let dirty: Vec<(String, slots::Place, u64, Vec<u8>)> = {
+        let dirty: Vec<(String, slots::Place, cursor::Cursor)> = {
             let mut ledger = self.lock();
             let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
-            moved.map(|r| (r.name.clone(), r.place.clone(), r.cursor.next, r.cursor.save())).collect()
+            moved.map(|r| (r.name.clone(), r.place.clone(), r.cursor.clone())).collect()
         };
-        for (name, mut place, next, payload) in dirty {
+        for (name, mut place, mut cursor) in dirty {
+            cursor.receiver.clone_from(&name);
             let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
-            let kept = self.write_small(&small, &mut place, &payload, though_bad);
+            let kept = self.write_small(&small, &mut place, &cursor.save(), though_bad);
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
             r.place = place;
             match kept {
-                Ok(Store::Disk) => r.saved = next,
+                Ok(Store::Disk) => r.saved = cursor.next,
                 Ok(Store::Ark) => {}
-                Err(_) => r.dirty = true,
+                Err(_) => {
+                    r.dirty = true;
+                    continue;
+                }
             }
+            r.saved_others = Some(cursor.others());
         }
     }
 
@@ -252,6 +260,23 @@ impl Spool {
         }
     }
 
+    /// Keeps the account for the next worker, not for a power cut: what of it is on the platter is never ahead of the
+    /// records there.
+    pub fn remember_state(&self) {
+        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = self.account().save();
+        if self.state_to_memory(&mut place, &payload).is_err() {
+            drop(place);
+            self.save_state(false);
+        }
+    }
+
+    fn state_to_memory(&self, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+        let copy = place.next_in_memory(payload, limits::STATE_SLOT_BYTES);
+        let copy = copy.ok_or_else(|| io::Error::other("the state is too large to be saved"))?;
+        self.ark.write_at(STATE, copy.at, &copy.bytes)
+    }
+
     fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
         let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
         // Under that lock, so that a later version never holds less.
@@ -260,27 +285,43 @@ impl Spool {
             (account.seq, account.save())
         };
         let small = (STATE.to_string(), limits::STATE_SLOT_BYTES);
-        let kept = self.write_small(&small, &mut place, &payload, though_bad)?;
         if !sync {
-            return Ok(());
+            return self.write_small(&small, &mut place, &payload, though_bad).map(drop);
         }
-        if kept == Store::Ark {
-            return Err(io::Error::other("the disk fails"));
-        }
-        if let Err(e) = self.disk.sync(STATE) {
+        // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
+        let kept = self.sync_known().and_then(|()| self.write_small(&small, &mut place, &payload, though_bad));
+        let synced = kept.and_then(|kept| match kept {
+            Store::Disk => self.disk.sync(STATE).inspect_err(|e| {
+                place.sync_failed();
+                self.disk_failed("sync", e);
+            }),
+            Store::Ark => Err(io::Error::other("the disk fails")),
+        });
+        if synced.is_err() {
             // The kernel may have let go of what it could not write: the next worker would find an older state.
-            place.sync_failed();
-            self.disk_failed("sync", &e);
-            if let Some(copy) = place.next_in_memory(&payload, limits::STATE_SLOT_BYTES) {
-                let _ = self.ark.write_at(STATE, copy.at, &copy.bytes);
-            }
-            return Err(e);
-        }
-        if place.synced() {
+            let _ = self.state_to_memory(&mut place, &payload);
+        } else if place.synced() {
             let mut ledger = self.lock();
             ledger.saved_seq = ledger.saved_seq.max(seq);
         }
-        Ok(())
+        synced
+    }
+
+    /// Syncs the records that there are now; an error where some of them are only in memory after that.
+    fn sync_known(&self) -> io::Result<()> {
+        let known: Vec<(String, u64)> = self.lock().segments.iter().map(|s| (s.name.clone(), s.bytes)).collect();
+        self.sync(self.clock.load(Ordering::Relaxed));
+        let ledger = self.lock();
+        // What everybody has may go with the power.
+        let acked = ledger.acked_before(false);
+        let safe = |s: &&Segment| {
+            s.next <= acked || s.store == Store::Disk && known.iter().all(|k| k.0 != s.name || k.1 <= s.synced)
+        };
+        let new = |s: &Segment| !known.iter().any(|k| k.0 == s.name) && s.replaces.is_empty() && s.store == Store::Disk;
+        match ledger.segments.iter().find(|s| !safe(s) && !new(s)) {
+            Some(s) => Err(io::Error::other(format!("the records from {} on are in memory alone", s.first))),
+            None => Ok(()),
+        }
     }
 
     /// A small file goes to the disk, or to memory while the disk fails; where it is now. `though_bad`: also to a disk that
@@ -356,11 +397,11 @@ impl Spool {
             return;
         }
         if memory_alone {
-            self.save_state(false);
+            self.remember_state();
             self.save_cursors();
         } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
             // Where there is no room even for that, what everybody has makes it. Else it stays until the disk keeps things.
-            if !super::is_full(&e) {
+            if !super::is_full(&e) && !self.lock().no_space {
                 return;
             }
         }
@@ -426,8 +467,11 @@ impl Spool {
             let works = works.and_then(|()| self.disk.sync_names());
             let _ = self.disk.remove(PROBE);
             // And what became of things in the meantime stands before what comes now.
-            if works.and_then(|()| self.put_state(true, true)).and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
+            if works.and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
                 return false;
+            }
+            if let Err(e) = self.put_state(true, true) {
+                log::debug("spool", format!("the state waits for the records: {e}"));
             }
             let mut ledger = self.lock();
             ledger.disk_bad = None;

@@ -60,7 +60,7 @@ pub struct Seg {
     pub heads: Heads,
 }
 
-/// A small file of two copies.
+/// A small file of three copies.
 #[derive(Clone, Debug)]
 pub struct Small<T> {
     /// What it holds; none: no copy is whole.
