@@ -111,12 +111,14 @@ pub struct Quarantine {
     max: u64,
     /// A line was not put in order: a disk that failed may have kept none, some or other bytes of it.
     failed: bool,
+    /// The file's name is on the platter. That its bytes are there says nothing of that: the sync may have failed.
+    named: bool,
 }
 
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max, failed: false }
+        Quarantine { file: file_name(receiver), max, failed: false, named: false }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
@@ -136,8 +138,10 @@ impl Quarantine {
         disk.write_at(&self.file, bytes, &line)?;
         crash::point("quarantine.written");
         disk.sync(&self.file)?;
-        if bytes == 0 {
+        self.named &= bytes > 0;
+        if !self.named {
             disk.sync_names()?;
+            self.named = true;
         }
         self.failed = false;
         Ok(())

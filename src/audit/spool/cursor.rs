@@ -1,4 +1,4 @@
-//! How far a receiver has come, and what became of its events. Pure; kept in a two-copy file beside the segments.
+//! How far a receiver has come, and what became of its events. Pure; kept in a file of three copies beside the segments.
 
 use crate::limits;
 use serde_json::{json, Value};
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 /// A receiver's cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
+    /// Whose it is, as its file says; empty: it does not say.
+    pub receiver: String,
     /// The next record to be delivered.
     pub next: u64,
     /// Records the receiver has taken.
@@ -49,6 +51,16 @@ pub fn is_name(text: &str) -> bool {
 }
 
 impl Cursor {
+    /// The records it is past that were not delivered, by their fates.
+    pub fn others(&self) -> (u64, u64, u64) {
+        (self.quarantined, self.dropped, self.filtered)
+    }
+
+    /// Whether it can be the cursor of that receiver: in the place of another one's it would skip what this one lacks.
+    pub fn is_of(&self, receiver: &str) -> bool {
+        self.receiver.is_empty() || self.receiver == receiver
+    }
+
     /// As bytes for its file.
     pub fn save(&self) -> Vec<u8> {
         let mut answer = self.last_answer.as_str();
@@ -57,7 +69,7 @@ impl Cursor {
             answer = &answer[..cut];
         }
         json!({
-            "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
+            "receiver": self.receiver, "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
             "filtered": self.filtered, "retries": self.retries, "last_ok_ms": self.last_ok_ms,
             "last_answer": answer, "last_answer_ms": self.last_answer_ms,
         })
@@ -74,6 +86,7 @@ impl Cursor {
         let counts = [next, n("delivered"), n("quarantined"), n("dropped"), n("filtered")];
         counts.iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX).then_some(())?;
         Some(Cursor {
+            receiver: v["receiver"].as_str().unwrap_or("").to_string(),
             next,
             delivered: n("delivered"),
             quarantined: n("quarantined"),
@@ -98,6 +111,9 @@ mod tests {
         let bytes = c.save();
         assert!(bytes.len() < limits::CURSOR_SLOT_BYTES as usize - 64);
         let again = Cursor::load(&bytes).unwrap();
+        let named = Cursor { receiver: "r1".into(), ..Cursor::default() };
+        let named = Cursor::load(&named.save()).unwrap();
+        assert!(again.is_of("r1") && named.is_of("r1") && !named.is_of("r2"));
         assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));
         assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
     }

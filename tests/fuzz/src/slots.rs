@@ -1,5 +1,5 @@
-//! The two-copy files of cursors and state: any bytes are read without a panic, what was saved comes back, a copy torn at
-//! any byte leaves the other one, and a spool opens over any of them with sums that are right.
+//! The three-copy files of cursors and state: any bytes are read without a panic, what was saved comes back, a copy torn
+//! at any byte leaves the version before it, and a spool opens over any of them with sums that are right.
 //!
 //! Refuses: to judge numbers that a cursor claims, but for what the spool must make of them.
 
@@ -39,27 +39,46 @@ pub fn seeds() -> Vec<Vec<u8>> {
     ]
 }
 
+/// A file that holds one version of that number.
+pub fn version(turn: u64, payload: &[u8], room: u64) -> Option<Vec<u8>> {
+    let mut place = slots::Place::default();
+    place.turn = turn;
+    place.next(payload, room).map(|copy| [vec![0; copy.at as usize], copy.bytes].concat())
+}
+
 /// A version over whatever stands there: whole, it is found; torn, what was there before or it.
-fn torn(old: &[u8], ours: bool, turn: u64, payload: &[u8], cut: usize) {
+fn torn(old: &[u8], ours: bool, payload: &[u8], cut: usize) {
     const ROOM: u64 = 512;
     let payload = &payload[..payload.len().min(400)];
-    let before = slots::decode(old, ROOM).map(|(turn, p)| (turn, p.to_vec()));
-    let turn = before.as_ref().map_or(turn, |(t, _)| t.wrapping_add(1));
-    let Some(copy) = slots::encode(turn, payload, ROOM) else { panic!("{} bytes fit", payload.len()) };
-    let at = copy.at as usize;
-    for end in [copy.bytes.len(), cut.min(copy.bytes.len())] {
-        let mut file = old.to_vec();
+    let mut place = slots::Place::of(old, ROOM);
+    let mut file = old.to_vec();
+    let write = |file: &mut Vec<u8>, copy: &slots::Copy, end: usize| {
+        let at = copy.at as usize;
         file.resize(file.len().max(at + end), 0);
         file[at..at + end].copy_from_slice(&copy.bytes[..end]);
-        let now = slots::decode(&file, ROOM).map(|(turn, p)| (turn, p.to_vec()));
-        if end == copy.bytes.len() && turn > 0 {
-            assert_eq!(now.as_ref().map(|(t, _)| *t), Some(turn), "the newest version is not found");
+    };
+    let payload_of = |file: &[u8]| slots::decode(file, ROOM).map(|(_, p)| p.to_vec());
+    let before = payload_of(old);
+    if let Some(copy) = place.again.clone() {
+        // The newest version once more, torn and then whole: it stands throughout.
+        for end in [cut.min(copy.bytes.len()), copy.bytes.len()] {
+            write(&mut file, &copy, end);
+            assert_eq!(payload_of(&file), before, "the newest version does not outlive its own copy");
         }
-        if let (Some((old_turn, old_payload)), Some((now_turn, now_payload))) = (&before, &now) {
-            let same = now_turn == old_turn && now_payload == old_payload;
-            assert!(same || (*now_turn == turn && now_payload == payload), "neither the old version nor the new one");
+        place.wrote(&copy, ROOM);
+        assert!(place.synced());
+        place.again = None;
+    }
+    let Some(copy) = place.next(payload, ROOM) else { panic!("{} bytes fit", payload.len()) };
+    for end in [cut.min(copy.bytes.len()), copy.bytes.len()] {
+        let mut file = file.clone();
+        write(&mut file, &copy, end);
+        let now = payload_of(&file);
+        if end == copy.bytes.len() {
+            assert_eq!(now.as_deref(), Some(payload), "the newest version is not found");
         }
-        assert!(!ours || before.is_none() || now.is_some(), "the old version is gone");
+        assert!(now == before || now.as_deref() == Some(payload), "neither the old version nor the new one");
+        assert!(!ours || now.is_some(), "the old version is gone");
     }
 }
 
@@ -67,14 +86,14 @@ fn torn(old: &[u8], ours: bool, turn: u64, payload: &[u8], cut: usize) {
 fn comes_back(cursor: &[u8], state: &[u8]) {
     if let Some(c) = Cursor::load(cursor) {
         let bytes = c.save();
-        assert!(slots::encode(1, &bytes, CURSOR_SLOT_BYTES).is_some(), "a cursor of {} bytes has no room", bytes.len());
+        assert!(slots::first(&bytes, CURSOR_SLOT_BYTES).is_some(), "a cursor of {} bytes has no room", bytes.len());
         let again = Cursor::load(&bytes).expect("saved a moment ago");
         assert!(c.last_answer.starts_with(&again.last_answer));
         assert_eq!(again, Cursor { last_answer: again.last_answer.clone(), ..c });
     }
     if let Some(a) = Account::load(state) {
         let bytes = a.save();
-        assert!(slots::encode(1, &bytes, STATE_SLOT_BYTES).is_some(), "a state of {} bytes has no room", bytes.len());
+        assert!(slots::first(&bytes, STATE_SLOT_BYTES).is_some(), "a state of {} bytes has no room", bytes.len());
         let again = Account::load(&bytes).expect("saved a moment ago");
         assert_eq!(again.save(), bytes);
     }
@@ -86,10 +105,7 @@ fn opens(turn: u8, cursor: &[u8], state: &[u8]) {
     let mut files = Files::from([(format!("{:020}.seg", 1), [head.encode(), records(&head, 4)].concat())]);
     let mut put = |name: String, payload: &[u8], room: u64| {
         // As it stands, and as a whole version.
-        let file = match slots::encode(u64::from(turn / 2), payload, room) {
-            Some(copy) if turn % 2 == 1 => [vec![0; copy.at as usize], copy.bytes].concat(),
-            _ => payload.to_vec(),
-        };
+        let file = version(u64::from(turn / 2), payload, room).filter(|_| turn % 2 == 1).unwrap_or(payload.to_vec());
         files.insert(name, file);
     };
     put(cursor::file_name("r1"), cursor, CURSOR_SLOT_BYTES);
@@ -119,10 +135,9 @@ pub fn check(input: &[u8]) {
     let (turn, cut) = (dice.byte(), dice.byte());
     let cursor = dice.stretch();
     let state = dice.0;
-    torn(cursor, false, u64::from(turn), state, usize::from(cut) * 2);
-    let old = &cursor[..cursor.len().min(400)];
-    let copy = slots::encode(u64::from(turn), old, 512).expect("it fits");
-    torn(&[vec![0; copy.at as usize], copy.bytes].concat(), true, 1, state, usize::from(cut) * 2);
+    torn(cursor, false, state, usize::from(cut) * 2);
+    let old = version(u64::from(turn), &cursor[..cursor.len().min(400)], 512).expect("it fits");
+    torn(&old, true, state, usize::from(cut) * 2);
     comes_back(cursor, state);
     opens(turn, cursor, state);
 }

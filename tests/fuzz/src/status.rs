@@ -4,11 +4,11 @@
 //! Refuses: the commands that write.
 
 use super::recovery::{records, settings};
+use super::slots::version;
 use super::{stretch, Dice};
 use gostech::audit::options::Options;
 use gostech::audit::record::Kind;
 use gostech::audit::spool::record::Head;
-use gostech::audit::spool::slots;
 use gostech::audit::table::PROGRAM;
 use gostech::audit::tools::{quarantine, status, verify, Call, Result, Stop};
 use gostech::error::Exit;
@@ -83,9 +83,8 @@ pub fn check(input: &[u8]) {
     let den = Den::new();
     let mut dice = Dice(input);
     let flags = dice.byte();
-    let small = |payload: &[u8], whole: bool, room: u64| match slots::encode(u64::from(flags / 8), payload, room) {
-        Some(copy) if whole => [vec![0; copy.at as usize], copy.bytes].concat(),
-        _ => payload.to_vec(),
+    let small = |payload: &[u8], whole: bool, room: u64| {
+        version(u64::from(flags / 8), payload, room).filter(|_| whole).unwrap_or(payload.to_vec())
     };
     let files = [
         ("cursor-r1", small(dice.stretch(), flags & 1 != 0, CURSOR_SLOT_BYTES)),
