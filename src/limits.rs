@@ -82,6 +82,9 @@ pub const CHUNK_RECORDS: usize = 4_096;
 pub const CHUNK_BYTES: usize = 256 * 1024;
 /// The smallest and largest `--event-max`.
 pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
+/// Record numbers, places in the input, counts and times of the spool's files: a larger one was never written by us (a
+/// million events a second reach it in 36,000 years), and sums of some of them still fit.
+pub const SPOOL_NUMBER_MAX: u64 = 1 << 60;
 
 // ---- gaps ----
 
@@ -142,6 +145,8 @@ pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
 /// Alarms that wait to be handed on; more are only logged.
 pub const ALARMS: usize = 32;
+/// What is read of a lock's file: two processes and their births are 60 bytes.
+pub const LOCK_BYTES: usize = 256;
 /// How often everything is brought to a failing disk at the end, when there is no later: an error of a sync is told once.
 pub const END_TRIES: u32 = 10;
 /// What is written to see whether a full disk has room again: more than a byte, or it would flap.

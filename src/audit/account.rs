@@ -89,10 +89,10 @@ pub struct Account {
     pub dropped: Vec<Dropped>,
     /// Dropped, not told yet, and without an id.
     pub dropped_unknown: u64,
-    /// Records before this one were dropped from the spool and noted: cursors are to be past them.
-    pub dropped_to: u64,
     /// The receivers that have cursors: one of them without a cursor is not new.
     pub receivers: Vec<String>,
+    /// `drop-oldest` has dropped the records before this one: a cursor that is not past them goes there.
+    pub dropped_to: u64,
 }
 
 impl Account {
@@ -124,48 +124,40 @@ impl Account {
             self.dropped_unknown += 1;
             return;
         };
-        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen);
+        self.note_range(Dropped { from: id, to: id, count: 1 });
+    }
+
+    fn note_range(&mut self, new: Dropped) {
+        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (new.from.raft_id, new.from.gen);
         // The last one: what came through all the same may lie between it and those before.
         if let Some(d) = self.dropped.iter_mut().rev().find(same) {
-            d.from.count = d.from.count.min(id.count);
-            d.to.count = d.to.count.max(id.count);
-            d.count += 1;
+            d.from.count = d.from.count.min(new.from.count);
+            d.to.count = d.to.count.max(new.to.count);
+            d.count += new.count;
         } else if self.dropped.len() < limits::GAP_RANGES {
-            self.dropped.push(Dropped { from: id, to: id, count: 1 });
+            self.dropped.push(new);
         } else {
-            self.dropped_unknown += 1;
+            self.dropped_unknown += new.count;
         }
     }
 
-    /// An own event was dropped before anybody had it: what it told is to be told again.
-    pub fn untold(&mut self, raw: &[u8]) {
-        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
-        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
-        let count = event["missing"].as_u64().unwrap_or(0);
-        match (id("from"), id("to")) {
-            (Some(from), Some(to)) if self.dropped.len() < limits::GAP_RANGES => {
-                self.dropped.push(Dropped { from, to, count });
-                // In order, or the next to be dropped would stretch this one.
-                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
-            }
-            _ => self.dropped_unknown += count,
-        }
-    }
-
-    /// Takes back what `note_dropped` noted of `count` events up to `last`; what was dropped before and behind them stays.
-    pub fn not_dropped(&mut self, count: u64, last: EventId) {
+    /// Takes back what `note_dropped` noted of an event: it came through all the same. What was dropped before and behind it
+    /// stays.
+    pub fn not_dropped(&mut self, id: Option<EventId>) {
+        let Some(id) = id else {
+            self.dropped_unknown = self.dropped_unknown.saturating_sub(1);
+            return;
+        };
         let holds = |d: &Dropped| {
-            (d.from.raft_id, d.from.gen) == (last.raft_id, last.gen)
-                && (d.from.count..=d.to.count).contains(&last.count)
+            (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen) && (d.from.count..=d.to.count).contains(&id.count)
         };
         let Some(i) = self.dropped.iter().position(holds) else { return };
         let d = self.dropped.remove(i);
-        let first = (last.count + 1).saturating_sub(count).max(d.from.count);
-        let rest = d.count.saturating_sub(last.count + 1 - first);
-        let before = rest.min(first - d.from.count);
+        let rest = d.count.saturating_sub(1);
+        let before = rest.min(id.count - d.from.count);
         let parts = [
-            Dropped { from: d.from, to: EventId { count: first.saturating_sub(1), ..last }, count: before },
-            Dropped { from: EventId { count: last.count + 1, ..last }, to: d.to, count: rest - before },
+            Dropped { from: d.from, to: EventId { count: id.count.saturating_sub(1), ..id }, count: before },
+            Dropped { from: EventId { count: id.count.saturating_add(1), ..id }, to: d.to, count: rest - before },
         ];
         for part in parts.into_iter().rev().filter(|p| p.count > 0 && p.from.count <= p.to.count) {
             self.dropped.insert(i, part);
@@ -175,6 +167,34 @@ impl Account {
     /// Whether everything that is missing has been told.
     pub fn all_told(&self) -> bool {
         self.gaps.untold() == 0 && self.dropped.is_empty() && self.dropped_unknown == 0
+    }
+
+    /// An own event is dropped before everybody had it: what it told is to be told again. What it told as damaged comes
+    /// back, for the reader who finds it next.
+    pub fn untold(&mut self, raw: &[u8]) -> Option<(u64, u64)> {
+        let event = serde_json::from_slice::<Value>(raw).ok()?;
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let missing = event["missing"].as_u64().unwrap_or(0);
+        match (event["reason"].as_str()?, id("from"), id("to")) {
+            ("damaged", _, _) => {
+                let range = (event["spool_from"].as_u64()?, event["spool_to"].as_u64()?);
+                let before = self.damages.len();
+                self.damages.retain(|d| *d != range);
+                if self.damages.len() < before {
+                    self.counters.damaged -= self.counters.damaged.min(range.1.saturating_sub(range.0) + 1);
+                }
+                return Some(range);
+            }
+            ("lost", Some(from), Some(to)) if self.gaps.untell(Missing { from, to: to.count }) => {}
+            (_, Some(from), Some(to)) if self.dropped.len() < limits::GAP_RANGES => {
+                self.dropped.push(Dropped { from, to, count: missing });
+                // In order, or the next to be dropped would stretch this one.
+                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
+            }
+            (_, Some(from), Some(to)) => self.note_range(Dropped { from, to, count: missing }),
+            _ => self.dropped_unknown += missing,
+        }
+        None
     }
 
     fn see(&mut self, facts: &Facts, now: u64) {
@@ -225,7 +245,10 @@ impl Account {
             },
             Some("damaged") => {
                 if let (Some(a), Some(b)) = (event["spool_from"].as_u64(), event["spool_to"].as_u64()) {
-                    self.note_damage((a, b));
+                    // What is told is of numbers that there can be.
+                    if a <= b && b <= limits::SPOOL_NUMBER_MAX {
+                        self.note_damage((a, b));
+                    }
                 }
             }
             _ => {}
@@ -237,7 +260,7 @@ impl Account {
             self.damages.remove(0);
         }
         self.damages.push(range);
-        self.counters.damaged += range.1 - range.0 + 1;
+        self.counters.damaged = self.counters.damaged.saturating_add(range.1 - range.0 + 1);
     }
 
     /// As bytes for the state file.
@@ -259,10 +282,13 @@ impl Account {
         value.to_string().into_bytes()
     }
 
-    /// From such bytes; what is not there is zero.
+    /// From such bytes; what is not there is zero, a number that cannot be makes all of it none.
     pub fn load(bytes: &[u8]) -> Option<Account> {
+        const MOST: u64 = limits::SPOOL_NUMBER_MAX;
         let v: Value = serde_json::from_slice(bytes).ok()?;
         let n = |name: &str| v[name].as_u64().unwrap_or(0);
+        let counted = ["seq", "stream", "read", "own", "dropped", "damaged", "untold_unknown"];
+        counted.iter().all(|name| n(name) <= MOST).then_some(())?;
         let numbers = |v: &Value| -> Vec<u64> {
             v.as_array().map(|a| a.iter().map(|n| n.as_u64().unwrap_or(0)).collect()).unwrap_or_default()
         };
@@ -271,13 +297,16 @@ impl Account {
         };
         let titles = v["titles"].as_array()?.iter().take(limits::TITLES + 4).filter_map(|t| {
             let severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Other];
-            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?))
+            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?.min(MOST)))
         });
-        let dropped = lines("untold").into_iter().filter(|l| l.len() == 5).take(limits::GAP_RANGES).map(|l| Dropped {
-            from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
-            to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
-            count: l[4],
-        });
+        let dropped =
+            lines("untold").into_iter().filter(|l| l.len() == 5 && l[2] <= l[3]).take(limits::GAP_RANGES).map(|l| {
+                Dropped {
+                    from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
+                    to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
+                    count: l[4],
+                }
+            });
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
@@ -298,7 +327,7 @@ impl Account {
             },
             gaps: Gaps::load(&lines("generations")),
             titles: titles.collect(),
-            damages: lines("damages").iter().filter(|l| l.len() == 2).map(|l| (l[0], l[1])).collect(),
+            damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
             dropped: dropped.collect(),
             dropped_unknown: n("untold_unknown"),
             dropped_to: n("dropped_to"),
@@ -323,14 +352,15 @@ pub struct GapEvent {
 
 impl GapEvent {
     /// The event as a JSON object. Its id is made of what it tells, so that telling it twice is telling it once.
-    pub fn write(&self, now_ms: i64) -> Vec<u8> {
+    /// `seq`: the record it becomes, which makes an id where nothing else does.
+    pub fn write(&self, now_ms: i64, seq: u64) -> Vec<u8> {
         let text = |id: Option<EventId>| id.map_or_else(|| "unknown".to_string(), |id| id.to_string());
         let (from, to) = (text(self.from), text(self.to));
         let mut id = format!("gap-{}-{from}-{to}", self.reason.name());
         if let (None, Some((a, b))) = (self.from, self.spool) {
             id = format!("gap-{}-spool-{a}-{b}", self.reason.name());
         } else if self.from.is_none() {
-            id = format!("gap-{}-{now_ms}", self.reason.name());
+            id = format!("gap-{}-{now_ms}-{seq}", self.reason.name());
         }
         let what = match self.reason {
             Reason::Lost => "never reached the audit helper",
@@ -387,15 +417,57 @@ mod tests {
         // Telling the gap, also by replay, is telling it once.
         let m = a.gaps.due(0, true)[0];
         let e = GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None };
-        take(&mut a, 5, &e.write(0));
+        take(&mut a, 5, &e.write(0, 1));
         assert_eq!((a.counters.own, a.gaps.untold()), (1, 0));
         let d = a.dropped[0];
         let e = GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None };
-        take(&mut a, 6, &e.write(0));
+        take(&mut a, 6, &e.write(0, 1));
         assert!(a.dropped.is_empty());
         let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
-        take(&mut a, 7, &e.write(0));
+        take(&mut a, 7, &e.write(0, 1));
         assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_not_counted_with() {
+        assert_eq!(Account::load(br#"{"seq":18446744073709551615,"titles":[]}"#), None);
+        let odd = br#"{"titles":[["a",1,18446744073709551615]],"damages":[[9,1]],"untold":[[1,0,9,3,1]]}"#;
+        let mut a = Account::load(odd).unwrap();
+        assert!(a.damages.is_empty() && a.dropped.is_empty());
+        take(&mut a, 1, &raw(1, "a"));
+        // An event in our own name that tells nonsense.
+        for (from, to) in [(9, 1), (0, u64::MAX)] {
+            let told = GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((from, to)) };
+            let mut f = read(&told.write(0, 2), false);
+            f.kind = Kind::Own;
+            a.take(2, &f, &told.write(0, 2), 0, 0, 0);
+        }
+        assert_eq!(a.counters.damaged, 0);
+    }
+
+    #[test]
+    fn what_came_through_all_the_same_is_not_told_as_dropped() {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let ranges =
+            |a: &Account| -> Vec<_> { a.dropped.iter().map(|d| (d.from.count, d.to.count, d.count)).collect() };
+        let mut a = Account::default();
+        (1..=300).for_each(|n| a.note_dropped(Some(id(n))));
+        // A batch of a hundred in the middle was under way.
+        (101..=200).for_each(|n| a.not_dropped(Some(id(n))));
+        assert_eq!(ranges(&a), [(1, 100, 100), (201, 300, 100)]);
+        (301..=310).for_each(|n| a.note_dropped(Some(id(n))));
+        (201..=210).for_each(|n| a.not_dropped(Some(id(n))));
+        assert_eq!(ranges(&a), [(1, 100, 100), (211, 310, 100)]);
+        a.not_dropped(Some(id(500)));
+        assert_eq!(ranges(&a).len(), 2);
+        // The telling of one is no telling of the other, and one that was dropped itself is told again.
+        let told = a.dropped[0];
+        let e =
+            GapEvent { from: Some(told.from), to: Some(told.to), missing: 100, reason: Reason::Dropped, spool: None };
+        take(&mut a, 1, &e.write(0, 1));
+        assert_eq!(ranges(&a), [(211, 310, 100)]);
+        assert_eq!(a.untold(&e.write(0, 1)), None);
+        assert_eq!((ranges(&a), a.all_told()), (vec![(1, 100, 100), (211, 310, 100)], false));
     }
 
     #[test]

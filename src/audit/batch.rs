@@ -1,7 +1,7 @@
 //! ○ Events of one request: their bytes, and which stretch is whose, so that any part of them can be sent alone.
 
 use super::format::{Format, Pen};
-use super::record::EventId;
+use super::record::{EventId, Kind};
 use super::spool::record::{Head, Stored};
 use crate::limits;
 use std::ops::Range;
@@ -16,6 +16,10 @@ struct Place {
     /// Its document id, in `ids`.
     id: Range<usize>,
     event: Option<EventId>,
+    /// One of ours, which is never counted as dropped.
+    own: bool,
+    /// A later piece of a line: without an id of its own.
+    piece: bool,
 }
 
 /// Events, formatted.
@@ -71,6 +75,12 @@ impl Batch {
         self.places[i].event
     }
 
+    /// How a dropped one is noted: not at all when it is ours, else by its id, if it has one.
+    pub fn noted(&self, i: usize) -> Option<Option<EventId>> {
+        let p = &self.places[i];
+        (!p.own).then_some(p.event.filter(|_| !p.piece))
+    }
+
     /// Adds an event.
     pub fn push(&mut self, r: &Stored<'_>, head: &Arc<Head>) {
         let before = if self.places.is_empty() { self.format.open } else { self.format.between };
@@ -79,7 +89,8 @@ impl Batch {
         (self.format.write)(&mut self.pen, &mut self.body, r, head);
         self.pen.push_id(&mut self.ids, r, head);
         let event = EventId::parse(r.id.of(r.raw));
-        self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), event });
+        let (own, piece) = (r.kind == Kind::Own, r.part > 1);
+        self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), event, own, piece });
     }
 
     /// The body for some of the events. That for all is not copied.

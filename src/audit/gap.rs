@@ -144,6 +144,18 @@ impl Gaps {
         }
     }
 
+    /// The event that told a range is gone before everybody had it. False: the range is not remembered any more.
+    pub fn untell(&mut self, m: Missing) -> bool {
+        let Some(g) = self.table.get_mut(&(m.from.raft_id, m.from.gen)) else { return false };
+        let mut any = false;
+        for r in g.missing.iter_mut().filter(|r| r.from >= m.from.count && r.to <= m.to) {
+            self.untold += usize::from(r.told);
+            r.told = false;
+            any = true;
+        }
+        any
+    }
+
     /// How many gaps are known and not told yet.
     pub fn untold(&self) -> usize {
         self.untold

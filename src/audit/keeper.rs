@@ -93,6 +93,7 @@ struct Keeper<'a> {
 /// Runs workers until one has ended as it wanted; gives its exit code.
 pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
     let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
+    process::lead();
     let wanted = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGCHLD];
     let signals = Signals::take(&wanted).map_err(|e| cannot("take signals", e))?;
     let lives = Lives::make().map_err(|e| cannot("make a pipe", e))?;

@@ -8,6 +8,7 @@ use super::sink::Said;
 use super::spool::disk::Disk;
 use super::spool::record::{Head, Stored};
 use crate::json;
+use crate::limits;
 use crate::stamp;
 use crate::sys::crash;
 use serde_json::Value;
@@ -71,18 +72,24 @@ pub struct Held {
     pub raw: Vec<u8>,
 }
 
-/// Reads a line; none when it is no whole one. Zeros before it are what a failed sync or a power cut has left of another.
+/// A line without the zeros before it: those are what a failed sync or a power cut has left of another.
+pub fn without_zeros(line: &[u8]) -> &[u8] {
+    &line[line.iter().position(|b| *b != 0).unwrap_or(line.len())..]
+}
+
+/// Reads a line; none when it is no whole one.
 pub fn parse(line: &[u8]) -> Option<Held> {
-    let line = &line[line.iter().position(|b| *b != 0)?..];
-    let v: Value = serde_json::from_slice(line).ok()?;
+    let v: Value = serde_json::from_slice(without_zeros(line)).ok()?;
     let text = |name: &str| v[name].as_str().map(String::from);
     let raw = match v["raw"].as_str() {
         Some(raw) => raw.as_bytes().to_vec(),
         None => json::from_base64(v["raw_base64"].as_str()?)?,
     };
+    // A number that does not fit its place was not written by us: cut down, it would be another one.
+    let small = |name: &str| u32::try_from(v[name].as_u64()?).ok();
     Some(Held {
         at: text("quarantined_at")?,
-        status: v["status"].as_u64()? as u16,
+        status: u16::try_from(small("status")?).ok()?,
         answer: text("answer")?,
         id: text("id")?,
         identity: super::spool::record::Identity {
@@ -90,9 +97,9 @@ pub fn parse(line: &[u8]) -> Option<Held> {
             instance: text("instance")?,
             node: text("node")?,
         },
-        kind: Kind::of(v["kind"].as_u64()? as u8)?,
-        read_ms: v["read_ms"].as_i64()?,
-        part: (v["part"].as_u64()? as u32, v["parts"].as_u64()? as u32),
+        kind: Kind::of(u8::try_from(small("kind")?).ok()?)?,
+        read_ms: v["read_ms"].as_i64().filter(|ms| ms.unsigned_abs() <= limits::SPOOL_NUMBER_MAX)?,
+        part: (small("part")?, small("parts")?),
         raw,
     })
 }
@@ -104,12 +111,14 @@ pub struct Quarantine {
     max: u64,
     /// A line was not put in order: a disk that failed may have kept none, some or other bytes of it.
     failed: bool,
+    /// The file's name is on the platter. That its bytes are there says nothing of that: the sync may have failed.
+    named: bool,
 }
 
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max, failed: false }
+        Quarantine { file: file_name(receiver), max, failed: false, named: false }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
@@ -129,8 +138,10 @@ impl Quarantine {
         disk.write_at(&self.file, bytes, &line)?;
         crash::point("quarantine.written");
         disk.sync(&self.file)?;
-        if bytes == 0 {
+        self.named &= bytes > 0;
+        if !self.named {
             disk.sync_names()?;
+            self.named = true;
         }
         self.failed = false;
         Ok(())
@@ -160,6 +171,10 @@ mod tests {
         (0..2).for_each(|_| q.put(&disk, b"{}\n").unwrap());
         let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
         assert!(all.ends_with(b"20\n{}\n{}\n"));
+    }
+
+    fn l_of(all: &[u8]) -> Vec<u8> {
+        all.split(|b| *b == b'\n').next().unwrap_or_default().to_vec()
     }
 
     #[test]
@@ -194,6 +209,15 @@ mod tests {
         let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
         assert_eq!(all.split(|b| *b == b'\n').filter_map(parse).count(), put);
         assert!(parse(b"{}").is_none() && parse(&all[..20]).is_none());
+        // A number that does not fit its place is no other number.
+        let lies = String::from_utf8(l_of(&all)).unwrap();
+        for (number, large) in [
+            ("\"status\":400", "\"status\":65936"),
+            ("\"kind\":3", "\"kind\":259"),
+            ("\"part\":1", "\"part\":4294967297"),
+        ] {
+            assert!(lies.contains(number) && parse(lies.replace(number, large).as_bytes()).is_none(), "{large}");
+        }
         // A torn line costs itself and not the next one; a file that was taken away is begun anew.
         disk.truncate("quarantine-r1.jsonl", 20).unwrap();
         let whole = all.split(|b| *b == b'\n').next().unwrap();

@@ -20,6 +20,8 @@ pub struct Tender {
     fullness: Fullness,
     state_at: Option<Duration>,
     disk_at: Option<Duration>,
+    /// The disk failed, and that it works again was not said yet.
+    failing: bool,
     saved: (u64, u64),
     seen: u64,
 }
@@ -53,8 +55,9 @@ impl Tender {
         }
         let sizes = spool.sizes();
         if (sizes.disk_bad.is_some() || sizes.in_memory > 0) && due(&mut self.disk_at, limits::DISK_RETRY_MILLIS) {
-            let bad = sizes.disk_bad.is_some();
-            if spool.recover_disk() && bad {
+            // The segment in memory that is being written comes back a round later.
+            self.failing |= sizes.disk_bad.is_some();
+            if spool.recover_disk() && std::mem::take(&mut self.failing) {
                 log::calm("spool");
                 log::info("spool", "the disk works again; what was kept in memory is on it");
             }

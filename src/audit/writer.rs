@@ -171,6 +171,7 @@ impl Writer {
                 self.write(items, data, base, now_ms, |_| true)
             }
             (Room::None, Full::Block) => {
+                self.spool.pause(&mut self.appender);
                 if !std::mem::replace(&mut self.blocked, true) {
                     let text = "the spool is full and a receiver does not take events: reading stops, and the database with it";
                     self.spool.alarm("spool", text.into());
@@ -206,7 +207,7 @@ impl Writer {
                 continue;
             }
             if std::mem::take(&mut dropped) {
-                self.spool.save_state(false);
+                self.spool.remember_state();
             }
             let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
             match self.spool.append(&mut self.appender, &news, now_ms, self.last_call) {
@@ -226,7 +227,7 @@ impl Writer {
         }
         if dropped {
             // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
-            self.spool.save_state(false);
+            self.spool.remember_state();
             crash::point("drop-newest.saved");
         }
         if !any {
@@ -296,7 +297,7 @@ impl Writer {
             }
         }
         while let Some(event) = self.own.first().cloned() {
-            let raw = event.write(now_ms);
+            let raw = event.write(now_ms, self.spool.next_seq());
             if !self.put_own(&raw, stream, now_ms) {
                 // No room: they are told when there is; the account still knows what it was.
                 let damage = |e: &GapEvent| e.reason == Reason::Damaged;

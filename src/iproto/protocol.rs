@@ -42,8 +42,10 @@ pub struct Greeting {
 impl Greeting {
     /// Reads a greeting, or says in words why it is none.
     pub fn parse(bytes: &[u8; GREETING_BYTES]) -> Result<Greeting, String> {
-        let text = std::str::from_utf8(bytes).map_err(|_| "what answers there is no Tarantool: no greeting")?;
-        let (first, second) = text.split_at(64);
+        // Bytes, and not characters, make the two lines.
+        let (first, second) = bytes.split_at(64);
+        let line = |bytes| std::str::from_utf8(bytes).map_err(|_| "what answers there is no Tarantool: no greeting");
+        let (first, second) = (line(first)?, line(second)?);
         let mut words = first.split_whitespace();
         if words.next() != Some("Tarantool") {
             return Err("what answers there is no Tarantool: no greeting".into());
@@ -268,6 +270,10 @@ mod tests {
             assert!(said.contains(words), "{said}");
         }
         assert!(Greeting::parse(&[0xff; 128]).is_err());
+        // A character that stands across the border of the two lines.
+        let mut across = greeting("Tarantool 2.6.0 (Binary) x", "AAEC");
+        across[63..65].copy_from_slice("я".as_bytes());
+        assert!(Greeting::parse(&across).expect_err("no greeting").contains("no greeting"));
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub fn read(page: &str, out: &mut Builder<'_>) {
             }
             // HELP is not escaped by everyone: what follows it and is no sample is its next line.
             (Err(_), Some((_, text))) => {
-                text.push(' ');
+                if !text.is_empty() {
+                    text.push(' ');
+                }
                 text.push_str(line.trim());
             }
             (Err(name), None) => reject(name, &kinds, out),
@@ -246,6 +248,12 @@ mod tests {
         assert_eq!(s.family("b").map(|b| &*b.help), Some("runs over its line {and"));
         assert_eq!(s.family("late").map(|f| f.kind), Some(Kind::Gauge));
         assert_eq!(s.family("nobody").map(|f| f.kind), Some(Kind::Unknown));
+    }
+
+    #[test]
+    fn help_that_begins_on_the_next_line_is_written_as_it_is_read() {
+        let (s, _) = page("# HELP a \nover\n# TYPE a gauge\na 1\n", &Rules::default());
+        assert_eq!(s.family("a").map(|f| &*f.help), Some("over"));
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Address {
             if !path.starts_with('/')
                 || path.ends_with('/')
                 || path.len() > limits::UNIX_PATH_BYTES
-                || path.contains('\0')
+                || path.contains(char::is_control)
             {
                 return Err(wrong("has no absolute path that a socket can have"));
             }
@@ -90,9 +90,19 @@ mod tests {
         assert_eq!(unix, Address::Unix { path: "/run/x.sock".into(), mode: 0o666 });
         assert_eq!(Address::parse("unix:/a").unwrap(), Address::Unix { path: "/a".into(), mode: 0o660 });
         assert_eq!(Address::parse("[::1]:1").unwrap().to_string(), "[::1]:1");
-        for bad in
-            ["", "localhost", "localhost:", "x:99999", "::1:80", "unix:x", "unix:/", "unix:/x,mode=9", "a b:1", ":x"]
-        {
+        for bad in [
+            "",
+            "localhost",
+            "localhost:",
+            "x:99999",
+            "::1:80",
+            "unix:x",
+            "unix:/",
+            "unix:/x,mode=9",
+            "a b:1",
+            ":x",
+            "unix:/a\nb",
+        ] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

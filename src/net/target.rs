@@ -158,9 +158,7 @@ impl Target {
         };
         match &self.place {
             Place::Net { .. } => format!("{}://{}{path}{mark}", self.scheme_name(), self.authority()),
-            Place::Unix { path: socket } => {
-                format!("{}://{}:{path}{mark}", self.scheme_name(), socket.display())
-            }
+            Place::Unix { path: socket } => format!("{}://{}:{path}{mark}", self.scheme_name(), encoded(socket)),
         }
     }
 
@@ -356,6 +354,18 @@ fn escapes_are_whole(text: &str) -> bool {
     })
 }
 
+/// A socket's path as it stands in a URL, and harmless in a log.
+fn encoded(path: &Path) -> String {
+    let mut out = String::new();
+    for b in path.as_os_str().as_encoded_bytes() {
+        match b {
+            0..=b' ' | 0x7f.. | b'%' | b':' | b'?' | b'#' => out.push_str(&format!("%{b:02X}")),
+            _ => out.push(char::from(*b)),
+        }
+    }
+    out
+}
+
 /// Percent-decoding; nothing when an escape is cut or the result is no UTF-8.
 pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
@@ -405,7 +415,11 @@ mod tests {
         assert_eq!((t.socket(), t.uri(), t.host()), (Some(Path::new("/run/tls.sock")), "/", "localhost"));
         let t = Target::parse("http+unix:///run/a%3Ab.sock:").unwrap();
         assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/a:b.sock")), "/"));
-        assert_eq!(t.display(), "http+unix:///run/a:b.sock:/");
+        // What is shown is a URL again, and moves nothing in a log.
+        assert_eq!(t.display(), "http+unix:///run/a%3Ab.sock:/");
+        let t = Target::parse("http+unix:///run/a%0a%1b%25%d1%8f.sock:/u").unwrap();
+        assert_eq!(t.display(), "http+unix:///run/a%0A%1B%25%D1%8F.sock:/u");
+        assert!(Target::parse(&t.display()).unwrap() == t);
     }
 
     #[test]

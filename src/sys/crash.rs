@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Whether this build has them.
 pub const HERE: bool = cfg!(debug_assertions);
 
-/// Every name, and what has been done there and what not. «torn»: half of the bytes of a write are in the file.
+/// Every name, and what has been done there and what not. «torn»: all but the last bytes of a write are in the file.
 pub const POINTS: &[(&str, &str)] = &[
     ("keeper.forked", "the keeper has started a worker"),
     ("keeper.reaped", "the worker is dead, and no other one started"),
@@ -82,7 +82,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ("adopt.drained", "everything of it is delivered"),
     ("adopt.hidden", "it has its hidden name, nothing is removed"),
     ("end.read", "the input has ended, all of it is in the spool"),
-    ("end.synced", "and synced"),
+    ("end.synced", "and all is synced"),
     ("end.saved", "cursors and state are saved"),
     ("build.begun", "a command has made a hidden sub-directory"),
     ("build.written", "the records are written"),
@@ -118,12 +118,12 @@ pub fn point(name: &'static str) {
     let _ = name;
 }
 
-/// A place in the middle of a write: dies when half of the bytes are written.
+/// A place in the middle of a write: dies when all but the last bytes are written.
 #[inline(always)]
 pub fn torn(name: &'static str, bytes: &[u8], write: impl FnOnce(&[u8])) {
     #[cfg(debug_assertions)]
     if armed::due(name) {
-        write(&bytes[..bytes.len() / 2]);
+        write(&bytes[..bytes.len().saturating_sub(7)]);
         armed::die(name)
     }
     #[cfg(not(debug_assertions))]

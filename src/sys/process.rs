@@ -5,6 +5,7 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Closes every descriptor from 3 up but those of `keep` (any order).
 pub fn close_from_3(keep: &[RawFd]) {
@@ -75,6 +76,29 @@ pub fn private_umask() {
 /// This process's number.
 pub fn pid() -> i32 {
     std::process::id() as i32
+}
+
+static LEADER: AtomicI32 = AtomicI32::new(0);
+
+/// Says that this process leads those that it forks.
+pub fn lead() {
+    LEADER.store(pid(), Ordering::Relaxed);
+}
+
+/// Who leads this process, by its own word before the fork; 0: nobody. The parent says less: a leader that has died leaves
+/// its children to another one.
+pub fn leader() -> i32 {
+    LEADER.load(Ordering::Relaxed)
+}
+
+/// When a process was started, in the system's ticks: with its number it tells a process from a later one. None: there is
+/// no such process, or it is dead and only not buried.
+pub fn born(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold blanks: count from the last `)`. Field 22 of proc(5), the first after it being 3.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let lives = !matches!(*fields.first()?, "Z" | "X");
+    fields.get(19).filter(|_| lives)?.parse().ok()
 }
 
 /// The name of this machine.
@@ -330,5 +354,6 @@ mod tests {
         assert_eq!(len, std::fs::read("/proc/self/cmdline").unwrap().len());
         assert!(!host_name().is_empty());
         assert_ne!(chance(), chance());
+        assert!(born(pid()).is_some() && born(1) <= born(pid()) && born(i32::MAX).is_none());
     }
 }

@@ -20,11 +20,23 @@ pub enum Canary {
     NoCatchUp,
     /// A receiver's cursor file is written only once.
     CursorNotSaved,
+    /// State and cursors have one copy, written over each time.
+    OneCopy,
+    /// An fsync that failed is called a success.
+    FsyncErrorIgnored,
+    /// A refused event is said to be in quarantine, and is not.
+    QuarantineDropped,
+    /// The spool's bound is taken for four times as large.
+    BoundIgnored,
+    /// Something is told as dropped that never was.
+    DropInvented,
+    /// A gap in the input is taken note of, and not told.
+    GapNotTold,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 7] = [
+    pub const ALL: [Canary; 13] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -32,5 +44,11 @@ impl Canary {
         Canary::StreamOffByOne,
         Canary::NoCatchUp,
         Canary::CursorNotSaved,
+        Canary::OneCopy,
+        Canary::FsyncErrorIgnored,
+        Canary::QuarantineDropped,
+        Canary::BoundIgnored,
+        Canary::DropInvented,
+        Canary::GapNotTold,
     ];
 }

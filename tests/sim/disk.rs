@@ -8,6 +8,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use gostech::audit::spool::disk::{Disk, Entry};
+use gostech::audit::spool::tend;
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::resume_unwind;
@@ -20,6 +21,8 @@ const SECTOR: usize = 512;
 pub enum Death {
     /// SIGKILL: the page cache stays.
     Worker,
+    /// The keeper with it: the page cache stays, and what lay in memory goes.
+    Keeper,
     /// The power is gone.
     Power,
 }
@@ -161,6 +164,12 @@ impl SimDisk {
     pub fn contents(&self, name: &str) -> Vec<u8> {
         let s = self.lock();
         s.names.get(name).map(|i| s.inodes[i].cache.clone()).unwrap_or_default()
+    }
+
+    /// A file as the platter has it, whatever becomes of the rest.
+    pub fn platter(&self, name: &str) -> Vec<u8> {
+        let s = self.lock();
+        s.platter_names.get(name).and_then(|i| s.inodes.get(i)).map(|i| i.platter.clone()).unwrap_or_default()
     }
 
     /// The power is gone and back: all but the platter, and some of the rest, is lost.
@@ -405,6 +414,11 @@ impl Disk for SimDisk {
         if s.canary == Canary::CursorNotSaved && name.starts_with("cursor-") && s.names.contains_key(name) {
             return Ok(());
         }
+        if s.canary == Canary::QuarantineDropped && name.starts_with("quarantine-") {
+            return Ok(());
+        }
+        let small = name == tend::STATE || name.starts_with("cursor-");
+        let at = if s.canary == Canary::OneCopy && small { 0 } else { at };
         let write = s.faults.write;
         let failed = s.fails(write);
         let room = s.faults.capacity.saturating_sub(s.used());
@@ -442,7 +456,8 @@ impl Disk for SimDisk {
                 i.forgetful = true;
                 s.injected.dropped_syncs += 1;
             }
-            return Err(io::Error::from_raw_os_error(libc_eio()));
+            let ignored = s.canary == Canary::FsyncErrorIgnored;
+            return if ignored { Ok(()) } else { Err(io::Error::from_raw_os_error(libc_eio())) };
         }
         s.inodes.get_mut(&inode).expect("found").sync();
         Ok(())

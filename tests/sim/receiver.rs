@@ -61,8 +61,38 @@ pub struct Outside {
     pub fed: Vec<Fed>,
     pub by_doc: HashMap<String, usize>,
     pub receivers: Vec<Receiver>,
-    pub gaps: Vec<(String, u64, u64)>,
+    /// Events that tell of missing ones, each once.
+    pub gaps: Vec<Gap>,
     pub wrong: Option<String>,
+}
+
+/// What an `audit_gap` says.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    pub doc: String,
+    pub reason: String,
+    /// The counts of the first and the last of them, where they are known.
+    pub range: Option<(u64, u64)>,
+    pub missing: u64,
+}
+
+impl Gap {
+    /// Whether it tells of this one.
+    pub fn tells(&self, count: u64) -> bool {
+        self.range.is_some_and(|(a, b)| (a..=b).contains(&count))
+    }
+
+    fn read(doc: &str, line: &str) -> Option<Gap> {
+        let count = |f: &str| text_field(line, f)?.rsplit('.').next()?.parse::<u64>().ok();
+        let (_, rest) = line.split_once("\"missing\":")?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        Some(Gap {
+            doc: doc.to_string(),
+            reason: text_field(line, "reason")?,
+            range: count("from").zip(count("to")),
+            missing: rest[..digits].parse().ok()?,
+        })
+    }
 }
 
 /// One receiver.
@@ -71,7 +101,8 @@ pub struct Receiver {
     pub name: String,
     pub mood: Mood,
     pub has: BTreeSet<usize>,
-    pub own: BTreeSet<String>,
+    /// Events of ours that it was given, repeated ones too.
+    pub own: u64,
     pub last: Option<usize>,
     pub got: u64,
     pub repeats: u64,
@@ -87,7 +118,7 @@ impl Receiver {
             name: name.to_string(),
             mood: Mood::Takes,
             has: BTreeSet::new(),
-            own: BTreeSet::new(),
+            own: 0,
             last: None,
             got: 0,
             repeats: 0,
@@ -132,11 +163,13 @@ impl Outside {
             if !doc.starts_with("c/i/gap-") {
                 return self.fail(format!("{name} was given `{doc}`, which was never read"));
             }
-            let count = |f: &str| text_field(line, f)?.rsplit('.').next()?.parse::<u64>().ok();
-            if let (Some(reason), Some(a), Some(b)) = (text_field(line, "reason"), count("from"), count("to")) {
-                self.gaps.push((reason, a, b));
+            let Some(gap) = Gap::read(doc, line) else {
+                return self.fail(format!("an audit_gap without a sense: {line}"));
+            };
+            if !self.gaps.iter().any(|g| g.doc == doc) {
+                self.gaps.push(gap);
             }
-            self.receivers[who].own.insert(doc.to_string());
+            self.receivers[who].own += 1;
             return;
         };
         if !line.as_bytes().ends_with(&self.fed[n].tail) {

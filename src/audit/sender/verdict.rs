@@ -146,22 +146,20 @@ impl Sender {
 
     fn deliver(&mut self, part: Range<usize>) {
         let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
-        let mut saved = 0;
         // Held over both, so that nobody drops between them.
         let mut account = self.spool.account();
         self.spool.update(&self.name, |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
-            saved = to.min(c.next).saturating_sub(from).min(c.dropped);
+            let saved = to.min(c.next).saturating_sub(from).min(c.dropped);
             c.dropped -= saved;
             c.delivered += saved + to.saturating_sub(c.next);
             c.next = c.next.max(to);
         });
-        if saved > 0 && self.spool.has_one_receiver() {
-            // Our own events among them are no events of the database.
-            let late = part.filter(|&i| self.batch.seq(i) < from + saved).filter_map(|i| self.batch.event(i));
-            if let Some(last) = late.clone().next_back() {
-                account.not_dropped(late.count() as u64, last);
-            }
+        // Noted as dropped, perhaps before the cursors moved. Where there is one receiver, they are not told as dropped.
+        let dropped_to = account.dropped_to;
+        if from < dropped_to && self.spool.has_one_receiver() {
+            let came = part.filter(|&i| self.batch.seq(i) < dropped_to);
+            came.filter_map(|i| self.batch.noted(i)).for_each(|id| account.not_dropped(id));
         }
     }
 
@@ -296,7 +294,8 @@ impl Sender {
             c.last_answer = words;
             c.last_answer_ms = now.wall_ms;
         });
-        let text = format!("`{place}` {text}");
+        // Most failures of the network name the place themselves.
+        let text = if text.contains(&format!("`{place}`")) { text.to_string() } else { format!("`{place}` {text}") };
         if alarm {
             self.spool.alarm(&self.matter, text);
         } else {

@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{Segment, Spool, Store};
+use super::{Loss, Segment, Spool, Store};
 use crate::audit::account::Account;
 use crate::audit::record::{EventId, Kind};
 use crate::limits;
@@ -56,11 +56,15 @@ impl Spool {
             }
             let (seq, store, seal) = {
                 let mut l = self.lock();
+                l.writing = true;
                 (l.next_seq, if l.disk_bad.is_some() { Store::Ark } else { Store::Disk }, std::mem::take(&mut l.seal))
             };
             let last = news.last().unwrap_or(first);
             a.prepare(self, store, seal, seq, first.stream, now_ms, need, (seq + news.len() as u64, last.stream));
-            let Some(open) = a.open.as_mut() else { return Err(NoRoom) };
+            let Some(open) = a.open.as_mut() else {
+                self.lock().writing = false;
+                return Err(NoRoom);
+            };
             a.out.clear();
             if open.bytes == 0 {
                 a.out.extend_from_slice(&open.head.encode());
@@ -84,6 +88,7 @@ impl Spool {
                         let _ = self.store(store).remove(&open.name);
                     }
                     a.open = None;
+                    self.lock().writing = false;
                     if store == Store::Ark {
                         return Err(NoRoom);
                     }
@@ -94,9 +99,18 @@ impl Spool {
         Err(NoRoom)
     }
 
+    /// Nothing will be written for a while: what lies in memory may come back to the disk.
+    pub fn pause(&self, a: &mut Appender) {
+        if a.open.as_ref().is_some_and(|o| o.store == Store::Ark) {
+            a.open = None;
+            self.lock().active = None;
+        }
+    }
+
     /// The ledger learns of what was written.
     fn enter(&self, open: &Open, seq: u64, count: u64) {
         let mut ledger = self.lock();
+        ledger.writing = false;
         ledger.next_seq = seq + count;
         match ledger.segments.back_mut().filter(|s| s.name == open.name) {
             Some(s) => {
@@ -193,36 +207,40 @@ impl Spool {
     /// `drop-oldest`: the oldest segment goes, for everyone; what was dropped is noted in the account. False when there
     /// is only the active one, which the next append closes.
     pub fn drop_oldest(&self) -> bool {
-        // The account is held from the first to the last of it: a sender whose events come through at this moment takes
-        // them back from the note before or after, never between.
-        let mut account = self.account();
-        let (s, from) = {
-            let mut ledger = self.lock();
-            let Some(s) = ledger.segments.front().cloned() else { return false };
-            if Some(&s.name) == ledger.active.as_ref() {
-                ledger.seal = true;
-                ledger.active = None;
-            }
-            let from = ledger.acked_before(false);
-            ledger.cursors_wait = true;
-            for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < s.next) {
-                r.cursor.dropped += s.next - r.cursor.next;
-                r.cursor.next = s.next;
-                r.dirty = true;
-            }
-            (s, from)
+        let s = {
+            // A sender whose events come through at this moment takes them back from the note before or after, never between.
+            let mut account = self.account();
+            let (s, from) = {
+                let mut ledger = self.lock();
+                let Some(s) = ledger.segments.front().cloned() else { return false };
+                if Some(&s.name) == ledger.active.as_ref() {
+                    ledger.seal = true;
+                    ledger.active = None;
+                }
+                (s, ledger.acked_before(false))
+            };
+            self.note_ids(&mut account, &s, from);
+            s
         };
-        self.note_ids(&mut account, &s, from);
-        drop(account);
         crash::point("drop-oldest.noted");
-        // On disk first what is to be told, then the cursors: should we die between, the next worker moves them.
-        self.save_state(false);
+        // What is dropped is told whatever happens now: a worker that finds this in the state finishes what we began.
+        self.save_state(true);
         crash::point("drop-oldest.saved");
-        self.lock().cursors_wait = false;
+        self.drop_before(s.next);
         self.save_cursors();
         crash::point("drop-oldest.passed");
         self.remove_acked(s.bytes, i64::MAX);
         true
+    }
+
+    /// Cursors that are not past the records before `seq` go there: these are dropped.
+    pub(super) fn drop_before(&self, seq: u64) {
+        let mut ledger = self.lock();
+        for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < seq) {
+            r.cursor.dropped += seq - r.cursor.next;
+            r.cursor.next = seq;
+            r.dirty = true;
+        }
     }
 
     /// Which events a segment holds from record `from` on, for the event that tells of their loss.
@@ -232,7 +250,11 @@ impl Spool {
         let disk = self.store(s.store);
         while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
             match found {
-                Found::Record(m) if m.seq >= from && m.kind == Kind::Own => account.untold(walk.record(m).raw),
+                Found::Record(m) if m.seq >= from && m.kind == Kind::Own => {
+                    let range = account.untold(walk.record(m).raw);
+                    let loss = range.map(|(from, to)| Loss { from, to, before: None, after: None });
+                    self.lock().losses.extend(loss);
+                }
                 Found::Record(m) if m.seq >= from => {
                     let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
                     account.note_dropped(event);

@@ -1,4 +1,4 @@
-//! How far a receiver has come, and what became of its events. Pure; kept in a two-copy file beside the segments.
+//! How far a receiver has come, and what became of its events. Pure; kept in a file of three copies beside the segments.
 
 use crate::limits;
 use serde_json::{json, Value};
@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 /// A receiver's cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
+    /// Whose it is, as its file says; empty: it does not say.
+    pub receiver: String,
     /// The next record to be delivered.
     pub next: u64,
     /// Records the receiver has taken.
@@ -49,6 +51,16 @@ pub fn is_name(text: &str) -> bool {
 }
 
 impl Cursor {
+    /// The records it is past that were not delivered, by their fates.
+    pub fn others(&self) -> (u64, u64, u64) {
+        (self.quarantined, self.dropped, self.filtered)
+    }
+
+    /// Whether it can be the cursor of that receiver: in the place of another one's it would skip what this one lacks.
+    pub fn is_of(&self, receiver: &str) -> bool {
+        self.receiver.is_empty() || self.receiver == receiver
+    }
+
     /// As bytes for its file.
     pub fn save(&self) -> Vec<u8> {
         let mut answer = self.last_answer.as_str();
@@ -57,7 +69,7 @@ impl Cursor {
             answer = &answer[..cut];
         }
         json!({
-            "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
+            "receiver": self.receiver, "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
             "filtered": self.filtered, "retries": self.retries, "last_ok_ms": self.last_ok_ms,
             "last_answer": answer, "last_answer_ms": self.last_answer_ms,
         })
@@ -65,13 +77,17 @@ impl Cursor {
         .into_bytes()
     }
 
-    /// From such bytes.
+    /// From such bytes; none when they hold a number that no cursor has.
     pub fn load(bytes: &[u8]) -> Option<Cursor> {
         let v: Value = serde_json::from_slice(bytes).ok()?;
         let n = |name: &str| v[name].as_u64().unwrap_or(0);
         let retries = v["retries"].as_object()?.iter().take(16);
+        let next = v["next"].as_u64().filter(|n| *n > 0)?;
+        let counts = [next, n("delivered"), n("quarantined"), n("dropped"), n("filtered")];
+        counts.iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX).then_some(())?;
         Some(Cursor {
-            next: v["next"].as_u64()?,
+            receiver: v["receiver"].as_str().unwrap_or("").to_string(),
+            next,
             delivered: n("delivered"),
             quarantined: n("quarantined"),
             dropped: n("dropped"),
@@ -95,8 +111,18 @@ mod tests {
         let bytes = c.save();
         assert!(bytes.len() < limits::CURSOR_SLOT_BYTES as usize - 64);
         let again = Cursor::load(&bytes).unwrap();
+        let named = Cursor { receiver: "r1".into(), ..Cursor::default() };
+        let named = Cursor::load(&named.save()).unwrap();
+        assert!(again.is_of("r1") && named.is_of("r1") && !named.is_of("r2"));
         assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));
         assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
+    }
+
+    #[test]
+    fn numbers_that_no_cursor_has_make_it_none() {
+        for bad in ["\"next\":0", "\"next\":18446744073709551615", "\"next\":3,\"delivered\":1152921504606846977"] {
+            assert_eq!(Cursor::load(format!("{{{bad},\"retries\":{{}}}}").as_bytes()), None, "{bad}");
+        }
     }
 
     #[test]

@@ -193,6 +193,7 @@ impl Disk for RealDisk {
             Some(i) => homes.remove(i),
             None => {
                 let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
+                place::sign(&lock);
                 (inode(&self.dir)?, Some(lock))
             }
         };

@@ -7,6 +7,7 @@ use super::{cursor, Spool};
 use crate::log;
 use crate::sys::crash;
 use std::io;
+use std::sync::PoisonError;
 
 impl Spool {
     /// Forgets the cursors that were asked to be forgotten, where no receiver of that name is configured. What they pinned
@@ -20,6 +21,7 @@ impl Spool {
                 continue;
             }
             // First from the ledger, so that nobody writes the file again. After a crash the request is still there.
+            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
             self.lock().receivers.retain(|r| r.name != name);
             crash::point("forget.listed");
             match self.remove_cursor(&name) {

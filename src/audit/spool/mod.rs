@@ -41,6 +41,7 @@ use cursor::Cursor;
 use disk::Disk;
 use record::{Head, Identity};
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -127,12 +128,15 @@ pub struct Receiver {
     pub optional: bool,
     /// It is configured; a cursor without a receiver pins its records.
     pub live: bool,
-    /// Which version of its file is next, and whether it must be written.
-    turn: u64,
+    /// Where the versions of its file stand, and whether a new one must be written.
+    place: slots::Place,
     dirty: bool,
     /// How far its file says it is, and how far that on the platter says at least.
     saved: u64,
     synced: u64,
+    /// What its file says of records that were not delivered: while that is not what the cursor says, a place beyond the
+    /// file would be counted as delivered by the next worker.
+    saved_others: Option<(u64, u64, u64)>,
     /// It loses events now: for telling that once.
     dropping: bool,
     /// The records that its sender holds in memory: from, to (not included).
@@ -150,18 +154,20 @@ struct Ledger {
     active: Option<String>,
     /// The writer shall begin a new segment.
     seal: bool,
+    /// The writer writes to the active segment at this moment.
+    writing: bool,
     /// Why the disk is not written to, if so.
     disk_bad: Option<String>,
     /// The directory is gone, and what could be kept of it is.
     homeless: bool,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
+    /// It was when it last failed.
+    no_space: bool,
     /// No more input will come: what is there is to be delivered without waiting for more.
     closing: bool,
     /// No more records will come.
     ended: bool,
-    /// Cursors are not to be saved before the state that tells what they have passed.
-    cursors_wait: bool,
     /// Names changed since the directory was synced.
     names_dirty: bool,
     /// The account's last record that is in a synced state file.
@@ -218,7 +224,13 @@ pub struct Spool {
     room: Condvar,
     /// What has been taken in.
     pub account: Mutex<Account>,
-    state_turn: Mutex<u64>,
+    state_place: Mutex<slots::Place>,
+    /// Held while cursor files are written and synced: one version after another.
+    small: Mutex<()>,
+    /// Held while segments are synced: what a failed sync has dropped is written anew once.
+    syncing: Mutex<()>,
+    /// The time as the last caller had it.
+    clock: AtomicI64,
     memory: Option<Arc<Ring>>,
 }
 
@@ -334,13 +346,23 @@ impl Spool {
         let before = r.cursor.next;
         f(&mut r.cursor);
         r.dirty = true;
-        let next = r.cursor.next;
-        if next != before {
-            if let Some(ring) = &self.memory {
-                ring.remember(self.memory_key(receiver), next);
-            }
-            drop(ledger);
-            self.room.notify_all();
+        let (next, plain) = (r.cursor.next, r.saved_others == Some(r.cursor.others()));
+        drop(ledger);
+        if next == before {
+            return;
+        }
+        if plain {
+            self.remember(receiver, next);
+        } else {
+            // Not at the next tick: what the next worker has of a place in the ring is a count of delivered ones.
+            self.save_cursors();
+        }
+        self.room.notify_all();
+    }
+
+    fn remember(&self, receiver: &str, next: u64) {
+        if let Some(ring) = &self.memory {
+            ring.remember(self.memory_key(receiver), next);
         }
     }
 
@@ -410,8 +432,6 @@ impl Spool {
                 c.next = seq + 1;
             }
         });
-        // Not at the next tick: a crash now would quarantine it twice.
-        self.save_cursors();
     }
 
     /// A reader found records missing: told once, whoever finds them.
@@ -487,12 +507,13 @@ impl Spool {
 
     /// The disk does not do what it should: new records go to memory until it does.
     fn disk_failed(&self, what: &str, error: &std::io::Error) {
-        let full = error.raw_os_error() == Some(libc::ENOSPC) || error.raw_os_error() == Some(libc::EDQUOT);
+        let full = is_full(error);
         let news = {
             let mut ledger = self.lock();
             ledger.seal = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
+            ledger.no_space = full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {
@@ -500,6 +521,11 @@ impl Spool {
             self.alarm("spool", text);
         }
     }
+}
+
+/// Whether a disk has refused for lack of room.
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
 }
 
 impl Ledger {

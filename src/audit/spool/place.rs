@@ -6,10 +6,10 @@
 use super::disk::{Disk, Entry, RealDisk};
 use crate::limits;
 use crate::log;
-use crate::sys::{crash, file};
+use crate::sys::{crash, file, process};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -84,12 +84,37 @@ pub fn choose(candidates: &[PathBuf]) -> Result<PathBuf, String> {
     Err(why.join(", "))
 }
 
-/// Locks a sub-directory; none when somebody else has it.
+/// Locks a sub-directory; none when somebody else has it, or a worker had it whose keeper starts another one now.
 pub fn lock(dir: &Path) -> io::Result<Option<File>> {
     make(dir)?;
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
     let f = options.open(dir.join(LOCK))?;
-    Ok(file::lock(&f)?.then_some(f))
+    // Looked at before as well: a worker that starts at this moment must not find its own home locked by who only asks.
+    Ok((!is_kept(&f) && file::lock(&f)? && !is_kept(&f)).then_some(f))
+}
+
+/// Whether the family that worked here lives, and is not our own: its keeper, or the worker that became one.
+fn is_kept(lock: &File) -> bool {
+    let mut text = String::new();
+    let mut bytes = [0; limits::LOCK_BYTES];
+    let read = lock.read_at(&mut bytes, 0).map(|n| text.push_str(&String::from_utf8_lossy(&bytes[..n])));
+    let own = [process::pid(), process::leader()];
+    let lives = |line: &str| -> Option<bool> {
+        let (pid, born) = line.split_once(' ')?;
+        let (pid, born): (i32, u64) = (pid.parse().ok()?, born.parse().ok()?);
+        Some(!own.contains(&pid) && process::born(pid) == Some(born))
+    };
+    read.is_ok() && text.lines().any(|l| lives(l) == Some(true))
+}
+
+/// Writes down who works here, in the lock's file. That it cannot be written is no reason not to work.
+pub(super) fn sign(lock: &File) {
+    let line = |pid: i32| process::born(pid).map(|born| format!("{pid} {born}\n")).unwrap_or_default();
+    let text = line(process::leader()) + &line(process::pid());
+    let written = lock.set_len(0).and_then(|()| lock.write_all_at(text.as_bytes(), 0));
+    if let Err(e) = written {
+        log::debug("spool", format!("cannot write who works here: {e}"));
+    }
 }
 
 /// The names to try for an instance: that of the worker before first, then `BASE`, `BASE.2`…
@@ -117,7 +142,10 @@ pub fn settle<T>(
                 let home = Home { dir, name, lock };
                 crash::point("home.locked");
                 match open(&home) {
-                    Ok(t) => return Ok((home, t)),
+                    Ok(t) => {
+                        sign(&home.lock);
+                        return Ok((home, t));
+                    }
                     Err(e) => {
                         why = format!("`{}`: {e}", home.dir.display());
                         log::error("spool", format!("cannot use {why}; taking the next sub-directory"));
@@ -250,6 +278,24 @@ mod tests {
         drop(one);
         assert_eq!(settle(&root, "x", "x.9", |_| Ok(())).unwrap().0.name, "x.9");
         assert_eq!(settle(&root, "x", "", |_| Ok(())).unwrap().0.name, "x");
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn a_home_whose_keeper_lives_is_left_to_its_next_worker() {
+        let root = temp("kept");
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = other.id() as i32;
+        let (home, ()) = settle(&root, "x", "", |_| Ok(())).unwrap();
+        let say = |text: String| std::fs::write(home.dir.join(LOCK), text).unwrap();
+        let dir = home.dir.clone();
+        say(format!("{pid} {}\n", process::born(pid).unwrap()));
+        drop(home.lock);
+        assert!(lock(&dir).unwrap().is_none());
+        assert_eq!(settle(&root, "x", "", |_| Ok(())).unwrap().0.name, "x.2");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(lock(&dir).unwrap().is_some());
         std::fs::remove_dir_all(&root).unwrap();
     }
 

@@ -93,17 +93,26 @@ impl Reader {
 
     /// One step within what is known of the segment; the ledger is asked only at its end.
     fn advance(&mut self, spool: &Spool) -> Move {
+        // What stands in the file behind the segment's end was written anew elsewhere after a failed sync, and may fade here.
+        if self.at.as_ref().is_some_and(|(s, _)| self.want >= s.next) && !self.refresh(spool) {
+            return self.find_segment(spool);
+        }
         let Some((s, walk)) = &mut self.at else { return self.find_segment(spool) };
         match walk.next(spool.store(s.store), &s.name, &s.head, s.bytes) {
             Ok(Found::Record(m)) if m.seq < self.want => {
                 self.last = event_of(walk.record(m)).or(self.last);
                 Move::Again
             }
-            Ok(Found::Record(m)) => {
-                // Beyond the segment's end as the ledger has it: written anew elsewhere after a failed sync.
-                if m.seq >= s.next && self.refresh(spool) {
-                    return Move::Again;
+            Ok(Found::Record(m)) if m.seq >= s.next => {
+                // The segment ends before it: of what comes until then nothing is here.
+                let next = s.next;
+                if !self.refresh(spool) {
+                    self.lose_to(next);
+                    return self.find_segment(spool);
                 }
+                Move::Again
+            }
+            Ok(Found::Record(m)) => {
                 self.lose_to(m.seq);
                 Move::Record(m)
             }

@@ -94,19 +94,16 @@ impl Head {
             String::from_utf8(bytes.to_vec()).ok()
         };
         let identity = Identity { cluster: text()?, instance: text()?, node: text()? };
-        Some(Head {
-            first_seq: word(body, 8),
-            epoch: word(body, 16),
-            stream: word(body, 24),
-            created_ms: word(body, 32) as i64,
-            identity,
-        })
+        let (first_seq, stream, created_ms) = (word(body, 8), word(body, 24), word(body, 32) as i64);
+        // The numbers of its records are counted from these, and the first record there can be is 1.
+        let sane = [first_seq, stream, created_ms.unsigned_abs()].iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX);
+        (sane && first_seq > 0).then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity })
     }
 
     /// Whether a record can be counted from this head: its distances must fit the header's fields.
     pub fn reaches(&self, seq: u64, stream: u64, read_ms: i64) -> bool {
         let near = |a: u64, b: u64| a.checked_sub(b).is_some_and(|d| d < 1 << 31);
-        near(seq, self.first_seq) && near(stream, self.stream) && (read_ms - self.created_ms).unsigned_abs() < 1 << 30
+        near(seq, self.first_seq) && near(stream, self.stream) && read_ms.abs_diff(self.created_ms) < 1 << 30
     }
 }
 
@@ -367,6 +364,23 @@ mod tests {
                 Step::End => return (found, damage, false),
             }
         }
+    }
+
+    #[test]
+    fn a_head_with_numbers_that_cannot_be_is_none() {
+        assert!(Head::decode(&head().encode()).is_some());
+        let far = limits::SPOOL_NUMBER_MAX + 1;
+        let back = -(far as i64);
+        for bad in [
+            Head { first_seq: far, ..head() },
+            Head { first_seq: 0, ..head() },
+            Head { stream: u64::MAX, ..head() },
+            Head { created_ms: back, ..head() },
+            Head { created_ms: i64::MIN, ..head() },
+        ] {
+            assert_eq!(Head::decode(&bad.encode()), None);
+        }
+        assert!(!head().reaches(42, 1000, i64::MIN) && head().reaches(42, 1000, head().created_ms));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::sys::crash;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex};
 
 /// Why a spool cannot be opened here.
@@ -48,7 +49,7 @@ impl Spool {
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, &*ark, segments).into();
-        let (turn, account) = load_state(&*disk, &*ark)?;
+        let (place, account) = load_state(&*disk, &*ark)?;
         let mut spool = Spool {
             disk,
             ark,
@@ -57,7 +58,10 @@ impl Spool {
             news: Condvar::new(),
             room: Condvar::new(),
             account: Mutex::new(account),
-            state_turn: Mutex::new(turn),
+            state_place: Mutex::new(place),
+            small: Mutex::new(()),
+            syncing: Mutex::new(()),
+            clock: AtomicI64::new(now_ms),
             memory,
         };
         crash::point("open.listed");
@@ -65,6 +69,8 @@ impl Spool {
         crash::point("open.replayed");
         spool.load_cursors(&files)?;
         crash::point("open.cursors");
+        let dropped_to = spool.account().dropped_to;
+        spool.drop_before(dropped_to);
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();
@@ -100,6 +106,13 @@ impl Spool {
         let mut kept: VecDeque<Segment> = VecDeque::with_capacity(ends.len());
         for (mut s, end) in std::mem::take(&mut ledger.segments).into_iter().zip(ends) {
             s.next = end;
+            if s.bytes <= RECORDS_AT {
+                // The death came between its head and its first record: its name is for the next one.
+                if let Err(e) = self.store(s.store).remove(&s.name) {
+                    log::warn("spool", format!("cannot remove `{}`, which holds nothing: {e}", s.name));
+                }
+                continue;
+            }
             match kept.back_mut().filter(|old| old.next > s.first) {
                 Some(old) if end < old.next => {
                     log::warn("spool", format!("`{}` holds less than `{}` and is set aside", s.name, old.name));
@@ -180,20 +193,20 @@ impl Spool {
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
-        let mut loaded: Vec<(String, u64, Option<Cursor>)> = Vec::with_capacity(found.len());
+        let mut loaded: Vec<Loaded> = Vec::with_capacity(found.len());
         for name in found {
-            let (turn, cursor) = self.load_cursor(&name)?;
-            loaded.push((name, turn, cursor));
+            let (place, cursor, dirty) = self.load_cursor(&name)?;
+            loaded.push((name, place, cursor, dirty));
         }
         let next_seq = self.lock().next_seq;
-        let known = loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let known = loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut account = self.account();
         let mut ledger = self.lock();
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         let oldest = oldest_undelivered(&ledger, &loaded);
         let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
-        for (name, turn, cursor) in loaded {
+        for (name, place, cursor, dirty) in loaded {
             let file = cursor::file_name(&name);
             // Its cursor says nothing any more, or is gone: rather everything again than nothing.
             let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
@@ -207,12 +220,12 @@ impl Spool {
             }
             let from = if damaged { held.min(oldest) } else { oldest };
             let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
-            let dirty = cursor.is_none();
             ledger.receivers.push(Receiver {
+                saved_others: cursor.as_ref().map(Cursor::others),
                 cursor: cursor.unwrap_or_else(new),
                 optional: configured.is_some_and(|(_, optional)| *optional),
                 live: configured.is_some(),
-                turn,
+                place,
                 dirty,
                 saved: 0,
                 synced: 0,
@@ -230,37 +243,30 @@ impl Spool {
     /// for new, beside others that have come further, and skips what it lacks.
     fn save_new_cursors(&self) {
         let receivers = self.receivers();
-        let new: Vec<&Receiver> = receivers.iter().filter(|r| r.turn == 0).collect();
+        let new: Vec<&Receiver> = receivers.iter().filter(|r| r.place.turn == 0).collect();
         if new.is_empty() {
             return;
         }
-        self.save_cursors();
-        let synced = new.iter().try_for_each(|r| self.disk.sync(&cursor::file_name(&r.name)));
-        if let Err(e) = synced.and_then(|()| self.disk.sync_names()) {
+        let most = new.iter().map(|r| r.cursor.next).max().unwrap_or(0);
+        if let Err(e) = self.sync_cursors(most).and_then(|()| self.disk.sync_names()) {
             log::warn("spool", format!("new cursors in `{}` may not survive a power cut: {e}", self.place()));
         }
     }
 
-    fn load_cursor(&self, name: &str) -> io::Result<(u64, Option<Cursor>)> {
+    /// A cursor as its file has it, or further where that is known from elsewhere: then its file is to be written.
+    fn load_cursor(&self, name: &str) -> io::Result<(slots::Place, Option<Cursor>, bool)> {
         let file = cursor::file_name(name);
-        let newest = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
-        let (turn, mut cursor) = match newest {
-            Some((turn, bytes)) => (turn, Cursor::load(&bytes)),
-            None => (0, None),
-        };
-        if let Some(c) = cursor.as_mut() {
-            // A worker died between the note of what is dropped and the cursors.
-            let dropped_to = self.account().dropped_to;
-            c.dropped += dropped_to.saturating_sub(c.next);
-            c.next = c.next.max(dropped_to);
-        }
+        let (place, newest) = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
+        let mut cursor = newest.and_then(|bytes| Cursor::load(&bytes)).filter(|c| c.is_of(name));
         // A worker before us may have come further than its last tick wrote.
         let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
+        let mut dirty = cursor.is_none();
         if let (Some(c), Some(next)) = (cursor.as_mut(), further) {
+            dirty |= next > c.next;
             c.delivered += next.saturating_sub(c.next);
             c.next = c.next.max(next);
         }
-        Ok((turn, cursor))
+        Ok((place, cursor, dirty))
     }
 
     /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
@@ -293,10 +299,13 @@ impl Spool {
     }
 }
 
+/// A cursor's name, where its versions stand, what the newest one says, and whether that is to be written.
+type Loaded = (String, slots::Place, Option<Cursor>, bool);
+
 /// Where a new receiver begins: the oldest record that somebody still needs, or the end.
-fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)]) -> u64 {
+fn oldest_undelivered(ledger: &Ledger, loaded: &[Loaded]) -> u64 {
     let oldest_held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first);
-    match loaded.iter().filter_map(|(_, _, c)| c.as_ref().map(|c| c.next)).min() {
+    match loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).min() {
         Some(next) => next.max(1),
         None => oldest_held.max(1),
     }
@@ -304,25 +313,26 @@ fn oldest_undelivered(ledger: &Ledger, loaded: &[(String, u64, Option<Cursor>)])
 
 /// The newest version of a small file. A disk that does not give it now is not one that does not have it: taking a
 /// cursor for new would skip events, taking the state for new would tell of losses that never were.
-fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<Option<(u64, Vec<u8>)>> {
-    let read = |d: &dyn Disk| -> io::Result<Option<(u64, Vec<u8>)>> {
-        let Some(bytes) = read_all(d, name, 2 * room)? else { return Ok(None) };
-        Ok(slots::decode(&bytes, room).map(|(turn, payload)| (turn, payload.to_vec())))
-    };
-    Ok([read(disk)?, read(ark)?].into_iter().flatten().max_by_key(|(turn, _)| *turn))
+fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<(slots::Place, Option<Vec<u8>>)> {
+    let bytes = |d: &dyn Disk| Ok::<_, io::Error>(read_all(d, name, slots::COPIES * room)?.unwrap_or_default());
+    let (on_disk, in_memory) = (bytes(disk)?, bytes(ark)?);
+    let newest = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
+    let newest = newest.into_iter().flatten().max_by_key(|(turn, _)| *turn);
+    let mut place = slots::Place::of(&on_disk, room);
+    place.turn = place.turn.max(newest.map_or(0, |(turn, _)| turn));
+    Ok((place, newest.map(|(_, payload)| payload.to_vec())))
 }
 
-fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(u64, Account)> {
-    Ok(match newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)? {
-        Some((turn, bytes)) => (turn, Account::load(&bytes).unwrap_or_default()),
-        None => (0, Account::default()),
-    })
+fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(slots::Place, Account)> {
+    let (place, newest) = newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)?;
+    Ok((place, newest.and_then(|bytes| Account::load(&bytes)).unwrap_or_default()))
 }
 
 /// The number in a segment's name.
 pub fn number_of(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(".seg")?;
-    stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
+    let number = stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
+    number.filter(|n| (1..=limits::SPOOL_NUMBER_MAX).contains(n))
 }
 
 /// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::log;
 use crate::sys::crash;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// The file of the state.
@@ -21,6 +22,8 @@ const PROBE: &str = "probe";
 impl Spool {
     /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere.
     pub fn sync(&self, now_ms: i64) {
+        self.clock.store(now_ms, Ordering::Relaxed);
+        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
@@ -198,102 +201,197 @@ impl Spool {
 
     /// Writes the cursors that have moved.
     pub fn save_cursors(&self) {
-        let dirty: Vec<(String, slots::Copy)> = {
+        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_cursors(false);
+    }
+
+    fn write_cursors(&self, though_bad: bool) {
+        let dirty: Vec<(String, slots::Place, cursor::Cursor)> = {
             let mut ledger = self.lock();
-            if ledger.cursors_wait {
-                return;
-            }
-            let copy = |r: &mut super::Receiver| {
-                if !std::mem::take(&mut r.dirty) {
-                    return None;
-                }
-                r.turn += 1;
-                r.saved = r.cursor.next;
-                let copy = slots::encode(r.turn, &r.cursor.save(), limits::CURSOR_SLOT_BYTES)?;
-                Some((r.name.clone(), copy))
-            };
-            ledger.receivers.iter_mut().filter_map(copy).collect()
+            let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
+            moved.map(|r| (r.name.clone(), r.place.clone(), r.cursor.clone())).collect()
         };
-        for (name, copy) in dirty {
-            let file = cursor::file_name(&name);
-            crash::torn("cursor.torn", &copy.bytes, |half| drop(self.disk.write_at(&file, copy.at, half)));
-            self.write_small(&file, &copy);
-            crash::point("cursor.written");
+        for (name, mut place, mut cursor) in dirty {
+            cursor.receiver.clone_from(&name);
+            let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
+            let kept = self.write_small(&small, &mut place, &cursor.save(), though_bad);
+            let mut ledger = self.lock();
+            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
+            r.place = place;
+            match kept {
+                Ok(Store::Disk) => r.saved = cursor.next,
+                Ok(Store::Ark) => {}
+                Err(_) => {
+                    r.dirty = true;
+                    continue;
+                }
+            }
+            r.saved_others = Some(cursor.others());
         }
     }
 
     /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
     /// had is told as damaged.
-    fn sync_cursors(&self, seq: u64) {
-        if self.lock().disk_bad.is_some() {
-            return;
-        }
+    pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<()> {
+        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
         let behind: Vec<(String, u64)> = {
-            let ledger = self.lock();
-            let behind = ledger.receivers.iter().filter(|r| r.synced < seq);
-            behind.map(|r| (r.name.clone(), r.cursor.next)).collect()
+            let mut ledger = self.lock();
+            let behind = ledger.receivers.iter_mut().filter(|r| r.synced < seq);
+            let named = behind.map(|r| {
+                r.dirty |= r.saved < seq || !r.place.is_written();
+                (r.name.clone(), r.cursor.next.min(seq))
+            });
+            named.collect()
         };
-        for (name, next) in behind {
+        self.write_cursors(true);
+        let mut all = Ok(());
+        for (name, want) in behind {
             let done = self.disk.sync(&cursor::file_name(&name));
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
-            match done {
-                Ok(()) => r.synced = r.synced.max(next.min(r.saved)),
-                // Written anew at the next tick.
-                Err(_) => r.dirty = true,
+            if done.is_err() {
+                r.place.sync_failed();
+                r.dirty = true;
+            } else if r.place.synced() {
+                r.synced = r.saved;
+            }
+            if r.synced < want {
+                all = Err(done.err().unwrap_or_else(|| io::Error::other("a cursor could not be written")));
             }
         }
+        all
     }
 
     /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
     pub fn save_state(&self, sync: bool) {
-        // The turn first: of two who save, the later one must not write what it has seen earlier.
-        let mut turn = self.state_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(e) = self.put_state(sync, false) {
+            log::debug("spool", format!("the state is not saved: {e}"));
+        }
+    }
+
+    /// Keeps the account for the next worker, not for a power cut: what of it is on the platter is never ahead of the
+    /// records there.
+    pub fn remember_state(&self) {
+        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = self.account().save();
+        if self.state_to_memory(&mut place, &payload).is_err() {
+            drop(place);
+            self.save_state(false);
+        }
+    }
+
+    fn state_to_memory(&self, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+        let copy = place.next_in_memory(payload, limits::STATE_SLOT_BYTES);
+        let copy = copy.ok_or_else(|| io::Error::other("the state is too large to be saved"))?;
+        self.ark.write_at(STATE, copy.at, &copy.bytes)
+    }
+
+    fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
+        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under that lock, so that a later version never holds less.
         let (seq, payload) = {
             let account = self.account();
             (account.seq, account.save())
         };
-        *turn += 1;
-        let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) else {
-            log::error("spool", "the state is too large to be saved");
-            return;
-        };
-        crash::torn("state.torn", &copy.bytes, |half| drop(self.disk.write_at(STATE, copy.at, half)));
-        let mut kept = self.write_small(STATE, &copy);
-        crash::point("state.written");
-        if kept && sync && self.lock().disk_bad.is_none() {
-            if let Err(e) = self.disk.sync(STATE) {
-                // The kernel may have let go of what it could not write: the next worker would find an older state.
-                kept = false;
-                self.disk_failed("sync", &e);
-                *turn += 1;
-                if let Some(copy) = slots::encode(*turn, &payload, limits::STATE_SLOT_BYTES) {
-                    let _ = self.ark.write_at(STATE, copy.at, &copy.bytes);
-                }
-            }
+        let small = (STATE.to_string(), limits::STATE_SLOT_BYTES);
+        if !sync {
+            return self.write_small(&small, &mut place, &payload, though_bad).map(drop);
         }
-        if kept && sync {
+        // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
+        let kept = self.sync_known().and_then(|()| self.write_small(&small, &mut place, &payload, though_bad));
+        let synced = kept.and_then(|kept| match kept {
+            Store::Disk => self.disk.sync(STATE).inspect_err(|e| {
+                place.sync_failed();
+                self.disk_failed("sync", e);
+            }),
+            Store::Ark => Err(io::Error::other("the disk fails")),
+        });
+        if synced.is_err() {
+            // The kernel may have let go of what it could not write: the next worker would find an older state.
+            let _ = self.state_to_memory(&mut place, &payload);
+        } else if place.synced() {
             crash::point("state.synced");
             let mut ledger = self.lock();
             ledger.saved_seq = ledger.saved_seq.max(seq);
         }
+        synced
     }
 
-    /// A small file goes to the disk, or to memory while the disk fails.
-    fn write_small(&self, name: &str, copy: &slots::Copy) -> bool {
-        if self.lock().disk_bad.is_none() {
-            match self.disk.write_at(name, copy.at, &copy.bytes) {
-                Ok(()) => return true,
-                Err(e) => self.disk_failed("write", &e),
-            }
+    /// Syncs the records that there are now; an error where some of them are only in memory after that.
+    fn sync_known(&self) -> io::Result<()> {
+        let known: Vec<(String, u64)> = self.lock().segments.iter().map(|s| (s.name.clone(), s.bytes)).collect();
+        self.sync(self.clock.load(Ordering::Relaxed));
+        let ledger = self.lock();
+        // What everybody has may go with the power.
+        let acked = ledger.acked_before(false);
+        let safe = |s: &&Segment| {
+            s.next <= acked || s.store == Store::Disk && known.iter().all(|k| k.0 != s.name || k.1 <= s.synced)
+        };
+        let new = |s: &Segment| !known.iter().any(|k| k.0 == s.name) && s.replaces.is_empty() && s.store == Store::Disk;
+        match ledger.segments.iter().find(|s| !safe(s) && !new(s)) {
+            Some(s) => Err(io::Error::other(format!("the records from {} on are in memory alone", s.first))),
+            None => Ok(()),
         }
-        self.ark.write_at(name, copy.at, &copy.bytes).is_ok()
+    }
+
+    /// A small file goes to the disk, or to memory while the disk fails; where it is now. `though_bad`: also to a disk that
+    /// has failed, and nowhere else.
+    fn write_small(
+        &self,
+        (name, room): &(String, u64),
+        place: &mut slots::Place,
+        payload: &[u8],
+        though_bad: bool,
+    ) -> io::Result<Store> {
+        let too_large = || io::Error::other(format!("`{name}` is too large to be saved"));
+        let mut failed = io::Error::other("the disk fails");
+        if though_bad || self.lock().disk_bad.is_none() {
+            let written = self.settle_small(name, *room, place).and_then(|()| {
+                let copy = place.next(payload, *room).ok_or_else(too_large)?;
+                let [torn, done] =
+                    if name == STATE { ["state.torn", "state.written"] } else { ["cursor.torn", "cursor.written"] };
+                crash::torn(torn, &copy.bytes, |half| drop(self.disk.write_at(name, copy.at, half)));
+                self.disk.write_at(name, copy.at, &copy.bytes)?;
+                crash::point(done);
+                place.wrote(&copy, *room);
+                Ok(Store::Disk)
+            });
+            match written {
+                Ok(store) => return Ok(store),
+                Err(e) => failed = e,
+            }
+            self.disk_failed("write", &failed);
+        }
+        if though_bad {
+            return Err(failed);
+        }
+        let copy = place.next_in_memory(payload, *room).ok_or_else(too_large)?;
+        self.ark.write_at(name, copy.at, &copy.bytes).map(|()| Store::Ark)
+    }
+
+    /// What an earlier worker has left is on the platter before the first new version of it is written.
+    fn settle_small(&self, name: &str, room: u64, place: &mut slots::Place) -> io::Result<()> {
+        let Some(copy) = place.again.clone() else { return Ok(()) };
+        self.disk.write_at(name, copy.at, &copy.bytes)?;
+        place.wrote(&copy, room);
+        self.disk.sync(name).inspect_err(|_| place.sync_failed())?;
+        place.synced();
+        place.again = None;
+        Ok(())
+    }
+
+    /// Cursors and account are on the platter up to the record `seq` (not included).
+    fn secure(&self, seq: u64) -> io::Result<()> {
+        if self.lock().saved_seq + 1 < seq {
+            self.put_state(true, true)?;
+        }
+        self.sync_cursors(seq)
     }
 
     /// Removes segments that everybody has, oldest first: until `bytes` are free, and those whose retention was over
     /// before `retained_until` in any case.
     pub fn remove_acked(&self, bytes: u64, retained_until: i64) {
-        let (doomed, need_state) = {
+        let (doomed, memory_alone) = {
             let ledger = self.lock();
             let acked = ledger.acked_before(false);
             let (mut freed, mut doomed) = (0, Vec::new());
@@ -305,17 +403,22 @@ impl Spool {
                 freed += s.bytes;
                 doomed.push(s.clone());
             }
-            let need = doomed.last().is_some_and(|s| s.next > ledger.saved_seq + 1);
-            (doomed, need)
+            // They go with the power anyway, and the disk is told how far things are before it is used again.
+            let memory_alone = ledger.disk_bad.is_some() && doomed.iter().all(|s| s.store == Store::Ark);
+            (doomed, memory_alone)
         };
         if doomed.is_empty() {
             return;
         }
-        if need_state {
-            self.save_state(true);
+        if memory_alone {
+            self.remember_state();
+            self.save_cursors();
+        } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
+            // Where there is no room even for that, what everybody has makes it. Else it stays until the disk keeps things.
+            if !super::is_full(&e) && !self.lock().no_space {
+                return;
+            }
         }
-        self.save_cursors();
-        self.sync_cursors(doomed.last().map_or(0, |s| s.next));
         crash::point("remove.chosen");
         {
             let mut ledger = self.lock();
@@ -384,6 +487,8 @@ impl Spool {
     pub fn recover_disk(&self) -> bool {
         if self.lock().disk_bad.is_some() {
             if self.disk.moved() {
+                // First what is still open; then nothing is any more.
+                self.look_at_home(0);
                 if let Err(e) = self.disk.revive() {
                     log::warn("spool", format!("cannot make `{}` anew: {e}", self.place()));
                     return false;
@@ -395,23 +500,28 @@ impl Spool {
             // New files are nothing without their names.
             let works = works.and_then(|()| self.disk.sync_names());
             let _ = self.disk.remove(PROBE);
-            if works.is_err() {
+            // And what became of things in the meantime stands before what comes now.
+            if works.and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
                 return false;
             }
             crash::point("back.probed");
+            if let Err(e) = self.put_state(true, true) {
+                log::debug("spool", format!("the state waits for the records: {e}"));
+            }
             let mut ledger = self.lock();
             ledger.disk_bad = None;
             ledger.seal = true;
             ledger.names_dirty = true;
-            ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
             drop(ledger);
             self.room.notify_all();
         }
         {
-            // Nobody writes any more: the segment that was written last is to come back as well.
+            // The segment that was written last is to come back as well, and not only with the next record.
             let mut ledger = self.lock();
-            if ledger.ended {
+            let written = ledger.segments.back().filter(|s| s.store == Store::Ark).map(|s| s.name.clone());
+            if ledger.ended || !ledger.writing && written.is_some() && written == ledger.active {
                 ledger.active = None;
+                ledger.seal = true;
             }
         }
         self.bring_back()

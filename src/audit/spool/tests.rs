@@ -2,7 +2,7 @@
 
 use super::append::{Appender, NoRoom};
 use super::ark::Ark;
-use super::disk::{Disk, Entry};
+use super::disk::{read_all, Disk, Entry};
 use super::read::{Next, Reader};
 use super::record::{Identity, New, RECORDS_AT};
 use super::*;
@@ -342,7 +342,9 @@ fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
     spool.delivered("r1", 21);
     // The worker dies when the first of two cursors is written.
     let cursor = spool.cursor("r1").unwrap().save();
-    let copy = slots::encode(2, &cursor, crate::limits::CURSOR_SLOT_BYTES).unwrap();
+    let room = crate::limits::CURSOR_SLOT_BYTES;
+    let mut place = slots::Place::of(&read_all(&*disk, "cursor-r1", 3 * room).unwrap().unwrap(), room);
+    let copy = place.next(&cursor, room).unwrap();
     disk.write_at("cursor-r1", copy.at, &copy.bytes).unwrap();
     let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!((spool.cursor("r1").unwrap().next, spool.cursor("r2").unwrap().next), (21, 1));

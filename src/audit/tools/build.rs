@@ -140,9 +140,9 @@ impl Builder {
         if let Some(name) = only {
             mark.push_str(&format!("only {name}\n"));
             let cursor = Cursor { next: 1, ..Cursor::default() };
-            if let Some(copy) = slots::encode(1, &cursor.save(), limits::CURSOR_SLOT_BYTES) {
+            if let Some(bytes) = slots::first(&cursor.save(), limits::CURSOR_SLOT_BYTES) {
                 let file = cursor::file_name(name);
-                self.disk.write_at(&file, copy.at, &copy.bytes).map_err(|e| self.failed(&e))?;
+                self.disk.write_at(&file, 0, &bytes).map_err(|e| self.failed(&e))?;
                 self.files.push(file);
             }
         }

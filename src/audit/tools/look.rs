@@ -60,7 +60,7 @@ pub struct Seg {
     pub heads: Heads,
 }
 
-/// A small file of two copies.
+/// A small file of three copies.
 #[derive(Clone, Debug)]
 pub struct Small<T> {
     /// What it holds; none: no copy is whole.
@@ -342,15 +342,12 @@ impl Look {
     }
 
     fn small<T>(&self, name: &str, room: u64, load: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Small<T>>> {
-        let bytes = match read_all(&self.disk, name, 2 * room) {
+        let bytes = match read_all(&self.disk, name, slots::COPIES * room) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(e) => return Err(self.unreadable(name, &e)),
         };
-        let first = &bytes[..bytes.len().min(room as usize)];
-        let second = bytes.get(room as usize..).unwrap_or_default();
-        let bad = |copy: &[u8]| copy.iter().any(|&b| b != 0) && slots::decode(copy, room).is_none();
-        let half = bad(first) || bad(second);
+        let half = slots::is_torn(&bytes, room);
         Ok(Some(match slots::decode(&bytes, room) {
             Some((turn, payload)) => Small { value: load(payload), turn, half },
             None => Small { value: None, turn: 0, half },

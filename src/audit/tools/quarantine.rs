@@ -126,7 +126,7 @@ fn list_json(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path, firs
             return Ok(());
         }
         writeln!(call.out, "{comma}")?;
-        call.out.write_all(line)?;
+        call.out.write_all(held::without_zeros(line))?;
         comma = ",";
         Ok(())
     })?;

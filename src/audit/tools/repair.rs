@@ -303,11 +303,8 @@ impl Work<'_> {
         let c =
             Cursor { next, filtered: next - 1, last_answer: words, last_answer_ms: self.call_ms, ..Cursor::default() };
         let room = limits::CURSOR_SLOT_BYTES;
-        let copy = slots::encode(1, &c.save(), room).ok_or_else(|| io::Error::other("the cursor is too large"))?;
-        self.replace(&file, |out| {
-            out.write_all(&vec![0; copy.at as usize])?;
-            out.write_all(&copy.bytes)
-        })
+        let bytes = slots::first(&c.save(), room).ok_or_else(|| io::Error::other("the cursor is too large"))?;
+        self.replace(&file, |out| out.write_all(&bytes))
     }
 
     fn sort_lines(&self, name: &str) -> io::Result<()> {

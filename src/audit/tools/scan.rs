@@ -185,11 +185,11 @@ fn small_files(look: &Look, f: &mut Findings) {
     let end = look.end();
     for (name, small) in &look.cursors {
         let Some(c) = &small.value else {
-            f.fault(format!("`cursor-{name}`: neither of its two copies is whole"));
+            f.fault(format!("`cursor-{name}`: none of its copies is whole"));
             continue;
         };
         if small.half {
-            f.notes.push(format!("`cursor-{name}`: one of its two copies is not whole; the next write mends it"));
+            f.notes.push(format!("`cursor-{name}`: one of its copies is not whole; the next write mends it"));
         }
         if c.next > end && !look.in_use.may_change() {
             f.notes.push(format!("`cursor-{name}` is ahead of the records; numbers go on from there"));
@@ -205,10 +205,8 @@ fn small_files(look: &Look, f: &mut Findings) {
         None if !look.segments.is_empty() && !look.ephemeral && !look.in_use.may_change() => {
             f.notes.push("there is no `state`: the next start counts anew from the records held".into());
         }
-        Some(s) if s.value.is_none() => f.fault("`state`: neither of its two copies is whole".into()),
-        Some(s) if s.half => {
-            f.notes.push("`state`: one of its two copies is not whole; the next write mends it".into())
-        }
+        Some(s) if s.value.is_none() => f.fault("`state`: none of its copies is whole".into()),
+        Some(s) if s.half => f.notes.push("`state`: one of its copies is not whole; the next write mends it".into()),
         _ => {}
     }
 }

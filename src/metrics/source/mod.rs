@@ -5,7 +5,7 @@
 //! that an administrator owns. Everything else could kill an instance (see `guard.lua`). Every refused request is an event
 //! in the database's audit log: what was refused is not asked again for minutes, also after a reconnect.
 
-mod boxed;
+pub mod boxed;
 pub mod pico;
 pub mod sheet;
 

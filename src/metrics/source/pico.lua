@@ -16,16 +16,26 @@ if rawget(_G, 'pico') and answer.via ~= 'route' then
         end
         return rows
     end)
+    -- As Picodata counts since 26: every table of the two engines, and what it calls its kind; vinyl has no size in memory.
     pico.tables = not without.tables and try(function()
         local rows = {}
-        for _, row in ipairs(box.space._pico_table:select({}, {limit = 20000})) do
-            local space = box.space[row.name]
+        for _, row in ipairs(box.space._space:select({}, {limit = 20000})) do
+            local id, name, engine, flags = row[1], row[3], row[4], row[6]
+            local space = (engine == 'memtx' or engine == 'vinyl') and box.space[id]
             if space then
-                local size = space:bsize()
-                for at, index in pairs(space.index) do
-                    if type(at) == 'number' then size = size + index:bsize() end
+                local kind, size = 'user', -1
+                if id <= 1024 then
+                    kind = 'system'
+                elseif type(flags) == 'table' and flags.type == 'temporary' then
+                    kind = 'temporary'
                 end
-                rows[#rows + 1] = {row.name, space:len(), size}
+                if engine == 'memtx' then
+                    size = space:bsize()
+                    for at, index in pairs(space.index) do
+                        if type(at) == 'number' then size = size + index:bsize() end
+                    end
+                end
+                rows[#rows + 1] = {name, kind, engine, space:len(), size}
             end
         end
         return rows

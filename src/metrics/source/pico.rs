@@ -135,10 +135,11 @@ pub fn derived(found: &Value<'_>, out: &mut Builder<'_>) -> Option<String> {
     let rows = found.get("instances").map_or(&[][..], |r| r.items());
     instances(&rows.iter().filter_map(named_instance).collect::<Vec<_>>(), &mut sheet);
     for row in found.get("tables").map_or(&[][..], |r| r.items()) {
-        let [table, length, bytes] = row.items() else { continue };
-        let table = table.text().unwrap_or_default();
-        sheet.put("pico_table_len", &[("table", &table)], length.number());
-        sheet.put("pico_table_size_bytes", &[("table", &table)], bytes.number());
+        let [table, kind, engine, length, bytes] = row.items() else { continue };
+        let (Some(table), Some(kind), Some(engine)) = (table.text(), kind.text(), engine.text()) else { continue };
+        let labels = [("table_name", &*table), ("table_kind", &*kind), ("engine", &*engine)];
+        sheet.put("pico_table_len", &labels, length.number());
+        sheet.put("pico_table_size_bytes", &labels, bytes.number().filter(|n| *n >= 0.0));
     }
     name
 }

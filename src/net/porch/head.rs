@@ -187,8 +187,14 @@ pub fn passed_on(head: &Head) -> Vec<u8> {
     let method = if head.head_only { "HEAD" } else { "GET" };
     let mark = if r.query.is_empty() { "" } else { "?" };
     let mut out = format!("{method} {}{mark}{} HTTP/1.1\r\n{VISITOR}: {}\r\n", r.path, r.query, r.visitor);
+    let mut named = false;
     for (name, value) in r.headers.iter().filter(|(_, v)| v.is_ascii() && !v.is_empty()) {
+        named |= name == "host";
         out.push_str(&format!("{name}: {value}\r\n"));
+    }
+    // HTTP/1.0 has none, HTTP/1.1 must.
+    if !named {
+        out.push_str("host: localhost\r\n");
     }
     out.push_str("\r\n");
     out.into_bytes()
@@ -214,6 +220,9 @@ mod tests {
         let want =
             "HEAD /metrics?a=b HTTP/1.1\r\nx-gostech-visitor: 1.2.3.4:5\r\nhost: x\r\naccept: text/plain\r\n\r\n";
         assert_eq!(String::from_utf8(passed_on(&head)).unwrap(), want);
+        // HTTP/1.0 needs no Host; what is passed on is HTTP/1.1.
+        let old = parse(b"GET / HTTP/1.0\r\n\r\n", "v").unwrap();
+        assert!(String::from_utf8(passed_on(&old)).unwrap().contains("\r\nhost: localhost\r\n"));
     }
 
     #[test]

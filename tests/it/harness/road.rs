@@ -51,8 +51,10 @@ struct Conn {
     fault: Option<Fault>,
     /// The fault has happened.
     bitten: AtomicBool,
-    /// More than a goodbye went to the server since it said something last.
+    /// Bytes that went to the server since it said something last.
     asked: AtomicU64,
+    /// The program hung up without waiting for the answer.
+    left: AtomicBool,
     /// The port under which the server saw it.
     port: AtomicU16,
     over: AtomicBool,
@@ -135,11 +137,22 @@ impl Road {
         conns.iter().filter(|c| c.bitten.load(Ordering::SeqCst)).filter_map(|c| c.fault).collect()
     }
 
+    /// What befell the connections that the server saw under this port.
+    pub fn about(&self, port: u16) -> String {
+        let conns = lock(&self.shared.conns);
+        let of = conns.iter().enumerate().filter(|(_, c)| c.port.load(Ordering::SeqCst) == port);
+        of.map(|(n, c)| format!("connection {n}: {:?}, {:?} open; ", c.fault, c.asked)).collect()
+    }
+
     /// Whether an answer on the connection that the server saw under this port may not have arrived.
     pub fn may_have_lost_an_answer(&self, port: u16) -> bool {
         let conns = lock(&self.shared.conns);
         let of = conns.iter().filter(|c| c.port.load(Ordering::SeqCst) == port);
-        of.into_iter().any(|c| c.bitten.load(Ordering::SeqCst) || c.asked.load(Ordering::SeqCst) > GOODBYE_BYTES)
+        let lost = |c: &Arc<Conn>| {
+            let open_question = c.asked.load(Ordering::SeqCst) > GOODBYE_BYTES;
+            open_question || c.bitten.load(Ordering::SeqCst) || c.left.load(Ordering::SeqCst)
+        };
+        of.into_iter().any(lost)
     }
 }
 
@@ -227,6 +240,8 @@ impl Lane {
             match self.take(&mut piece) {
                 Ok(0) if self.held > 0 => std::thread::sleep(Duration::from_millis(1)),
                 Ok(0) => {
+                    let impatient = self.way == Way::To && self.conn.asked.load(Ordering::SeqCst) > GOODBYE_BYTES;
+                    self.conn.left.fetch_or(impatient, Ordering::SeqCst);
                     // The end is passed on; the other direction may still have something to say.
                     let _ = self.to.shutdown(Shutdown::Write);
                     return;
@@ -237,8 +252,16 @@ impl Lane {
                     }
                 }
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
-                Err(_) => break,
+                Err(_) => {
+                    // A program that closes with an answer unread resets: that answer is lost, by its own impatience.
+                    self.conn.left.fetch_or(self.way == Way::To, Ordering::SeqCst);
+                    break;
+                }
             }
+        }
+        if self.held > 0 {
+            // Closed with something unread it is reset, wherever it was on its road: what was passed may be lost.
+            self.bite();
         }
         self.conn.over.store(true, Ordering::SeqCst);
     }

@@ -12,7 +12,13 @@ use std::time::Duration;
 
 /// Sets a limit of a running process.
 fn limit(pid: u32, what: &str) {
-    let out = Command::new("prlimit").args(["--pid", &pid.to_string(), what]).output().expect("prlimit starts");
+    limit_as("", pid, what);
+}
+
+/// The same as another user: that of the process, for whom the limit counts.
+fn limit_as(user: &str, pid: u32, what: &str) {
+    let script = format!("{user}prlimit --pid {pid} {what}");
+    let out = Command::new("/bin/sh").args(["-c", &script]).output().expect("a shell");
     assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
@@ -51,6 +57,7 @@ fn no_descriptor_left_while_it_works() {
     limit(worker, "--nofile=3:1024");
     real.receiver.down();
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    assert!(picodata.err().contains("(os error 24)"), "it was not felt\n{}", picodata.err());
     limit(worker, "--nofile=1024:1024");
     real.receiver.up();
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
@@ -69,6 +76,7 @@ fn files_that_may_not_grow() {
     limit(worker, "--fsize=20480:unlimited");
     // The cushion of the disk lies in a file of memory, which is bounded too: only the ring is left, and it is full soon.
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    assert!(picodata.err().contains("File too large"), "it was not felt\n{}", picodata.err());
     limit(worker, "--fsize=unlimited:unlimited");
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
@@ -80,23 +88,24 @@ fn files_that_may_not_grow() {
 fn no_processes_left_when_a_worker_dies() {
     let real = Real::new("lab-nproc");
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
-    let probe = Command::new("/bin/sh").args(["-c", &format!("{nobody} true")]).status();
-    if !probe.is_ok_and(|s| s.success()) {
-        return left_out("no processes left: this user cannot become another one (root has no such limit)");
+    let mut setup = real.setup();
+    let probe = format!("{nobody} {} --version", setup.program.display());
+    let probe = Command::new("/bin/sh").args(["-c", &probe]).output();
+    if !probe.is_ok_and(|o| o.status.success()) {
+        return left_out("no processes left: root has no such limit, and another user cannot run the program here");
     }
     open_to_all(real.den.path());
-    let mut setup = real.setup();
-    setup.before = nobody.to_owned();
+    setup.before = format!("prlimit --nproc=1000:1000 {nobody}");
     let mut picodata = setup.picodata();
     let first = picodata.wait_worker(None);
     let keeper = picodata.family().keeper.expect("a keeper");
     let mut events = Events::new(1, 1);
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
-    limit(keeper, "--nproc=1:1000");
+    limit_as(nobody, keeper, "--nproc=1:1000");
     assert!(procs::kill9(first));
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
     wait("it is said", LIMIT, || picodata.err().contains("cannot start"));
-    limit(keeper, "--nproc=1000:1000");
+    limit_as(nobody, keeper, "--nproc=1000:1000");
     // A worker that was forked under the limit has inherited it; its threads fail, it dies, and the next one is well.
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
@@ -181,7 +190,15 @@ fn two_helpers_on_one_spool() {
     let all = first.ledger.len() + second.ledger.len();
     wait("everything delivered", LIMIT, || real.receiver.count() >= all);
     assert_eq!((first.finish(LIMIT), second.finish(LIMIT)), (0, 0), "{}{}", first.err(), second.err());
-    assert_eq!(real.receiver.count(), all, "once by document id");
+    let docs = real.receiver.docs();
+    let gaps: Vec<_> = docs.iter().filter(|d| d.value["title"] == "audit_gap").map(|d| &d.raw).collect();
+    assert_eq!(
+        docs.len(),
+        all,
+        "once by document id, and nothing told as missing: {gaps:?}\n{}{}",
+        first.err(),
+        second.err()
+    );
     for ledger in [&first.ledger, &second.ledger] {
         assert_eq!(ledger.missing(&real.receiver.docs()), Vec::<String>::new());
     }

@@ -43,7 +43,8 @@ fn writes_and_syncs_with_errors_of_the_disk() {
 
 #[test]
 fn calls_that_are_interrupted() {
-    let injections = ["pwrite64,pread64,openat:error=EINTR:when=3+7", "fdatasync,fsync,ftruncate:error=EINTR:when=3+7"];
+    let injections =
+        ["pwrite64,pread64,?open,openat:error=EINTR:when=3+7", "fdatasync,fsync,ftruncate:error=EINTR:when=3+7"];
     with("lab-eintr", "calls: EINTR everywhere", &injections, &["EINTR"]);
 }
 
@@ -54,7 +55,7 @@ fn syncs_that_take_a_third_of_a_second() {
 
 #[test]
 fn names_that_cannot_be_changed() {
-    let injections = ["unlink:error=EIO:when=2+3", "rename:error=EIO:when=2+3", "openat:error=EIO:when=120+50"];
+    let injections = ["unlink:error=EIO:when=2+3", "rename:error=EIO:when=2+3", "?open,openat:error=EIO:when=120+50"];
     with("lab-names", "calls: EIO on open, unlink, rename", &injections, &["EIO"]);
 }
 

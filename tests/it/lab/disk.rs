@@ -32,9 +32,8 @@ fn full_and_room_again(real: &Real, setup: &Setup, class: &'static str) {
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let spool = real.den.file("spool");
-    let fill = format!(
-        "free=$(df --output=avail -B1024 {spool} | tail -n 1); dd if=/dev/zero of={spool}/junk bs=1024 count=$((free - 60)) status=none"
-    );
+    let fill =
+        format!("dd if=/dev/zero of={spool}/junk bs=1024 status=none 2>/dev/null; truncate -s -61440 {spool}/junk");
     real.receiver.down();
     beside(&mut picodata, 6000, 1500, || {
         for round in 1..=2 {
@@ -110,12 +109,14 @@ fn a_disk_that_turns_read_only_and_back() {
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let spool = real.den.file("spool");
+    let view = real.den.file("view");
+    inside(worker, &format!("mkdir {view} && mount --bind {spool} {view} && mount -o remount,bind,ro {view}"));
     // The kernel remounts no file system on which files are open for writing, but for its own errors: so a read-only view
     // is laid over the directory. Segments begin anew every sixty events here, so this bites at once.
     beside(&mut picodata, 4000, 800, || {
         for round in 1..=2 {
             sleep(300);
-            inside(worker, &format!("mount --bind {spool} {spool} && mount -o remount,bind,ro {spool}"));
+            inside(worker, &format!("mount --bind {view} {spool}"));
             wait("an alarm", LIMIT, || err(&setup).matches("Read-only file system").count() >= round);
             sleep(500);
             inside(worker, &format!("umount -l {spool}"));
@@ -159,7 +160,9 @@ fn a_directory_that_is_deleted_under_it() {
     let spool = real.den.path().join("spool");
     beside(&mut picodata, 4000, 800, || {
         sleep(1000);
-        std::fs::remove_dir_all(&spool).expect("the directory goes");
+        // Away in one step: while it is emptied the helper makes new files there.
+        let away = spool.with_file_name("away");
+        std::fs::rename(&spool, &away).and_then(|()| std::fs::remove_dir_all(&away)).expect("the directory goes");
         wait("an alarm", LIMIT, || err(&setup).contains("the directory"));
         wait("it is there again", LIMIT, || spool.join("default").is_dir());
     });

@@ -21,11 +21,11 @@ fn raw_of(value: &Value) -> Vec<u8> {
 /// A line of garbage: bytes of all kinds, texts that look like events, half objects, numbers, controls.
 fn garbage(chance: &mut Chance, number: u64) -> Vec<u8> {
     let mut line = match chance.within(0, 5) {
-        0 => format!("{{\"id\":\"1.1.{number}\",\"title\":").into_bytes(),
+        0 => format!("{{\"id\":\"no event {number}\",\"title\":").into_bytes(),
         1 => format!("[1,2,{number}]").into_bytes(),
         2 => format!("{{\"gostech\":{number}}}").into_bytes(),
         3 => format!("{number} \u{1b}[31mкрасный\u{7}").into_bytes(),
-        4 => format!("{{\"a\":{}1}}", "[".repeat(chance.within(1, 300) as usize)).into_bytes(),
+        4 => format!("{{\"a\":{}{number}}}", "[".repeat(chance.within(1, 300) as usize)).into_bytes(),
         _ => Vec::new(),
     };
     if line.is_empty() {
@@ -68,9 +68,11 @@ fn a_hundred_thousand_lines_of_garbage() {
 fn a_line_that_does_not_end() {
     let bytes: u64 = if long() { 1 << 30 } else { 64 << 20 };
     let real = Real::new("lab-line");
-    let setup = real.setup().args(&["--event-max", "1M", "--spool-max", "16M", "--retain", "0s"]);
-    // The later option of the two must not be a usage error: the harness' own is taken out.
-    let setup = without_first(setup, "--event-max");
+    let mut setup = real.setup().args(&["--spool-max", "16M", "--retain", "0s"]);
+    for (option, value) in [("--event-max", "1M"), ("--memory-max", "4M")] {
+        let at = setup.args.iter().position(|a| a == option).expect("the option");
+        setup.args[at + 1] = value.to_owned();
+    }
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
@@ -103,12 +105,6 @@ fn a_line_that_does_not_end() {
     println!("a line of {} MB: {most} KiB of the worker's own memory at most", bytes >> 20);
     assert!(most < 48 * 1024, "{most} KiB for a line of {bytes} bytes");
     real.say("a line without an end", 1, pieces + 100);
-}
-
-fn without_first(mut setup: crate::harness::Setup, option: &str) -> crate::harness::Setup {
-    let at = setup.args.iter().position(|a| a == option).expect("the option");
-    setup.args.drain(at..at + 2);
-    setup
 }
 
 /// A day of events (100,000; a long run: 2,000,000) while the receiver comes and goes: nothing grows.

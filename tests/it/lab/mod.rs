@@ -12,6 +12,7 @@ mod dns;
 mod input;
 mod net_audit;
 mod net_metrics;
+mod net_receivers;
 mod real;
 mod repair;
 mod siege;
@@ -40,6 +41,7 @@ pub struct Row {
 
 impl Row {
     /// The line that `tests/run` looks for.
+    #[allow(clippy::print_stdout)]
     pub fn say(&self) {
         eprintln!(
             "lab | {} | {} | {} | {} | {} | {} | {:.1}",

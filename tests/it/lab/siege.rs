@@ -17,6 +17,15 @@ use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Says that it is over, also when an assertion failed: the other threads of a test wait for it.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A page of so many numbers, about 50 bytes each.
 fn page(numbers: usize) -> String {
     let lines = (0..numbers).map(|i| format!("big{{number=\"{i:08}\",of=\"many\"}} {i}\n"));
@@ -95,6 +104,7 @@ fn while_the_database_hangs_and_everybody_waits_the_helper_says_that_it_lives() 
                 }
             });
         }
+        let _over = Over(&over);
         std::thread::sleep(SECOND);
         for _ in 0..10 {
             let one = Instant::now();
@@ -103,7 +113,6 @@ fn while_the_database_hangs_and_everybody_waits_the_helper_says_that_it_lives() 
             assert!(one.elapsed() < SECOND * 3, "{:?}", one.elapsed());
             std::thread::sleep(Duration::from_millis(100));
         }
-        over.store(true, Ordering::SeqCst);
     });
     let class = "siege: a database that hangs";
     Row { class, injected: 6, survived: 6, records: 10, lost: 0, repeated: 0, begin }.say();
@@ -234,6 +243,7 @@ fn hostile_databases_and_hostile_scrapers_at_once() {
                 }
             });
         }
+        let _over = Over(&over);
         while begin.elapsed() < span {
             match earnest(port) {
                 Some(true) => up += 1,
@@ -243,7 +253,6 @@ fn hostile_databases_and_hostile_scrapers_at_once() {
             figures.push(held(pid));
             std::thread::sleep(Duration::from_millis(50));
         }
-        over.store(true, Ordering::SeqCst);
     });
     let third = figures.len() / 3;
     let (second, last) = (most(&figures[third..2 * third]), most(&figures[2 * third..]));

@@ -273,7 +273,7 @@ pub fn picodata(page: Option<String>) -> impl Fn(&str, &Asked) -> Reply + Send +
                         "raft": recorded("iproto-call-proc_raft_info")[0],
                         "uptime": 12.5, "dir": "data", "commit": ["commit", 59],
                         "instances": [named_instance("default_1_1", "Online"), named_instance("default_1_2", "Offline")],
-                        "tables": [["warehouse", 1, 98311]],
+                        "tables": [["warehouse", "user", "memtx", 1, 98311], ["cold", "user", "vinyl", 5, -1]],
                     },
                 }])),
             },

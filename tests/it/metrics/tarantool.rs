@@ -383,7 +383,13 @@ const PICO: &str = r#"
     space('_pico_instance', text('name', 'uuid', 'current_state', 'tier'), {
         {'i1', 'u1', {'Online', 1}, 'default'}, {'i2', 'u2', {'Expelled', 0}, 'arbiter'}})
     space('_raft_state', text('key', 'value'), {{'commit', 59}, {'applied', 58}, {'term', 4}})
-    space('_pico_table', text('name'), {{'mem'}, {'gone'}})
+    local mine = box.schema.space.create('mine', {id = 2000})
+    mine:create_index('pk')
+    mine:insert{1}
+    local cold = box.schema.space.create('cold', {id = 2001, engine = 'vinyl'})
+    cold:create_index('pk')
+    cold:insert{1}
+    box.schema.space.create('naked', {id = 2002})
     box.schema.func.create('.proc_raft_info', {body =
         [[function() return {id = 1, term = 4, applied = 58, leader_id = 1, state = 'Follower'} end]]})
     box.schema.func.create('.proc_instance_info', {body =
@@ -402,10 +408,19 @@ fn the_chunks_run_as_they_would_in_picodata() {
         (format!("pico_raft_applied_index{{{own}}}"), 58.0),
         (format!("pico_raft_state{{{own},state=\"Follower\"}}"), 1.0),
         (format!("pico_instance_state{{instance=\"i2\",{own},state=\"Expelled\",tier=\"arbiter\"}}"), 1.0),
-        (format!("pico_table_len{{{own},table=\"mem\"}}"), 100.0),
+        (format!("pico_table_len{{engine=\"memtx\",{own},table_kind=\"system\",table_name=\"mem\"}}"), 100.0),
+        (format!("pico_table_len{{engine=\"memtx\",{own},table_kind=\"user\",table_name=\"mine\"}}"), 1.0),
+        (format!("pico_table_len{{engine=\"vinyl\",{own},table_kind=\"user\",table_name=\"cold\"}}"), 1.0),
+        (format!("pico_table_len{{engine=\"memtx\",{own},table_kind=\"user\",table_name=\"naked\"}}"), 0.0),
+        (format!("pico_table_size_bytes{{engine=\"memtx\",{own},table_kind=\"user\",table_name=\"naked\"}}"), 0.0),
     ] {
         assert_eq!(page.get(&series), Some(&value), "{series}\n{page:#?}");
     }
+    assert!(
+        page[&format!("pico_table_size_bytes{{engine=\"memtx\",{own},table_kind=\"user\",table_name=\"mine\"}}")] > 0.0
+    );
+    let sized = page.keys().find(|k| k.starts_with("pico_table_size_bytes{engine=\"vinyl\""));
+    assert_eq!(sized, None, "what vinyl has in memory is not known");
     let uptime = page.keys().find(|k| k.starts_with("pico_info_uptime{")).expect("the uptime");
     assert!(
         uptime.contains("cluster_name=\"demo\"") && uptime.contains("instance_dir_name=\"gostech-metrics-"),

@@ -4,12 +4,16 @@
 //! What is promised: a record is kept from the tender's round that synced it while the disk was well. A worker's death
 //! alone costs nothing at all; a power cut costs at most what was not promised yet; a flipped bit costs at most one record.
 
+mod counts;
 mod input;
 mod oracle;
 mod plan;
+mod words;
 mod work;
 
 pub use plan::{Figures, Plan};
+
+use counts::Counts;
 
 use crate::canary::Canary;
 use crate::chance::Chance;
@@ -62,7 +66,14 @@ pub struct World {
     worker: Option<Worker>,
     promised: u64,
     dead: Option<Death>,
+    /// The spool is an orphan, and another helper drains it.
+    adopting: bool,
     damaged: bool,
+    /// What was counted when somebody last looked, what of it is known to be on the platter, and what a power cut has made
+    /// forgotten, since it was not there.
+    seen: Counts,
+    floor: Option<Counts>,
+    forgotten: Counts,
     /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
     unsecured: bool,
 }
@@ -96,7 +107,11 @@ impl World {
             worker: None,
             promised: 0,
             dead: None,
+            adopting: false,
             damaged: false,
+            seen: Counts::default(),
+            floor: None,
+            forgotten: Counts::default(),
             unsecured: false,
         }
     }
@@ -179,11 +194,17 @@ impl World {
             let hours = self.chance.below(1_000) as i64 - 500;
             self.wall += hours * 3_600_000;
         }
+        if self.chance.once_in(500) {
+            // Stopped for a while, or a laptop's lid.
+            let seconds = self.chance.below(36_000);
+            self.pass(Duration::from_secs(seconds));
+        }
         match self.chance.below(120) {
             0 if self.plan.deaths => self.disk.light_fuse(self.chance.below(40), Death::Worker),
             1 if self.plan.deaths => self.dead = Some(Death::Worker),
             2 if self.plan.power && self.chance.once_in(2) => self.disk.light_fuse(self.chance.below(40), Death::Power),
             3 if self.plan.power && self.chance.once_in(4) => self.dead = Some(Death::Power),
+            4 if self.plan.power && self.chance.once_in(4) => self.dead = Some(Death::Keeper),
             _ => {}
         }
     }
@@ -213,7 +234,14 @@ impl World {
                 None => Ok(()),
             };
         }
-        let verdict = match self.chance.below(12) {
+        let what = self.chance.below(12);
+        if self.adopting && self.chance.once_in(40) {
+            // Its turn is over: a helper takes it for its own again.
+            self.worker = None;
+            self.adopting = false;
+            return Ok(());
+        }
+        let verdict = match if self.adopting { what.max(6) } else { what } {
             0..=2 => {
                 for _ in 0..self.chance.below(6) {
                     if self.pipe.len() < 2 * RING_BYTES {
@@ -256,13 +284,25 @@ impl World {
         if self.disk.unsecured() {
             self.excuse_unsecured();
         }
-        self.worker = None;
+        if let Some(w) = self.worker.take() {
+            // What was counted in the step that it died of.
+            let (account, receivers) = w.spool.snapshot();
+            self.seen = Counts::of(&account, &receivers);
+        }
         self.disk.douse();
+        if death != Death::Worker {
+            self.adopting = death == Death::Keeper && self.chance.once_in(2);
+        }
         match death {
             Death::Worker => self.figures.deaths += 1,
-            Death::Power => {
-                self.figures.power_cuts += 1;
-                self.disk.cut_power();
+            Death::Power | Death::Keeper => {
+                self.floor = Some(self.on_platter());
+                if death == Death::Power {
+                    self.figures.power_cuts += 1;
+                    self.disk.cut_power();
+                } else {
+                    self.figures.deaths += 1;
+                }
                 self.excuse();
                 let may_drop = self.plan.full == Full::DropOldest;
                 let plan = self.plan.receivers.clone();
@@ -320,6 +360,9 @@ impl World {
         self.disk.set_faults(WELL);
         self.outside().receivers.iter_mut().for_each(|r| r.mood = Mood::Takes);
         self.plan.deaths = false;
+        if std::mem::take(&mut self.adopting) {
+            self.worker = None;
+        }
         let mut written = false;
         for step in 0..DRAIN_STEPS {
             beat(self.figures.steps + step);

@@ -86,5 +86,9 @@ pub struct Figures {
     pub power_cuts: u64,
     pub calls: u64,
     pub unsecured: u64,
+    /// Events of our own that tell of missing records.
+    pub gaps: u64,
+    /// Receivers renamed, added, taken away and forgotten.
+    pub changes: u64,
     pub injected: Injected,
 }

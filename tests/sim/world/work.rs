@@ -21,13 +21,15 @@ use std::sync::Arc;
 
 impl World {
     fn settings(&self) -> Settings {
+        let max = if self.canary == Canary::BoundIgnored { 4 * self.plan.max } else { self.plan.max };
         Settings {
-            max: self.plan.max,
+            max,
             full: self.plan.full,
             retain_ms: self.plan.retain_ms,
             ark_max: self.plan.ark_max,
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-            epoch: self.ring.epoch(),
+            // A spool that is adopted takes no input.
+            epoch: if self.adopting { 0 } else { self.ring.epoch() },
             receivers: self.plan.receivers.clone(),
         }
     }
@@ -36,7 +38,8 @@ impl World {
         let ark = Ark::open(self.ark.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let ark = Arc::new(SimArk { ark, disk: self.disk.clone() });
         self.disk.opening(true);
-        let opened = Spool::open(self.disk.clone(), ark, self.settings(), Some(self.ring.clone()), self.wall);
+        let ring = (!self.adopting).then(|| self.ring.clone());
+        let opened = Spool::open(self.disk.clone(), ark, self.settings(), ring, self.wall);
         self.disk.opening(false);
         let spool = match opened {
             Ok(spool) => Arc::new(spool),
@@ -77,6 +80,9 @@ impl World {
             }
             let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
             senders.push(Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES));
+        }
+        if self.adopting {
+            spool.end();
         }
         self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders });
         self.look()
@@ -156,6 +162,20 @@ impl World {
             let sizes = s.sizes();
             sizes.disk_bad.is_none() && sizes.in_memory == 0 && sizes.to_renew == 0
         };
+        if self.adopting {
+            // As the adopter does it.
+            w.spool.save_cursors();
+            w.spool.tidy(wall);
+            drop(w.spool.take_losses());
+            return;
+        }
+        if self.canary == Canary::DropInvented && self.chance.once_in(100) {
+            w.spool.account().dropped_unknown += 1;
+        }
+        if self.canary == Canary::GapNotTold {
+            let mut account = w.spool.account();
+            account.gaps.due(0, true).into_iter().for_each(|m| account.gaps.told(m));
+        }
         let before = well(&w.spool);
         w.tender.round(&w.spool, true, wall, mono);
         let account = w.spool.account();

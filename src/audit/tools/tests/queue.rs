@@ -127,6 +127,21 @@ fn a_retry_brings_every_kind_back_as_it_was_for_that_receiver_alone() {
 }
 
 #[test]
+fn a_line_behind_zeros_is_listed_as_json() {
+    let den = Den::new();
+    let dir = den.path("a");
+    drop(made(&dir, 2, 1, &["r1"]));
+    refuse_all(&dir);
+    let file = dir.join("quarantine-r1.jsonl");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [&[0; 7][..], &whole].concat()).unwrap();
+    let (exit, text) = tool(&["quarantine", "list", "--spool-dir", &den.text(""), "--json"]);
+    let page: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let lines = whole.split(|b| *b == b'\n').filter(|l| !l.is_empty()).count();
+    assert_eq!((exit, page["quarantines"][0]["events"].as_array().map(Vec::len)), (Exit::Clean, Some(lines)));
+}
+
+#[test]
 fn a_retry_that_was_interrupted_is_taken_up_and_a_torn_line_costs_itself() {
     let den = Den::new();
     let dir = den.path("a");

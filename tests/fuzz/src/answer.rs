@@ -1,0 +1,50 @@
+//! What a receiver says: `Retry-After` in any bytes, an excerpt that is one harmless line, times as the database writes them.
+//!
+//! Refuses: to judge an answer (the sender's tests do).
+
+use super::is_one_line;
+use gostech::limits::HTTP_EXCERPT_BYTES;
+use gostech::net::answer::{excerpt, retry_after};
+use gostech::stamp;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Seeds: the three dates of HTTP, numbers, bodies.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let texts = [
+        "120",
+        "99999999999999999999999",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Thu, 29 Feb 2024 23:59:60 GMT",
+        "<html>\r\n\t<b>no</b>\u{1b}[31m\u{202e}",
+        "2026-11-21T01:27:57.349+0300",
+        "9999-12-31 23:59:60.999999999-23:59",
+        "0000-02-29T00:00:00Z",
+    ];
+    texts.iter().map(|t| t.as_bytes().to_vec()).collect()
+}
+
+/// The target.
+pub fn check(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let now = UNIX_EPOCH + Duration::from_secs(784_111_767);
+    if let Some(wait) = retry_after(&text, now) {
+        assert!(wait == Duration::ZERO || text.bytes().any(|b| b.is_ascii_digit()));
+    }
+    let shown = excerpt(input);
+    assert!(is_one_line(&shown) && shown.len() <= 3 * HTTP_EXCERPT_BYTES, "{shown:?}");
+    assert!(!shown.starts_with(' ') && !shown.ends_with(' ') && !shown.contains("  "), "{shown:?}");
+    if let Some(written) = stamp::parse_written(input) {
+        assert!(written.offset_at < input.len());
+        let mut out = Vec::new();
+        stamp::push_rfc3339(&mut out, input, written);
+        let again = stamp::parse_written(&out).unwrap_or_else(|| panic!("{:?}", String::from_utf8_lossy(&out)));
+        assert_eq!(again.millis, written.millis, "{:?}", String::from_utf8_lossy(&out));
+        let text = stamp::rfc3339(written.millis);
+        let year = &text[..4];
+        if (b"0001"..=b"9998").contains(&<&[u8; 4]>::try_from(year).expect("four digits")) {
+            assert_eq!(stamp::parse_written(&text).map(|w| w.millis), Some(written.millis));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The head of a visitor's request: understood strictly or refused; what is passed on is understood as the same request,
+//! and holds neither a secret nor a line end of the visitor's making.
+//!
+//! Refuses: sockets and seconds (the porch's own tests have them).
+
+use gostech::limits::PORCH_HEADERS;
+use gostech::net::porch::head::{end, may_begin, parse, passed_on, VISITOR};
+
+/// Seeds: what scrapers, browsers and attackers send.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let heads = [
+        "GET /metrics HTTP/1.1\r\nHost: h\r\nAccept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\nAccept-Encoding: gzip\r\nUser-Agent: Prometheus/2.42\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n",
+        "HEAD /-/ready?name[]=pico HTTP/1.0\r\nAuthorization: Basic bW9uOng=\r\nCookie: a=b\r\n\r\n",
+        "GET http://h:1/x?y HTTP/1.1\r\nhost:h\r\ncontent-length: 0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Gostech-Visitor: me\r\nx: a\rb\r\n\r\n",
+        "GET /\u{e9} HTTP/2.0\r\n\r\n",
+    ];
+    heads.iter().map(|h| h.as_bytes().to_vec()).collect()
+}
+
+/// The target.
+pub fn check(input: &[u8]) {
+    let whole = end(input);
+    assert_eq!(whole, (4..=input.len()).find(|n| input[n - 4..*n] == *b"\r\n\r\n"));
+    let bytes = whole.map_or(input, |n| &input[..n]);
+    let head = match parse(bytes, "192.0.2.1") {
+        Ok(head) => head,
+        Err(refusal) => {
+            assert!((400..=599).contains(&refusal.status));
+            for head_only in [false, true] {
+                let answer = String::from_utf8(refusal.answer(head_only)).expect("text");
+                let (top, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+                let length = format!("Content-Length: {}", refusal.words.len() + 1);
+                assert!(top.contains(&length) && (head_only || body.len() == refusal.words.len() + 1), "{answer}");
+            }
+            return;
+        }
+    };
+    assert!(whole.is_some() && may_begin(bytes), "understood, and yet it cannot begin so");
+    let text = passed_on(&head);
+    assert!(text.is_ascii() && text.iter().all(|b| *b >= b' ' || matches!(b, b'\r' | b'\n' | b'\t')));
+    assert_eq!(end(&text), Some(text.len()), "more than one request");
+    let (a, lines) = (&head.request, String::from_utf8_lossy(&text).to_ascii_lowercase());
+    assert_eq!(lines.matches(&format!("\r\n{VISITOR}:")).count(), 1);
+    for kept in ["authorization", "cookie", "content-length", "transfer-encoding", "connection"] {
+        assert!(!lines.contains(&format!("\r\n{kept}:")), "{kept} is passed on");
+    }
+    // With ours there may be more headers than a visitor may send.
+    if a.headers.len() + 2 > PORCH_HEADERS {
+        return;
+    }
+    let again = parse(&text, "192.0.2.1").expect("our own head is understood");
+    let b = &again.request;
+    assert_eq!((head.head_only, &a.path, &a.query), (again.head_only, &b.path, &b.query));
+    assert_eq!(again.authorization, None);
+    let mut passed: Vec<_> = a.headers.iter().filter(|(_, v)| v.is_ascii() && !v.is_empty()).cloned().collect();
+    if passed.iter().all(|(n, _)| n != "host") {
+        passed.push(("host".into(), "localhost".into()));
+    }
+    assert_eq!(passed, b.headers);
+}

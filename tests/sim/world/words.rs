@@ -1,0 +1,93 @@
+//! The oracle's ear: what is counted and told of what was put in is so, and what is truly missing is told.
+//!
+//! Refuses: to believe a gap that nobody can see, to miss one that everybody can.
+
+use super::{Verdict, World};
+use crate::receiver::{Fed, Gap};
+use gostech::audit::account::Account;
+use gostech::audit::spool::Full;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl World {
+    /// At the end of an epoch, when everything is delivered. `aside`: what any receiver has in quarantine.
+    pub(super) fn words_are_true(&mut self, account: &Account, aside: &BTreeSet<usize>) -> Verdict {
+        let gaps = self.outside().gaps.len() as u64;
+        self.figures.gaps = gaps;
+        if account.gaps.untold() > 0 || !account.dropped.is_empty() || account.dropped_unknown > 0 {
+            return Err(format!("gaps are not told: {account:?}"));
+        }
+        // A flipped bit, or a failed sync whose worker died of it, may have cost what the words were of.
+        if self.damaged || self.unsecured {
+            return Ok(());
+        }
+        self.read_is_counted(account)?;
+        self.drops_are_true()?;
+        self.no_gap_is_false(aside)?;
+        self.every_gap_is_told(aside)
+    }
+
+    fn read_is_counted(&self, account: &Account) -> Verdict {
+        let o = self.outside();
+        let (all, read) = (o.fed.len() as u64, account.counters.read);
+        let least = if self.plan.power { o.fed.iter().filter(|f| !f.excused).count() as u64 } else { all };
+        if read + self.forgotten.read < least || !self.plan.power && read > all {
+            return Err(format!("{all} records were put in, {least} of them for good, and {read} are counted as read"));
+        }
+        Ok(())
+    }
+
+    /// Nothing is told as dropped where nothing may be.
+    fn drops_are_true(&self) -> Verdict {
+        let o = self.outside();
+        match o.gaps.iter().find(|g| g.reason == "dropped") {
+            Some(g) if self.plan.full == Full::Block => {
+                Err(format!("an audit_gap is false, nothing was dropped: {g:?}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is told as missing did not come.
+    fn no_gap_is_false(&self, aside: &BTreeSet<usize>) -> Verdict {
+        let o = self.outside();
+        let came = |n: usize| aside.contains(&n) || o.receivers.iter().any(|r| r.has.contains(&n));
+        let held = |g: &Gap, f: &Fed| f.count.is_some_and(|n| g.tells(n)) && !f.excused;
+        for g in &o.gaps {
+            let mut inside = o.fed.iter().enumerate().filter(|(_, f)| held(g, f));
+            let kept = inside.clone().find(|(n, _)| came(*n)).map(|(n, _)| n);
+            // What was dropped came from the database, and yet it is gone; after a power cut nobody may remember why.
+            let lost = !self.plan.power && g.reason == "lost" && inside.next().is_some();
+            if g.reason != "dropped" && (kept.is_some() || lost) {
+                return Err(format!("an audit_gap is false: {g:?}; record {kept:?} came"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What did not come is told: lost before it was read, dropped, or gone with the power.
+    fn every_gap_is_told(&self, aside: &BTreeSet<usize>) -> Verdict {
+        let o = self.outside();
+        let by_count: BTreeMap<u64, usize> =
+            o.fed.iter().enumerate().filter_map(|(n, f)| Some((f.count?, n))).collect();
+        let came = |n: &usize| aside.contains(n) || o.receivers[0].has.contains(n);
+        // Behind the last one that came nobody knows yet what is missing.
+        let last = by_count.iter().rev().find(|(_, n)| came(n)).map_or(0, |(count, _)| *count);
+        let told = |count: u64| o.gaps.iter().any(|g| g.tells(count));
+        let missing = |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count);
+        let untold: Vec<u64> = (1..last).filter(missing).collect();
+        // Whose id nobody knows is told as a number.
+        let numbered: u64 = o.gaps.iter().filter(|g| g.range.is_none()).map(|g| g.missing).sum();
+        if untold.len() as u64 > numbered {
+            let first = by_count.get(&untold[0]).map(|n| &o.fed[*n]);
+            return Err(format!(
+                "events {untold:?} never came, and no audit_gap tells of them; the first is {first:?}"
+            ));
+        }
+        let dropped: u64 = o.gaps.iter().filter(|g| g.reason == "dropped").map(|g| g.missing).sum();
+        let gone = o.fed.iter().enumerate().filter(|(n, f)| !came(n) && !f.excused).count() as u64;
+        if !self.plan.power && self.plan.full != Full::Block && dropped < gone {
+            return Err(format!("{gone} records were dropped, and {dropped} are told"));
+        }
+        Ok(())
+    }
+}
