@@ -145,7 +145,7 @@ pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
 /// Alarms that wait to be handed on; more are only logged.
 pub const ALARMS: usize = 32;
-/// What is read of a lock's file: two processes and their births are 60 bytes.
+/// What is read of a lock's file: a process and its birth are 30 bytes.
 pub const LOCK_BYTES: usize = 256;
 /// How often everything is brought to a failing disk at the end, when there is no later: an error of a sync is told once.
 pub const END_TRIES: u32 = 10;

@@ -15,6 +15,7 @@
 use super::cage;
 use super::options::Options;
 use super::spool::ark::Ark;
+use super::spool::place;
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
 use crate::sys::process::{self, Ended, Forked};
@@ -51,6 +52,7 @@ impl Heirlooms {
         let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
         let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
+        place::keep_locks().map_err(|e| cannot("make a socket pair", e))?;
         let ring = Arc::new(ring);
         crash::arm(env, Some(&ring));
         Ok(Heirlooms { ring, relay: Arc::new(relay), ark })

@@ -12,6 +12,7 @@ pub mod file;
 pub mod landlock;
 pub mod notify;
 pub mod pipe;
+pub mod pocket;
 pub mod process;
 pub mod ring;
 pub mod seccomp;

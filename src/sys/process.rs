@@ -5,7 +5,7 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// Closes every descriptor from 3 up but those of `keep` (any order).
 pub fn close_from_3(keep: &[RawFd]) {
@@ -79,16 +79,18 @@ pub fn pid() -> i32 {
 }
 
 static LEADER: AtomicI32 = AtomicI32::new(0);
+static LEADER_BORN: AtomicU64 = AtomicU64::new(0);
 
 /// Says that this process leads those that it forks.
 pub fn lead() {
     LEADER.store(pid(), Ordering::Relaxed);
+    LEADER_BORN.store(born(pid()).unwrap_or(0), Ordering::Relaxed);
 }
 
-/// Who leads this process, by its own word before the fork; 0: nobody. The parent says less: a leader that has died leaves
-/// its children to another one.
-pub fn leader() -> i32 {
-    LEADER.load(Ordering::Relaxed)
+/// Who leads this process, and when it was started, by its own word before the fork; 0: nobody. The parent says less: a
+/// leader that has died leaves its children to another one; and a confined process cannot ask when another was started.
+pub fn leader() -> (i32, u64) {
+    (LEADER.load(Ordering::Relaxed), LEADER_BORN.load(Ordering::Relaxed))
 }
 
 /// When a process was started, in the system's ticks: with its number it tells a process from a later one. None: there is

@@ -193,10 +193,12 @@ impl Disk for RealDisk {
             Some(i) => homes.remove(i),
             None => {
                 let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
-                place::sign(&lock);
                 (inode(&self.dir)?, Some(lock))
             }
         };
+        if let Some(lock) = &home.1 {
+            place::sign(lock);
+        }
         homes.push(home);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())

@@ -6,12 +6,13 @@
 use super::disk::{Disk, Entry, RealDisk};
 use crate::limits;
 use crate::log;
+use crate::sys::pocket::{self, Pocket};
 use crate::sys::{crash, file, process};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The lock's file.
@@ -84,34 +85,56 @@ pub fn choose(candidates: &[PathBuf]) -> Result<PathBuf, String> {
     Err(why.join(", "))
 }
 
-/// Locks a sub-directory; none when somebody else has it, or a worker had it whose keeper starts another one now.
+/// Where a family keeps the lock of its home: it is locked as long as keeper, worker or stand-in lives, so that nobody takes
+/// it for an orphan while one worker is dead and the next not there.
+static KEPT: OnceLock<Pocket> = OnceLock::new();
+
+/// From now on the lock of this process's home, and of those that it forks, outlives who took it. For the first keeper.
+pub fn keep_locks() -> io::Result<()> {
+    if KEPT.get().is_none() {
+        let _ = KEPT.set(Pocket::make()?);
+    }
+    Ok(())
+}
+
+/// Locks a sub-directory; none when somebody has it, be it our own family.
 pub fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let f = open_lock(dir)?;
+    Ok(file::lock(&f)?.then_some(f))
+}
+
+/// Locks it for a home: what our family has is ours.
+fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<Option<File>> {
+    let f = open_lock(dir)?;
+    let ours = kept.and_then(|k| k.look().ok().flatten()).filter(|ours| pocket::same(ours, &f));
+    match ours {
+        Some(ours) => Ok(file::lock(&ours)?.then_some(ours)),
+        None => Ok(file::lock(&f)?.then_some(f)),
+    }
+}
+
+fn open_lock(dir: &Path) -> io::Result<File> {
     make(dir)?;
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
-    let f = options.open(dir.join(LOCK))?;
-    // Looked at before as well: a worker that starts at this moment must not find its own home locked by who only asks.
-    Ok((!is_kept(&f) && file::lock(&f)? && !is_kept(&f)).then_some(f))
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(LOCK))
 }
 
-/// Whether the family that worked here lives, and is not our own: its keeper, or the worker that became one.
-fn is_kept(lock: &File) -> bool {
-    let mut text = String::new();
+/// The keeper whose family has this lock, by the word of the worker that took it, if it lives. For tools: in a container the
+/// system is silent about a lock whose taker is dead. A confined process learns nothing here.
+pub fn keeper_of(lock: &File) -> Option<i32> {
     let mut bytes = [0; limits::LOCK_BYTES];
-    let read = lock.read_at(&mut bytes, 0).map(|n| text.push_str(&String::from_utf8_lossy(&bytes[..n])));
-    let own = [process::pid(), process::leader()];
-    let lives = |line: &str| -> Option<bool> {
-        let (pid, born) = line.split_once(' ')?;
-        let (pid, born): (i32, u64) = (pid.parse().ok()?, born.parse().ok()?);
-        Some(!own.contains(&pid) && process::born(pid) == Some(born))
-    };
-    read.is_ok() && text.lines().any(|l| lives(l) == Some(true))
+    let read = lock.read_at(&mut bytes, 0).ok()?;
+    let (pid, born) = std::str::from_utf8(&bytes[..read]).ok()?.lines().next()?.split_once(' ')?;
+    let (pid, born): (i32, u64) = (pid.parse().ok()?, born.parse().ok()?);
+    (process::born(pid) == Some(born)).then_some(pid)
 }
 
-/// Writes down who works here, in the lock's file. That it cannot be written is no reason not to work.
+/// Gives the lock of a home to the family, and writes down whose it is. That either fails is no reason not to work.
 pub(super) fn sign(lock: &File) {
-    let line = |pid: i32| process::born(pid).map(|born| format!("{pid} {born}\n")).unwrap_or_default();
-    let text = line(process::leader()) + &line(process::pid());
-    let written = lock.set_len(0).and_then(|()| lock.write_all_at(text.as_bytes(), 0));
+    if let Some(Err(e)) = KEPT.get().map(|kept| kept.put(lock)) {
+        log::debug("spool", format!("cannot give the lock to the keeper: {e}"));
+    }
+    let (keeper, born) = process::leader();
+    let written = lock.set_len(0).and_then(|()| lock.write_all_at(format!("{keeper} {born}\n").as_bytes(), 0));
     if let Err(e) = written {
         log::debug("spool", format!("cannot write who works here: {e}"));
     }
@@ -137,7 +160,7 @@ pub fn settle<T>(
     let mut why = String::new();
     for name in names(base, before) {
         let dir = root.join(&name);
-        match lock(&dir) {
+        match lock_home(&dir, KEPT.get()) {
             Ok(Some(lock)) => {
                 let home = Home { dir, name, lock };
                 crash::point("home.locked");
@@ -162,6 +185,8 @@ pub fn settle<T>(
             }
         }
     }
+    // An earlier home that cannot be used is nobody's: it may be adopted.
+    drop(KEPT.get().map(Pocket::clear));
     Err(why)
 }
 
@@ -283,19 +308,34 @@ mod tests {
 
     #[test]
     fn a_home_whose_keeper_lives_is_left_to_its_next_worker() {
-        let root = temp("kept");
+        let dir = temp("kept").join("x");
+        let kept = Pocket::make().unwrap();
+        let home = lock_home(&dir, Some(&kept)).unwrap().unwrap();
+        kept.put(&home).unwrap();
+        drop(home);
+        assert!(lock(&dir).unwrap().is_none() && lock_home(&dir, None).unwrap().is_none());
+        // The next worker of the family, with its keeper alive and without.
+        assert!(lock_home(&dir, Some(&kept)).unwrap().is_some());
+        drop(kept);
+        assert!(lock(&dir).unwrap().is_some());
+        std::fs::remove_dir_all(dir.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_lock_says_whose_it_is_while_that_one_lives() {
+        let root = temp("says");
         let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = other.id() as i32;
         let (home, ()) = settle(&root, "x", "", |_| Ok(())).unwrap();
-        let say = |text: String| std::fs::write(home.dir.join(LOCK), text).unwrap();
-        let dir = home.dir.clone();
-        say(format!("{pid} {}\n", process::born(pid).unwrap()));
-        drop(home.lock);
-        assert!(lock(&dir).unwrap().is_none());
-        assert_eq!(settle(&root, "x", "", |_| Ok(())).unwrap().0.name, "x.2");
+        assert_eq!(keeper_of(&home.lock), None, "a test has no keeper");
+        std::fs::write(home.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap())).unwrap();
+        assert_eq!(keeper_of(&home.lock), Some(pid));
+        std::fs::write(home.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap() + 1)).unwrap();
+        assert_eq!(keeper_of(&home.lock), None, "a later process has its number");
         other.kill().unwrap();
         other.wait().unwrap();
-        assert!(lock(&dir).unwrap().is_some());
+        std::fs::write(home.dir.join(LOCK), "\u{0}x\n").unwrap();
+        assert_eq!(keeper_of(&home.lock), None);
         std::fs::remove_dir_all(&root).unwrap();
     }
 

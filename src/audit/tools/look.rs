@@ -10,7 +10,7 @@ use crate::audit::adopt;
 use crate::audit::options::Options;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
-use crate::audit::spool::place::LOCK;
+use crate::audit::spool::place::{self, LOCK};
 use crate::audit::spool::record::{self, Head, Identity, Stored, HEAD_BYTES, RECORDS_AT};
 use crate::audit::spool::recover::number_of;
 use crate::audit::spool::walk::{Found, Walk};
@@ -207,7 +207,10 @@ pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
 /// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.
 fn holder(dir: &Path) -> Use {
     match File::open(dir.join(LOCK)) {
-        Ok(lock) => file::lock_holder(&lock).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By)),
+        Ok(lock) => match place::keeper_of(&lock) {
+            Some(keeper) => Use::By(keeper),
+            None => file::lock_holder(&lock).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By)),
+        },
         Err(e) if e.kind() == ErrorKind::NotFound => Use::Free,
         Err(_) => Use::Unknown,
     }

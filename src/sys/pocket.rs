@@ -1,0 +1,154 @@
+//! A pocket: a socket pair in which a file lies, sent and never received. A lock on the file lasts as long as any process
+//! that has the pocket, whoever took it, and whether or not that one lives.
+//!
+//! What a process inherits by `fork` it need not be told of, so a worker can put into its keeper's hands what its keeper
+//! never opens. Refuses: to wait.
+
+use super::{check, check_size};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+
+/// Room for a control message with one descriptor.
+const CONTROL: usize = 64;
+
+/// Holds one file, or none.
+#[derive(Debug)]
+pub struct Pocket {
+    hand: OwnedFd,
+    bottom: OwnedFd,
+}
+
+impl Pocket {
+    /// An empty one, close-on-exec.
+    pub fn make() -> io::Result<Pocket> {
+        let mut fds: [RawFd; 2] = [-1; 2];
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: `fds` is room for the two descriptors the call writes.
+        check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
+        // SAFETY: the call succeeded, so both are open and nobody else owns them.
+        let [hand, bottom] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        Ok(Pocket { hand, bottom })
+    }
+
+    /// Puts this file in, and then takes out what was there before.
+    pub fn put(&self, file: &File) -> io::Result<()> {
+        if self.look()?.is_some_and(|there| same(&there, file)) {
+            return Ok(());
+        }
+        self.send(file)?;
+        while self.look()?.is_some_and(|there| !same(&there, file)) {
+            self.receive(0)?;
+        }
+        Ok(())
+    }
+
+    /// What is in it, and stays there.
+    pub fn look(&self) -> io::Result<Option<File>> {
+        self.receive(libc::MSG_PEEK)
+    }
+
+    /// Takes all out.
+    pub fn clear(&self) -> io::Result<()> {
+        while self.receive(0)?.is_some() {}
+        Ok(())
+    }
+
+    fn send(&self, file: &File) -> io::Result<()> {
+        let mut room = [0u64; CONTROL / 8];
+        let mut message = message(&mut room);
+        let mut byte = 0u8;
+        let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        message.msg_iov = &mut bytes;
+        message.msg_iovlen = 1;
+        // SAFETY: CMSG_LEN and CMSG_SPACE only reckon; the header is the first in `room`, which is aligned and larger than
+        // the space of one descriptor; `byte` and `room` outlive the call.
+        let sent = unsafe {
+            message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
+            let head = libc::CMSG_FIRSTHDR(&message);
+            (*head).cmsg_level = libc::SOL_SOCKET;
+            (*head).cmsg_type = libc::SCM_RIGHTS;
+            (*head).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
+            libc::CMSG_DATA(head).cast::<RawFd>().write_unaligned(file.as_raw_fd());
+            libc::sendmsg(self.hand.as_raw_fd(), &message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        };
+        check_size(sent).map(|_| ())
+    }
+
+    /// The oldest.
+    fn receive(&self, flags: libc::c_int) -> io::Result<Option<File>> {
+        let mut room = [0u64; CONTROL / 8];
+        let mut message = message(&mut room);
+        let mut byte = 0u8;
+        let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        message.msg_iov = &mut bytes;
+        message.msg_iovlen = 1;
+        let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+        // SAFETY: room for one byte and for the control message, both of which outlive the call.
+        match check_size(unsafe { libc::recvmsg(self.bottom.as_raw_fd(), &mut message, flags) }) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => other?,
+        };
+        // SAFETY: the kernel has filled the room as far as it says; a header of this kind holds one descriptor, as `send`
+        // makes it, which is open and ours alone.
+        unsafe {
+            let head = libc::CMSG_FIRSTHDR(&message);
+            if head.is_null() || (*head).cmsg_type != libc::SCM_RIGHTS {
+                return Err(io::Error::other("no descriptor could be taken"));
+            }
+            let fd = libc::CMSG_DATA(head).cast::<RawFd>().read_unaligned();
+            Ok(Some(File::from(OwnedFd::from_raw_fd(fd))))
+        }
+    }
+}
+
+/// Whether both are one file.
+pub fn same(a: &File, b: &File) -> bool {
+    let place = |f: &File| f.metadata().map(|m| (m.dev(), m.ino()));
+    matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn message(room: &mut [u64; CONTROL / 8]) -> libc::msghdr {
+    // SAFETY: msghdr is plain numbers and pointers, for which all zeros is a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_control = room.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL as _;
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::file::lock;
+
+    #[test]
+    fn a_lock_in_it_outlives_who_took_it() {
+        let path = std::env::temp_dir().join(format!("gostech-pocket-{}", std::process::id()));
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
+        let pocket = Pocket::make().unwrap();
+        assert!(pocket.look().unwrap().is_none());
+        let file = open();
+        assert!(lock(&file).unwrap());
+        pocket.put(&file).unwrap();
+        drop(file);
+        assert!(!lock(&open()).unwrap());
+        // Looked at, it is the very one, and stays.
+        let seen = pocket.look().unwrap().unwrap();
+        assert!(same(&seen, &open()) && lock(&seen).unwrap());
+        drop(seen);
+        pocket.put(&open()).unwrap();
+        assert!(!lock(&open()).unwrap(), "what is there already is not exchanged");
+        // Another file drives it out.
+        let other = File::open("/dev/null").unwrap();
+        pocket.put(&other).unwrap();
+        assert!(same(&pocket.look().unwrap().unwrap(), &other) && lock(&open()).unwrap());
+        let file = open();
+        assert!(lock(&file).unwrap());
+        pocket.put(&file).unwrap();
+        drop(file);
+        pocket.clear().unwrap();
+        assert!(pocket.look().unwrap().is_none() && lock(&open()).unwrap());
+        std::fs::remove_file(&path).unwrap();
+    }
+}
