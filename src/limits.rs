@@ -133,6 +133,8 @@ pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
 /// Alarms that wait to be handed on; more are only logged.
 pub const ALARMS: usize = 32;
+/// How long a chunk that is being written is waited for when its file is to be copied: longer than a stall of a journal.
+pub const WRITER_WAIT_MILLIS: u64 = 1_000;
 /// What is read of a lock's file: two processes and their births are 60 bytes.
 pub const LOCK_BYTES: usize = 256;
 /// How often everything is brought to a failing disk at the end, when there is no later: an error of a sync is told once.
