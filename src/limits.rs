@@ -213,6 +213,10 @@ pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
 pub const SUSPECTS_FIRST: usize = 8;
 /// The most events in a row that are tried alone.
 pub const SUSPECTS_MOST: usize = 16_384;
+/// An event is refused alone, and so is the last one that was taken before: this many halvings leave it at that, and each
+/// time the next one asks later events too. A receiver that is wrong for a minute must not get a later one first; one that
+/// refuses the earlier one for being a repeat must not stand still for ever.
+pub const RECALLS_BEFORE_LATER: u32 = 4;
 /// How long a stand-in is used before the first choice is tried again.
 pub const FAILBACK_SECONDS: u64 = 30;
 /// A receiver that had nothing to take for this long gives its connection and buffers back.
