@@ -145,6 +145,8 @@ pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
 /// Alarms that wait to be handed on; more are only logged.
 pub const ALARMS: usize = 32;
+/// How long a chunk that is being written is waited for when its file is to be copied: longer than a stall of a journal.
+pub const WRITER_WAIT_MILLIS: u64 = 1_000;
 /// What is read of a lock's file: a process and its birth are 30 bytes.
 pub const LOCK_BYTES: usize = 256;
 /// How often everything is brought to a failing disk at the end, when there is no later: an error of a sync is told once.
@@ -223,6 +225,10 @@ pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
 pub const SUSPECTS_FIRST: usize = 8;
 /// The most events in a row that are tried alone.
 pub const SUSPECTS_MOST: usize = 16_384;
+/// An event is refused alone, and so is the last one that was taken before: this many halvings leave it at that, and each
+/// time the next one asks later events too. A receiver that is wrong for a minute must not get a later one first; one that
+/// refuses the earlier one for being a repeat must not stand still for ever.
+pub const RECALLS_BEFORE_LATER: u32 = 4;
 /// How long a stand-in is used before the first choice is tried again.
 pub const FAILBACK_SECONDS: u64 = 30;
 /// A receiver that had nothing to take for this long gives its connection and buffers back.

@@ -63,6 +63,8 @@ enum Task {
     Send(Range<usize>),
     /// An event that was taken before: does the receiver still take anything?
     Probe(usize),
+    /// The last event that was taken before this batch, for the same question: the order is kept while it is asked.
+    Recall,
     /// An event that was refused alone, after another one was taken.
     Again(usize),
 }
@@ -102,6 +104,11 @@ pub struct Sender {
     refusal: Option<Said>,
     /// An event of the batch that was taken.
     witness: Option<usize>,
+    /// The last event that was taken at all, and in how many halvings in a row it was refused.
+    last_taken: Option<u64>,
+    recalls_refused: u32,
+    /// It was asked in this halving already.
+    recalled: bool,
     bound: usize,
     loss: Option<Loss>,
     /// Losses between suspects and their witness: passed when the events before them are.
@@ -119,7 +126,7 @@ impl Sender {
     /// Nothing has come for a while: the memory of the last batches is given back.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
-            self.batch = Batch::new(self.format);
+            self.batch.rest();
             self.reader.rest();
         }
     }
@@ -158,6 +165,9 @@ impl Sender {
             suspects: Vec::new(),
             refusal: None,
             witness: None,
+            last_taken: None,
+            recalls_refused: 0,
+            recalled: false,
             loss: None,
             passed: Vec::new(),
             until: None,
@@ -188,11 +198,17 @@ impl Sender {
         let Some(task) = self.plan.last().cloned() else { return Wait::Not };
         self.busy = now.mono;
         self.choose(now);
-        let part = match &task {
-            Task::Send(part) => part.clone(),
-            Task::Probe(i) | Task::Again(i) => *i..*i + 1,
+        let outcome = match &task {
+            Task::Send(part) => self.send(part.clone(), now),
+            Task::Probe(i) | Task::Again(i) => self.send(*i..*i + 1, now),
+            Task::Recall => match self.recall(now) {
+                Some(outcome) => outcome,
+                None => {
+                    self.plan.pop();
+                    return Wait::Not;
+                }
+            },
         };
-        let outcome = self.send(part, now);
         self.judge(task, outcome, now);
         Wait::Not
     }
@@ -286,7 +302,6 @@ impl Sender {
         }
         if now.mono.saturating_sub(self.busy) > Duration::from_secs(limits::SENDER_REST_SECONDS) {
             self.busy = now.mono;
-            self.batch.rest();
             self.sinks.iter_mut().for_each(|s| s.rest());
         }
         Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
@@ -319,6 +334,22 @@ impl Sender {
             self.which = 0;
             self.failed = 0;
         }
+    }
+
+    /// Sends the last event that was taken once more, when the spool still has it.
+    fn recall(&mut self, now: Now) -> Option<Outcome> {
+        let seq = self.last_taken?;
+        let mut reader = Reader::new(seq);
+        let Next::Record(r, head) = reader.next(&self.spool) else { return None };
+        if r.seq != seq {
+            return None;
+        }
+        let mut one = Batch::new(self.format);
+        one.push(&r, &head);
+        std::mem::swap(&mut one, &mut self.batch);
+        let outcome = self.send(0..1, now);
+        std::mem::swap(&mut one, &mut self.batch);
+        Some(outcome)
     }
 
     fn send(&mut self, part: Range<usize>, now: Now) -> Outcome {

@@ -36,18 +36,20 @@ impl Sender {
         match task {
             Task::Send(part) => {
                 self.witness = Some(part.start);
+                self.last_taken = Some(self.batch.seq(part.end - 1));
                 self.fates[part].fill(Fate::Taken);
                 self.try_suspects_again();
             }
-            Task::Probe(_) => self.try_suspects_again(),
+            Task::Probe(_) | Task::Recall => self.try_suspects_again(),
             Task::Again(i) => {
+                self.last_taken = Some(self.batch.seq(i));
                 self.fates[i] = Fate::Taken;
                 self.suspects.retain(|&s| s != i);
             }
         }
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
-        self.failed = 0;
+        (self.failed, self.recalls_refused) = (0, 0);
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
         let words = format!("took the events ({})", said.status);
         self.spool.update(&self.name, |c| {
@@ -89,7 +91,18 @@ impl Sender {
                 if let Some(w) = self.witness {
                     // One that it has taken tells whether it still takes any, and the order is kept while it is judged.
                     self.plan.push(Task::Probe(w));
+                } else if self.last_taken.is_some() && !std::mem::replace(&mut self.recalled, true) {
+                    self.plan.push(Task::Recall);
                 } else if self.suspects.len() >= self.bound {
+                    self.leave_in_peace(now);
+                }
+            }
+            Task::Recall => {
+                self.plan.pop();
+                self.recalls_refused += 1;
+                // It has turned bad, or does not want that one twice: in some halvings later ones are asked all the same.
+                if self.recalls_refused % limits::RECALLS_BEFORE_LATER != 0 {
+                    self.refusal = Some(said);
                     self.leave_in_peace(now);
                 }
             }
@@ -140,6 +153,7 @@ impl Sender {
             self.fates.clear();
             self.committed = 0;
             self.witness = None;
+            self.recalled = false;
         }
         true
     }
@@ -232,6 +246,7 @@ impl Sender {
         self.fates.clear();
         self.committed = 0;
         self.witness = None;
+        self.recalled = false;
         self.hold();
         self.loss = None;
         self.passed.clear();

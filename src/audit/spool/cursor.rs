@@ -111,7 +111,7 @@ mod tests {
         let bytes = c.save();
         assert!(bytes.len() < limits::CURSOR_SLOT_BYTES as usize - 64);
         let again = Cursor::load(&bytes).unwrap();
-        let named = Cursor { receiver: "r1".into(), ..Cursor::default() };
+        let named = Cursor { receiver: "r1".into(), next: 1, ..Cursor::default() };
         let named = Cursor::load(&named.save()).unwrap();
         assert!(again.is_of("r1") && named.is_of("r1") && !named.is_of("r2"));
         assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));

@@ -5,10 +5,23 @@
 
 use super::record::RECORDS_AT;
 use super::{Segment, Spool, Store};
+use crate::limits;
 use crate::log;
 use std::io;
+use std::time::Duration;
 
 impl Spool {
+    /// The disk has failed, so the writer goes elsewhere with its next chunk; the one at hand is still in the file that is to
+    /// be copied. A write that hangs is not waited for.
+    pub(super) fn let_the_writer_finish(&self) {
+        for _ in 0..limits::WRITER_WAIT_MILLIS {
+            if !self.lock().writing {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Looks whether the directory is the one whose files are open; if not, the disk has failed.
     pub fn look_at_home(&self, now_ms: i64) {
         if !self.disk.moved() || std::mem::replace(&mut self.lock().homeless, true) {
@@ -18,6 +31,7 @@ impl Spool {
         let text = format!("the directory `{}` was removed or replaced; what can still be read is kept", self.place());
         self.alarm("spool", text);
         self.disk_failed("find the directory", &gone);
+        self.let_the_writer_finish();
         let (mine, room) = {
             let mut ledger = self.lock();
             ledger.active = None;

@@ -60,6 +60,7 @@ impl Spool {
     /// not known to be synced is read back as long as it can be, written to another file and synced there.
     fn write_anew(&self, name: &str, error: &io::Error, now_ms: i64) {
         self.disk_failed("sync", error);
+        self.let_the_writer_finish();
         let found = {
             let mut ledger = self.lock();
             ledger.seal = true;

@@ -41,7 +41,7 @@ fn few_descriptors_at_the_start() {
 
 #[test]
 fn little_address_space_at_the_start() {
-    // Stacks and the two views of the ring take most of it; what is needed is written beside the limit in the documents.
+    // Stacks, the two views of the ring and the windows of the readers take most of it.
     starts_under("lab-as", "bounds: 64 MiB of addresses", "prlimit --as=67108864:67108864 ");
 }
 

@@ -146,6 +146,7 @@ fn a_disk_that_is_unmounted_under_it() {
         sleep(2000);
         inside(worker, &format!("mount -o loop {image} {spool}"));
     });
+    assert!(err(&setup).contains("was removed or replaced"), "it was not felt\n{}", err(&setup));
     real.whole(&mut picodata);
     real.say("disk: unmounted and mounted again", 1, picodata.ledger.len());
 }
@@ -163,7 +164,7 @@ fn a_directory_that_is_deleted_under_it() {
         // Away in one step: while it is emptied the helper makes new files there.
         let away = spool.with_file_name("away");
         std::fs::rename(&spool, &away).and_then(|()| std::fs::remove_dir_all(&away)).expect("the directory goes");
-        wait("an alarm", LIMIT, || err(&setup).contains("the directory"));
+        wait("an alarm", LIMIT, || err(&setup).contains("was removed or replaced"));
         wait("it is there again", LIMIT, || spool.join("default").is_dir());
     });
     real.whole(&mut picodata);

@@ -150,7 +150,8 @@ fn a_soak_with_a_receiver_that_comes_and_goes() {
     let (early, late) = (seen[1], seen[seen.len() - 1]);
     for (name, a, b) in [("keeper", early.0, late.0), ("worker", early.1, late.1)] {
         assert!(b.rss_kib <= a.rss_kib + 4096, "{name}: from {} to {} KiB", a.rss_kib, b.rss_kib);
-        assert!(b.descriptors <= a.descriptors + 6, "{name}: from {} to {} descriptors", a.descriptors, b.descriptors);
+        // Sixteen files of the spool are kept open at most, fewer while there is no backlog.
+        assert!(b.descriptors <= a.descriptors + 16, "{name}: from {} to {} descriptors", a.descriptors, b.descriptors);
         assert_eq!(a.threads, b.threads, "{name}: threads");
     }
     real.say("soak: the receiver comes and goes", flaps, picodata.ledger.len());
