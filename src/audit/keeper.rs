@@ -221,10 +221,11 @@ impl Keeper<'_> {
                 crash::point("keeper.forked");
             }
             Ok(Forked::Child) => {
-                // These write ends are not the worker's to hold.
-                process::close(self.lives.keeper.1.as_raw_fd());
-                process::close(self.lives.future.1.as_raw_fd());
-                process::close(self.alarm_pipe.0.as_raw_fd());
+                // These ends are not the worker's to hold.
+                let l = &self.lives;
+                let ends = [&l.keeper.1, &l.future.1, &l.work.0, &self.alarm_pipe.0].map(AsRawFd::as_raw_fd);
+                ends.into_iter().for_each(process::close);
+                process::close(self.signals.as_fd().as_raw_fd());
                 let given = Given {
                     options: self.options,
                     heirlooms: self.heirlooms,
