@@ -401,6 +401,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_and_dropped_is_told_again() {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let mut a = Account::default();
+        take(&mut a, 1, &raw(1, "t"));
+        take(&mut a, 2, &raw(4, "t"));
+        let lost = GapEvent { from: Some(id(2)), to: Some(id(3)), missing: 2, reason: Reason::Lost, spool: None };
+        take(&mut a, 3, &lost.write(0, 3));
+        a.untold(&lost.write(0, 3));
+        assert_eq!((a.gaps.untold(), a.dropped.len()), (1, 0));
+        let dropped = GapEvent { from: Some(id(1)), to: Some(id(4)), missing: 2, reason: Reason::Dropped, spool: None };
+        a.note_dropped(Some(id(5)));
+        a.untold(&dropped.write(0, 4));
+        assert_eq!(a.dropped, [Dropped { from: id(1), to: id(5), count: 3 }]);
+        let damaged = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+        take(&mut a, 5, &damaged.write(0, 5));
+        assert_eq!(a.untold(&damaged.write(0, 5)), Some((7, 9)));
+        assert!(a.damages.is_empty() && a.counters.damaged == 0);
+        // Those that came through all the same are taken back, one by one.
+        a.not_dropped(Some(id(1)));
+        assert_eq!(a.dropped, [Dropped { from: id(2), to: id(5), count: 2 }]);
+        (2..=5).for_each(|n| a.not_dropped(Some(id(n))));
+        a.not_dropped(None);
+        assert!(a.dropped.is_empty() && a.dropped_unknown == 0);
+    }
+
+    #[test]
     fn titles_are_bounded() {
         let mut a = Account::default();
         for i in 0..1000 {

@@ -157,8 +157,6 @@ struct Ledger {
     disk_bad: Option<String>,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
-    /// It was when it last failed.
-    no_space: bool,
     /// No more records will come.
     ended: bool,
     /// Names changed since the directory was synced.
@@ -489,7 +487,6 @@ impl Spool {
             ledger.seal = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
-            ledger.no_space = full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {
