@@ -5,6 +5,7 @@
 
 use super::gap::{Gaps, Missing, Seen};
 use super::record::{EventId, Facts, Kind, Severity};
+use super::spool::Loss;
 use crate::json;
 use crate::limits;
 use serde_json::{json, Value};
@@ -91,6 +92,8 @@ pub struct Account {
     pub dropped_unknown: u64,
     /// The receivers that have cursors: one of them without a cursor is not new.
     pub receivers: Vec<String>,
+    /// Records that a reader has found missing, and that no event tells of yet.
+    pub losses: Vec<Loss>,
     /// `drop-oldest` has dropped the records before this one: a cursor that is not past them goes there.
     pub dropped_to: u64,
 }
@@ -238,6 +241,7 @@ impl Account {
             self.damages.remove(0);
         }
         self.damages.push(range);
+        self.losses.retain(|l| (l.from, l.to) != range);
         self.counters.damaged += range.1 - range.0 + 1;
     }
 
@@ -250,8 +254,11 @@ impl Account {
             .iter()
             .map(|d| json!([d.from.raft_id, d.from.gen, d.from.count, d.to.count, d.count]))
             .collect();
+        let text = |id: Option<EventId>| id.map(|id| id.to_string());
+        let losses: Vec<Value> =
+            self.losses.iter().map(|l| json!([l.from, l.to, text(l.before), text(l.after)])).collect();
         let value = json!({
-            "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
+            "losses": losses, "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
@@ -279,11 +286,17 @@ impl Account {
             to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
             count: l[4],
         });
+        let id = |v: &Value| EventId::parse(v.as_str()?.as_bytes());
+        let losses = v["losses"].as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
+            Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id(&l[2]), after: id(&l[3]) })
+        });
+        let losses = losses.filter(|l| l.from <= l.to).collect();
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
             dropped_to: n("dropped_to"),
+            losses,
             epoch: n("epoch"),
             stream: n("stream"),
             pieces: n("pieces") as u32,

@@ -410,11 +410,25 @@ impl Spool {
 
     /// A reader found records missing: told once, whoever finds them.
     pub fn report(&self, loss: Loss) {
-        let known = self.account().damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
-        let mut ledger = self.lock();
-        if !known && !ledger.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
-            ledger.losses.push(loss);
+        {
+            let mut account = self.account();
+            let known = account.damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
+            if known || account.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
+                return;
+            }
+            if account.losses.len() >= limits::LOSSES {
+                account.losses.remove(0);
+            }
+            account.losses.push(loss);
         }
+        self.lock().losses.push(loss);
+        // Before a cursor goes past them: should we die now, the next worker tells of them.
+        self.save_state(true);
+    }
+
+    /// Losses that were taken, and could not be told.
+    pub fn give_back(&self, losses: Vec<Loss>) {
+        self.lock().losses.extend(losses);
     }
 
     /// The losses that were reported since the last call.
