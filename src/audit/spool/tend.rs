@@ -347,6 +347,7 @@ impl Spool {
         let too_large = || io::Error::other(format!("`{name}` is too large to be saved"));
         let mut failed = io::Error::other("the disk fails");
         if though_bad || self.lock().disk_bad.is_none() {
+            let first = place.is_new();
             let written = self.settle_small(name, *room, place).and_then(|()| {
                 let copy = place.next(payload, *room).ok_or_else(too_large)?;
                 let [torn, done] =
@@ -355,6 +356,9 @@ impl Spool {
                 self.disk.write_at(name, copy.at, &copy.bytes)?;
                 crash::point(done);
                 place.wrote(&copy, *room);
+                if first {
+                    self.make_room(name, *room, copy.at);
+                }
                 Ok(Store::Disk)
             });
             match written {
@@ -368,6 +372,16 @@ impl Spool {
         }
         let copy = place.next_in_memory(payload, *room).ok_or_else(too_large)?;
         self.ark.write_at(name, copy.at, &copy.bytes).map(|()| Store::Ark)
+    }
+
+    /// The other copies of a new file have their room before the disk is full: what makes room then needs them.
+    fn make_room(&self, name: &str, room: u64, but: u64) {
+        let zeros = vec![0; limits::SLOT_MADE_BYTES.min(room) as usize];
+        for at in (0..slots::COPIES).map(|slot| slot * room).filter(|at| *at != but) {
+            if let Err(e) = self.disk.write_at(name, at, &zeros) {
+                log::debug("spool", format!("cannot make room in `{name}`: {e}"));
+            }
+        }
     }
 
     /// What an earlier worker has left is on the platter before the first new version of it is written.
@@ -392,7 +406,7 @@ impl Spool {
     /// Removes segments that everybody has, oldest first: until `bytes` are free, and those whose retention was over
     /// before `retained_until` in any case.
     pub fn remove_acked(&self, bytes: u64, retained_until: i64) {
-        let (doomed, memory_alone) = {
+        let (mut doomed, memory_alone) = {
             let ledger = self.lock();
             let acked = ledger.acked_before(false);
             let (mut freed, mut doomed) = (0, Vec::new());
@@ -415,9 +429,14 @@ impl Spool {
             self.remember_state();
             self.save_cursors();
         } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
-            // Where there is no room even for that, what everybody has makes it. Else it stays until the disk keeps things.
-            if !super::is_full(&e) && !self.lock().no_space {
-                return;
+            // Where there is no room even for that, what everybody has makes it. Else what the state on the platter does not
+            // cover stays until the disk keeps things.
+            if !super::is_full(&e) {
+                let covered = self.lock().saved_seq + 1;
+                doomed.retain(|s| s.next <= covered);
+                if doomed.is_empty() || self.sync_cursors(doomed.last().map_or(0, |s| s.next)).is_err() {
+                    return;
+                }
             }
         }
         crash::point("remove.chosen");

@@ -410,7 +410,7 @@ impl World {
                 if losses.is_empty() {
                     return self.settle();
                 }
-                losses.into_iter().for_each(|l| w.spool.report(l));
+                w.spool.give_back(losses);
             }
         }
         let states: Vec<String> =
