@@ -25,6 +25,7 @@ pub mod read;
 pub mod record;
 pub mod recover;
 pub mod slots;
+mod small;
 pub mod tend;
 pub mod walk;
 
