@@ -126,6 +126,10 @@ pub const DAMAGES: usize = 1_024;
 pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
 /// The room of one copy of a cursor.
 pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
+/// Losses that readers have found and no event tells of yet, as they are saved: the writer tells them within a tick.
+pub const LOSSES: usize = 64;
+/// The room that each copy of a new cursor or state is given at once: a full disk must not refuse what makes room on it.
+pub const SLOT_MADE_BYTES: u64 = 16 * 1024;
 /// Receivers whose names stand in the state; a name is at most 64 bytes.
 pub const STATE_RECEIVERS: usize = 64;
 /// Names tried for a segment beside others that begin with the same record; each failed return from memory may leave one.

@@ -5,6 +5,7 @@
 
 use super::gap::{Gaps, Missing, Seen};
 use super::record::{EventId, Facts, Kind, Severity};
+use super::spool::Loss;
 use crate::json;
 use crate::limits;
 use serde_json::{json, Value};
@@ -91,6 +92,8 @@ pub struct Account {
     pub dropped_unknown: u64,
     /// The receivers that have cursors: one of them without a cursor is not new.
     pub receivers: Vec<String>,
+    /// Records that a reader has found missing, and that no event tells of yet.
+    pub losses: Vec<Loss>,
     /// `drop-oldest` has dropped the records before this one: a cursor that is not past them goes there.
     pub dropped_to: u64,
 }
@@ -260,6 +263,7 @@ impl Account {
             self.damages.remove(0);
         }
         self.damages.push(range);
+        self.losses.retain(|l| (l.from, l.to) != range);
         self.counters.damaged = self.counters.damaged.saturating_add(range.1 - range.0 + 1);
     }
 
@@ -272,8 +276,11 @@ impl Account {
             .iter()
             .map(|d| json!([d.from.raft_id, d.from.gen, d.from.count, d.to.count, d.count]))
             .collect();
+        let text = |id: Option<EventId>| id.map(|id| id.to_string());
+        let losses: Vec<Value> =
+            self.losses.iter().map(|l| json!([l.from, l.to, text(l.before), text(l.after)])).collect();
         let value = json!({
-            "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
+            "losses": losses, "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
@@ -307,10 +314,16 @@ impl Account {
                     count: l[4],
                 }
             });
+        let id = |v: &Value| EventId::parse(v.as_str()?.as_bytes());
+        let losses = v["losses"].as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
+            Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id(&l[2]), after: id(&l[3]) })
+        });
+        let losses = losses.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect();
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
+            losses,
             epoch: n("epoch"),
             stream: n("stream"),
             pieces: n("pieces") as u32,
@@ -468,6 +481,33 @@ mod tests {
         assert_eq!(ranges(&a), [(211, 310, 100)]);
         assert_eq!(a.untold(&e.write(0, 1)), None);
         assert_eq!((ranges(&a), a.all_told()), (vec![(1, 100, 100), (211, 310, 100)], false));
+    }
+
+    #[test]
+    fn what_was_told_and_dropped_is_told_again() {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let mut a = Account::default();
+        take(&mut a, 1, &raw(1, "t"));
+        take(&mut a, 2, &raw(4, "t"));
+        let lost = GapEvent { from: Some(id(2)), to: Some(id(3)), missing: 2, reason: Reason::Lost, spool: None };
+        take(&mut a, 3, &lost.write(0, 3));
+        a.untold(&lost.write(0, 3));
+        assert_eq!((a.gaps.untold(), a.dropped.len()), (1, 0));
+        let dropped = GapEvent { from: Some(id(1)), to: Some(id(4)), missing: 2, reason: Reason::Dropped, spool: None };
+        a.note_dropped(Some(id(5)));
+        a.untold(&dropped.write(0, 4));
+        let range = |from, to, count| Dropped { from: id(from), to: id(to), count };
+        assert_eq!(a.dropped, [range(1, 4, 2), range(5, 5, 1)]);
+        let damaged = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+        take(&mut a, 5, &damaged.write(0, 5));
+        assert_eq!(a.untold(&damaged.write(0, 5)), Some((7, 9)));
+        assert!(a.damages.is_empty() && a.counters.damaged == 0);
+        // Those that came through all the same are taken back, one by one.
+        a.not_dropped(Some(id(1)));
+        assert_eq!(a.dropped, [range(2, 4, 1), range(5, 5, 1)]);
+        (2..=5).for_each(|n| a.not_dropped(Some(id(n))));
+        a.not_dropped(None);
+        assert!(a.dropped.is_empty() && a.dropped_unknown == 0);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub mod read;
 pub mod record;
 pub mod recover;
 pub mod slots;
+mod small;
 pub mod tend;
 pub mod walk;
 
@@ -162,8 +163,6 @@ struct Ledger {
     homeless: bool,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
-    /// It was when it last failed.
-    no_space: bool,
     /// No more input will come: what is there is to be delivered without waiting for more.
     closing: bool,
     /// No more records will come.
@@ -436,11 +435,25 @@ impl Spool {
 
     /// A reader found records missing: told once, whoever finds them.
     pub fn report(&self, loss: Loss) {
-        let known = self.account().damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
-        let mut ledger = self.lock();
-        if !known && !ledger.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
-            ledger.losses.push(loss);
+        {
+            let mut account = self.account();
+            let known = account.damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
+            if known || account.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
+                return;
+            }
+            if account.losses.len() >= limits::LOSSES {
+                account.losses.remove(0);
+            }
+            account.losses.push(loss);
         }
+        self.lock().losses.push(loss);
+        // Before a cursor goes past them: should we die now, the next worker tells of them.
+        self.save_state(true);
+    }
+
+    /// Losses that were taken, and could not be told.
+    pub fn give_back(&self, losses: Vec<Loss>) {
+        self.lock().losses.extend(losses);
     }
 
     /// The losses that were reported since the last call.
@@ -513,7 +526,6 @@ impl Spool {
             ledger.seal = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
-            ledger.no_space = full;
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {

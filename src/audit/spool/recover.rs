@@ -71,6 +71,8 @@ impl Spool {
         crash::point("open.cursors");
         let dropped_to = spool.account().dropped_to;
         spool.drop_before(dropped_to);
+        let losses = spool.account().losses.clone();
+        spool.lock().losses.extend(losses);
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
             spool.refuse_requests();

@@ -52,6 +52,11 @@ impl Place {
         Place { turn, again: encode(mark, slot, found.payload, room), ..place }
     }
 
+    /// Whether there is no copy yet.
+    pub fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
     /// Which copy is the next to be written: neither the newest nor the one on the platter.
     fn slot(&self) -> u64 {
         (0..COPIES).find(|&s| self.last != Some(s) && self.kept != Some(s)).unwrap_or(0)

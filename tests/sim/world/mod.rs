@@ -147,21 +147,7 @@ impl World {
 
     fn trouble(&mut self) {
         if self.chance.once_in(25) {
-            let i = self.chance.below(self.plan.receivers.len() as u64) as usize;
-            let small = self.chance.between(500, 5_000) as usize;
-            let mood = match self.chance.below(20) {
-                0 => Mood::Refuses,
-                1 => Mood::Times,
-                2 => Mood::Says500,
-                3 => Mood::Says429,
-                4 | 5 => Mood::TakesAndCloses,
-                6 | 7 => Mood::TakesHalf,
-                8 => Mood::Says400,
-                9 => Mood::Small(small),
-                10 => Mood::Says401,
-                _ => Mood::Takes,
-            };
-            self.outside().receivers[i].mood = mood;
+            self.change_a_mood();
         }
         if self.plan.disk_faults && self.chance.once_in(40) {
             let c = &mut self.chance;
@@ -207,6 +193,25 @@ impl World {
             4 if self.plan.power && self.chance.once_in(4) => self.dead = Some(Death::Keeper),
             _ => {}
         }
+    }
+
+    /// A receiver becomes kind or unkind.
+    fn change_a_mood(&mut self) {
+        let i = self.chance.below(self.plan.receivers.len() as u64) as usize;
+        let small = self.chance.between(500, 5_000) as usize;
+        let mood = match self.chance.below(20) {
+            0 => Mood::Refuses,
+            1 => Mood::Times,
+            2 => Mood::Says500,
+            3 => Mood::Says429,
+            4 | 5 => Mood::TakesAndCloses,
+            6 | 7 => Mood::TakesHalf,
+            8 => Mood::Says400,
+            9 => Mood::Small(small),
+            10 => Mood::Says401,
+            _ => Mood::Takes,
+        };
+        self.outside().receivers[i].mood = mood;
     }
 
     /// Something may die within `f`.
@@ -410,11 +415,9 @@ impl World {
                 if losses.is_empty() {
                     return self.settle();
                 }
-                losses.into_iter().for_each(|l| w.spool.report(l));
+                w.spool.give_back(losses);
             }
         }
-        let states: Vec<String> =
-            self.worker.iter().flat_map(|w| w.spool.receivers()).map(|r| format!("{r:?}")).collect();
-        Err(format!("it does not come to an end: {} {states:?}", self.worker.is_some()))
+        Err(format!("it does not come to an end: {:?}", self.worker.as_ref().map(|w| w.spool.receivers())))
     }
 }
