@@ -160,11 +160,16 @@ impl Spool {
             let first = place.is_new();
             let written = self.settle_small(name, *room, place).and_then(|()| {
                 let copy = place.next(payload, *room).ok_or_else(too_large)?;
-                let [torn, done] =
-                    if name == STATE { ["state.torn", "state.written"] } else { ["cursor.torn", "cursor.written"] };
-                crash::torn(torn, &copy.bytes, |half| drop(self.disk.write_at(name, copy.at, half)));
+                let half = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
+                match name == STATE {
+                    true => crash::torn("state.torn", &copy.bytes, half),
+                    false => crash::torn("cursor.torn", &copy.bytes, half),
+                }
                 self.disk.write_at(name, copy.at, &copy.bytes)?;
-                crash::point(done);
+                match name == STATE {
+                    true => crash::point("state.written"),
+                    false => crash::point("cursor.written"),
+                }
                 place.wrote(&copy, *room);
                 if first {
                     self.make_room(name, *room, copy.at);

@@ -100,7 +100,8 @@ fn mutual_tls_with_the_databases_own_option_names() {
                 && reasons.iter().any(|r| p.contains_key(&format!("gostech_metrics_down{{reason=\"{r}\"}}")))
         });
         if more.is_empty() {
-            assert!(helper.log().contains("--tls-auth"), "{}", helper.log());
+            // The page may say it a moment before the log does.
+            crate::harness::wait("a hint in the log", LIMIT, || helper.log().contains("--tls-auth"));
         }
     }
     // Files that appear later are taken without a restart.
