@@ -375,3 +375,47 @@ fn a_spool_directory_that_comes_late_is_used() {
 fn wait_spooled_within(dir: &Path, needle: &str, limit: Duration) {
     wait("it lies on the disk", limit, || crate::harness::setup::holds(dir, needle));
 }
+
+/// While one worker is dead and the next not there, and while the stand-in takes over, nobody takes their home for an orphan.
+#[test]
+fn a_home_is_locked_as_long_as_one_of_the_family_lives() {
+    let begin = Instant::now();
+    let den = Den::new("home");
+    let receiver = Receiver::start();
+    let setup = Setup::new(&den).url(&receiver.url());
+    let mut picodata = setup.picodata();
+    let first = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    stream(&mut picodata, &mut events, 50);
+    receiver.wait_count(50, LIMIT);
+    let family = picodata.family();
+    let (keeper, stand_in) = (family.keeper.expect("a keeper"), family.stand_in.expect("a stand-in"));
+    let home = den.path().join("spool/default");
+    let free = || {
+        let lock = std::fs::File::open(home.join("lock")).expect("a lock");
+        gostech::sys::file::lock(&lock).expect("an answer")
+    };
+    // Nobody starts another worker now.
+    assert!(procs::signal("STOP", i64::from(keeper)) && procs::kill9(first));
+    wait("the worker is dead", LIMIT, || !procs::alive(first));
+    assert!(!free(), "the keeper lives");
+    let args = ["status", "--no-config", "--spool-dir", &den.file("spool")];
+    let said = text(&setup.clone().tool(&args).stdout);
+    assert!(said.contains(&format!("in use by process {keeper}")), "{said}");
+    // Nor takes the keeper's place.
+    assert!(procs::signal("STOP", i64::from(stand_in)) && procs::kill9(keeper));
+    wait("the keeper is dead", LIMIT, || !procs::alive(keeper));
+    assert!(!free(), "the stand-in lives");
+    assert!(procs::signal("CONT", i64::from(stand_in)));
+    picodata.wait_worker(Some(first));
+    stream(&mut picodata, &mut events, 50);
+    receiver.wait_count(100, LIMIT);
+    assert!(!free());
+    assert!(!den.path().join("spool/default.2").exists(), "{}", picodata.err());
+    picodata.close();
+    picodata.wait_end(LIMIT);
+    assert!(free(), "all are gone");
+    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
+    let class = "self-protection: a home between two workers";
+    Row { class, injected: 2, survived: 2, records: 100, lost: 0, repeated: receiver.repeats(), begin }.say();
+}

@@ -101,7 +101,7 @@ fn mutual_tls_with_the_databases_own_option_names() {
         });
         if more.is_empty() {
             // The page may say it a moment before the log does.
-            crate::harness::wait("a hint in the log", LIMIT, || helper.log().contains("--tls-auth"));
+            wait("a hint in the log", LIMIT, || helper.log().contains("--tls-auth"));
         }
     }
     // Files that appear later are taken without a restart.
