@@ -160,11 +160,18 @@ impl Spool {
             let first = place.is_new();
             let written = self.settle_small(name, *room, place).and_then(|()| {
                 let copy = place.next(payload, *room).ok_or_else(too_large)?;
-                let [torn, done] =
-                    if name == STATE { ["state.torn", "state.written"] } else { ["cursor.torn", "cursor.written"] };
-                crash::torn(torn, &copy.bytes, |half| drop(self.disk.write_at(name, copy.at, half)));
+                let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
+                if name == STATE {
+                    crash::torn("state.torn", &copy.bytes, torn);
+                } else {
+                    crash::torn("cursor.torn", &copy.bytes, torn);
+                }
                 self.disk.write_at(name, copy.at, &copy.bytes)?;
-                crash::point(done);
+                if name == STATE {
+                    crash::point("state.written");
+                } else {
+                    crash::point("cursor.written");
+                }
                 place.wrote(&copy, *room);
                 if first {
                     self.make_room(name, *room, copy.at);
