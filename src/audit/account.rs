@@ -130,18 +130,38 @@ impl Account {
         self.note_range(Dropped { from: id, to: id, count: 1 });
     }
 
+    /// Ranges without holes, so that what comes through all the same is taken back from the right one; only when there are
+    /// too many of them do they grow together.
     fn note_range(&mut self, new: Dropped) {
+        let full = self.dropped.len() >= limits::GAP_RANGES;
         let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (new.from.raft_id, new.from.gen);
-        // The last one: what came through all the same may lie between it and those before.
-        if let Some(d) = self.dropped.iter_mut().rev().find(same) {
-            d.from.count = d.from.count.min(new.from.count);
-            d.to.count = d.to.count.max(new.to.count);
-            d.count += new.count;
-        } else if self.dropped.len() < limits::GAP_RANGES {
-            self.dropped.push(new);
-        } else {
-            self.dropped_unknown += new.count;
+        match self.dropped.iter_mut().rev().find(same) {
+            Some(d) if full || d.to.count.checked_add(1) == Some(new.from.count) => {
+                d.from.count = d.from.count.min(new.from.count);
+                d.to.count = d.to.count.max(new.to.count);
+                d.count += new.count;
+            }
+            _ if full => self.dropped_unknown += new.count,
+            _ => {
+                self.dropped.push(new);
+                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
+            }
         }
+    }
+
+    /// What is to be told as dropped: one event for each generation.
+    pub fn dropped_to_tell(&self) -> Vec<Dropped> {
+        let mut all: Vec<Dropped> = Vec::new();
+        for d in &self.dropped {
+            match all.last_mut() {
+                Some(l) if (l.from.raft_id, l.from.gen) == (d.from.raft_id, d.from.gen) => {
+                    l.to.count = l.to.count.max(d.to.count);
+                    l.count += d.count;
+                }
+                _ => all.push(*d),
+            }
+        }
+        all
     }
 
     /// Takes back what `note_dropped` noted of an event: it came through all the same. What was dropped before and behind it
@@ -189,11 +209,6 @@ impl Account {
                 return Some(range);
             }
             ("lost", Some(from), Some(to)) if self.gaps.untell(Missing { from, to: to.count }) => {}
-            (_, Some(from), Some(to)) if self.dropped.len() < limits::GAP_RANGES => {
-                self.dropped.push(Dropped { from, to, count: missing });
-                // In order, or the next to be dropped would stretch this one.
-                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
-            }
             (_, Some(from), Some(to)) => self.note_range(Dropped { from, to, count: missing }),
             _ => self.dropped_unknown += missing,
         }

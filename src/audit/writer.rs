@@ -286,7 +286,7 @@ impl Writer {
             }
             let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
             if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
-                for d in &account.dropped {
+                for d in account.dropped_to_tell() {
                     let (from, to) = (Some(d.from), Some(d.to));
                     self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
                 }

@@ -160,15 +160,17 @@ impl Spool {
             let first = place.is_new();
             let written = self.settle_small(name, *room, place).and_then(|()| {
                 let copy = place.next(payload, *room).ok_or_else(too_large)?;
-                let half = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
-                match name == STATE {
-                    true => crash::torn("state.torn", &copy.bytes, half),
-                    false => crash::torn("cursor.torn", &copy.bytes, half),
+                let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
+                if name == STATE {
+                    crash::torn("state.torn", &copy.bytes, torn);
+                } else {
+                    crash::torn("cursor.torn", &copy.bytes, torn);
                 }
                 self.disk.write_at(name, copy.at, &copy.bytes)?;
-                match name == STATE {
-                    true => crash::point("state.written"),
-                    false => crash::point("cursor.written"),
+                if name == STATE {
+                    crash::point("state.written");
+                } else {
+                    crash::point("cursor.written");
                 }
                 place.wrote(&copy, *room);
                 if first {
