@@ -174,13 +174,42 @@ impl Account {
         let holds = |d: &Dropped| {
             (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen) && (d.from.count..=d.to.count).contains(&id.count)
         };
-        let Some(i) = self.dropped.iter().position(holds) else { return };
+        if let Some(i) = self.dropped.iter().position(holds) {
+            self.take_out(i, id.count, id.count, 1);
+        }
+    }
+
+    /// An event of ours that was dropped, and is to be told again by that, has come through all the same: what it told as
+    /// dropped is told. (What it told otherwise has the same document id when it is told again.)
+    pub fn came_through(&mut self, raw: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let missing = event["missing"].as_u64().unwrap_or(0);
+        match (event["reason"].as_str(), id("from"), id("to")) {
+            (Some("dropped"), Some(from), Some(to)) => {
+                let holds = |d: &Dropped| {
+                    (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen)
+                        && d.from.count <= from.count
+                        && to.count <= d.to.count
+                };
+                if let Some(i) = self.dropped.iter().position(holds) {
+                    self.take_out(i, from.count, to.count, missing);
+                }
+            }
+            (Some("dropped"), ..) => self.dropped_unknown = self.dropped_unknown.saturating_sub(missing),
+            _ => {}
+        }
+    }
+
+    /// `count` events between `from` and `to` leave a range; what is before and behind them stays.
+    fn take_out(&mut self, i: usize, from: u64, to: u64, count: u64) {
         let d = self.dropped.remove(i);
-        let rest = d.count.saturating_sub(1);
-        let before = rest.min(id.count - d.from.count);
+        let rest = d.count.saturating_sub(count);
+        let before = rest.min(from - d.from.count);
+        let at = |count: u64| EventId { count, ..d.from };
         let parts = [
-            Dropped { from: d.from, to: EventId { count: id.count.saturating_sub(1), ..id }, count: before },
-            Dropped { from: EventId { count: id.count.saturating_add(1), ..id }, to: d.to, count: rest - before },
+            Dropped { from: d.from, to: at(from.saturating_sub(1)), count: before },
+            Dropped { from: at(to.saturating_add(1)), to: d.to, count: rest - before },
         ];
         for part in parts.into_iter().rev().filter(|p| p.count > 0 && p.from.count <= p.to.count) {
             self.dropped.insert(i, part);
@@ -523,6 +552,23 @@ mod tests {
         (2..=5).for_each(|n| a.not_dropped(Some(id(n))));
         a.not_dropped(None);
         assert!(a.dropped.is_empty() && a.dropped_unknown == 0);
+    }
+
+    #[test]
+    fn a_telling_that_was_dropped_and_came_through_is_told_once() {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let told = |from, to, missing| {
+            let (from, to) = (Some(id(from)), Some(id(to)));
+            GapEvent { from, to, missing, reason: Reason::Dropped, spool: None }.write(0, 1)
+        };
+        let mut a = Account::default();
+        assert_eq!(a.untold(&told(1, 118, 118)), None);
+        // Those behind it are dropped as well: they grow together, and yet only what was told is taken out.
+        (119..=300).for_each(|n| a.note_dropped(Some(id(n))));
+        a.came_through(&told(1, 118, 118));
+        assert_eq!(a.dropped, [Dropped { from: id(119), to: id(300), count: 182 }]);
+        a.came_through(&told(1, 118, 118));
+        assert_eq!(a.dropped.len(), 1);
     }
 
     #[test]

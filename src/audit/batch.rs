@@ -16,8 +16,8 @@ struct Place {
     /// Its document id, in `ids`.
     id: Range<usize>,
     event: Option<EventId>,
-    /// One of ours, which is never counted as dropped.
-    own: bool,
+    /// The bytes of one of ours, which is never counted as dropped: what it tells is needed when it comes through.
+    own: Option<Box<[u8]>>,
     /// A later piece of a line: without an id of its own.
     piece: bool,
 }
@@ -75,10 +75,15 @@ impl Batch {
         self.places[i].event
     }
 
-    /// How a dropped one is noted: not at all when it is ours, else by its id, if it has one.
-    pub fn noted(&self, i: usize) -> Option<Option<EventId>> {
+    /// The bytes of one of ours.
+    pub fn own(&self, i: usize) -> Option<&[u8]> {
+        self.places[i].own.as_deref()
+    }
+
+    /// By which id a dropped one is noted, if it has one.
+    pub fn noted(&self, i: usize) -> Option<EventId> {
         let p = &self.places[i];
-        (!p.own).then_some(p.event.filter(|_| !p.piece))
+        p.event.filter(|_| !p.piece)
     }
 
     /// Adds an event.
@@ -89,7 +94,7 @@ impl Batch {
         (self.format.write)(&mut self.pen, &mut self.body, r, head);
         self.pen.push_id(&mut self.ids, r, head);
         let event = EventId::parse(r.id.of(r.raw));
-        let (own, piece) = (r.kind == Kind::Own, r.part > 1);
+        let (own, piece) = ((r.kind == Kind::Own).then(|| r.raw.into()), r.part > 1);
         self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), event, own, piece });
     }
 

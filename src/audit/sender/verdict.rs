@@ -172,8 +172,12 @@ impl Sender {
         // Noted as dropped, perhaps before the cursors moved. Where there is one receiver, they are not told as dropped.
         let dropped_to = account.dropped_to;
         if from < dropped_to && self.spool.has_one_receiver() {
-            let came = part.filter(|&i| self.batch.seq(i) < dropped_to);
-            came.filter_map(|i| self.batch.noted(i)).for_each(|id| account.not_dropped(id));
+            for i in part.filter(|&i| self.batch.seq(i) < dropped_to) {
+                match self.batch.own(i) {
+                    Some(raw) => account.came_through(raw),
+                    None => account.not_dropped(self.batch.noted(i)),
+                }
+            }
         }
     }
 
