@@ -152,6 +152,10 @@ impl Spool {
                         }
                         let facts = read_again(m.kind, r.raw, m.id, m.time, m.part);
                         let mut account = self.account();
+                        if account.epoch != s.head.epoch {
+                            // The rest of that line went with the input it was of; an event of our own takes no piece away.
+                            account.pieces = 0;
+                        }
                         account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
                         account.epoch = s.head.epoch;
                         account.stream = account.stream.max(m.stream);

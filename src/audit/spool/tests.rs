@@ -391,3 +391,27 @@ fn what_a_dead_worker_left_is_synced() {
     assert!(!disk.no_sync.load(Ordering::Relaxed), "nothing was synced");
     assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=5).collect(), vec![]));
 }
+
+#[test]
+fn the_pieces_of_a_line_end_with_its_input() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let of_epoch = |epoch| Settings { epoch, ..settings(1 << 20, &[("r1", false)]) };
+    let put_part = |spool: &Spool, kind, part| {
+        let raw: &[u8] = b"{\"from\":\"unknown\"}";
+        let mut f = facts_of(raw, false);
+        f.kind = kind;
+        let (id, time) = (f.id, f.time);
+        let new = New { kind, raw, id, time, part, parts: 0, stream: 100, read_ms: 1000 };
+        let seq = spool.append(&mut Appender::default(), &[new], 1000, false).unwrap();
+        let mut account = spool.account();
+        account.take(seq, &f, raw, part, 0, 1000);
+        account.epoch = spool.settings.epoch;
+    };
+    put_part(&open(&disk, &ark, of_epoch(1)), Kind::Object, 1);
+    assert_eq!(open(&disk, &ark, of_epoch(1)).account().pieces, 1);
+    // A new input; the first that is written in its time is an event of our own.
+    let spool = open(&disk, &ark, of_epoch(2));
+    assert_eq!(spool.account().pieces, 0);
+    put_part(&spool, Kind::Own, 0);
+    assert_eq!(open(&disk, &ark, of_epoch(2)).account().pieces, 0);
+}
