@@ -2,8 +2,8 @@
 //!
 //! A machine of steps: `step` does one thing and says what to wait for, so that a simulation can drive it. Order is kept.
 //! An event is condemned (quarantined) only when it was refused alone, the receiver then took another one (a later one,
-//! or once more one that it had taken in the same halving), and the event is refused alone again: a receiver that refuses
-//! everything, or turns bad within a halving, is misconfigured, and that fills the spool, never empties it.
+//! or once more one that it had taken before), and the event is refused alone again: a receiver that refuses everything, or
+//! turns bad within a halving, is misconfigured, and that fills the spool, never empties it.
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
