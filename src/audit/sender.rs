@@ -7,6 +7,8 @@
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use super::batch::Batch;
