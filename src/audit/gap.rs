@@ -13,7 +13,7 @@ pub enum Seen {
     /// The next one.
     Next,
     /// There is a gap before it.
-    Gap,
+    Gap(Missing),
     /// It fills a gap, late.
     Late,
     /// It was here already.
@@ -96,7 +96,7 @@ impl Gaps {
             }
             g.missing.push(range);
             self.untold += 1;
-            Seen::Gap
+            Seen::Gap(Missing { from: EventId { count: range.from, ..id }, to: range.to })
         } else if let Some(told) = g.fill(id.count) {
             self.untold = (self.untold + told.1) - told.0;
             Seen::Late
@@ -226,7 +226,7 @@ mod tests {
     fn a_generation_begins_at_one() {
         let mut g = Gaps::default();
         assert_eq!(g.see(id(0, 1), 0), Seen::Next);
-        assert_eq!(g.see(id(1, 3), 0), Seen::Gap);
+        assert_eq!(g.see(id(1, 3), 0), Seen::Gap(Missing { from: id(1, 1), to: 2 }));
         assert_eq!(g.due(0, true), [Missing { from: id(1, 1), to: 2 }]);
     }
 
@@ -236,7 +236,7 @@ mod tests {
         for n in 1..=4 {
             assert_eq!(g.see(id(0, n), 0), Seen::Next);
         }
-        assert_eq!(g.see(id(0, 10), 100), Seen::Gap);
+        assert!(matches!(g.see(id(0, 10), 100), Seen::Gap(_)));
         assert_eq!(g.see(id(0, 10), 100), Seen::Repeat);
         assert_eq!(g.see(id(0, 7), 200), Seen::Late);
         assert_eq!(g.see(id(0, 7), 200), Seen::Repeat);

@@ -45,9 +45,8 @@ impl Tender {
             // What is dropped moves the place in the stream alone.
             let now = (a.seq, a.stream);
             drop(a);
-            if now != self.saved {
+            if now != self.saved && spool.save_state(sync) {
                 self.saved = now;
-                spool.save_state(sync);
             }
             spool.look_at_home(now_ms);
             spool.tidy(now_ms);

@@ -220,6 +220,7 @@ impl Spool {
                 (s, ledger.acked_before(false))
             };
             self.note_ids(&mut account, &s, from);
+            self.lock().notes += 1;
             s
         };
         crash::point("drop-oldest.noted");
@@ -236,7 +237,9 @@ impl Spool {
     /// Cursors that are not past the records before `seq` go there: these are dropped.
     pub(super) fn drop_before(&self, seq: u64) {
         let mut ledger = self.lock();
+        let (notes, saved) = (ledger.notes, ledger.notes_saved);
         for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < seq) {
+            r.needs(notes, saved);
             r.cursor.dropped += seq - r.cursor.next;
             r.cursor.next = seq;
             r.dirty = true;
@@ -245,24 +248,30 @@ impl Spool {
 
     /// Which events a segment holds from record `from` on, for the event that tells of their loss.
     fn note_ids(&self, account: &mut Account, s: &Segment, from: u64) {
-        let from = from.max(account.dropped_to);
+        // The next record that is not looked at yet.
+        let mut next = from.max(account.dropped_to);
         let mut walk = Walk::start();
         let disk = self.store(s.store);
-        while let Ok(found) = walk.next(disk, &s.name, &s.head, s.bytes) {
-            match found {
-                Found::Record(m) if m.seq >= from && m.kind == Kind::Own => {
-                    let range = account.untold(walk.record(m).raw);
-                    let loss = range.map(|(from, to)| Loss { from, to, before: None, after: None });
-                    self.lock().losses.extend(loss);
+        loop {
+            match walk.next(disk, &s.name, &s.head, s.bytes) {
+                Ok(Found::Record(m)) if (next..s.next).contains(&m.seq) => {
+                    account.note_unseen(next, m.seq);
+                    next = m.seq + 1;
+                    if m.kind == Kind::Own {
+                        let range = account.untold(walk.record(m).raw);
+                        let loss = range.map(|(from, to)| Loss { from, to, before: None, after: None });
+                        self.lock().losses.extend(loss);
+                    } else {
+                        let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
+                        account.note_dropped(event);
+                    }
                 }
-                Found::Record(m) if m.seq >= from => {
-                    let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
-                    account.note_dropped(event);
-                }
-                Found::Record(_) | Found::Damage(..) => {}
-                Found::Torn(_) | Found::End => break,
+                Ok(Found::Record(_) | Found::Damage(..)) => {}
+                // What the disk does not give is told by its number.
+                Ok(Found::Torn(_) | Found::End) | Err(_) => break,
             }
         }
+        account.note_unseen(next, s.next);
         account.dropped_to = s.next;
     }
 }

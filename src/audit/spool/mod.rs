@@ -135,6 +135,11 @@ pub struct Receiver {
     /// How far its file says it is, and how far that on the platter says at least.
     saved: u64,
     synced: u64,
+    /// The last note of the account (`Ledger::notes`) that it needs: that tells of records which it has passed and nobody
+    /// was given.
+    noted: u64,
+    /// Where it was before that: all that the disk may say while the note is not there.
+    before: Cursor,
     /// What its file says of records that were not delivered: while that is not what the cursor says, a place beyond the
     /// file would be counted as delivered by the next worker.
     saved_others: Option<(u64, u64, u64)>,
@@ -171,6 +176,10 @@ struct Ledger {
     names_dirty: bool,
     /// The account's last record that is in a synced state file.
     saved_seq: u64,
+    /// How many notes of records that are gone the account was given (dropped, found missing), and how many of them are in
+    /// the state file. A cursor on the disk that is past such records without the note makes a power cut forget them.
+    notes: u64,
+    notes_saved: u64,
     /// Losses seen by readers, to be told by the writer.
     losses: Vec<Loss>,
     /// Alarms for the one who can raise them.
@@ -417,6 +426,13 @@ impl Spool {
 
     /// Records up to `to` (not included) are gone for this receiver.
     pub fn gone(&self, receiver: &str, to: u64) {
+        {
+            let mut ledger = self.lock();
+            let (notes, saved) = (ledger.notes, ledger.notes_saved);
+            if let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver) {
+                r.needs(notes, saved);
+            }
+        }
         self.update(receiver, |c| {
             c.dropped += to.saturating_sub(c.next);
             c.next = c.next.max(to);
@@ -446,7 +462,11 @@ impl Spool {
             }
             account.losses.push(loss);
         }
-        self.lock().losses.push(loss);
+        {
+            let mut ledger = self.lock();
+            ledger.losses.push(loss);
+            ledger.notes += 1;
+        }
         // Before a cursor goes past them: should we die now, the next worker tells of them.
         self.save_state(true);
     }
@@ -538,6 +558,25 @@ impl Spool {
 /// Whether a disk has refused for lack of room.
 fn is_full(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
+
+impl Receiver {
+    /// It goes on past records that only this note of the account tells of.
+    fn needs(&mut self, note: u64, saved: u64) {
+        if self.noted <= saved {
+            self.before.clone_from(&self.cursor);
+        }
+        self.noted = self.noted.max(note);
+    }
+
+    /// What its file on the disk may say.
+    fn for_disk(&self, notes_saved: u64) -> &Cursor {
+        if self.noted > notes_saved {
+            &self.before
+        } else {
+            &self.cursor
+        }
+    }
 }
 
 impl Ledger {

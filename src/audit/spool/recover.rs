@@ -156,6 +156,7 @@ impl Spool {
                             // The rest of that line went with the input it was of; an event of our own takes no piece away.
                             account.pieces = 0;
                         }
+                        account.unread += m.seq - account.seq - 1;
                         account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
                         account.epoch = s.head.epoch;
                         account.stream = account.stream.max(m.stream);
@@ -201,18 +202,19 @@ impl Spool {
         found.dedup();
         let mut loaded: Vec<Loaded> = Vec::with_capacity(found.len());
         for name in found {
-            let (place, cursor, dirty) = self.load_cursor(&name)?;
-            loaded.push((name, place, cursor, dirty));
+            loaded.push(self.load_cursor(name)?);
         }
         let next_seq = self.lock().next_seq;
-        let known = loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).max().unwrap_or(0);
+        let known = loaded.iter().filter_map(|l| l.cursor.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut account = self.account();
         let mut ledger = self.lock();
+        // What the account has noted may have been found in memory, or in a page cache.
+        ledger.notes = 1;
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         let oldest = oldest_undelivered(&ledger, &loaded);
         let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
-        for (name, place, cursor, dirty) in loaded {
+        for Loaded { name, place, cursor, on_disk, dirty } in loaded {
             let file = cursor::file_name(&name);
             // Its cursor says nothing any more, or is gone: rather everything again than nothing.
             let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
@@ -226,9 +228,13 @@ impl Spool {
             }
             let from = if damaged { held.min(oldest) } else { oldest };
             let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
+            let before = on_disk.unwrap_or_else(new);
+            let noted = cursor.as_ref().is_some_and(|c| c.others() != before.others());
             ledger.receivers.push(Receiver {
                 saved_others: cursor.as_ref().map(Cursor::others),
                 cursor: cursor.unwrap_or_else(new),
+                before,
+                noted: u64::from(noted),
                 optional: configured.is_some_and(|(_, optional)| *optional),
                 live: configured.is_some(),
                 place,
@@ -254,25 +260,29 @@ impl Spool {
             return;
         }
         let most = new.iter().map(|r| r.cursor.next).max().unwrap_or(0);
-        if let Err(e) = self.sync_cursors(most).and_then(|()| self.disk.sync_names()) {
+        if let Err(e) = self.sync_cursors(most).and_then(|_| self.disk.sync_names()) {
             log::warn("spool", format!("new cursors in `{}` may not survive a power cut: {e}", self.place()));
         }
     }
 
     /// A cursor as its file has it, or further where that is known from elsewhere: then its file is to be written.
-    fn load_cursor(&self, name: &str) -> io::Result<(slots::Place, Option<Cursor>, bool)> {
-        let file = cursor::file_name(name);
-        let (place, newest) = newest_copy(&*self.disk, &*self.ark, &file, limits::CURSOR_SLOT_BYTES)?;
-        let mut cursor = newest.and_then(|bytes| Cursor::load(&bytes)).filter(|c| c.is_of(name));
+    fn load_cursor(&self, name: String) -> io::Result<Loaded> {
+        let file = cursor::file_name(&name);
+        let room = limits::CURSOR_SLOT_BYTES;
+        let (place, copies) = newest_copies(&*self.disk, &*self.ark, &file, room)?;
+        let cursor_of = |(_, bytes): (u64, Vec<u8>)| Cursor::load(&bytes).filter(|c| c.is_of(&name));
+        let [on_disk, in_memory] = copies.map(|copy| copy.and_then(cursor_of));
+        // No cursor ever goes back, and what the disk may say can be less than what is so.
+        let mut cursor = on_disk.clone().into_iter().chain(in_memory).max_by_key(|c| c.next);
         // A worker before us may have come further than its last tick wrote.
-        let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(name)));
+        let further = self.memory.as_ref().and_then(|m| m.remembered(self.memory_key(&name)));
         let mut dirty = cursor.is_none();
         if let (Some(c), Some(next)) = (cursor.as_mut(), further) {
             dirty |= next > c.next;
             c.delivered += next.saturating_sub(c.next);
             c.next = c.next.max(next);
         }
-        Ok((place, cursor, dirty))
+        Ok(Loaded { name, place, cursor, on_disk, dirty })
     }
 
     /// Numbers that must agree do: records that a power cut took count as read, and no number is given twice.
@@ -286,6 +296,7 @@ impl Spool {
         let c = &mut account.counters;
         let known = c.read + c.own - c.dropped.min(c.read);
         c.read += (next_seq - 1).saturating_sub(known);
+        account.unread += (next_seq - 1).saturating_sub(account.seq);
         account.seq = next_seq - 1;
         drop(account);
         let mut ledger = self.lock();
@@ -305,33 +316,43 @@ impl Spool {
     }
 }
 
-/// A cursor's name, where its versions stand, what the newest one says, and whether that is to be written.
-type Loaded = (String, slots::Place, Option<Cursor>, bool);
+/// A cursor's name, where its versions stand, what the newest one says and the newest on the disk, and whether that is to
+/// be written.
+struct Loaded {
+    name: String,
+    place: slots::Place,
+    cursor: Option<Cursor>,
+    on_disk: Option<Cursor>,
+    dirty: bool,
+}
 
 /// Where a new receiver begins: the oldest record that somebody still needs, or the end.
 fn oldest_undelivered(ledger: &Ledger, loaded: &[Loaded]) -> u64 {
     let oldest_held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first);
-    match loaded.iter().filter_map(|(_, _, c, _)| c.as_ref().map(|c| c.next)).min() {
+    match loaded.iter().filter_map(|l| l.cursor.as_ref().map(|c| c.next)).min() {
         Some(next) => next.max(1),
         None => oldest_held.max(1),
     }
 }
 
-/// The newest version of a small file. A disk that does not give it now is not one that does not have it: taking a
-/// cursor for new would skip events, taking the state for new would tell of losses that never were.
-fn newest_copy(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<(slots::Place, Option<Vec<u8>>)> {
+/// The newest version of a small file on the disk and that in memory, each with its turn. A disk that does not give it now
+/// is not one that does not have it: taking a cursor for new would skip events, taking the state for new would tell of
+/// losses that never were.
+fn newest_copies(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<Newest> {
     let bytes = |d: &dyn Disk| Ok::<_, io::Error>(read_all(d, name, slots::COPIES * room)?.unwrap_or_default());
     let (on_disk, in_memory) = (bytes(disk)?, bytes(ark)?);
-    let newest = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
-    let newest = newest.into_iter().flatten().max_by_key(|(turn, _)| *turn);
+    let copies = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
     let mut place = slots::Place::of(&on_disk, room);
-    place.turn = place.turn.max(newest.map_or(0, |(turn, _)| turn));
-    Ok((place, newest.map(|(_, payload)| payload.to_vec())))
+    place.turn = place.turn.max(copies.iter().flatten().map(|(turn, _)| *turn).max().unwrap_or(0));
+    Ok((place, copies.map(|copy| copy.map(|(turn, payload)| (turn, payload.to_vec())))))
 }
 
+type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);
+
 fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(slots::Place, Account)> {
-    let (place, newest) = newest_copy(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)?;
-    Ok((place, newest.and_then(|bytes| Account::load(&bytes)).unwrap_or_default()))
+    let (place, copies) = newest_copies(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)?;
+    let newest = copies.into_iter().flatten().max_by_key(|(turn, _)| *turn);
+    Ok((place, newest.and_then(|(_, bytes)| Account::load(&bytes)).unwrap_or_default()))
 }
 
 /// The number in a segment's name.

@@ -2,7 +2,7 @@
 //! on the platter before them. Refuses: to let what they say run ahead of the records there.
 
 use super::tend::STATE;
-use super::{cursor, slots, Segment, Spool, Store};
+use super::{cursor, slots, Receiver, Segment, Spool, Store};
 use crate::sys::crash;
 use crate::{limits, log};
 use std::io;
@@ -17,45 +17,61 @@ impl Spool {
     }
 
     fn write_cursors(&self, though_bad: bool) {
-        let dirty: Vec<(String, slots::Place, cursor::Cursor)> = {
+        let dirty: Vec<Receiver> = {
             let mut ledger = self.lock();
             let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
-            moved.map(|r| (r.name.clone(), r.place.clone(), r.cursor.clone())).collect()
+            moved.cloned().collect()
         };
-        for (name, mut place, mut cursor) in dirty {
+        let notes_saved = self.lock().notes_saved;
+        for Receiver { name, mut place, mut cursor, noted, mut before, .. } in dirty {
             cursor.receiver.clone_from(&name);
+            before.receiver.clone_from(&name);
             let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
-            let kept = self.write_small(&small, &mut place, &cursor.save(), though_bad);
+            let held = noted > notes_saved;
+            let mut kept = Ok(Store::Ark);
+            if held {
+                if though_bad || self.lock().disk_bad.is_none() {
+                    kept = self.small_to_disk(&small, &mut place, &before.save()).map(|()| Store::Disk);
+                }
+                // The next worker goes on where this one was all the same: it finds the notes beside it.
+                let all = self.small_to_memory(&small, &mut place, &cursor.save());
+                kept = all.and(kept);
+            } else {
+                kept = self.write_small(&small, &mut place, &cursor.save(), though_bad);
+            }
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
             r.place = place;
-            match kept {
-                Ok(Store::Disk) => r.saved = cursor.next,
-                Ok(Store::Ark) => {}
-                Err(_) => {
-                    r.dirty = true;
-                    continue;
-                }
+            r.dirty |= held || kept.is_err();
+            if kept.is_ok() {
+                r.saved_others = Some(cursor.others());
             }
-            r.saved_others = Some(cursor.others());
+            if matches!(kept, Ok(Store::Disk)) {
+                r.saved = if held { before.next } else { cursor.next };
+            }
         }
     }
 
     /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
-    /// had is told as damaged.
-    pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<()> {
+    /// had is told as damaged. False: one of them waits for the state, all else is done.
+    pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<bool> {
         let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Ok(true);
         let behind: Vec<(String, u64)> = {
             let mut ledger = self.lock();
+            let notes_saved = ledger.notes_saved;
             let behind = ledger.receivers.iter_mut().filter(|r| r.synced < seq);
             let named = behind.map(|r| {
                 r.dirty |= r.saved < seq || !r.place.is_written();
-                (r.name.clone(), r.cursor.next.min(seq))
+                let want = r.for_disk(notes_saved).next.min(seq);
+                if want < r.cursor.next.min(seq) {
+                    all = Ok(false);
+                }
+                (r.name.clone(), want)
             });
             named.collect()
         };
         self.write_cursors(true);
-        let mut all = Ok(());
         for (name, want) in behind {
             let done = self.disk.sync(&cursor::file_name(&name));
             let mut ledger = self.lock();
@@ -73,11 +89,13 @@ impl Spool {
         all
     }
 
-    /// Writes the account; with `sync` it is on the platter when this comes back, and segments before it may go.
-    pub fn save_state(&self, sync: bool) {
-        if let Err(e) = self.put_state(sync, false) {
+    /// Writes the account; with `sync` it is on the platter when this comes back with true, and segments before it may go.
+    pub fn save_state(&self, sync: bool) -> bool {
+        let saved = self.put_state(sync, false);
+        if let Err(e) = &saved {
             log::debug("spool", format!("the state is not saved: {e}"));
         }
+        saved.is_ok()
     }
 
     /// Keeps the account for the next worker, not for a power cut: what of it is on the platter is never ahead of the
@@ -92,21 +110,31 @@ impl Spool {
     }
 
     fn state_to_memory(&self, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
-        let copy = place.next_in_memory(payload, limits::STATE_SLOT_BYTES);
-        let copy = copy.ok_or_else(|| io::Error::other("the state is too large to be saved"))?;
-        self.ark.write_at(STATE, copy.at, &copy.bytes)
+        self.small_to_memory(&(STATE.to_string(), limits::STATE_SLOT_BYTES), place, payload)
+    }
+
+    fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+        let copy = place.next_in_memory(payload, *room).ok_or_else(|| too_large(name))?;
+        self.ark.write_at(name, copy.at, &copy.bytes)
     }
 
     pub(super) fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
         let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under that lock, so that a later version never holds less.
+        // Under that lock, so that a later version never holds less. Whatever is numbered as a note stands in the account.
+        let notes = self.lock().notes;
         let (seq, payload) = {
             let account = self.account();
             (account.seq, account.save())
         };
         let small = (STATE.to_string(), limits::STATE_SLOT_BYTES);
         if !sync {
-            return self.write_small(&small, &mut place, &payload, though_bad).map(drop);
+            let kept = self.write_small(&small, &mut place, &payload, though_bad)?;
+            drop(place);
+            if kept == Store::Disk {
+                // Who wants no syncs is promised nothing of a power cut.
+                self.free_cursors(notes);
+            }
+            return Ok(());
         }
         // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
         let kept = self.sync_known().and_then(|()| self.write_small(&small, &mut place, &payload, though_bad));
@@ -122,10 +150,27 @@ impl Spool {
             let _ = self.state_to_memory(&mut place, &payload);
         } else if place.synced() {
             crash::point("state.synced");
-            let mut ledger = self.lock();
-            ledger.saved_seq = ledger.saved_seq.max(seq);
+            {
+                let mut ledger = self.lock();
+                ledger.saved_seq = ledger.saved_seq.max(seq);
+            }
+            drop(place);
+            self.free_cursors(notes);
         }
         synced
+    }
+
+    /// The state on the disk tells of all that these notes tell of: cursors that waited for it are written.
+    fn free_cursors(&self, notes: u64) {
+        let waited = {
+            let mut ledger = self.lock();
+            let before = std::mem::replace(&mut ledger.notes_saved, notes);
+            ledger.notes_saved = notes.max(before);
+            ledger.receivers.iter().any(|r| r.noted > before && r.noted <= notes)
+        };
+        if waited {
+            self.save_cursors();
+        }
     }
 
     /// Syncs the records that there are now; an error where some of them are only in memory after that.
@@ -149,46 +194,44 @@ impl Spool {
     /// has failed, and nowhere else.
     fn write_small(
         &self,
-        (name, room): &(String, u64),
+        small: &Small,
         place: &mut slots::Place,
         payload: &[u8],
         though_bad: bool,
     ) -> io::Result<Store> {
-        let too_large = || io::Error::other(format!("`{name}` is too large to be saved"));
-        let mut failed = io::Error::other("the disk fails");
         if though_bad || self.lock().disk_bad.is_none() {
-            let first = place.is_new();
-            let written = self.settle_small(name, *room, place).and_then(|()| {
-                let copy = place.next(payload, *room).ok_or_else(too_large)?;
-                let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
-                if name == STATE {
-                    crash::torn("state.torn", &copy.bytes, torn);
-                } else {
-                    crash::torn("cursor.torn", &copy.bytes, torn);
-                }
-                self.disk.write_at(name, copy.at, &copy.bytes)?;
-                if name == STATE {
-                    crash::point("state.written");
-                } else {
-                    crash::point("cursor.written");
-                }
-                place.wrote(&copy, *room);
-                if first {
-                    self.make_room(name, *room, copy.at);
-                }
-                Ok(Store::Disk)
-            });
-            match written {
-                Ok(store) => return Ok(store),
-                Err(e) => failed = e,
+            match self.small_to_disk(small, place, payload) {
+                Ok(()) => return Ok(Store::Disk),
+                Err(e) if though_bad => return Err(e),
+                Err(_) => {}
             }
-            self.disk_failed("write", &failed);
         }
-        if though_bad {
-            return Err(failed);
-        }
-        let copy = place.next_in_memory(payload, *room).ok_or_else(too_large)?;
-        self.ark.write_at(name, copy.at, &copy.bytes).map(|()| Store::Ark)
+        self.small_to_memory(small, place, payload).map(|()| Store::Ark)
+    }
+
+    fn small_to_disk(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+        let first = place.is_new();
+        let written = self.settle_small(name, *room, place).and_then(|()| {
+            let copy = place.next(payload, *room).ok_or_else(|| too_large(name))?;
+            let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
+            if name == STATE {
+                crash::torn("state.torn", &copy.bytes, torn);
+            } else {
+                crash::torn("cursor.torn", &copy.bytes, torn);
+            }
+            self.disk.write_at(name, copy.at, &copy.bytes)?;
+            if name == STATE {
+                crash::point("state.written");
+            } else {
+                crash::point("cursor.written");
+            }
+            place.wrote(&copy, *room);
+            if first {
+                self.make_room(name, *room, copy.at);
+            }
+            Ok(())
+        });
+        written.inspect_err(|e| self.disk_failed("write", e))
     }
 
     /// The other copies of a new file have their room before the disk is full: what makes room then needs them.
@@ -214,9 +257,20 @@ impl Spool {
 
     /// Cursors and account are on the platter up to the record `seq` (not included).
     pub(super) fn secure(&self, seq: u64) -> io::Result<()> {
-        if self.lock().saved_seq + 1 < seq {
+        let behind = |l: &super::Ledger| l.saved_seq + 1 < seq || l.notes_saved < l.notes;
+        if behind(&self.lock()) {
             self.put_state(true, true)?;
         }
-        self.sync_cursors(seq)
+        match self.sync_cursors(seq)? {
+            true => Ok(()),
+            false => Err(io::Error::other("a cursor waits for the state")),
+        }
     }
+}
+
+/// A small file: its name, and the room of each copy.
+type Small = (String, u64);
+
+fn too_large(name: &str) -> io::Error {
+    io::Error::other(format!("`{name}` is too large to be saved"))
 }

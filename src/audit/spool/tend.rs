@@ -230,7 +230,8 @@ impl Spool {
             if !super::is_full(&e) {
                 let covered = self.lock().saved_seq + 1;
                 doomed.retain(|s| s.next <= covered);
-                if doomed.is_empty() || self.sync_cursors(doomed.last().map_or(0, |s| s.next)).is_err() {
+                let Some(last) = doomed.last() else { return };
+                if !self.sync_cursors(last.next).is_ok_and(|all| all) {
                     return;
                 }
             }
@@ -340,7 +341,13 @@ impl Spool {
                 ledger.seal = true;
             }
         }
-        self.bring_back()
+        // The records that the state waited for are there: at once, for a power cut would make it see them jump.
+        let back = self.bring_back();
+        let seen = self.account().seq;
+        if back && self.lock().saved_seq < seen {
+            self.save_state(true);
+        }
+        back
     }
 
     /// Segments in memory that are not being written go to the disk.

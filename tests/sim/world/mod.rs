@@ -410,7 +410,8 @@ impl World {
             if written {
                 w.spool.end();
             }
-            if done == self.plan.receivers.len() && w.spool.all_delivered() {
+            // As the writer's thread does it: it goes on telling until all is told.
+            if done == self.plan.receivers.len() && w.spool.all_delivered() && w.spool.account().all_told() {
                 let losses = w.spool.take_losses();
                 if losses.is_empty() {
                     return self.settle();

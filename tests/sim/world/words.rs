@@ -70,8 +70,10 @@ impl World {
         let by_count: BTreeMap<u64, usize> =
             o.fed.iter().enumerate().filter_map(|(n, f)| Some((f.count?, n))).collect();
         let came = |n: &usize| aside.contains(n) || o.receivers[0].has.contains(n);
-        // Behind the last one that came nobody knows yet what is missing.
-        let last = by_count.iter().rev().find(|(_, n)| came(n)).map_or(0, |(count, _)| *count);
+        // Behind the last one that came nobody knows yet what is missing; nor before one that came and then went with the
+        // power, until the next one comes.
+        let known = |n: &usize| came(n) && !o.fed[*n].excused;
+        let last = by_count.iter().rev().find(|(_, n)| known(n)).map_or(0, |(count, _)| *count);
         let told = |count: u64| o.gaps.iter().any(|g| g.tells(count));
         let missing = |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count);
         let untold: Vec<u64> = (1..last).filter(missing).collect();

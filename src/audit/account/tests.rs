@@ -1,0 +1,174 @@
+//! What the account takes in, tells, forgets and saves.
+
+use super::*;
+use crate::audit::record::read;
+
+fn raw(count: u64, title: &str) -> Vec<u8> {
+    format!(r#"{{"id":"1.0.{count}","severity":"low","title":"{title}"}}"#).into_bytes()
+}
+
+fn take(a: &mut Account, seq: u64, raw: &[u8]) {
+    let mut facts = read(raw, false);
+    if raw.starts_with(b"{\"from\"") {
+        facts.kind = Kind::Own;
+    }
+    a.take(seq, &facts, raw, 0, 0, 0);
+}
+
+#[test]
+fn counts_and_comes_back() {
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(1, "dml"));
+    take(&mut a, 2, &raw(4, "dml"));
+    take(&mut a, 3, &raw(4, "auth_fail"));
+    take(&mut a, 4, b"nonsense");
+    let f = read(&raw(5, "dml"), false);
+    a.drop_new(&f, &raw(5, "dml"), 0, 0, 0);
+    let c = &a.counters;
+    assert_eq!((c.read, c.gaps, c.repeats, c.unparsed, c.dropped), (5, 1, 1, 1, 1));
+    assert_eq!(a.titles[&("dml".to_string(), Severity::Low)], 3);
+    assert_eq!(a.titles[&("unparsed".to_string(), Severity::Medium)], 1);
+    assert_eq!(Account::load(&a.save()).unwrap(), a);
+    // Telling the gap, also by replay, is telling it once.
+    let m = a.gaps.due(0, true)[0];
+    let e = GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None };
+    take(&mut a, 5, &e.write(0, 1));
+    assert_eq!((a.counters.own, a.gaps.untold()), (1, 0));
+    let d = a.dropped[0];
+    let e = GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None };
+    take(&mut a, 6, &e.write(0, 1));
+    assert!(a.dropped.is_empty());
+    let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+    take(&mut a, 7, &e.write(0, 1));
+    assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
+}
+
+#[test]
+fn numbers_that_cannot_be_are_not_counted_with() {
+    assert_eq!(Account::load(br#"{"seq":18446744073709551615,"titles":[]}"#), None);
+    let odd = br#"{"titles":[["a",1,18446744073709551615]],"damages":[[9,1]],"untold":[[1,0,9,3,1]]}"#;
+    let mut a = Account::load(odd).unwrap();
+    assert!(a.damages.is_empty() && a.dropped.is_empty());
+    take(&mut a, 1, &raw(1, "a"));
+    // An event in our own name that tells nonsense.
+    for (from, to) in [(9, 1), (0, u64::MAX)] {
+        let told = GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((from, to)) };
+        let mut f = read(&told.write(0, 2), false);
+        f.kind = Kind::Own;
+        a.take(2, &f, &told.write(0, 2), 0, 0, 0);
+    }
+    assert_eq!(a.counters.damaged, 0);
+}
+
+#[test]
+fn what_came_through_all_the_same_is_not_told_as_dropped() {
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let ranges = |a: &Account| -> Vec<_> { a.dropped.iter().map(|d| (d.from.count, d.to.count, d.count)).collect() };
+    let mut a = Account::default();
+    (1..=300).for_each(|n| a.note_dropped(Some(id(n))));
+    // A batch of a hundred in the middle was under way.
+    (101..=200).for_each(|n| a.not_dropped(Some(id(n))));
+    assert_eq!(ranges(&a), [(1, 100, 100), (201, 300, 100)]);
+    (301..=310).for_each(|n| a.note_dropped(Some(id(n))));
+    (201..=210).for_each(|n| a.not_dropped(Some(id(n))));
+    assert_eq!(ranges(&a), [(1, 100, 100), (211, 310, 100)]);
+    a.not_dropped(Some(id(500)));
+    assert_eq!(ranges(&a).len(), 2);
+    // The telling of one is no telling of the other, and one that was dropped itself is told again.
+    let told = a.dropped[0];
+    let e = GapEvent { from: Some(told.from), to: Some(told.to), missing: 100, reason: Reason::Dropped, spool: None };
+    take(&mut a, 1, &e.write(0, 1));
+    assert_eq!(ranges(&a), [(211, 310, 100)]);
+    assert_eq!(a.untold(&e.write(0, 1)), None);
+    assert_eq!((ranges(&a), a.all_told()), (vec![(1, 100, 100), (211, 310, 100)], false));
+}
+
+#[test]
+fn what_was_told_and_dropped_is_told_again() {
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(1, "t"));
+    take(&mut a, 2, &raw(4, "t"));
+    let lost = GapEvent { from: Some(id(2)), to: Some(id(3)), missing: 2, reason: Reason::Lost, spool: None };
+    take(&mut a, 3, &lost.write(0, 3));
+    a.untold(&lost.write(0, 3));
+    assert_eq!((a.gaps.untold(), a.dropped.len()), (1, 0));
+    let dropped = GapEvent { from: Some(id(1)), to: Some(id(4)), missing: 2, reason: Reason::Dropped, spool: None };
+    a.note_dropped(Some(id(5)));
+    a.untold(&dropped.write(0, 4));
+    let range = |from, to, count| Dropped { from: id(from), to: id(to), count };
+    assert_eq!(a.dropped, [range(1, 4, 2), range(5, 5, 1)]);
+    let damaged = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+    take(&mut a, 5, &damaged.write(0, 5));
+    assert_eq!(a.untold(&damaged.write(0, 5)), Some((7, 9)));
+    assert!(a.damages.is_empty() && a.counters.damaged == 0);
+    // Those that came through all the same are taken back, one by one.
+    a.not_dropped(Some(id(1)));
+    // Which one was meant nobody knows: what it covers stays told.
+    assert_eq!(a.dropped, [range(1, 4, 1), range(5, 5, 1)]);
+    (2..=5).for_each(|n| a.not_dropped(Some(id(n))));
+    a.not_dropped(None);
+    assert!(a.dropped.is_empty() && a.dropped_unknown == 0);
+}
+
+#[test]
+fn a_telling_that_was_dropped_and_came_through_is_told_once() {
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let told = |from, to, missing| {
+        let (from, to) = (Some(id(from)), Some(id(to)));
+        GapEvent { from, to, missing, reason: Reason::Dropped, spool: None }.write(0, 1)
+    };
+    let mut a = Account::default();
+    assert_eq!(a.untold(&told(1, 118, 118)), None);
+    // Those behind it are dropped as well: they grow together, and yet only what was told is taken out.
+    (119..=300).for_each(|n| a.note_dropped(Some(id(n))));
+    a.came_through(&told(1, 118, 118));
+    assert_eq!(a.dropped, [Dropped { from: id(119), to: id(300), count: 182 }]);
+    a.came_through(&told(1, 118, 118));
+    assert_eq!(a.dropped.len(), 1);
+}
+
+#[test]
+fn titles_are_bounded() {
+    let mut a = Account::default();
+    for i in 0..1000 {
+        take(&mut a, i + 1, &raw(i + 1, &format!("t{i}")));
+    }
+    take(&mut a, 1001, &raw(1001, &"x".repeat(65)));
+    assert!(a.titles.len() <= limits::TITLES + 4);
+    assert_eq!(a.titles.values().sum::<u64>(), 1001);
+    assert!(a.save().len() < limits::STATE_SLOT_BYTES as usize / 2);
+}
+
+#[test]
+fn what_nobody_could_read_is_told_by_its_number() {
+    let mut a = Account::default();
+    a.note_unseen(5, 15);
+    assert_eq!(a.dropped_unknown, 10);
+    // What is told as damaged, or is to be, is not told again.
+    (a.dropped_unknown, a.damages) = (0, vec![(7, 8), (1, 5), (14, 20)]);
+    a.losses = vec![Loss { from: 10, to: 10, before: None, after: None }];
+    a.note_unseen(5, 15);
+    assert_eq!(a.dropped_unknown, 5);
+    a.note_unseen(15, 15);
+    a.note_unseen(30, 31);
+    assert_eq!(a.dropped_unknown, 6);
+}
+
+#[test]
+fn what_the_spool_has_had_is_not_called_lost() {
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(1, "t"));
+    // Records 2 to 5 were delivered from memory, and the power went before the state was saved.
+    a.unread = 4;
+    take(&mut a, 6, &raw(6, "t"));
+    assert!(a.all_told() && a.counters.gaps == 0);
+    // Late ones among them are still late ones.
+    take(&mut a, 7, &raw(3, "t"));
+    assert_eq!(a.counters.late, 1);
+    // More than there were, and what comes later, was lost.
+    a.unread = 3;
+    take(&mut a, 8, &raw(11, "t"));
+    take(&mut a, 9, &raw(13, "t"));
+    assert_eq!((a.counters.gaps, a.gaps.untold()), (2, 2));
+}
