@@ -268,6 +268,8 @@ pub const TEND_MILLIS: u64 = 80;
 pub const STATE_MILLIS: u64 = 1_000;
 /// How often a failed disk is tried again.
 pub const DISK_RETRY_MILLIS: u64 = 1_000;
+/// For how long what a full disk took is the bound of `drop-oldest`: after that there may be more room, or it is full again.
+pub const DISK_TAKES_MILLIS: u64 = 60_000;
 /// How often orphaned sub-directories are looked for.
 pub const ADOPT_SECONDS: u64 = 10;
 /// Orphans drained at once.

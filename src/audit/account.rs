@@ -75,6 +75,11 @@ pub struct Account {
     /// How many records before the next one this account has not taken in, though an earlier one had: they were in memory
     /// alone, or went before the state was saved. Not saved itself.
     pub unread: u64,
+    /// Gaps that were taken for those, and whether that can be said. Not saved.
+    pub explained: Vec<Missing>,
+    doubtful: bool,
+    /// Not all that was taken in is in it: a version in memory that has all counts more.
+    pub behind: bool,
     /// The ring that `stream` is of.
     pub epoch: u64,
     /// Where in the input it stands.
@@ -124,6 +129,13 @@ impl Account {
         self.note_dropped(facts.event);
     }
 
+    /// A record that was dropped is in the spool after all, under `seq`.
+    pub fn came_back(&mut self, seq: u64, facts: &Facts, part: u32) {
+        self.seq = seq;
+        self.counters.dropped = self.counters.dropped.saturating_sub(1);
+        self.not_dropped(facts.event.filter(|_| part <= 1));
+    }
+
     /// Remembers a dropped record until an event tells of it.
     pub fn note_dropped(&mut self, id: Option<EventId>) {
         let Some(id) = id else {
@@ -145,6 +157,15 @@ impl Account {
             at = at.max(last.saturating_add(1));
         }
         self.dropped_unknown += to.saturating_sub(at);
+    }
+
+    /// Records are gone that nobody was given, and that may have told of what is missing before them: rather once more than
+    /// never.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+        for missing in std::mem::take(&mut self.explained) {
+            self.counters.gaps += u64::from(self.gaps.untell(missing));
+        }
     }
 
     /// Ranges without holes, so that what comes through all the same is taken back from the right one; only when there are
@@ -275,7 +296,10 @@ impl Account {
         match self.gaps.see(id, now) {
             Seen::Next => {}
             // They were read and were in the spool; whether they were delivered is the cursors' matter.
-            Seen::Gap(missing) if missing.count() <= self.unread => self.gaps.told(missing),
+            Seen::Gap(missing) if missing.count() <= self.unread && !self.doubtful => {
+                self.gaps.told(missing);
+                self.explained.push(missing);
+            }
             Seen::Gap(_) => c.gaps += 1,
             Seen::Late => c.late += 1,
             Seen::Repeat => c.repeats += 1,
@@ -354,6 +378,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
+            "behind": self.behind,
         });
         value.to_string().into_bytes()
     }
@@ -393,6 +418,9 @@ impl Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
             unread: 0,
+            explained: Vec::new(),
+            doubtful: false,
+            behind: v["behind"].as_bool().unwrap_or(false),
             losses,
             epoch: n("epoch"),
             stream: n("stream"),

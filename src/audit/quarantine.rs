@@ -109,8 +109,9 @@ pub fn parse(line: &[u8]) -> Option<Held> {
 pub struct Quarantine {
     file: String,
     max: u64,
-    /// A line was not put in order: a disk that failed may have kept none, some or other bytes of it.
-    failed: bool,
+    /// The last line was put in order: a disk that failed may have kept none, some or other bytes of it. Of a line that an
+    /// earlier worker has put nobody knows.
+    sound: bool,
     /// The file's name is on the platter. That its bytes are there says nothing of that: the sync may have failed.
     named: bool,
 }
@@ -118,7 +119,7 @@ pub struct Quarantine {
 impl Quarantine {
     /// Of a receiver, bounded to `max` bytes.
     pub fn new(receiver: &str, max: u64) -> Quarantine {
-        Quarantine { file: file_name(receiver), max, failed: false, named: false }
+        Quarantine { file: file_name(receiver), max, sound: false, named: false }
     }
 
     /// Puts a line on the platter. `StorageFull`: there is no room, nothing was written.
@@ -131,8 +132,8 @@ impl Quarantine {
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
         // A line that a death, a power cut or a failed disk has torn stays as it is, and ours is not glued to it.
-        let torn = self.ends_torn(disk, bytes)? || std::mem::replace(&mut self.failed, true);
-        self.failed = true;
+        let torn = bytes > 0 && (self.ends_torn(disk, bytes)? || !self.sound);
+        self.sound = false;
         let line = if torn { [b"\n", line].concat() } else { line.to_vec() };
         crash::torn("quarantine.torn", &line, |half| drop(disk.write_at(&self.file, bytes, half)));
         disk.write_at(&self.file, bytes, &line)?;
@@ -143,14 +144,14 @@ impl Quarantine {
             disk.sync_names()?;
             self.named = true;
         }
-        self.failed = false;
+        self.sound = true;
         Ok(())
     }
 
     /// Whether the file ends in the middle of a line.
     fn ends_torn(&self, disk: &dyn Disk, bytes: u64) -> io::Result<bool> {
         let mut last = [b'\n'];
-        if bytes > 0 && disk.read_at(&self.file, bytes - 1, &mut last)? == 0 {
+        if disk.read_at(&self.file, bytes - 1, &mut last)? == 0 {
             return Ok(true);
         }
         Ok(last != [b'\n'])
@@ -171,6 +172,10 @@ mod tests {
         (0..2).for_each(|_| q.put(&disk, b"{}\n").unwrap());
         let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
         assert!(all.ends_with(b"20\n{}\n{}\n"));
+        // The next worker sees a whole line, and its sync may have failed all the same.
+        Quarantine::new("r1", 1000).put(&disk, b"{}\n").unwrap();
+        let all = crate::audit::spool::disk::read_all(&disk, "quarantine-r1.jsonl", 2000).unwrap().unwrap();
+        assert!(all.ends_with(b"{}\n\n{}\n"));
     }
 
     fn l_of(all: &[u8]) -> Vec<u8> {

@@ -53,7 +53,8 @@ impl Tender {
             self.look_at_room(spool);
         }
         let sizes = spool.sizes();
-        if (sizes.disk_bad.is_some() || sizes.in_memory > 0) && due(&mut self.disk_at, limits::DISK_RETRY_MILLIS) {
+        let again = spool.take_room_made() || due(&mut self.disk_at, limits::DISK_RETRY_MILLIS);
+        if (sizes.disk_bad.is_some() || sizes.in_memory > 0) && again {
             // The segment in memory that is being written comes back a round later.
             self.failing |= sizes.disk_bad.is_some();
             if spool.recover_disk() && std::mem::take(&mut self.failing) {

@@ -61,6 +61,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ("state.torn", "torn: the state"),
     ("state.written", "the state is in its file, not synced"),
     ("state.synced", "and synced, the ledger does not know"),
+    ("state.behind", "the version that was there is told of a dropped segment, and synced"),
     ("remove.chosen", "segments that everybody has are chosen, state and cursors are saved"),
     ("remove.listed", "the ledger does not know them any more, the files are there"),
     ("remove.removed", "one file is removed"),

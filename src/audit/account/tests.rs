@@ -166,7 +166,18 @@ fn what_the_spool_has_had_is_not_called_lost() {
     // Late ones among them are still late ones.
     take(&mut a, 7, &raw(3, "t"));
     assert_eq!(a.counters.late, 1);
+    // Where some are gone that may have told of a gap, it is told all the same.
+    a.unread = 2;
+    take(&mut a, 8, &raw(9, "t"));
+    assert!(a.all_told());
+    a.doubt();
+    assert_eq!((a.counters.gaps, a.gaps.untold()), (2, 3));
+    let mut a = Account { unread: 4, ..Account::default() };
+    take(&mut a, 1, &raw(6, "t"));
+    assert_eq!((a.counters.gaps, a.gaps.untold()), (1, 1));
     // More than there were, and what comes later, was lost.
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(7, "t"));
     a.unread = 3;
     take(&mut a, 8, &raw(11, "t"));
     take(&mut a, 9, &raw(13, "t"));

@@ -83,9 +83,11 @@ impl Spool {
                 }
                 Err(e) => {
                     // What was written of it is cut off again, best effort: behind the known length nobody reads.
-                    let _ = self.store(store).truncate(&open.name, open.bytes);
+                    let cut = self.store(store).truncate(&open.name, open.bytes);
                     if open.bytes == 0 {
                         let _ = self.store(store).remove(&open.name);
+                    } else if cut.is_err() && store == Store::Disk {
+                        self.lock().obsolete.push((open.name.clone(), open.bytes));
                     }
                     a.open = None;
                     self.lock().writing = false;
@@ -153,7 +155,8 @@ impl Spool {
                 let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
                 // What lies in memory comes to the disk on top of what is there: a disk that fails again and again must not
                 // fill itself that way.
-                let all = self.settings.max + if memory { self.settings.ark_max } else { 0 };
+                let takes = ledger.disk_takes.map_or(u64::MAX, |(takes, _)| takes);
+                let all = takes.min(self.settings.max + if memory { self.settings.ark_max } else { 0 });
                 let max = if memory { self.settings.ark_max } else { self.settings.max };
                 let over = sum(&counts).saturating_sub(max).max(sum(&|_| true).saturating_sub(all));
                 (over, sum(&counts) > max - max / 10, retained)
@@ -205,33 +208,52 @@ impl Spool {
     }
 
     /// `drop-oldest`: the oldest segment goes, for everyone; what was dropped is noted in the account. False when there
-    /// is only the active one, which the next append closes.
+    /// is none, or dropping it would make no room.
     pub fn drop_oldest(&self) -> bool {
-        let s = {
+        let Some(s) = self.droppable() else { return false };
+        let from = {
             // A sender whose events come through at this moment takes them back from the note before or after, never between.
             let mut account = self.account();
-            let (s, from) = {
+            let from = {
                 let mut ledger = self.lock();
-                let Some(s) = ledger.segments.front().cloned() else { return false };
                 if Some(&s.name) == ledger.active.as_ref() {
                     ledger.seal = true;
                     ledger.active = None;
                 }
-                (s, ledger.acked_before(false))
+                ledger.acked_before(false).max(account.dropped_to)
             };
-            self.note_ids(&mut account, &s, from);
-            self.lock().notes += 1;
-            s
+            let losses = self.note_ids(&mut account, &s, from);
+            let mut ledger = self.lock();
+            ledger.losses.extend(losses);
+            ledger.notes += 1;
+            from
         };
         crash::point("drop-oldest.noted");
         // What is dropped is told whatever happens now: a worker that finds this in the state finishes what we began.
-        self.save_state(true);
+        self.put_drop(Some((&s, from)));
         crash::point("drop-oldest.saved");
         self.drop_before(s.next);
         self.save_cursors();
         crash::point("drop-oldest.passed");
         self.remove_acked(s.bytes, i64::MAX);
+        let mut ledger = self.lock();
+        ledger.try_disk = ledger.disk_bad.is_some() && !ledger.more_than_the_disk_takes();
         true
+    }
+
+    /// The oldest segment, where it makes room to drop it. What lies in memory does while the disk fails; what lies on the
+    /// disk does not then, unless the disk is full; and it must be able to keep the note of it, or the file stays.
+    fn droppable(&self) -> Option<Segment> {
+        let (s, failing, full) = {
+            let ledger = self.lock();
+            (ledger.segments.front().cloned()?, ledger.disk_bad.is_some(), ledger.more_than_the_disk_takes())
+        };
+        let makes_room = match s.store {
+            Store::Ark if failing => true,
+            Store::Disk if failing && !full => false,
+            _ => self.can_note(s.next),
+        };
+        makes_room.then_some(s)
     }
 
     /// Cursors that are not past the records before `seq` go there: these are dropped.
@@ -246,10 +268,11 @@ impl Spool {
         }
     }
 
-    /// Which events a segment holds from record `from` on, for the event that tells of their loss.
-    fn note_ids(&self, account: &mut Account, s: &Segment, from: u64) {
+    /// Which events a segment holds from record `from` on, for the event that tells of their loss. Gives what is to be found
+    /// missing again, since the event that told of it is among them.
+    pub(super) fn note_ids(&self, account: &mut Account, s: &Segment, from: u64) -> Vec<Loss> {
         // The next record that is not looked at yet.
-        let mut next = from.max(account.dropped_to);
+        let (mut next, mut losses) = (from, Vec::new());
         let mut walk = Walk::start();
         let disk = self.store(s.store);
         loop {
@@ -259,8 +282,7 @@ impl Spool {
                     next = m.seq + 1;
                     if m.kind == Kind::Own {
                         let range = account.untold(walk.record(m).raw);
-                        let loss = range.map(|(from, to)| Loss { from, to, before: None, after: None });
-                        self.lock().losses.extend(loss);
+                        losses.extend(range.map(|(from, to)| Loss { from, to, before: None, after: None }));
                     } else {
                         let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
                         account.note_dropped(event);
@@ -273,6 +295,7 @@ impl Spool {
         }
         account.note_unseen(next, s.next);
         account.dropped_to = s.next;
+        losses
     }
 }
 

@@ -37,11 +37,8 @@ impl Spool {
             ledger.active = None;
             let acked = ledger.acked_before(false);
             let needed = |s: &&Segment| s.store == Store::Disk && s.next > acked;
-            let held: u64 = ledger.segments.iter().filter(|s| s.store == Store::Ark).map(|s| s.bytes).sum();
-            (
-                ledger.segments.iter().filter(needed).cloned().collect::<Vec<_>>(),
-                self.settings.ark_max - held.min(self.settings.ark_max),
-            )
+            let mine = ledger.segments.iter().filter(needed).cloned().collect::<Vec<_>>();
+            (mine, ledger.room_in_memory(self.settings.ark_max))
         };
         // The newest first: those are open for certain, and nobody may have read them yet.
         let mut room = room;

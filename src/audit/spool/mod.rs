@@ -20,6 +20,7 @@ pub mod cursor;
 pub mod disk;
 mod forget;
 mod home;
+mod ledger;
 pub mod place;
 pub mod read;
 pub mod record;
@@ -42,7 +43,7 @@ use cursor::Cursor;
 use disk::Disk;
 use record::{Head, Identity};
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -168,12 +169,19 @@ struct Ledger {
     homeless: bool,
     /// The disk was full: the tender removes what nobody needs.
     disk_full: bool,
+    /// The disk was full with less than the bound: what it takes, and when that was seen. With `drop-oldest` that is the
+    /// bound for a while.
+    disk_takes: Option<(u64, i64)>,
+    /// Room was made on a full disk: it is tried again at once.
+    try_disk: bool,
     /// No more input will come: what is there is to be delivered without waiting for more.
     closing: bool,
     /// No more records will come.
     ended: bool,
     /// Names changed since the directory was synced.
     names_dirty: bool,
+    /// What segments in memory replaced that went without ever coming to the disk: files, and how much of each is to stay.
+    obsolete: Vec<(String, u64)>,
     /// The account's last record that is in a synced state file.
     saved_seq: u64,
     /// How many notes of records that are gone the account was given (dropped, found missing), and how many of them are in
@@ -221,6 +229,16 @@ pub struct Sizes {
     pub set_aside: u64,
 }
 
+/// The state's file, and what it says on the disk: that may be less than the account, which has taken in records that are in
+/// memory alone. What is dropped while these wait is noted in it all the same.
+#[derive(Debug)]
+struct StateFile {
+    place: slots::Place,
+    there: Account,
+    /// How many of the account's notes are in it.
+    notes: u64,
+}
+
 /// The spool of one instance.
 pub struct Spool {
     disk: Arc<dyn Disk>,
@@ -232,7 +250,7 @@ pub struct Spool {
     room: Condvar,
     /// What has been taken in.
     pub account: Mutex<Account>,
-    state_place: Mutex<slots::Place>,
+    state: Mutex<StateFile>,
     /// Held while cursor files are written and synced: one version after another.
     small: Mutex<()>,
     /// Held while segments are synced: what a failed sync has dropped is written anew once.
@@ -546,6 +564,12 @@ impl Spool {
             ledger.seal = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
+            if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {
+                let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(|s| s.bytes).sum();
+                // Room for a segment on its way from memory, and for what is beside the segments.
+                let takes = there.saturating_sub(2 * self.settings.segment_bytes());
+                ledger.disk_takes = Some((takes, self.clock.load(Ordering::Relaxed)));
+            }
             ledger.disk_bad.replace(error.to_string()).is_none()
         };
         if news {
@@ -558,37 +582,4 @@ impl Spool {
 /// Whether a disk has refused for lack of room.
 fn is_full(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
-}
-
-impl Receiver {
-    /// It goes on past records that only this note of the account tells of.
-    fn needs(&mut self, note: u64, saved: u64) {
-        if self.noted <= saved {
-            self.before.clone_from(&self.cursor);
-        }
-        self.noted = self.noted.max(note);
-    }
-
-    /// What its file on the disk may say.
-    fn for_disk(&self, notes_saved: u64) -> &Cursor {
-        if self.noted > notes_saved {
-            &self.before
-        } else {
-            &self.cursor
-        }
-    }
-}
-
-impl Ledger {
-    /// The record that every receiver is past (`pinning`: every one that may block).
-    fn acked_before(&self, pinning: bool) -> u64 {
-        let pins = self.receivers.iter().filter(|r| !(pinning && r.optional && r.live));
-        pins.map(|r| r.cursor.next).min().unwrap_or(self.next_seq)
-    }
-
-    fn alarm(&mut self, text: String) {
-        if self.alarms.len() < limits::ALARMS {
-            self.alarms.push(text);
-        }
-    }
 }

@@ -5,9 +5,9 @@
 
 use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry};
-use super::record::{self, Head, RECORDS_AT};
+use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, Store};
+use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::account::Account;
 use crate::audit::record::{read_again, Kind};
 use crate::limits;
@@ -49,7 +49,7 @@ impl Spool {
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, &*ark, segments).into();
-        let (place, account) = load_state(&*disk, &*ark)?;
+        let (state, account) = load_state(&*disk, &*ark)?;
         let mut spool = Spool {
             disk,
             ark,
@@ -58,17 +58,21 @@ impl Spool {
             news: Condvar::new(),
             room: Condvar::new(),
             account: Mutex::new(account),
-            state_place: Mutex::new(place),
+            state: Mutex::new(state),
             small: Mutex::new(()),
             syncing: Mutex::new(()),
             clock: AtomicI64::new(now_ms),
             memory,
         };
         crash::point("open.listed");
-        spool.replay(now_ms)?;
+        let cursors = spool.load_cursors(&files)?;
+        let past = cursors.iter().map(|l| l.cursor.as_ref().map_or(0, |c| c.next)).min().unwrap_or(0);
+        spool.replay(past, now_ms)?;
         crash::point("open.replayed");
-        spool.load_cursors(&files)?;
+        spool.enter_cursors(cursors, &files)?;
         crash::point("open.cursors");
+        spool.skip_read(past, spool.next_seq());
+        spool.account().explained.clear();
         let dropped_to = spool.account().dropped_to;
         spool.drop_before(dropped_to);
         let losses = spool.account().losses.clone();
@@ -84,7 +88,7 @@ impl Spool {
     }
 
     /// Takes in the records that the saved state has not seen, and finds where each segment ends.
-    fn replay(&mut self, now_ms: i64) -> io::Result<()> {
+    fn replay(&mut self, past: u64, now_ms: i64) -> io::Result<()> {
         let seen = self.account().seq;
         let segments: Vec<Segment> = self.lock().segments.iter().cloned().collect();
         let mut ends = Vec::with_capacity(segments.len());
@@ -92,7 +96,7 @@ impl Spool {
             let newest = i + 1 == segments.len();
             let next = segments.get(i + 1).map_or(s.first, |n| n.first);
             let walked = newest || next > seen + 1;
-            ends.push(if walked { self.replay_segment(s, newest, now_ms)?.max(next) } else { next });
+            ends.push(if walked { self.replay_segment(s, newest, past, now_ms)?.max(next) } else { next });
         }
         self.divide(ends);
         let mut ledger = self.lock();
@@ -136,7 +140,7 @@ impl Spool {
     }
 
     /// Walks one segment; gives the number after its last record. The newest is cut behind it.
-    fn replay_segment(&self, s: &Segment, newest: bool, now_ms: i64) -> io::Result<u64> {
+    fn replay_segment(&self, s: &Segment, newest: bool, past: u64, now_ms: i64) -> io::Result<u64> {
         let disk = self.store(s.store);
         let (mut walk, mut next) = (Walk::start(), s.first);
         loop {
@@ -145,24 +149,8 @@ impl Spool {
                     next = next.max(m.seq + 1);
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
-                        let r = walk.record(m);
-                        // Bytes that say nothing are not looked into again: they may be what workers have died of.
-                        if m.kind != Kind::Unparsed {
-                            crash::poison(std::iter::once(r.raw));
-                        }
-                        let facts = read_again(m.kind, r.raw, m.id, m.time, m.part);
-                        let mut account = self.account();
-                        if account.epoch != s.head.epoch {
-                            // The rest of that line went with the input it was of; an event of our own takes no piece away.
-                            account.pieces = 0;
-                        }
-                        account.unread += m.seq - account.seq - 1;
-                        account.take(m.seq, &facts, r.raw, m.part, m.parts, now_ms as u64);
-                        account.epoch = s.head.epoch;
-                        account.stream = account.stream.max(m.stream);
-                        if account.epoch != s.head.epoch || m.stream < account.stream {
-                            account.stream = m.stream;
-                        }
+                        self.skip_read(past, m.seq);
+                        self.replay_record(s.head.epoch, m, walk.record(m).raw, now_ms);
                     }
                 }
                 Found::Damage(from, to) => self.set_aside(s.store, &s.name, from, to),
@@ -184,6 +172,26 @@ impl Spool {
         }
     }
 
+    fn replay_record(&self, epoch: u64, m: Meta, raw: &[u8], now_ms: i64) {
+        // Bytes that say nothing are not looked into again: they may be what workers have died of.
+        if m.kind != Kind::Unparsed {
+            crash::poison(std::iter::once(raw));
+        }
+        let facts = read_again(m.kind, raw, m.id, m.time, m.part);
+        let mut account = self.account();
+        if account.epoch == epoch && m.stream < account.stream {
+            // What the state knows comes later in the input: this is of a write that failed, and that could not be cut off.
+            account.came_back(m.seq, &facts, m.part);
+            return;
+        }
+        if account.epoch != epoch {
+            // The rest of that line went with the input it was of; an event of our own takes no piece away.
+            account.pieces = 0;
+        }
+        account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
+        (account.epoch, account.stream) = (epoch, m.stream);
+    }
+
     fn shorten(&self, s: &Segment, to: u64) {
         let mut ledger = self.lock();
         if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == s.store) {
@@ -191,8 +199,20 @@ impl Spool {
         }
     }
 
+    /// Records before `seq` that the account has not taken in and that are not here: where every receiver is past them they
+    /// were delivered, or are told of elsewhere, and no gap in the input.
+    fn skip_read(&self, past: u64, seq: u64) {
+        let mut account = self.account();
+        let skipped = (seq - 1).saturating_sub(account.seq);
+        if past >= seq {
+            account.unread += skipped;
+        } else if skipped > 0 {
+            account.doubt();
+        }
+    }
+
     /// Cursors of receivers that are configured, those that are not any more, and those that are new.
-    fn load_cursors(&mut self, files: &[Entry]) -> io::Result<()> {
+    fn load_cursors(&self, files: &[Entry]) -> io::Result<Vec<Loaded>> {
         let mut found: Vec<String> =
             files.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)).collect();
         let in_ark = self.ark.list()?;
@@ -200,10 +220,11 @@ impl Spool {
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
-        let mut loaded: Vec<Loaded> = Vec::with_capacity(found.len());
-        for name in found {
-            loaded.push(self.load_cursor(name)?);
-        }
+        found.into_iter().map(|name| self.load_cursor(name)).collect()
+    }
+
+    fn enter_cursors(&mut self, loaded: Vec<Loaded>, files: &[Entry]) -> io::Result<()> {
+        let in_ark = self.ark.list()?;
         let next_seq = self.lock().next_seq;
         let known = loaded.iter().filter_map(|l| l.cursor.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut account = self.account();
@@ -228,7 +249,9 @@ impl Spool {
             }
             let from = if damaged { held.min(oldest) } else { oldest };
             let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
-            let before = on_disk.unwrap_or_else(new);
+            // What of it may stand on the disk: where it is there no file yet, that nothing has come of it.
+            let begun = |c: &Cursor| Cursor { next: c.filtered + 1, filtered: c.filtered, ..Cursor::default() };
+            let before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
             let noted = cursor.as_ref().is_some_and(|c| c.others() != before.others());
             ledger.receivers.push(Receiver {
                 saved_others: cursor.as_ref().map(Cursor::others),
@@ -296,7 +319,6 @@ impl Spool {
         let c = &mut account.counters;
         let known = c.read + c.own - c.dropped.min(c.read);
         c.read += (next_seq - 1).saturating_sub(known);
-        account.unread += (next_seq - 1).saturating_sub(account.seq);
         account.seq = next_seq - 1;
         drop(account);
         let mut ledger = self.lock();
@@ -349,10 +371,14 @@ fn newest_copies(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::
 
 type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);
 
-fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(slots::Place, Account)> {
+fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(StateFile, Account)> {
     let (place, copies) = newest_copies(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)?;
-    let newest = copies.into_iter().flatten().max_by_key(|(turn, _)| *turn);
-    Ok((place, newest.and_then(|(_, bytes)| Account::load(&bytes)).unwrap_or_default()))
+    let loaded = copies.map(|copy| copy.and_then(|(turn, bytes)| Some((turn, Account::load(&bytes)?))));
+    let there = loaded[0].clone().map(|(_, account)| account).unwrap_or_default();
+    let newest = loaded.into_iter().flatten().max_by_key(|(turn, a)| (!a.behind, *turn));
+    let mut account = newest.map(|(_, account)| account).unwrap_or_default();
+    account.behind = false;
+    Ok((StateFile { place, there, notes: 0 }, account))
 }
 
 /// The number in a segment's name.

@@ -17,37 +17,37 @@ impl Spool {
     }
 
     fn write_cursors(&self, though_bad: bool) {
-        let dirty: Vec<Receiver> = {
+        let (mut dirty, notes_saved): (Vec<Receiver>, u64) = {
             let mut ledger = self.lock();
+            let notes_saved = ledger.notes_saved;
             let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
-            moved.cloned().collect()
+            (moved.cloned().collect(), notes_saved)
         };
-        let notes_saved = self.lock().notes_saved;
+        // Before any cursor moves on the disk there is one of each: else a power cut makes one without a file new, beside
+        // others that have come further, and it skips what it lacks.
+        dirty.sort_by_key(|r| !r.place.is_new());
+        let mut unborn = false;
         for Receiver { name, mut place, mut cursor, noted, mut before, .. } in dirty {
             cursor.receiver.clone_from(&name);
             before.receiver.clone_from(&name);
             let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
             let held = noted > notes_saved;
-            let mut kept = Ok(Store::Ark);
-            if held {
-                if though_bad || self.lock().disk_bad.is_none() {
-                    kept = self.small_to_disk(&small, &mut place, &before.save()).map(|()| Store::Disk);
-                }
-                // The next worker goes on where this one was all the same: it finds the notes beside it.
-                let all = self.small_to_memory(&small, &mut place, &cursor.save());
-                kept = all.and(kept);
-            } else {
-                kept = self.write_small(&small, &mut place, &cursor.save(), though_bad);
-            }
+            let for_disk = if held { &before } else { &cursor };
+            let (first, waits) = (place.is_new(), unborn && !place.is_new());
+            let to_disk = !waits && (though_bad || self.lock().disk_bad.is_none());
+            let on_disk = to_disk && self.small_to_disk(&small, &mut place, &for_disk.save()).is_ok();
+            unborn |= first && !on_disk;
+            // The next worker goes on where this one was all the same: in memory it finds the notes as well.
+            let whole = on_disk && !held || self.small_to_memory(&small, &mut place, &cursor.save()).is_ok();
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
             r.place = place;
-            r.dirty |= held || kept.is_err();
-            if kept.is_ok() {
+            r.dirty |= held || waits || !whole;
+            if whole {
                 r.saved_others = Some(cursor.others());
             }
-            if matches!(kept, Ok(Store::Disk)) {
-                r.saved = if held { before.next } else { cursor.next };
+            if on_disk {
+                r.saved = for_disk.next;
             }
         }
     }
@@ -63,7 +63,7 @@ impl Spool {
             let behind = ledger.receivers.iter_mut().filter(|r| r.synced < seq);
             let named = behind.map(|r| {
                 r.dirty |= r.saved < seq || !r.place.is_written();
-                let want = r.for_disk(notes_saved).next.min(seq);
+                let want = r.for_disk(notes_saved).min(seq);
                 if want < r.cursor.next.min(seq) {
                     all = Ok(false);
                 }
@@ -101,16 +101,12 @@ impl Spool {
     /// Keeps the account for the next worker, not for a power cut: what of it is on the platter is never ahead of the
     /// records there.
     pub fn remember_state(&self) {
-        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let payload = self.account().save();
-        if self.state_to_memory(&mut place, &payload).is_err() {
-            drop(place);
+        if self.small_to_memory(&state(), &mut file.place, &payload).is_err() {
+            drop(file);
             self.save_state(false);
         }
-    }
-
-    fn state_to_memory(&self, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
-        self.small_to_memory(&(STATE.to_string(), limits::STATE_SLOT_BYTES), place, payload)
     }
 
     fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
@@ -119,45 +115,91 @@ impl Spool {
     }
 
     pub(super) fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
-        let mut place = self.state_place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Under that lock, so that a later version never holds less. Whatever is numbered as a note stands in the account.
         let notes = self.lock().notes;
-        let (seq, payload) = {
-            let account = self.account();
-            (account.seq, account.save())
+        let account = self.account().clone();
+        let payload = account.save();
+        let kept = if sync {
+            // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
+            let kept =
+                self.sync_known().and_then(|()| self.write_small(&state(), &mut file.place, &payload, though_bad));
+            kept.and_then(|kept| match kept {
+                Store::Disk => self.sync_state(&mut file.place).map(|good| good.then_some(Store::Disk)),
+                Store::Ark => Err(io::Error::other("the disk fails")),
+            })
+        } else {
+            // Who wants no syncs is promised nothing of a power cut.
+            self.write_small(&state(), &mut file.place, &payload, though_bad).map(Some)
         };
-        let small = (STATE.to_string(), limits::STATE_SLOT_BYTES);
-        if !sync {
-            let kept = self.write_small(&small, &mut place, &payload, though_bad)?;
-            drop(place);
-            if kept == Store::Disk {
-                // Who wants no syncs is promised nothing of a power cut.
+        match kept {
+            Ok(Some(Store::Disk)) => {
+                if sync {
+                    crash::point("state.synced");
+                    let mut ledger = self.lock();
+                    ledger.saved_seq = ledger.saved_seq.max(account.seq);
+                }
+                (file.there, file.notes) = (account, notes);
+                drop(file);
                 self.free_cursors(notes);
             }
-            return Ok(());
-        }
-        // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
-        let kept = self.sync_known().and_then(|()| self.write_small(&small, &mut place, &payload, though_bad));
-        let synced = kept.and_then(|kept| match kept {
-            Store::Disk => self.disk.sync(STATE).inspect_err(|e| {
-                place.sync_failed();
-                self.disk_failed("sync", e);
-            }),
-            Store::Ark => Err(io::Error::other("the disk fails")),
-        });
-        if synced.is_err() {
-            // The kernel may have let go of what it could not write: the next worker would find an older state.
-            let _ = self.state_to_memory(&mut place, &payload);
-        } else if place.synced() {
-            crash::point("state.synced");
-            {
-                let mut ledger = self.lock();
-                ledger.saved_seq = ledger.saved_seq.max(seq);
+            Ok(_) => {}
+            Err(e) => {
+                // The kernel may have let go of what it could not write: the next worker would find an older state.
+                let _ = self.small_to_memory(&state(), &mut file.place, &payload);
+                return Err(e);
             }
-            drop(place);
+        }
+        Ok(())
+    }
+
+    /// True: what was last written is on the platter now.
+    fn sync_state(&self, place: &mut slots::Place) -> io::Result<bool> {
+        self.disk.sync(STATE).inspect_err(|e| {
+            place.sync_failed();
+            self.disk_failed("sync", e);
+        })?;
+        Ok(place.synced())
+    }
+
+    /// The state that tells of a dropped segment, the last note, is on the platter. While the account waits for records in
+    /// memory, the version that is there is told of it; that is enough when it has seen these records.
+    pub(super) fn put_drop(&self, dropped: Option<(&Segment, u64)>) -> bool {
+        if self.put_state(true, true).is_ok() {
+            return true;
+        }
+        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (notes, saved) = {
+            let ledger = self.lock();
+            (ledger.notes, ledger.notes_saved)
+        };
+        if let Some((s, from)) = dropped.filter(|d| d.0.next <= file.there.seq + 1 && file.notes + 1 == notes) {
+            self.note_ids(&mut file.there, s, from);
+            file.notes = notes;
+        }
+        if file.notes < notes || saved >= notes {
+            return saved >= notes;
+        }
+        file.there.behind = true;
+        let payload = file.there.save();
+        let written = self.small_to_disk(&state(), &mut file.place, &payload);
+        let done = written.and_then(|()| self.sync_state(&mut file.place)).unwrap_or(false);
+        drop(file);
+        if done {
+            crash::point("state.behind");
             self.free_cursors(notes);
         }
-        synced
+        done
+    }
+
+    /// Whether the state on the platter has seen all records before `seq` and all notes: then more can be noted in it.
+    pub(super) fn can_note(&self, seq: u64) -> bool {
+        let ready = || {
+            let there = self.state.lock().unwrap_or_else(PoisonError::into_inner).there.seq;
+            let ledger = self.lock();
+            seq <= there.min(ledger.saved_seq) + 1 && ledger.notes_saved >= ledger.notes
+        };
+        ready() || self.put_drop(None) && ready()
     }
 
     /// The state on the disk tells of all that these notes tell of: cursors that waited for it are written.
@@ -270,6 +312,10 @@ impl Spool {
 
 /// A small file: its name, and the room of each copy.
 type Small = (String, u64);
+
+fn state() -> Small {
+    (STATE.to_string(), limits::STATE_SLOT_BYTES)
+}
 
 fn too_large(name: &str) -> io::Error {
     io::Error::other(format!("`{name}` is too large to be saved"))

@@ -75,19 +75,21 @@ impl Spool {
         let Some(s) = found else { return };
         crash::point("renew.marked");
         let from = s.synced.max(record::RECORDS_AT);
-        // Into memory now; `recover_disk` brings it to the disk when that works again.
-        match self.copy_records(&s, from, Store::Ark, now_ms) {
+        // Into memory now; `recover_disk` brings it to the disk when that works again. Where there is no room for it, on the
+        // same disk, in another file: it must not crowd out what comes in.
+        let copied = if s.bytes - from <= self.lock().room_in_memory(self.settings.ark_max) {
+            self.copy_records(&s, from, Store::Ark, now_ms)
+        } else {
+            Err(io::Error::other("there is no room"))
+        };
+        let copied = copied.or_else(|e| {
+            log::warn("spool", format!("cannot keep unsynced records in memory: {e}"));
+            self.copy_records(&s, from, Store::Disk, now_ms)
+        });
+        match copied {
             Ok(Some(copy)) => self.put_in_place(&s, from, copy),
             Ok(None) => {}
-            Err(e) => {
-                // No room in memory either: on the same disk, in another file.
-                log::warn("spool", format!("cannot keep unsynced records in memory: {e}"));
-                match self.copy_records(&s, from, Store::Disk, now_ms) {
-                    Ok(Some(copy)) => self.put_in_place(&s, from, copy),
-                    Ok(None) => {}
-                    Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
-                }
-            }
+            Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
         }
     }
 
@@ -221,13 +223,16 @@ impl Spool {
         if doomed.is_empty() {
             return;
         }
+        let (mut secured, mut obsolete) = (true, Vec::new());
         if memory_alone {
+            secured = false;
             self.remember_state();
             self.save_cursors();
         } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
             // Where there is no room even for that, what everybody has makes it. Else what the state on the platter does not
             // cover stays until the disk keeps things.
-            if !super::is_full(&e) {
+            secured = !super::is_full(&e);
+            if secured {
                 let covered = self.lock().saved_seq + 1;
                 doomed.retain(|s| s.next <= covered);
                 let Some(last) = doomed.last() else { return };
@@ -239,6 +244,12 @@ impl Spool {
         crash::point("remove.chosen");
         {
             let mut ledger = self.lock();
+            let replaced = doomed.iter_mut().flat_map(|s| std::mem::take(&mut s.replaces));
+            obsolete.extend(replaced);
+            if !secured {
+                // They hold the same records, and the disk does not know yet that these may go.
+                ledger.obsolete.append(&mut obsolete);
+            }
             ledger.segments.retain(|s| !doomed.iter().any(|d| d.name == s.name && d.store == s.store));
         }
         crash::point("remove.listed");
@@ -252,6 +263,7 @@ impl Spool {
             }
             crash::point("remove.removed");
         }
+        obsolete.iter().for_each(|old| self.cut(old));
         self.room.notify_all();
     }
 
@@ -264,6 +276,8 @@ impl Spool {
         }
         let (over, has_live_drops) = {
             let mut ledger = self.lock();
+            let fresh = |&(_, since): &(u64, i64)| (now_ms - since).unsigned_abs() < limits::DISK_TAKES_MILLIS;
+            ledger.disk_takes = ledger.disk_takes.filter(fresh);
             let acked = ledger.acked_before(false);
             for s in ledger.segments.iter_mut().filter(|s| s.next <= acked && s.acked_ms.is_none()) {
                 s.acked_ms = Some(now_ms);
@@ -298,6 +312,11 @@ impl Spool {
         let mut ledger = self.lock();
         ledger.files_set_aside += 1;
         ledger.alarm(text);
+    }
+
+    /// Whether room was made on a full disk since the last call.
+    pub fn take_room_made(&self) -> bool {
+        std::mem::take(&mut self.lock().try_disk)
     }
 
     /// While the disk fails: looks whether it works again, and brings back what lies in memory. True when all is well.
@@ -344,8 +363,9 @@ impl Spool {
         // The records that the state waited for are there: at once, for a power cut would make it see them jump.
         let back = self.bring_back();
         let seen = self.account().seq;
-        if back && self.lock().saved_seq < seen {
-            self.save_state(true);
+        if back && (self.lock().saved_seq >= seen || self.save_state(true)) {
+            let obsolete = std::mem::take(&mut self.lock().obsolete);
+            obsolete.iter().for_each(|old| self.cut(old));
         }
         back
     }

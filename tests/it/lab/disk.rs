@@ -62,6 +62,37 @@ fn a_full_tmpfs_with_room_again() {
     full_and_room_again(&real, &setup, "disk: tmpfs full, room again");
 }
 
+/// The disk is smaller than the bound, and `drop-oldest` was chosen: the oldest give way there too, counted and told, and
+/// the newest are delivered.
+#[test]
+fn a_full_disk_whose_oldest_events_give_way() {
+    if !may_mount("a full tmpfs") {
+        return;
+    }
+    let real = Real::new("lab-give-way");
+    let spool = real.den.file("spool");
+    let mut setup = real.setup().args(&["--spool-max", "16M", "--spool-full", "drop-oldest"]);
+    setup.before = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=8m tmpfs {spool}"));
+    let mut picodata = setup.picodata();
+    real.receiver.down();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..40_000).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    assert!(err(&setup).contains("No space left"), "the disk was not full\n{}", err(&setup));
+    real.receiver.up();
+    let code = picodata.finish(LIMIT);
+    assert_eq!(code, 1, "events were lost, and it says so\n{}", err(&setup));
+    let docs = real.receiver.docs();
+    let missing = picodata.ledger.missing(&docs);
+    let told: u64 =
+        docs.iter().filter(|d| d.value["reason"] == "dropped").filter_map(|d| d.value["missing"].as_u64()).sum();
+    assert_eq!(told, missing.len() as u64, "{}", err(&setup));
+    // Most of what is missing is older than what came; new ones go only while the disk has no room for either.
+    let number = |id: &str| id.rsplit('.').next().and_then(|n| n.parse::<usize>().ok()).expect("an id");
+    let newest = missing.iter().filter(|id| number(id) > 36_000).count();
+    assert!(!missing.is_empty() && newest == 0, "{newest} of the newest 4,000 are missing\n{}", err(&setup));
+    real.say("disk: full, and the oldest give way", 1, picodata.ledger.len());
+}
+
 #[test]
 fn a_full_ext4_with_room_again() {
     if !may_mount("a full ext4") {
