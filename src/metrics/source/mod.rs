@@ -2,8 +2,9 @@
 //!
 //! Invariant: no EVAL and no CALL of a foreign function goes out unless (a) a SELECT on `_space`, answered by the server's C
 //! code alone, was allowed on this connection and the chunk begins with `guard.lua`, or (b) the function is one with setuid
-//! that an administrator owns. Everything else could kill an instance (see `guard.lua`). Every refused request is an event
-//! in the database's audit log: what was refused is not asked again for minutes, also after a reconnect.
+//! that an administrator owns, looked at right before each call: it may have been made anew since the last one. Everything
+//! else could kill an instance (see `guard.lua`). Every refused request is an event in the database's audit log: what was
+//! refused is not asked again for minutes, also after a reconnect.
 
 pub mod boxed;
 pub mod pico;
@@ -220,7 +221,9 @@ pub fn learn(client: &mut Client, wishes: &Wishes, memory: &mut Memory, patience
         let tried = match grade {
             Grade::Full => chunk(client, *grade, compose(FULL, wishes), patience)?,
             Grade::Tarantool => chunk(client, *grade, compose(TARANTOOL, wishes), patience)?,
-            Grade::Function => functions(client, &wishes.functions, patience)?,
+            // The poll looks at them.
+            Grade::Function if !wishes.functions.is_empty() => Ok(Plan::Functions(wishes.functions.clone())),
+            Grade::Function => Err(No::denied("no --function is named")),
             Grade::Least => least(client, wishes, patience)?,
         };
         match tried {
@@ -254,10 +257,7 @@ fn chunk(client: &mut Client, grade: Grade, chunk: String, patience: Duration) -
 }
 
 /// Only functions with setuid that an administrator owns: a function that ran as this user could be the deadly collector.
-fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked<Plan> {
-    if names.is_empty() {
-        return Ok(Err(No::denied("no --function is named")));
-    }
+fn are_safe(client: &mut Client, names: &[String], patience: Duration) -> Asked<()> {
     let key = |name| Some(Value::Str(str::as_bytes(name)));
     let select = |name| Request::Select { space: VFUNC, index: 2, limit: 1, key: key(name) };
     let requests: Vec<_> = names.iter().map(|n| select(n)).collect();
@@ -275,7 +275,7 @@ fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked
             return Ok(Err(No::denied(why)));
         }
     }
-    Ok(Ok(Plan::Functions(names.to_vec())))
+    Ok(Ok(()))
 }
 
 /// The calls that bring the state of an instance, newest first; beside the last one the version is asked once.
@@ -346,6 +346,9 @@ pub fn ask(client: &mut Client, plan: &mut Plan, wishes: &Wishes, patience: Dura
             evaluated(&answers[0], &wishes.rules)
         }
         Plan::Functions(names) => {
+            if let Err(no) = are_safe(client, names, patience)? {
+                return Ok(Err(no));
+            }
             let requests: Vec<_> = names.iter().map(|name| Request::Call(name)).collect();
             let answers = client.ask(&requests, patience)?;
             called(&answers, &wishes.rules)
@@ -388,7 +391,7 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
 
 /// What functions brought: a page each; of two families with one name the first stays.
 fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
-    let mut builders = Vec::new();
+    let (mut builders, mut empty) = (Vec::new(), true);
     for answer in answers {
         let values = match data(answer)? {
             Ok(values) => values,
@@ -398,9 +401,16 @@ fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
         let Some(page) = first.and_then(|v| v.text().or_else(|| v.get("body").and_then(Value::text))) else {
             return Ok(Err(No::denied("a function brought neither a text nor a table with `body`")));
         };
+        empty &= page.trim().is_empty();
         let mut out = Builder::new(rules);
         text::read(&page, &mut out);
         builders.push(out);
+    }
+    if empty {
+        // A page of nothing would look like a database in health. An HTTP listener may still be coming up.
+        let why = "the functions brought empty pages; the one of the route does while the HTTP listener is off";
+        let pause = Duration::from_secs(limits::METRICS_FAILED_SECONDS);
+        return Ok(Err(No { why: why.into(), pause }));
     }
     Ok(Ok(page_of(builders, "function")))
 }

@@ -166,7 +166,8 @@ fn function_setuid_functions_of_the_administrator_and_no_others() {
     assert!(!got.keys().any(|k| k.starts_with("gostech_metrics_errors_total")), "what both give counts once: {got:#?}");
     stand.asked();
     helper.scrape();
-    assert_eq!(stand.asked(), [Asked::Call("mon.pico".into()), Asked::Call("mon.metrics".into())]);
+    let look = Asked::Select(297);
+    assert_eq!(stand.asked(), [look.clone(), look, Asked::Call("mon.pico".into()), Asked::Call("mon.metrics".into())]);
     // A function that runs as its caller, or that another user owns, could be the deadly collector: never called.
     for row in [json!([[70, 1, "mon.metrics", 0]]), json!([[70, 33, "mon.metrics", 1]]), json!([])] {
         let stand = Stand::start(&[("mon", Md5, "x")], move |user, asked| match asked {
@@ -179,6 +180,45 @@ fn function_setuid_functions_of_the_administrator_and_no_others() {
         assert_eq!(got["gostech_metrics_source_success{source=\"least\"}"], 1.0);
         assert!(!stand.asked().contains(&Asked::Call("mon.metrics".into())));
     }
+}
+
+#[test]
+fn a_function_that_is_made_anew_on_a_live_connection_is_looked_at_before_it_is_called() {
+    let stand = Stand::start(&[("mon", Md5, "x")], picodata(None));
+    let helper = start(&stand, "mon", "x", &["--function", "mon.metrics"]);
+    helper.until("up", LIMIT, |p| p.get("gostech_metrics_source_success{source=\"function\"}") == Some(&1.0));
+    // The same name, without setuid: it would run as this user.
+    stand.becomes(|user, asked| match asked {
+        Asked::Select(297) => data(json!([[71, 1, "mon.metrics", 0]])),
+        other => picodata(None)(user, other),
+    });
+    // A poll may have been under way.
+    helper.scrape();
+    stand.asked();
+    for _ in 0..3 {
+        let page = helper.scrape();
+        assert!(up(&page), "the least grade");
+        assert_eq!(page["gostech_metrics_source_success{source=\"function\"}"], 0.0);
+    }
+    let asked = stand.asked();
+    assert!(!asked.contains(&Asked::Call("mon.metrics".into())), "{asked:?}");
+}
+
+#[test]
+fn functions_that_bring_nothing_are_no_database_in_health() {
+    let stand = Stand::start(&[("mon", Md5, "x")], |user, asked| match asked {
+        Asked::Call(name) if name == "mon.pico" => data(json!([{"status": 200, "body": ""}])),
+        other => picodata(None)(user, other),
+    });
+    let helper = start(&stand, "mon", "x", &["--function", "mon.pico"]);
+    let got = helper.until("up", LIMIT, up);
+    assert_eq!(got["gostech_metrics_source_success{source=\"function\"}"], 0.0);
+    assert_eq!(got["gostech_metrics_source_success{source=\"least\"}"], 1.0);
+    assert!(helper.log().contains("HTTP listener"), "{}", helper.log());
+    // Beside another one that brings something it is no trouble.
+    let helper = start(&stand, "mon", "x", &["--function", "mon.pico,mon.metrics"]);
+    let series = "gostech_metrics_source_success{source=\"function\"}";
+    helper.until("function", LIMIT, |p| p.get(series) == Some(&1.0));
 }
 
 #[test]

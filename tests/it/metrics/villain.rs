@@ -143,7 +143,7 @@ impl Villain {
             3..=5 => no_frame(&mut dice),
             6 => refusal(&mut dice, plan, at, whole),
             7 | 8 => odd_data(&mut dice, plan, at, whole),
-            _ => return page_of_text(&mut dice, plan),
+            _ => return page_of_text(&mut dice, plan, whole),
         };
         Villain { plan, at, evil, verdict }
     }
@@ -351,7 +351,7 @@ fn odd_data(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdi
 }
 
 /// A page in which good families stand among broken ones: the good ones come through, exactly.
-fn page_of_text(dice: &mut Dice, plan: Plan) -> Villain {
+fn page_of_text(dice: &mut Dice, plan: Plan, whole: &Whole) -> Villain {
     let plan = if plan == Plan::Least { Plan::Function } else { plan };
     const BAD: [&str; 6] = [
         "bad_labels{a=\"1\" 5\n",
@@ -370,7 +370,12 @@ fn page_of_text(dice: &mut Dice, plan: Plan) -> Villain {
         page.push_str(&format!("# TYPE good_{i} gauge\ngood_{i}{{n=\"{i}\"}} {value}\n"));
         good.insert(format!("good_{i}{{n=\"{i}\"}}"), value);
     }
-    Villain { plan, at: 2, evil: Evil::Page(page), verdict: Verdict::Numbers(plan.grade(), good) }
+    let verdict = match plan {
+        // Functions that bring nothing at all are not in order.
+        Plan::Function if page.trim().is_empty() => whole.least(|s| Some(s.to_string())),
+        _ => Verdict::Numbers(plan.grade(), good),
+    };
+    Villain { plan, at: 2, evil: Evil::Page(page), verdict }
 }
 
 /// A frame with this header and body.
