@@ -291,11 +291,13 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
             why = why.or(Some(refusal));
             continue;
         }
+        let state = data(&answers[0])?.unwrap_or(Value::Nil);
+        let own = state.items().first().and_then(pico::own_raft_id);
         let mut version = answers.into_iter().nth(1);
         if version.as_ref().map(data).transpose()?.is_some_and(|said| said.is_err()) {
             version = None;
         }
-        return least_details(client, wishes, (calls[0], version), patience).map(|l| Ok(Plan::Least(l)));
+        return least_details(client, wishes, (calls[0], own, version), patience).map(|l| Ok(Plan::Least(l)));
     }
     let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
     no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
@@ -306,25 +308,23 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
 fn least_details(
     client: &mut Client,
     wishes: &Wishes,
-    (call, version): (&'static str, Option<Answer>),
+    (call, own, version): (&'static str, Option<u64>, Option<Answer>),
     patience: Duration,
 ) -> Result<Least, Trouble> {
     let answers = client.ask(
         &[
-            Request::Call(".proc_instance_uuid"),
             Request::Select { space: VSPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(INSTANCE))) },
             rows_of(INSTANCE),
             rows_of(PEER_ADDRESS),
         ],
         patience,
     )?;
-    let [uuid, format, rows, addresses] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
+    let [format, rows, addresses] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
     let format = data(format)?.ok().and_then(|rows| rows.items().first().and_then(Columns::of_format));
     let columns = format.unwrap_or_default();
-    let uuid = data(uuid)?.ok().and_then(|v| v.items().first()?.text().map(|t| t.into_owned()));
     let rows = data(rows)?;
     let all = rows.as_ref().map_or(Vec::new(), |rows| read_instances(rows, &columns));
-    let name = all.into_iter().find(|i| Some(&i.uuid) == uuid.as_ref()).map(|i| i.name);
+    let name = all.into_iter().find(|i| i.raft_id.is_some() && i.raft_id == own).map(|i| i.name);
     let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
     let instances = !wishes.leaves_out("instances");
     Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses })

@@ -1,7 +1,7 @@
 //! Picodata as recorded: every grade of monitoring, every sample of the built-in page, the rules of asking sparingly.
 
 use super::helper::{program, samples, Helper, Samples, Scratch};
-use super::stand::{data, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
+use super::stand::{data, instance, named, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
 use gostech::iproto::auth::Method::{ChapSha1, Md5};
 use serde_json::json;
 use std::process::Command;
@@ -154,6 +154,57 @@ fn least_of_older_versions_and_with_parts_switched_off() {
     let got = start(&stand, "mon", "x", &[]).until("up", LIMIT, up);
     assert_eq!(got["pico_raft_leader_id{instance_name=\"default_1_1\"}"], 1.0);
     assert!(got.keys().any(|k| k.starts_with("picodata_version_info{")));
+}
+
+/// Columns of `_pico_instance` in Picodata 24, as its public source has them.
+const COLUMNS_24: [&str; 9] = [
+    "instance_id",
+    "instance_uuid",
+    "raft_id",
+    "replicaset_id",
+    "replicaset_uuid",
+    "current_state",
+    "target_state",
+    "failure_domain",
+    "tier",
+];
+
+#[test]
+fn picodata_24_with_its_own_names_of_columns() {
+    // One column has moved, so that only who reads the names finds them.
+    let mut columns = COLUMNS_24.to_vec();
+    columns.rotate_right(1);
+    let row = |name: &str, state: &str| {
+        let mut row = instance(name, state).as_array().unwrap()[..9].to_vec();
+        row.rotate_right(1);
+        serde_json::Value::from(row)
+    };
+    let rows = [row("i1", "Offline"), row("default_1_1", "Online")];
+    let format: Vec<_> = columns.iter().map(|c| json!({"name": c, "type": "any"})).collect();
+    let named_rows: Vec<_> = rows.iter().map(|r| named(&columns, r)).collect();
+    let own = json!({"raft_id": 1, "instance_id": "default_1_1", "instance_uuid": "3c", "replicaset_id": "r1",
+        "cluster_id": "demo", "current_state": ["Online", 1], "tier": "default"});
+    let script = move |user: &str, asked: &Asked| match asked {
+        Asked::Eval(_) => data(json!([{"pico": {"instance": own, "uptime": 5, "instances": named_rows}}])),
+        Asked::Call(name) if name == ".proc_runtime_info_v2" => Reply::No(33, "Procedure is not defined"),
+        Asked::Select(281) => data(json!([[515, 1, "_pico_instance", "memtx", 0, {}, format]])),
+        Asked::Select(515) => data(json!(rows)),
+        Asked::Select(514) => data(json!([[1, "127.0.0.1:3301"]])),
+        other => picodata(None)(user, other),
+    };
+    let stand = Stand::start(&[("mon", Md5, "x"), ("admin", Md5, "x")], script);
+    let states = [
+        "pico_instance_state{instance=\"default_1_1\",instance_name=\"default_1_1\",state=\"Online\",tier=\"default\"}",
+        "pico_instance_state{instance=\"i1\",instance_name=\"default_1_1\",state=\"Offline\",tier=\"default\"}",
+    ];
+    let least = start(&stand, "mon", "x", &[]).until("up", LIMIT, up);
+    let full = start(&stand, "admin", "x", &[]).until("up", LIMIT, up);
+    for state in states {
+        assert_eq!((least.get(state), full.get(state)), (Some(&1.0), Some(&1.0)), "{state}\n{least:#?}\n{full:#?}");
+    }
+    assert_eq!(least["pico_raft_term{instance_name=\"default_1_1\"}"], 4.0);
+    let uptime = full.keys().find(|k| k.starts_with("pico_info_uptime")).expect("uptime");
+    assert!(uptime.contains("cluster_name=\"demo\"") && uptime.contains("replicaset=\"r1\""), "{uptime}");
 }
 
 #[test]

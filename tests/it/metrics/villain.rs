@@ -62,10 +62,10 @@ impl Plan {
         }
     }
 
-    /// Frames of a whole poll: the login; what is learnt; what is asked. Least: runtime, four details, then three.
+    /// Frames of a whole poll: the login; what is learnt; what is asked. Least: runtime, three details, then three.
     fn frames(self) -> u64 {
         if self == Plan::Least {
-            9
+            8
         } else {
             3
         }
@@ -298,13 +298,12 @@ fn refusal(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdic
     let body = dice.pick(&[text("not for you"), vec![0x80], vec![0x81, 0x31, 5], text(&"no ".repeat(5_000))]);
     let verdict = match (plan, at) {
         (_, 0) => no(Reason::Auth, "the database does not let"),
-        (Plan::Full | Plan::Function, _) | (Plan::Least, 3) => whole.least(|s| Some(s.to_string())),
+        (Plan::Full | Plan::Function, _) | (Plan::Least, 2) => whole.least(|s| Some(s.to_string())),
         // The older call does not tell of the system's memory.
         (Plan::Least, 1) => whole.least(without("picodata_slab_system")),
-        (Plan::Tarantool, _) | (Plan::Least, 6) => no(Reason::Denied, "may see nothing here"),
-        (Plan::Least, 2) => whole.least(nameless),
-        (Plan::Least, 4) => whole.least(|s| without(STATES)(s).and_then(|s| nameless(&s))),
-        (Plan::Least, 7) => whole.least(without(STATES)),
+        (Plan::Tarantool, _) | (Plan::Least, 5) => no(Reason::Denied, "may see nothing here"),
+        (Plan::Least, 3) => whole.least(|s| without(STATES)(s).and_then(|s| nameless(&s))),
+        (Plan::Least, 6) => whole.least(without(STATES)),
         (Plan::Least, _) => whole.least(without(ADDRESSES)),
     };
     (Evil::Refuse(dice.pick(&[42, 33, 36, 32, 1]), body), verdict)
@@ -338,13 +337,14 @@ fn odd_data(dice: &mut Dice, plan: Plan, at: u64, whole: &Whole) -> (Evil, Verdi
         (Plan::Tarantool, 1) => no(Reason::Denied, "`_space` is empty for this user"),
         (Plan::Full | Plan::Tarantool, _) if one => nothing("the chunk brought no numbers"),
         (Plan::Full | Plan::Tarantool, _) => nothing("the chunk brought nothing"),
-        (Plan::Least, 1 | 3 | 5) => same(),
-        (Plan::Least, 2 | 4) => whole.least(nameless),
-        (Plan::Least, 6) if n == 5 || n == 6 => {
+        (Plan::Least, 2 | 4) => same(),
+        // Who it is stands in the first answer, what it is called in its row.
+        (Plan::Least, 1 | 3) => whole.least(nameless),
+        (Plan::Least, 5) if n == 5 || n == 6 => {
             whole.least(|s| (s.starts_with(STATES) || s.starts_with(ADDRESSES)).then(|| s.to_string()))
         }
-        (Plan::Least, 6) => nothing(".proc_runtime_info_v2 brought no table"),
-        (Plan::Least, 7) => whole.least(without(STATES)),
+        (Plan::Least, 5) => nothing(".proc_runtime_info_v2 brought no table"),
+        (Plan::Least, 6) => whole.least(without(STATES)),
         (Plan::Least, _) => whole.least(without(ADDRESSES)),
     };
     (Evil::Data(shape), verdict)
