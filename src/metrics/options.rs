@@ -7,7 +7,7 @@ use super::login::Login;
 use super::render::Format;
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flags::{text, value, Item, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
 use crate::iproto::Place;
@@ -16,6 +16,7 @@ use crate::log::Level;
 use crate::net::address::Address;
 use crate::net::secret::Secret;
 use crate::net::tls;
+use crate::net::verdict::Names;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -197,7 +198,7 @@ fn path(parsed: &Parsed, name: &str) -> Result<Option<PathBuf>> {
 fn job(parsed: &Parsed) -> Result<Job> {
     let format = Format::parse(value::listed(&parsed.need("format"))?).unwrap_or(Format::Prometheus);
     match (parsed.is_on("once"), parsed.is_on("check")) {
-        (true, true) => Err(Error::usage("`--once` and `--check` are two jobs: name one")),
+        (true, true) => Err(parsed.need("check").error("`--once` and `--check` are two jobs: name one")),
         (true, false) => Ok(Job::Once(format)),
         (false, true) => Ok(Job::Check),
         (false, false) => Ok(Job::Serve),
@@ -218,8 +219,8 @@ fn rank(item: &Item) -> u8 {
 fn password(parsed: &Parsed, credentials: Option<&Path>, warnings: &mut Vec<String>) -> Result<Secret> {
     let (file, literal) = (parsed.get("password-file"), parsed.get("password"));
     let near = |item: Option<&Item>| item.map_or(0, rank);
-    if near(file) == near(literal) && file.is_some() {
-        return Err(Error::usage("`--password` and `--password-file` are given both: leave one out"));
+    if let (Some(file), Some(literal)) = (file, literal.filter(|_| near(file) == near(literal))) {
+        return Err(file.error(format!("{} is given as well: leave one out", literal.at())));
     }
     let nearest = if near(file) > near(literal) { file } else { literal };
     if let Some(path) = credentials.filter(|_| near(nearest) < 2) {
@@ -248,12 +249,16 @@ fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<asker::Addres
         None => tcp(parsed)?,
     };
     let options = tls::ClientOptions {
+        names: Names::Database,
         ca: path(parsed, "tls-ca")?,
         system_too: false,
         certificate: path(parsed, "tls-cert")?,
         key: path(parsed, "tls-key")?,
         server_name: parsed.get("tls-server-name").map(value::nonempty).transpose()?.map(str::to_string),
     };
+    if let (None, Some(key)) = (&options.certificate, parsed.get("tls-key")) {
+        return Err(key.error("a private key needs its certificate: name it with --tls-cert"));
+    }
     let on = parsed.is_on("tls-auth");
     if !on && (options.ca.is_some() || options.certificate.is_some() || options.key.is_some()) {
         warnings.push(
@@ -325,10 +330,10 @@ fn labels(parsed: &Parsed) -> Result<Vec<(String, String)>> {
         }
         labels.push((name.to_string(), text.to_string()));
     }
-    if labels.len() > limits::METRICS_RULES {
-        return Err(Error::usage(format!("more than {} labels", limits::METRICS_RULES)));
+    match parsed.all("label").get(limits::METRICS_RULES) {
+        Some(item) => Err(item.error(format!("more than {} labels", limits::METRICS_RULES))),
+        None => Ok(labels),
     }
-    Ok(labels)
 }
 
 fn addresses(parsed: &Parsed) -> Result<Vec<Address>> {
@@ -346,10 +351,10 @@ fn web_tls(parsed: &Parsed) -> Result<Option<tls::ServerOptions>> {
     let (key, client_ca) = (path(parsed, "web-tls-key")?, path(parsed, "web-client-ca")?);
     match path(parsed, "web-tls-cert")? {
         Some(certificate) => Ok(Some(tls::ServerOptions { certificate, key, client_ca })),
-        None if key.is_some() || client_ca.is_some() => {
-            Err(Error::usage("`--web-tls-key` and `--web-client-ca` need `--web-tls-cert`"))
-        }
-        None => Ok(None),
+        None => match parsed.get("web-tls-key").or(parsed.get("web-client-ca")) {
+            Some(alone) => Err(alone.error("needs `--web-tls-cert`: pages without TLS have no use for it")),
+            None => Ok(None),
+        },
     }
 }
 
@@ -451,6 +456,8 @@ mod tests {
             &["--once", "--check"],
             &["--timeout", "0"],
             &["--web-tls-key", "k"],
+            &["--web-client-ca", "k"],
+            &["--tls-auth", "--tls-key", "k"],
             &["--auth-method", "scram-sha256"],
             &["--function", "a,b,c,d,e,f,g,h,i"],
             &["--addr", "localhost"],
@@ -459,6 +466,19 @@ mod tests {
         ] {
             let code = options(args).err().map(|e| e.exit());
             assert_eq!(code, Some(crate::error::Exit::Usage), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_lines_say_together_is_told_by_its_place() {
+        for (file, words) in [
+            ("password = x\npassword-file /a", "`password-file` in `/etc/gostech/gostech-metrics.conf` line 2"),
+            ("\nweb-client-ca /a", "`web-client-ca` in `/etc/gostech/gostech-metrics.conf` line 2"),
+            ("tls-key /a", "`tls-key` in `/etc/gostech/gostech-metrics.conf` line 1"),
+            ("once yes\ncheck yes", "`check` in `/etc/gostech/gostech-metrics.conf` line 2"),
+        ] {
+            let error = understand(&parsed(&[], &[], file).unwrap(), None).err().expect("an error");
+            assert!(error.text().contains(words), "{}", error.text());
         }
     }
 

@@ -88,21 +88,19 @@ fn mutual_tls_with_the_databases_own_option_names() {
     Helper::start_with(&args, &env).until("up", LIMIT, up);
     // Without a certificate, with a foreign authority, without TLS at all: named, not served.
     let foreign = scratch.file("foreign.pem", &Authority::new().0.pem());
-    for (more, reasons) in [
-        (vec!["--tls-auth", "--tls-ca", &ca], &["tls", "closed"][..]),
-        (vec!["--tls-auth", "--tls-ca", &foreign, "--tls-cert", &cert, "--tls-key", &key], &["tls"]),
-        (vec!["--tls-auth", "--tls-ca", "/nowhere/ca.pem"], &["auth", "tls"]),
-        (vec![], &["timeout", "closed"]),
+    for (more, reasons, cure) in [
+        (vec!["--tls-auth", "--tls-ca", &ca], &["tls", "closed"][..], ""),
+        (vec!["--tls-auth", "--tls-ca", &foreign, "--tls-cert", &cert, "--tls-key", &key], &["tls"], "with --tls-ca"),
+        (vec!["--tls-auth", "--tls-ca", "/nowhere/ca.pem"], &["tls"], "/nowhere/ca.pem"),
+        (vec![], &["timeout", "closed"], "--tls-auth"),
     ] {
         let helper = Helper::start_with(&[&args[..], &more].concat(), &PASSWORD);
         helper.until("down", LIMIT, |p| {
             p["picodata_up"] == 0.0
                 && reasons.iter().any(|r| p.contains_key(&format!("gostech_metrics_down{{reason=\"{r}\"}}")))
         });
-        if more.is_empty() {
-            // The page may say it a moment before the log does.
-            wait("a hint in the log", LIMIT, || helper.log().contains("--tls-auth"));
-        }
+        // The page may say it a moment before the log does.
+        wait(&format!("«{cure}» in the log"), LIMIT, || helper.log().contains(cure));
     }
     // Files that appear later are taken without a restart.
     let late = scratch.0.join("late.pem").display().to_string();
