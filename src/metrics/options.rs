@@ -179,9 +179,8 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         login,
         wishes: wishes(parsed, user)?,
         addresses: addresses(parsed)?,
-        floor: value::duration_within(&parsed.need("min-interval"), Duration::ZERO..=3600 * second)?,
-        interval: Some(value::duration_within(&parsed.need("poll-interval"), Duration::ZERO..=86_400 * second)?)
-            .filter(|i| !i.is_zero()),
+        floor: floor(parsed)?,
+        interval: interval(parsed)?,
         offset: value::duration_within(&parsed.need("scrape-timeout-offset"), Duration::ZERO..=60 * second)?,
         web_tls: web_tls(parsed)?,
         web_users: path(parsed, "web-users")?,
@@ -189,6 +188,21 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
         warnings,
     })
+}
+
+fn floor(parsed: &Parsed) -> Result<Duration> {
+    value::duration_within(&parsed.need("min-interval"), Duration::ZERO..=Duration::from_secs(3600))
+}
+
+/// How often to poll unasked, if at all: never more often than polls may be.
+fn interval(parsed: &Parsed) -> Result<Option<Duration>> {
+    let item = parsed.need("poll-interval");
+    let interval = value::duration_within(&item, Duration::ZERO..=Duration::from_secs(86_400))?;
+    if !interval.is_zero() && interval < floor(parsed)? {
+        let floor = parsed.need("min-interval");
+        return Err(item.error(format!("shorter than {} (`{}`)", floor.at(), floor.value)));
+    }
+    Ok(Some(interval).filter(|i| !i.is_zero()))
 }
 
 fn path(parsed: &Parsed, name: &str) -> Result<Option<PathBuf>> {
@@ -455,6 +469,8 @@ mod tests {
             &["--only", "a,,b"],
             &["--once", "--check"],
             &["--timeout", "0"],
+            &["--poll-interval", "500ms"],
+            &["--poll-interval", "5s", "--min-interval", "10s"],
             &["--web-tls-key", "k"],
             &["--web-client-ca", "k"],
             &["--tls-auth", "--tls-key", "k"],
