@@ -234,6 +234,21 @@ fn function_setuid_functions_of_the_administrator_and_no_others() {
 }
 
 #[test]
+fn the_number_of_pico_service_is_that_of_anybody_in_a_plain_tarantool() {
+    for (picodata_too, called) in [(true, 1.0), (false, 0.0)] {
+        let stand = Stand::start(&[("mon", Md5, "x")], move |user, asked| match asked {
+            Asked::Select(297) => data(json!([[70, 32, "mon.metrics", 1]])),
+            Asked::Call(name) if name == ".proc_version_info" && !picodata_too => Reply::No(33, "not defined"),
+            other => picodata(None)(user, other),
+        });
+        let helper = start(&stand, "mon", "x", &["--function", "mon.metrics"]);
+        let got = helper.until("up", LIMIT, up);
+        assert_eq!(got["gostech_metrics_source_success{source=\"function\"}"], called);
+        assert_eq!(stand.asked().contains(&Asked::Call("mon.metrics".into())), picodata_too);
+    }
+}
+
+#[test]
 fn a_function_that_is_made_anew_on_a_live_connection_is_looked_at_before_it_is_called() {
     let stand = Stand::start(&[("mon", Md5, "x")], picodata(None));
     let helper = start(&stand, "mon", "x", &["--function", "mon.metrics"]);
