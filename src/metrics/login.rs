@@ -69,7 +69,7 @@ impl Login {
             // Another password is another start.
             self.tried.clear();
         }
-        let mut words = String::new();
+        let (mut words, mut names) = (String::new(), Vec::new());
         for method in self.methods(client.greeting()) {
             if method == Method::Ldap && !client.private() && !self.insist {
                 return Err(Trouble::new(Reason::Auth, NOT_IN_CLEAR));
@@ -91,7 +91,9 @@ impl Login {
                     return Ok(());
                 }
                 Err(refusal) => {
-                    words = format!("{} ({})", refusal.text, method.name());
+                    // All of them: each was a try that counts.
+                    names.push(method.name());
+                    words = format!("{} ({})", refusal.text, names.join(", "));
                     self.tried.push(method);
                     if refusal.code == code::LOCKED {
                         words.push_str("; an administrator unlocks it with ALTER USER … WITH LOGIN");

@@ -361,6 +361,7 @@ fn a_refused_password_rests_and_the_right_one_is_taken_at_once() {
     let tries = stand.asked();
     assert_eq!(tries, [Asked::Auth("mon".into(), "md5".into()), Asked::Auth("mon".into(), "chap-sha1".into())]);
     assert_eq!(helper.log().matches("does not let").count(), 1, "said once: {}", helper.log());
+    assert!(helper.log().contains("(md5, chap-sha1)"), "both tries count: {}", helper.log());
     scratch.file("password", "right\n");
     helper.until("the new password", LIMIT, |p| up(p) || stand.asked().len() > 2);
     helper.until("up", LIMIT, up);
