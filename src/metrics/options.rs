@@ -8,7 +8,7 @@ use super::render::Format;
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
 use crate::error::Result;
-use crate::flags::{text, value, Item, Parsed, Place as Where, Program, Row, Text};
+use crate::flags::{self, text, value, Item, Outcome, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
 use crate::iproto::Place;
 use crate::limits;
@@ -17,6 +17,8 @@ use crate::net::address::Address;
 use crate::net::secret::Secret;
 use crate::net::tls;
 use crate::net::verdict::Names;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,7 +95,7 @@ const ROWS: &[Row] = &[
     Row::value(DATABASE.en, "username", "NAME", "log in as this user", "имя пользователя").short('u').default("pico_service"),
     Row::value(DATABASE.en, "password", "TEXT", "the password; `--password-file` keeps it out of `ps`", "пароль; с `--password-file` его не видно в `ps`").secret(),
     Row::value(DATABASE.en, "password-file", "FILE", "file with the password, for example `.picodata-cookie`; read again at each reconnect", "файл с паролем, например `.picodata-cookie`; перечитывается при каждом подключении")
-        .aliases(&["service-password-file"]).env_also(&["PICODATA_SERVICE_PASSWORD_FILE"]),
+        .aliases(&["service-password-file"]).env_also(&[SERVICE_FILE]),
     Row::value(DATABASE.en, "auth-method", "auto|chap-sha1|md5|ldap", "how to log in; auto tries sparingly, since wrong tries lock accounts", "метод входа; auto пробует бережно, так как ошибки блокируют учётную запись").default("auto"),
     Row::switch(DATABASE.en, "ldap-in-clear", "send an LDAP password also where others can read along", "передавать пароль LDAP и по открытому каналу"),
     Row::switch(DATABASE.en, "tls-auth", "speak mutual TLS with the instance", "взаимный TLS с инстансом").env_also(&["PICODATA_IPROTO_TLS_AUTH"]),
@@ -162,6 +164,32 @@ pub struct Options {
     pub level: Level,
     /// To be logged.
     pub warnings: Vec<String>,
+}
+
+/// The database's own variable for the file of the password of `pico_service`.
+const SERVICE_FILE: &str = "PICODATA_SERVICE_PASSWORD_FILE";
+
+/// Reads a call. `PICODATA_SERVICE_PASSWORD_FILE` may be inherited from the database's surroundings: it does not stand in the
+/// way of a password that was meant for this program, nor is it tried for another user, whose account that could lock.
+pub fn read(
+    args: &[OsString],
+    env: &mut Vec<(OsString, OsString)>,
+    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Outcome> {
+    match flags::parse(&PROGRAM, args, env, read_file)? {
+        Outcome::Run(parsed) if inherited_for_another(&parsed) => {
+            super::blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
+            env.retain(|(name, _)| name != SERVICE_FILE);
+            flags::parse(&PROGRAM, args, env, read_file)
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+fn inherited_for_another(parsed: &Parsed) -> bool {
+    let inherited = parsed.get("password-file").is_some_and(|i| matches!(&i.place, Where::Env(n) if n == SERVICE_FILE));
+    let own = parsed.get("password").is_some_and(|i| rank(i) >= 2);
+    inherited && (own || parsed.need("username").value != "pico_service")
 }
 
 /// Makes sense of what was found. `credentials` is the file `password` of `$CREDENTIALS_DIRECTORY`, if it is there.
@@ -375,12 +403,11 @@ fn web_tls(parsed: &Parsed) -> Result<Option<tls::ServerOptions>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::{self, check, Outcome};
-    use std::ffi::OsString;
+    use crate::flags::check;
 
     fn parsed(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Parsed> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        let env: Vec<_> = env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
+        let mut env: Vec<_> = env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
         let read = |_: &Path| {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             if file.is_empty() {
@@ -389,7 +416,7 @@ mod tests {
                 Ok(file.as_bytes().to_vec())
             }
         };
-        match flags::parse(&PROGRAM, &args, &env, &read)? {
+        match super::read(&args, &mut env, &read)? {
             Outcome::Run(parsed) => Ok(parsed),
             Outcome::Print(_) => panic!("printed"),
         }
@@ -449,6 +476,14 @@ mod tests {
         assert_eq!(file(secret(&[], &[], "password-file = /conf", None)).as_deref(), Some("/conf"));
         assert_eq!(secret(&[], &[("GOSTECH_METRICS_PASSWORD", "x")], "", None).unwrap().read().unwrap(), b"x");
         assert!(secret(&["--password", "x", "--password-file", "/a"], &[], "", None).is_err());
+        // What the database's surroundings hand on is for `pico_service`, and only when nothing else was meant.
+        let mon = ["--username", "mon"];
+        assert_eq!(file(secret(&mon, &pico, "password-file = /conf", None)).as_deref(), Some("/conf"));
+        assert_eq!(secret(&mon, &pico, "", None).unwrap().read().unwrap(), b"");
+        let both = [pico[0], ("GOSTECH_METRICS_PASSWORD", "x")];
+        assert_eq!(secret(&[], &both, "", None).unwrap().read().unwrap(), b"x");
+        let named = ["--username", "mon", "--service-password-file", "/b"];
+        assert_eq!(file(secret(&named, &pico, "", None)).as_deref(), Some("/b"));
     }
 
     #[test]
