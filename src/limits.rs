@@ -394,6 +394,9 @@ pub const METRICS_RETRY_FIRST_MILLIS: u64 = 250;
 pub const METRICS_RETRY_MOST_SECONDS: u64 = 5;
 /// A refused password is not tried again for this long: four wrong tries lock an account.
 pub const METRICS_REFUSED_FIRST_SECONDS: u64 = 300;
+/// A password that was never let in rests likewise when it got no answer so often: each may have counted as a wrong try, and
+/// one may be an accident of a database that is just going down or coming up.
+pub const METRICS_UNANSWERED_LOGINS: u32 = 2;
 /// And each time twice as long, up to this.
 pub const METRICS_REFUSED_MOST_SECONDS: u64 = 3600;
 /// Connections opened for one poll: the kept one may be dead without having said so.

@@ -16,6 +16,7 @@ use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
 use crate::net::target::Target;
 use crate::net::tls::ClientOptions;
+use crate::net::verdict::Names;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -245,6 +246,7 @@ impl Options {
         let path = |name: &str| parsed.of(name, i).map(value::path).transpose();
         let mut http = HttpOptions::new(target);
         http.tls = ClientOptions {
+            names: Names::Receiver,
             ca: path("ca-certificate")?,
             system_too: parsed.is_on_of("system-ca", i),
             certificate: path("certificate")?,

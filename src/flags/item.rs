@@ -101,8 +101,6 @@ pub struct Parsed {
     pub items: Vec<Item>,
     /// To be logged: variables that look like ours and are not.
     pub warnings: Vec<String>,
-    /// Where secrets stand in the arguments: index, and the byte where the value begins; to be wiped by the caller.
-    pub secrets: Vec<(usize, usize)>,
     /// The configuration file that was read.
     pub config: Option<PathBuf>,
     pub(super) program: &'static Program,

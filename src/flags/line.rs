@@ -24,7 +24,6 @@ pub(super) enum Line {
 pub(super) struct Flags {
     pub(super) items: Vec<Item>,
     pub(super) words: Vec<Word>,
-    pub(super) secrets: Vec<(usize, usize)>,
 }
 
 /// A free word, and the option it may belong to when that one holds a secret.
@@ -46,7 +45,7 @@ impl Word {
 pub(super) fn read(program: &'static Program, args: &[OsString]) -> Result<Line> {
     refuse_foreign_bytes(args)?;
     let mut parser = Parser::from_args(args.iter().cloned());
-    let mut flags = Flags { items: Vec::new(), words: Vec::new(), secrets: Vec::new() };
+    let mut flags = Flags { items: Vec::new(), words: Vec::new() };
     let mut behind_secret = None;
     loop {
         let (row, written) = match parser.next() {
@@ -66,9 +65,6 @@ pub(super) fn read(program: &'static Program, args: &[OsString]) -> Result<Line>
             return builtin::print(program, row, &value).map(Line::Print);
         }
         behind_secret = row.secret.then(|| written.clone());
-        if row.secret {
-            flags.secrets.extend(place_of_value(args, &mut parser, &value));
-        }
         flags.items.push(check_value(Item::new(row, value, Place::Flag(written)))?);
     }
     flags.items = merge::refuse_doubles(merge::bind(flags.items)?)?;
@@ -133,14 +129,6 @@ fn separate_value(
         return Err(missing(format!("; found the option `--{option}` (if it is the value, write `{written}=…`)")));
     }
     parser.value().map(|value| value.to_string_lossy().into_owned()).map_err(|_| missing(String::new()))
-}
-
-/// Where the value just taken stands: it is always the end of the argument that was consumed last.
-fn place_of_value(args: &[OsString], parser: &mut Parser, value: &str) -> Option<(usize, usize)> {
-    let left = parser.try_raw_args()?.as_slice().len();
-    let index = args.len().checked_sub(left + 1)?;
-    let offset = args.get(index)?.len().checked_sub(value.len())?;
-    Some((index, offset))
 }
 
 /// What no value may be, wherever it came from.

@@ -63,6 +63,6 @@ pub fn parse(
     let environment = environment::read(program, env, opened)?;
     let file = file::read(program, &line.items, read_file)?;
     let items = merge::merge([line.items, environment.items, file.items]);
-    let (warnings, secrets, config) = (environment.warnings, line.secrets, file.path);
-    Ok(Outcome::Run(Parsed { command, operands, items, warnings, secrets, config, program }))
+    let (warnings, config) = (environment.warnings, file.path);
+    Ok(Outcome::Run(Parsed { command, operands, items, warnings, config, program }))
 }

@@ -12,6 +12,7 @@ mod wire;
 use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::resolve;
+use crate::net::verdict::{self, Names};
 use crate::sys::socket;
 use auth::Method;
 use protocol::{Answer, Greeting, Refusal, Request, GREETING_BYTES};
@@ -300,18 +301,21 @@ fn handshake(
     tls: &Tls,
     place: &Place,
 ) -> Result<rustls::StreamOwned<rustls::ClientConnection, Timed>, Trouble> {
-    let fail = |e: rustls::Error| Trouble::new(Reason::Tls, format!("no TLS with `{place}`: {e}"));
+    let fail = |e: rustls::Error| Trouble::from(verdict::failure(&e, &place.to_string(), true, Names::Database));
     let mut connection = rustls::ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(fail)?;
     while connection.is_handshaking() {
-        connection.complete_io(&mut timed).map_err(|e| trouble(&e, place, "the TLS handshake"))?;
+        connection.complete_io(&mut timed).map_err(|e| trouble(&e, place, HANDSHAKE))?;
     }
     Ok(rustls::StreamOwned::new(connection, timed))
 }
 
+const HANDSHAKE: &str = "the TLS handshake";
+
 fn trouble(e: &io::Error, place: &Place, what: &str) -> Trouble {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock};
     if let Some(tls) = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Trouble::new(Reason::Tls, format!("no TLS with `{place}`: {tls}"));
+        let handshaking = what == HANDSHAKE;
+        return verdict::failure(tls, &place.to_string(), handshaking, Names::Database).into();
     }
     match e.kind() {
         // A read timeout of the socket is `WouldBlock`.

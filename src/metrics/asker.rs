@@ -10,6 +10,7 @@ use crate::iproto::protocol::Request;
 use crate::iproto::{Client, Place, Reason, Tls, Trouble};
 use crate::limits;
 use crate::net::tls;
+use crate::net::Failure;
 use crate::sys::process;
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,9 @@ impl Asker {
             (None, _) => None,
             (Some(tls), place) => {
                 let host = if let Place::Tcp(host, _) = place { host } else { "localhost" };
-                Some(Tls { config: tls.config()?, name: tls.name_for(host)? })
+                // A file of TLS that is missing is no matter of the password, whatever else such a file is.
+                let no = |failure: Failure| Trouble::new(Reason::Tls, failure.text);
+                Some(Tls { config: tls.config().map_err(no)?, name: tls.name_for(host).map_err(no)? })
             }
         };
         let patience = self.address.patience;

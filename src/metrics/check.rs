@@ -3,6 +3,7 @@
 use super::asker::Asker;
 use super::board::Reading;
 use super::source::Grade;
+use crate::iproto::Reason;
 
 /// The report; the second part says whether the database could be asked.
 pub fn report(asker: &Asker, reading: &Reading, database: Option<&(String, String)>) -> (String, bool) {
@@ -14,6 +15,9 @@ pub fn report(asker: &Asker, reading: &Reading, database: Option<&(String, Strin
     let (page, grade) = match &reading.result {
         Err(trouble) => {
             out.push_str(&format!("\nthe database could not be asked ({}): {}\n", trouble.reason.name(), trouble.text));
+            if trouble.reason == Reason::Denied {
+                out.push_str(&grant(user));
+            }
             return (out, false);
         }
         Ok(found) => (&found.0, found.1),
@@ -55,5 +59,15 @@ fn advice(user: &str, grade: Grade, via: &str) -> String {
     format!("{more}{}", if grade == Grade::Full { FULL } else { "" })
 }
 
-const FULL: &str = "this user may do everything in the database; a user without grants would see the state of raft, \
+/// Every user of Picodata sees something, so this is no Picodata, or one that does not answer yet.
+fn grant(user: &str) -> String {
+    format!(
+        "\na Picodata lets any user see raft, instances, loops and memory; if this is one, it may not be ready yet. A plain \
+         Tarantool shows its box.* numbers to users who may read and execute everything; its administrator grants it by\n  \
+         box.schema.user.grant({user:?}, 'read,execute', 'universe')\nwith that right {user} may run any Lua there: keep \
+         the password safe\n"
+    )
+}
+
+const FULL: &str = "this user may run any code in the database; a user without grants would see the state of raft, \
 instances, loops and memory\n";

@@ -2,7 +2,8 @@
 //!
 //! Four wrong tries lock a user, and a wrong method is a wrong try. So: the method that was named; else the likely one, and
 //! the other one once, at the first start only; what worked is remembered. A refused password is not tried again for
-//! minutes, unless it changed. Refuses: to show a password to a network in clear (`ldap`), unless insisted on.
+//! minutes, unless it changed; nor is one that was never let in and got no answer some times, since each may have counted
+//! (an LDAP server that is slow is asked all the same). Refuses: to show a password to a network in clear (`ldap`), unless insisted on.
 
 use crate::iproto::auth::Method;
 use crate::iproto::protocol::{code, Greeting};
@@ -22,30 +23,36 @@ pub struct Login {
     /// `ldap` also where others can read along.
     pub insist: bool,
     worked: Option<Method>,
+    /// The password that was let in last.
+    proven: Option<Wiped>,
+    /// How often this password got no answer since the last one.
+    unanswered: Option<(Wiped, u32)>,
     /// Methods that were refused, in the order they were tried.
     tried: Vec<Method>,
     refused: Option<Refused>,
 }
 
-/// A password that was refused.
+/// A password that was refused, or might have been.
 struct Refused {
     password: Wiped,
     until: Instant,
     times: u32,
-    text: String,
+    trouble: Trouble,
 }
 
 impl Login {
     /// As whom, and how; nothing is read yet.
     pub fn new(user: &str, secret: Secret, named: Option<Method>) -> Login {
-        Login { user: user.into(), secret, named, insist: false, worked: None, tried: Vec::new(), refused: None }
+        let (user, tried) = (user.into(), Vec::new());
+        let (worked, proven, unanswered, refused) = (None, None, None, None);
+        Login { user, secret, named, insist: false, worked, proven, unanswered, tried, refused }
     }
 
     /// Whether a login makes sense now: looked at before anything is connected.
     pub fn ready(&mut self, now: Instant) -> Result<(), Trouble> {
         let password = self.secret.read()?;
         match &self.refused {
-            Some(r) if r.password.bytes() == password && now < r.until => Err(Trouble::new(Reason::Auth, &*r.text)),
+            Some(r) if r.password.bytes() == password && now < r.until => Err(r.trouble.clone()),
             _ => Ok(()),
         }
     }
@@ -62,14 +69,19 @@ impl Login {
             // Another password is another start.
             self.tried.clear();
         }
-        let mut words = String::new();
+        let (mut words, mut names) = (String::new(), Vec::new());
         for method in self.methods(client.greeting()) {
             if method == Method::Ldap && !client.private() && !self.insist {
                 return Err(Trouble::new(Reason::Auth, NOT_IN_CLEAR));
             }
-            match client.login(method, &self.user, text, patience)? {
+            let said = match client.login(method, &self.user, text, patience) {
+                Ok(said) => said,
+                Err(trouble) => return Err(self.no_answer(password, trouble)),
+            };
+            self.unanswered = None;
+            match said {
                 Ok(()) => {
-                    (self.worked, self.refused) = (Some(method), None);
+                    (self.worked, self.refused, self.proven) = (Some(method), None, Some(password.clone()));
                     if text.is_empty() {
                         log::warn(
                             "password",
@@ -79,7 +91,9 @@ impl Login {
                     return Ok(());
                 }
                 Err(refusal) => {
-                    words = format!("{} ({})", refusal.text, method.name());
+                    // All of them: each was a try that counts.
+                    names.push(method.name());
+                    words = format!("{} ({})", refusal.text, names.join(", "));
                     self.tried.push(method);
                     if refusal.code == code::LOCKED {
                         words.push_str("; an administrator unlocks it with ALTER USER … WITH LOGIN");
@@ -112,12 +126,33 @@ impl Login {
     }
 
     fn refuse(&mut self, password: Wiped, words: &str) -> Trouble {
+        let text = format!("the database does not let `{}` in: {words}", self.user);
+        self.rest(password, Trouble::new(Reason::Auth, text))
+    }
+
+    /// A login without an answer may have counted as a wrong one. One that was let in before may be tried as ever.
+    fn no_answer(&mut self, password: Wiped, trouble: Trouble) -> Trouble {
+        if self.proven.as_ref() == Some(&password) {
+            return trouble;
+        }
+        let before = self.unanswered.take().filter(|(p, _)| *p == password).map_or(0, |(_, times)| times);
+        self.unanswered = Some((password.clone(), before + 1));
+        if before + 1 < limits::METRICS_UNANSWERED_LOGINS {
+            return trouble;
+        }
+        let text = format!("{}; it may have counted as a wrong try", trouble.text);
+        self.rest(password, Trouble::new(trouble.reason, text))
+    }
+
+    /// Not this password, for minutes: longer each time.
+    fn rest(&mut self, password: Wiped, trouble: Trouble) -> Trouble {
         let times = self.refused.as_ref().map_or(0, |r| if r.password == password { r.times + 1 } else { 0 });
         let seconds = limits::METRICS_REFUSED_FIRST_SECONDS << times.min(8);
         let pause = Duration::from_secs(seconds.min(limits::METRICS_REFUSED_MOST_SECONDS));
-        let text = format!("the database does not let `{}` in: {words}; not tried again for {pause:?}", self.user);
-        self.refused = Some(Refused { password, until: Instant::now() + pause, times, text: text.clone() });
-        Trouble::new(Reason::Auth, text)
+        let text = format!("{}; not tried again for {pause:?}", trouble.text);
+        let trouble = Trouble::new(trouble.reason, text);
+        self.refused = Some(Refused { password, until: Instant::now() + pause, times, trouble: trouble.clone() });
+        trouble
     }
 }
 

@@ -23,12 +23,12 @@ pub mod source;
 pub mod text;
 
 use crate::error::{Error, Exit, Result};
-use crate::flags::{self, Outcome, Parsed};
+use crate::flags::{Outcome, Parsed};
 use crate::limits;
 use crate::log;
 use crate::sys::{activation, process};
 use asker::Asker;
-use options::{Job, Options, PROGRAM};
+use options::{Job, Options};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -49,12 +49,12 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<Exit> {
     let started = SystemTime::now();
-    let (args, env) = (process::arguments(), process::environment());
+    let (args, mut env) = (process::arguments(), process::environment());
     process::close_from_3(&activation::numbers());
     process::private_umask();
     harden();
     log::init("gostech-metrics", log::Level::Info, log::is_journal(&env));
-    let parsed = flags::parse(&PROGRAM, &args, &env, &read_file);
+    let parsed = options::read(&args, &mut env, &read_file);
     // Whatever came of it: a password must not stay where `ps` shows it.
     wipe(&args);
     process::wipe_environment();
@@ -104,7 +104,12 @@ fn wipe(args: &[OsString]) {
 /// Overwrites our own copies of what was given: a password is among it. What remains of it is in `Secret`.
 fn forget(args: Vec<OsString>, env: Vec<(OsString, OsString)>, parsed: Parsed) {
     let values = args.into_iter().chain(env.into_iter().map(|(_, value)| value)).map(OsString::into_vec);
-    for mut bytes in values.chain(parsed.items.into_iter().map(|item| item.value.into_bytes())) {
+    blank(values.chain(parsed.items.into_iter().map(|item| item.value.into_bytes())));
+}
+
+/// Overwrites what is dropped.
+fn blank(values: impl Iterator<Item = Vec<u8>>) {
+    for mut bytes in values {
         bytes.fill(0);
         std::hint::black_box(&mut bytes);
     }

@@ -7,8 +7,8 @@ use super::login::Login;
 use super::render::Format;
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
-use crate::error::{Error, Result};
-use crate::flags::{text, value, Item, Parsed, Place as Where, Program, Row, Text};
+use crate::error::Result;
+use crate::flags::{self, text, value, Item, Outcome, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
 use crate::iproto::Place;
 use crate::limits;
@@ -16,6 +16,9 @@ use crate::log::Level;
 use crate::net::address::Address;
 use crate::net::secret::Secret;
 use crate::net::tls;
+use crate::net::verdict::Names;
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -92,7 +95,7 @@ const ROWS: &[Row] = &[
     Row::value(DATABASE.en, "username", "NAME", "log in as this user", "имя пользователя").short('u').default("pico_service"),
     Row::value(DATABASE.en, "password", "TEXT", "the password; `--password-file` keeps it out of `ps`", "пароль; с `--password-file` его не видно в `ps`").secret(),
     Row::value(DATABASE.en, "password-file", "FILE", "file with the password, for example `.picodata-cookie`; read again at each reconnect", "файл с паролем, например `.picodata-cookie`; перечитывается при каждом подключении")
-        .aliases(&["service-password-file"]).env_also(&["PICODATA_SERVICE_PASSWORD_FILE"]),
+        .aliases(&["service-password-file"]).env_also(&[SERVICE_FILE]),
     Row::value(DATABASE.en, "auth-method", "auto|chap-sha1|md5|ldap", "how to log in; auto tries sparingly, since wrong tries lock accounts", "метод входа; auto пробует бережно, так как ошибки блокируют учётную запись").default("auto"),
     Row::switch(DATABASE.en, "ldap-in-clear", "send an LDAP password also where others can read along", "передавать пароль LDAP и по открытому каналу"),
     Row::switch(DATABASE.en, "tls-auth", "speak mutual TLS with the instance", "взаимный TLS с инстансом").env_also(&["PICODATA_IPROTO_TLS_AUTH"]),
@@ -163,6 +166,32 @@ pub struct Options {
     pub warnings: Vec<String>,
 }
 
+/// The database's own variable for the file of the password of `pico_service`.
+const SERVICE_FILE: &str = "PICODATA_SERVICE_PASSWORD_FILE";
+
+/// Reads a call. `PICODATA_SERVICE_PASSWORD_FILE` may be inherited from the database's surroundings: it does not stand in the
+/// way of a password that was meant for this program, nor is it tried for another user, whose account that could lock.
+pub fn read(
+    args: &[OsString],
+    env: &mut Vec<(OsString, OsString)>,
+    read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Outcome> {
+    match flags::parse(&PROGRAM, args, env, read_file)? {
+        Outcome::Run(parsed) if inherited_for_another(&parsed) => {
+            super::blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
+            env.retain(|(name, _)| name != SERVICE_FILE);
+            flags::parse(&PROGRAM, args, env, read_file)
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+fn inherited_for_another(parsed: &Parsed) -> bool {
+    let inherited = parsed.get("password-file").is_some_and(|i| matches!(&i.place, Where::Env(n) if n == SERVICE_FILE));
+    let own = parsed.get("password").is_some_and(|i| rank(i) >= 2);
+    inherited && (own || parsed.need("username").value != "pico_service")
+}
+
 /// Makes sense of what was found. `credentials` is the file `password` of `$CREDENTIALS_DIRECTORY`, if it is there.
 pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options> {
     let mut warnings = parsed.warnings.clone();
@@ -178,9 +207,8 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         login,
         wishes: wishes(parsed, user)?,
         addresses: addresses(parsed)?,
-        floor: value::duration_within(&parsed.need("min-interval"), Duration::ZERO..=3600 * second)?,
-        interval: Some(value::duration_within(&parsed.need("poll-interval"), Duration::ZERO..=86_400 * second)?)
-            .filter(|i| !i.is_zero()),
+        floor: floor(parsed)?,
+        interval: interval(parsed)?,
         offset: value::duration_within(&parsed.need("scrape-timeout-offset"), Duration::ZERO..=60 * second)?,
         web_tls: web_tls(parsed)?,
         web_users: path(parsed, "web-users")?,
@@ -190,6 +218,21 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
     })
 }
 
+fn floor(parsed: &Parsed) -> Result<Duration> {
+    value::duration_within(&parsed.need("min-interval"), Duration::ZERO..=Duration::from_secs(3600))
+}
+
+/// How often to poll unasked, if at all: never more often than polls may be.
+fn interval(parsed: &Parsed) -> Result<Option<Duration>> {
+    let item = parsed.need("poll-interval");
+    let interval = value::duration_within(&item, Duration::ZERO..=Duration::from_secs(86_400))?;
+    if !interval.is_zero() && interval < floor(parsed)? {
+        let floor = parsed.need("min-interval");
+        return Err(item.error(format!("shorter than {} (`{}`)", floor.at(), floor.value)));
+    }
+    Ok(Some(interval).filter(|i| !i.is_zero()))
+}
+
 fn path(parsed: &Parsed, name: &str) -> Result<Option<PathBuf>> {
     parsed.get(name).map(value::path).transpose()
 }
@@ -197,7 +240,7 @@ fn path(parsed: &Parsed, name: &str) -> Result<Option<PathBuf>> {
 fn job(parsed: &Parsed) -> Result<Job> {
     let format = Format::parse(value::listed(&parsed.need("format"))?).unwrap_or(Format::Prometheus);
     match (parsed.is_on("once"), parsed.is_on("check")) {
-        (true, true) => Err(Error::usage("`--once` and `--check` are two jobs: name one")),
+        (true, true) => Err(parsed.need("check").error("`--once` and `--check` are two jobs: name one")),
         (true, false) => Ok(Job::Once(format)),
         (false, true) => Ok(Job::Check),
         (false, false) => Ok(Job::Serve),
@@ -218,8 +261,8 @@ fn rank(item: &Item) -> u8 {
 fn password(parsed: &Parsed, credentials: Option<&Path>, warnings: &mut Vec<String>) -> Result<Secret> {
     let (file, literal) = (parsed.get("password-file"), parsed.get("password"));
     let near = |item: Option<&Item>| item.map_or(0, rank);
-    if near(file) == near(literal) && file.is_some() {
-        return Err(Error::usage("`--password` and `--password-file` are given both: leave one out"));
+    if let (Some(file), Some(literal)) = (file, literal.filter(|_| near(file) == near(literal))) {
+        return Err(file.error(format!("{} is given as well: leave one out", literal.at())));
     }
     let nearest = if near(file) > near(literal) { file } else { literal };
     if let Some(path) = credentials.filter(|_| near(nearest) < 2) {
@@ -248,12 +291,16 @@ fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<asker::Addres
         None => tcp(parsed)?,
     };
     let options = tls::ClientOptions {
+        names: Names::Database,
         ca: path(parsed, "tls-ca")?,
         system_too: false,
         certificate: path(parsed, "tls-cert")?,
         key: path(parsed, "tls-key")?,
         server_name: parsed.get("tls-server-name").map(value::nonempty).transpose()?.map(str::to_string),
     };
+    if let (None, Some(key)) = (&options.certificate, parsed.get("tls-key")) {
+        return Err(key.error("a private key needs its certificate: name it with --tls-cert"));
+    }
     let on = parsed.is_on("tls-auth");
     if !on && (options.ca.is_some() || options.certificate.is_some() || options.key.is_some()) {
         warnings.push(
@@ -325,10 +372,10 @@ fn labels(parsed: &Parsed) -> Result<Vec<(String, String)>> {
         }
         labels.push((name.to_string(), text.to_string()));
     }
-    if labels.len() > limits::METRICS_RULES {
-        return Err(Error::usage(format!("more than {} labels", limits::METRICS_RULES)));
+    match parsed.all("label").get(limits::METRICS_RULES) {
+        Some(item) => Err(item.error(format!("more than {} labels", limits::METRICS_RULES))),
+        None => Ok(labels),
     }
-    Ok(labels)
 }
 
 fn addresses(parsed: &Parsed) -> Result<Vec<Address>> {
@@ -346,22 +393,21 @@ fn web_tls(parsed: &Parsed) -> Result<Option<tls::ServerOptions>> {
     let (key, client_ca) = (path(parsed, "web-tls-key")?, path(parsed, "web-client-ca")?);
     match path(parsed, "web-tls-cert")? {
         Some(certificate) => Ok(Some(tls::ServerOptions { certificate, key, client_ca })),
-        None if key.is_some() || client_ca.is_some() => {
-            Err(Error::usage("`--web-tls-key` and `--web-client-ca` need `--web-tls-cert`"))
-        }
-        None => Ok(None),
+        None => match parsed.get("web-tls-key").or(parsed.get("web-client-ca")) {
+            Some(alone) => Err(alone.error("needs `--web-tls-cert`: pages without TLS have no use for it")),
+            None => Ok(None),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::{self, check, Outcome};
-    use std::ffi::OsString;
+    use crate::flags::check;
 
     fn parsed(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Parsed> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
-        let env: Vec<_> = env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
+        let mut env: Vec<_> = env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))).collect();
         let read = |_: &Path| {
             let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
             if file.is_empty() {
@@ -370,7 +416,7 @@ mod tests {
                 Ok(file.as_bytes().to_vec())
             }
         };
-        match flags::parse(&PROGRAM, &args, &env, &read)? {
+        match super::read(&args, &mut env, &read)? {
             Outcome::Run(parsed) => Ok(parsed),
             Outcome::Print(_) => panic!("printed"),
         }
@@ -430,6 +476,14 @@ mod tests {
         assert_eq!(file(secret(&[], &[], "password-file = /conf", None)).as_deref(), Some("/conf"));
         assert_eq!(secret(&[], &[("GOSTECH_METRICS_PASSWORD", "x")], "", None).unwrap().read().unwrap(), b"x");
         assert!(secret(&["--password", "x", "--password-file", "/a"], &[], "", None).is_err());
+        // What the database's surroundings hand on is for `pico_service`, and only when nothing else was meant.
+        let mon = ["--username", "mon"];
+        assert_eq!(file(secret(&mon, &pico, "password-file = /conf", None)).as_deref(), Some("/conf"));
+        assert_eq!(secret(&mon, &pico, "", None).unwrap().read().unwrap(), b"");
+        let both = [pico[0], ("GOSTECH_METRICS_PASSWORD", "x")];
+        assert_eq!(secret(&[], &both, "", None).unwrap().read().unwrap(), b"x");
+        let named = ["--username", "mon", "--service-password-file", "/b"];
+        assert_eq!(file(secret(&named, &pico, "", None)).as_deref(), Some("/b"));
     }
 
     #[test]
@@ -450,7 +504,11 @@ mod tests {
             &["--only", "a,,b"],
             &["--once", "--check"],
             &["--timeout", "0"],
+            &["--poll-interval", "500ms"],
+            &["--poll-interval", "5s", "--min-interval", "10s"],
             &["--web-tls-key", "k"],
+            &["--web-client-ca", "k"],
+            &["--tls-auth", "--tls-key", "k"],
             &["--auth-method", "scram-sha256"],
             &["--function", "a,b,c,d,e,f,g,h,i"],
             &["--addr", "localhost"],
@@ -459,6 +517,19 @@ mod tests {
         ] {
             let code = options(args).err().map(|e| e.exit());
             assert_eq!(code, Some(crate::error::Exit::Usage), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_lines_say_together_is_told_by_its_place() {
+        for (file, words) in [
+            ("password = x\npassword-file /a", "`password-file` in `/etc/gostech/gostech-metrics.conf` line 2"),
+            ("\nweb-client-ca /a", "`web-client-ca` in `/etc/gostech/gostech-metrics.conf` line 2"),
+            ("tls-key /a", "`tls-key` in `/etc/gostech/gostech-metrics.conf` line 1"),
+            ("once yes\ncheck yes", "`check` in `/etc/gostech/gostech-metrics.conf` line 2"),
+        ] {
+            let error = understand(&parsed(&[], &[], file).unwrap(), None).err().expect("an error");
+            assert!(error.text().contains(words), "{}", error.text());
         }
     }
 

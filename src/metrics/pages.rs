@@ -128,9 +128,14 @@ impl Pages {
         let view = self.board.glance();
         let (state, grade) = match &view.reading {
             None => ("not asked yet".into(), "-".into()),
-            Some(r) => match &r.result {
-                Ok((page, grade)) => ("up".to_string(), format!("{} ({})", grade.name(), page.via)),
-                Err(trouble) => (format!("down: {}", trouble.reason.name()), "-".into()),
+            // This page asks nobody: what it knows may be old, and it says how old.
+            Some(r) => match (&r.result, r.at.elapsed().as_secs()) {
+                (Ok((page, grade)), age) => {
+                    (format!("up, when asked {}", in_words(age)), format!("{} ({})", grade.name(), page.via))
+                }
+                (Err(trouble), age) => {
+                    (format!("down, when asked {}: {}", in_words(age), trouble.reason.name()), "-".into())
+                }
             },
         };
         let (version, instance) = view.counts.database.clone().unwrap_or(("-".into(), "-".into()));
@@ -168,7 +173,10 @@ fn escaped(text: &str) -> String {
 }
 
 fn ago(at: SystemTime) -> String {
-    let seconds = at.elapsed().map_or(0, |d| d.as_secs());
+    in_words(at.elapsed().map_or(0, |d| d.as_secs()))
+}
+
+fn in_words(seconds: u64) -> String {
     match seconds {
         0..=119 => format!("{seconds} s ago"),
         120..=7199 => format!("{} min ago", seconds / 60),
@@ -222,7 +230,10 @@ fn takes_gzip(accepted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::board::Reading;
+    use super::super::source::Grade;
     use super::*;
+    use std::time::Instant;
 
     #[test]
     fn the_format_is_the_one_that_is_wanted_most() {
@@ -286,6 +297,14 @@ mod tests {
         assert_eq!(get("/favicon.ico").status, 404);
         let landing = String::from_utf8(get("/").body).unwrap();
         assert!(landing.contains("&lt;db&gt;:3301") && landing.contains("not asked yet"), "{landing}");
+        // An old reading is never shown as how it is now.
+        let pages = pages();
+        let (at, result) = (Instant::now(), Ok((Default::default(), Grade::Least)));
+        pages.board.publish(Reading { result, sources: Vec::new(), at, took: Duration::ZERO }, None);
+        let landing = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
+        let landing = String::from_utf8(landing.body).unwrap();
+        assert!(landing.contains("<td>up, when asked 0 s ago</td>"), "{landing}");
+        assert_eq!(in_words(600), "10 min ago");
     }
 
     #[test]

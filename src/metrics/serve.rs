@@ -90,7 +90,7 @@ fn confine(options: &Options) {
         return;
     }
     let mut files = vec![Wish::Device("/dev/null".into())];
-    files.extend(porch::place().map(Wish::Nest));
+    files.extend(porch::places_for_good().into_iter().map(Wish::Nest));
     let mut calls = Extra::default();
     for address in &options.addresses {
         if let Address::Unix { path, .. } = address {

@@ -22,6 +22,7 @@ pub mod target;
 mod testing;
 pub mod tls;
 pub mod validity;
+pub mod verdict;
 mod watch;
 mod wire;
 

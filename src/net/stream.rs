@@ -7,8 +7,9 @@
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::resolve;
 use crate::net::target::bracketed;
+use crate::net::verdict::{self, Names};
 use crate::sys::socket::{connect_unix, wait, Ready};
-use rustls::{AlertDescription, CertificateError, Connection};
+use rustls::Connection;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -351,7 +352,7 @@ impl<S: AsRef<Socket>> Stream<S> {
         if let Err(e) = tls.process_new_packets() {
             // The other side gets our alert, where that goes without waiting.
             let _ = tls.write_tls(&mut self.socket.as_ref());
-            return Err(tls_failure(&e, &self.peer, handshaking));
+            return Err(verdict::failure(&e, &self.peer, handshaking, Names::Receiver));
         }
         if !handshaking && tls.wants_write() {
             // An answer to a key update; what does not go now goes with the next write.
@@ -396,51 +397,4 @@ fn is_again(e: &io::Error) -> bool {
 /// The other side takes nothing any more; what it said before can still be read.
 fn is_gone(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted)
-}
-
-/// What TLS found, as a sentence with a cure.
-fn tls_failure(e: &rustls::Error, peer: &str, handshaking: bool) -> Failure {
-    let why = match e {
-        rustls::Error::InvalidCertificate(c) => format!("its certificate {}", certificate_trouble(c)),
-        rustls::Error::AlertReceived(alert) => alert_words(*alert),
-        rustls::Error::InvalidMessage(_) if handshaking => {
-            "what it answers is not TLS; is this a port for plain connections?".to_string()
-        }
-        rustls::Error::PeerIncompatible(_) => format!("no common version or cipher: {e}"),
-        other => other.to_string(),
-    };
-    Failure::new(FailureKind::Tls, format!("TLS with `{peer}`: {why}"))
-}
-
-fn certificate_trouble(e: &CertificateError) -> String {
-    use CertificateError as C;
-    match e {
-        C::UnknownIssuer => "is from nobody we trust: give its authority with --ca-certificate".to_string(),
-        C::Expired | C::ExpiredContext { .. } => "has expired (or the clock here is wrong)".to_string(),
-        C::NotValidYet | C::NotValidYetContext { .. } => "is not valid yet (or the clock here is wrong)".to_string(),
-        C::NotValidForName => "is for another name: see --tls-server-name".to_string(),
-        C::NotValidForNameContext { expected, presented } => {
-            let names: String = presented.join(", ").chars().take(200).collect();
-            format!("is not for `{}` but for {names}: see --tls-server-name", expected.to_str())
-        }
-        C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "is one of an authority (CA:TRUE), which no server may use: issue one for the server".to_string()
-        }
-        other => format!("is not acceptable: {other}"),
-    }
-}
-
-fn alert_words(alert: AlertDescription) -> String {
-    use AlertDescription as A;
-    let cure = match alert {
-        A::CertificateRequired | A::NoCertificate => ": it wants a client certificate (--certificate, --private-key)",
-        A::BadCertificate | A::UnknownCA | A::CertificateUnknown | A::AccessDenied | A::UnsupportedCertificate => {
-            ": it does not accept our client certificate"
-        }
-        A::CertificateExpired | A::CertificateRevoked => ": our client certificate is not valid any more",
-        A::HandshakeFailure => ": no common cipher, or it wants a client certificate",
-        A::UnrecognisedName => ": it does not know the name we asked for (--tls-server-name)",
-        _ => "",
-    };
-    format!("it refused us with the alert {alert:?}{cure}")
 }

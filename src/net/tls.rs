@@ -8,6 +8,7 @@
 
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::pem;
+use crate::net::verdict::Names;
 use crate::net::watch::Watch;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
@@ -30,6 +31,8 @@ const SYSTEM_BUNDLES: &[&str] = &[
 /// Whom a client trusts and who it is.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
+    /// Whose options an error names.
+    pub names: Names,
     /// `--ca-certificate`: PEM bundle or one DER certificate.
     pub ca: Option<PathBuf>,
     /// Trust the system's authorities besides `ca`; without `ca` they are trusted anyway.
@@ -160,7 +163,8 @@ fn client_config(options: &ClientOptions, watch: &mut Watch) -> Result<ClientCon
         .with_root_certificates(roots);
     let mut config = match &options.certificate {
         None if options.key.is_some() => {
-            let text = "a private key was given without its certificate (--certificate)";
+            let (key, certificate) = (options.names.key(), options.names.certificate());
+            let text = format!("a private key was given ({key}) without its certificate ({certificate})");
             return Err(Failure::new(FailureKind::Secret, text));
         }
         None => builder.with_no_client_auth(),
@@ -203,7 +207,7 @@ fn trusted(options: &ClientOptions, watch: &mut Watch) -> Result<RootCertStore, 
     }
     if options.ca.is_none() || options.system_too {
         let file = system_bundle().ok_or_else(|| {
-            let cure = "install ca-certificates or give --ca-certificate";
+            let cure = format!("install ca-certificates or give {}", options.names.ca());
             Failure::new(FailureKind::Secret, format!("this system has no file of trusted authorities: {cure}"))
         })?;
         pem::add_authorities(&file, &mut roots, watch)?;

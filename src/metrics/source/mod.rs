@@ -2,8 +2,9 @@
 //!
 //! Invariant: no EVAL and no CALL of a foreign function goes out unless (a) a SELECT on `_space`, answered by the server's C
 //! code alone, was allowed on this connection and the chunk begins with `guard.lua`, or (b) the function is one with setuid
-//! that an administrator owns. Everything else could kill an instance (see `guard.lua`). Every refused request is an event
-//! in the database's audit log: what was refused is not asked again for minutes, also after a reconnect.
+//! that an administrator owns, looked at right before each call: it may have been made anew since the last one. Everything
+//! else could kill an instance (see `guard.lua`). Every refused request is an event in the database's audit log: what was
+//! refused is not asked again for minutes, also after a reconnect.
 
 pub mod boxed;
 pub mod pico;
@@ -33,8 +34,10 @@ const VFUNC: u32 = 297;
 const PEER_ADDRESS: u32 = 514;
 const INSTANCE: u32 = 515;
 
-/// Who may own a function that is called: `admin` and `pico_service`.
-const OWNERS: [u64; 2] = [1, 32];
+/// Who may own a function that is called: the administrator of every Tarantool, and `pico_service` of a Picodata. In a plain
+/// Tarantool the latter number is that of the first user that was made, mostly the one who asks.
+const ADMIN: u64 = 1;
+const PICO_SERVICE: u64 = 32;
 
 /// A grade of monitoring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +223,9 @@ pub fn learn(client: &mut Client, wishes: &Wishes, memory: &mut Memory, patience
         let tried = match grade {
             Grade::Full => chunk(client, *grade, compose(FULL, wishes), patience)?,
             Grade::Tarantool => chunk(client, *grade, compose(TARANTOOL, wishes), patience)?,
-            Grade::Function => functions(client, &wishes.functions, patience)?,
+            // The poll looks at them.
+            Grade::Function if !wishes.functions.is_empty() => Ok(Plan::Functions(wishes.functions.clone())),
+            Grade::Function => Err(No::denied("no --function is named")),
             Grade::Least => least(client, wishes, patience)?,
         };
         match tried {
@@ -254,13 +259,11 @@ fn chunk(client: &mut Client, grade: Grade, chunk: String, patience: Duration) -
 }
 
 /// Only functions with setuid that an administrator owns: a function that ran as this user could be the deadly collector.
-fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked<Plan> {
-    if names.is_empty() {
-        return Ok(Err(No::denied("no --function is named")));
-    }
+fn are_safe(client: &mut Client, names: &[String], patience: Duration) -> Asked<()> {
     let key = |name| Some(Value::Str(str::as_bytes(name)));
     let select = |name| Request::Select { space: VFUNC, index: 2, limit: 1, key: key(name) };
     let requests: Vec<_> = names.iter().map(|n| select(n)).collect();
+    let mut of_service = None;
     for (name, answer) in names.iter().zip(client.ask(&requests, patience)?) {
         let rows = match data(&answer)? {
             Ok(rows) => rows,
@@ -269,13 +272,20 @@ fn functions(client: &mut Client, names: &[String], patience: Duration) -> Asked
         let Some([_, owner, _, setuid, ..]) = rows.items().first().map(Value::items) else {
             return Ok(Err(No::denied(format!("no function `{name}` that this user may call"))));
         };
-        let owned = owner.uint().is_some_and(|id| OWNERS.contains(&id));
-        if setuid.number() != Some(1.0) || !owned {
-            let why = format!("function `{name}` is not a setuid function of an administrator, so it is not called");
-            return Ok(Err(No::denied(why)));
+        match owner.uint().filter(|_| setuid.number() == Some(1.0)) {
+            Some(ADMIN) => {}
+            Some(PICO_SERVICE) => of_service = Some(name),
+            _ => return Ok(Err(unsafe_to_call(name))),
         }
     }
-    Ok(Ok(Plan::Functions(names.to_vec())))
+    let Some(name) = of_service else { return Ok(Ok(())) };
+    // Every Picodata answers this to every user, and nothing else does.
+    let answers = client.ask(&[Request::Call(".proc_version_info")], patience)?;
+    Ok(data(&answers[0])?.map(drop).map_err(|_| unsafe_to_call(name)))
+}
+
+fn unsafe_to_call(name: &str) -> No {
+    No::denied(format!("function `{name}` is not a setuid function of an administrator, so it is not called"))
 }
 
 /// The calls that bring the state of an instance, newest first; beside the last one the version is asked once.
@@ -291,11 +301,13 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
             why = why.or(Some(refusal));
             continue;
         }
+        let state = data(&answers[0])?.unwrap_or(Value::Nil);
+        let own = state.items().first().and_then(pico::own_raft_id);
         let mut version = answers.into_iter().nth(1);
         if version.as_ref().map(data).transpose()?.is_some_and(|said| said.is_err()) {
             version = None;
         }
-        return least_details(client, wishes, (calls[0], version), patience).map(|l| Ok(Plan::Least(l)));
+        return least_details(client, wishes, (calls[0], own, version), patience).map(|l| Ok(Plan::Least(l)));
     }
     let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
     no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
@@ -306,25 +318,23 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
 fn least_details(
     client: &mut Client,
     wishes: &Wishes,
-    (call, version): (&'static str, Option<Answer>),
+    (call, own, version): (&'static str, Option<u64>, Option<Answer>),
     patience: Duration,
 ) -> Result<Least, Trouble> {
     let answers = client.ask(
         &[
-            Request::Call(".proc_instance_uuid"),
             Request::Select { space: VSPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(INSTANCE))) },
             rows_of(INSTANCE),
             rows_of(PEER_ADDRESS),
         ],
         patience,
     )?;
-    let [uuid, format, rows, addresses] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
+    let [format, rows, addresses] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
     let format = data(format)?.ok().and_then(|rows| rows.items().first().and_then(Columns::of_format));
     let columns = format.unwrap_or_default();
-    let uuid = data(uuid)?.ok().and_then(|v| v.items().first()?.text().map(|t| t.into_owned()));
     let rows = data(rows)?;
     let all = rows.as_ref().map_or(Vec::new(), |rows| read_instances(rows, &columns));
-    let name = all.into_iter().find(|i| Some(&i.uuid) == uuid.as_ref()).map(|i| i.name);
+    let name = all.into_iter().find(|i| i.raft_id.is_some() && i.raft_id == own).map(|i| i.name);
     let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
     let instances = !wishes.leaves_out("instances");
     Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses })
@@ -346,6 +356,9 @@ pub fn ask(client: &mut Client, plan: &mut Plan, wishes: &Wishes, patience: Dura
             evaluated(&answers[0], &wishes.rules)
         }
         Plan::Functions(names) => {
+            if let Err(no) = are_safe(client, names, patience)? {
+                return Ok(Err(no));
+            }
             let requests: Vec<_> = names.iter().map(|name| Request::Call(name)).collect();
             let answers = client.ask(&requests, patience)?;
             called(&answers, &wishes.rules)
@@ -388,7 +401,7 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
 
 /// What functions brought: a page each; of two families with one name the first stays.
 fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
-    let mut builders = Vec::new();
+    let (mut builders, mut empty) = (Vec::new(), true);
     for answer in answers {
         let values = match data(answer)? {
             Ok(values) => values,
@@ -398,9 +411,16 @@ fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
         let Some(page) = first.and_then(|v| v.text().or_else(|| v.get("body").and_then(Value::text))) else {
             return Ok(Err(No::denied("a function brought neither a text nor a table with `body`")));
         };
+        empty &= page.trim().is_empty();
         let mut out = Builder::new(rules);
         text::read(&page, &mut out);
         builders.push(out);
+    }
+    if empty {
+        // A page of nothing would look like a database in health. An HTTP listener may still be coming up.
+        let why = "the functions brought empty pages; the one of the route does while the HTTP listener is off";
+        let pause = Duration::from_secs(limits::METRICS_FAILED_SECONDS);
+        return Ok(Err(No { why: why.into(), pause }));
     }
     Ok(Ok(page_of(builders, "function")))
 }

@@ -1,19 +1,23 @@
 //! What any user of Picodata may see, and what of the built-in page's `pico_*` families can be derived ○.
 //!
-//! What the built-in page has keeps its name and labels. Never made up: `pico_governor_changes_total` (the governor's step
+//! Picodata 24 says `instance_id`, `replicaset_id` and `cluster_id` where later ones say `name`, `replicaset_name` and
+//! `cluster_name`; both are read. What the built-in page has keeps its name and labels. Never made up: `pico_governor_changes_total` (the governor's step
 //! counter is another count and has a name of its own), the counters and histograms of SQL, RPC and CAS.
 
 use super::sheet::{text_of, Sheet};
 use crate::metrics::snapshot::Builder;
 use crate::msgpack::Value;
 
+/// What an instance is called, in 25 and in 24.
+const NAME: [&str; 2] = ["name", "instance_id"];
+
 /// An instance of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     /// `default_1_1`
     pub name: String,
-    /// Its Tarantool identity.
-    pub uuid: String,
+    /// Its number in raft.
+    pub raft_id: Option<u64>,
     /// Online, Offline, Expelled.
     pub state: String,
     /// Its tier.
@@ -24,15 +28,16 @@ pub struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     name: usize,
-    uuid: usize,
+    raft_id: usize,
     state: usize,
     tier: usize,
 }
 
 impl Default for Columns {
-    /// As in 25.5: name, uuid, raft_id, replicaset_name, replicaset_uuid, current_state, target_state, failure_domain, tier.
+    /// As in 25.5: name, uuid, raft_id, replicaset_name, replicaset_uuid, current_state, target_state, failure_domain, tier;
+    /// in 24 they stand in the same places.
     fn default() -> Self {
-        Columns { name: 0, uuid: 1, state: 5, tier: 8 }
+        Columns { name: 0, raft_id: 2, state: 5, tier: 8 }
     }
 }
 
@@ -41,7 +46,8 @@ impl Columns {
     pub fn of_format(row: &Value<'_>) -> Option<Columns> {
         let format = row.items().get(6)?.items();
         let at = |name: &str| format.iter().position(|f| text_of(f, "name").as_deref() == Some(name));
-        Some(Columns { name: at("name")?, uuid: at("uuid")?, state: at("current_state")?, tier: at("tier")? })
+        let name = NAME.iter().find_map(|n| at(n))?;
+        Some(Columns { name, raft_id: at("raft_id")?, state: at("current_state")?, tier: at("tier")? })
     }
 
     /// Reads a row of `_pico_instance`.
@@ -50,7 +56,8 @@ impl Columns {
         let text = |at: usize| fields.get(at).and_then(Value::text).map(|t| t.into_owned());
         // The state is a list of its name and a counter.
         let state = fields.get(self.state)?.items().first()?.text()?.into_owned();
-        Some(Instance { name: text(self.name)?, uuid: text(self.uuid)?, state, tier: text(self.tier)? })
+        let raft_id = fields.get(self.raft_id).and_then(Value::uint);
+        Some(Instance { name: text(self.name)?, raft_id, state, tier: text(self.tier)? })
     }
 }
 
@@ -60,6 +67,11 @@ pub fn instances(all: &[Instance], sheet: &mut Sheet<'_, '_>) {
         let labels = [("instance", &*i.name), ("state", &*i.state), ("tier", &*i.tier)];
         sheet.put("pico_instance_state", &labels, Some(1.0));
     }
+}
+
+/// The number in raft of the instance that gave this answer: of `.proc_raft_info`, or of the `.proc_runtime_info` around it.
+pub fn own_raft_id(info: &Value<'_>) -> Option<u64> {
+    info.get("raft").unwrap_or(info).get("id").and_then(Value::uint)
 }
 
 /// Writes `.proc_raft_info`.
@@ -116,14 +128,14 @@ pub fn addresses(rows: &[Value<'_>], sheet: &mut Sheet<'_, '_>) {
 /// Writes what `pico.lua` brought; answers the instance's name.
 pub fn derived(found: &Value<'_>, out: &mut Builder<'_>) -> Option<String> {
     let own = found.get("instance");
-    let own_text = |name: &str| own.and_then(|o| text_of(o, name));
-    let name = own_text("name");
+    let own_text = |names: [&str; 2]| own.and_then(|o| text_of_either(o, names));
+    let name = own_text(NAME);
     let mut sheet = Sheet::new(out, name.as_deref());
     let uptime = [
-        ("cluster_name", own_text("cluster_name")),
+        ("cluster_name", own_text(["cluster_name", "cluster_id"])),
         ("instance_dir_name", text_of(found, "dir")),
-        ("replicaset", own_text("replicaset_name")),
-        ("tier", own_text("tier")),
+        ("replicaset", own_text(["replicaset_name", "replicaset_id"])),
+        ("tier", own.and_then(|o| text_of(o, "tier"))),
     ];
     let labels: Vec<(&str, &str)> = uptime.iter().filter_map(|(n, t)| Some((*n, t.as_deref()?))).collect();
     sheet.take("pico_info_uptime", &labels, Some(found), &["uptime"]);
@@ -146,7 +158,11 @@ pub fn derived(found: &Value<'_>, out: &mut Builder<'_>) -> Option<String> {
 
 /// A row of `_pico_instance` as a map of names.
 fn named_instance(row: &Value<'_>) -> Option<Instance> {
-    let text = |name: &str| text_of(row, name);
     let state = row.get("current_state")?.items().first()?.text()?.into_owned();
-    Some(Instance { name: text("name")?, uuid: text("uuid")?, state, tier: text("tier")? })
+    let raft_id = row.get("raft_id").and_then(Value::uint);
+    Some(Instance { name: text_of_either(row, NAME)?, raft_id, state, tier: text_of(row, "tier")? })
+}
+
+fn text_of_either(map: &Value<'_>, names: [&str; 2]) -> Option<String> {
+    names.iter().find_map(|n| text_of(map, n))
 }

@@ -6,6 +6,7 @@
 //! descriptor and starts no thread. Visitors' requests, written anew, take turns on the lanes.
 
 use crate::limits;
+use crate::net::failure::words;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::head::VISITOR;
 use crate::net::stream::{OwnSocket, Socket};
@@ -185,19 +186,26 @@ pub fn place() -> Option<PathBuf> {
     places().into_iter().find(|place| Nest::make_in(place).is_ok())
 }
 
+/// The same for a process that confines itself once and for all: while there is no such directory, every one that may yet
+/// become one.
+pub fn places_for_good() -> Vec<PathBuf> {
+    place().map_or_else(places, |found| vec![found])
+}
+
 /// A directory for a moment.
 struct Nest(PathBuf);
 
 impl Nest {
     fn make() -> io::Result<Nest> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "no directory for the inner socket");
+        let mut tried = Vec::new();
         for place in places() {
             match Nest::make_in(&place) {
                 Ok(nest) => return Ok(nest),
-                Err(e) => last = e,
+                Err(e) => tried.push(format!("{}: {}", place.display(), words(&e))),
             }
         }
-        Err(last)
+        let cure = "name a directory that may be written in RUNTIME_DIRECTORY or TMPDIR";
+        Err(io::Error::other(format!("no place for its socket ({}); {cure}", tried.join(", "))))
     }
 
     fn make_in(place: &Path) -> io::Result<Nest> {

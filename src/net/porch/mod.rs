@@ -17,7 +17,7 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::stream::Socket;
 use crate::net::tls;
-pub use inner::{place, Handler};
+pub use inner::{place, places_for_good, Handler};
 pub use listen::Listener;
 use listen::{Door, Next};
 use seats::Seats;

@@ -3,6 +3,7 @@
 pub mod helper;
 pub mod hostile;
 mod judges;
+mod logins;
 mod picodata;
 mod requests;
 pub mod stand;

@@ -1,7 +1,7 @@
 //! Picodata as recorded: every grade of monitoring, every sample of the built-in page, the rules of asking sparingly.
 
 use super::helper::{program, samples, Helper, Samples, Scratch};
-use super::stand::{data, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
+use super::stand::{data, instance, named, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
 use gostech::iproto::auth::Method::{ChapSha1, Md5};
 use serde_json::json;
 use std::process::Command;
@@ -156,6 +156,57 @@ fn least_of_older_versions_and_with_parts_switched_off() {
     assert!(got.keys().any(|k| k.starts_with("picodata_version_info{")));
 }
 
+/// Columns of `_pico_instance` in Picodata 24, as its public source has them.
+const COLUMNS_24: [&str; 9] = [
+    "instance_id",
+    "instance_uuid",
+    "raft_id",
+    "replicaset_id",
+    "replicaset_uuid",
+    "current_state",
+    "target_state",
+    "failure_domain",
+    "tier",
+];
+
+#[test]
+fn picodata_24_with_its_own_names_of_columns() {
+    // One column has moved, so that only who reads the names finds them.
+    let mut columns = COLUMNS_24.to_vec();
+    columns.rotate_right(1);
+    let row = |name: &str, state: &str| {
+        let mut row = instance(name, state).as_array().unwrap()[..9].to_vec();
+        row.rotate_right(1);
+        serde_json::Value::from(row)
+    };
+    let rows = [row("i1", "Offline"), row("default_1_1", "Online")];
+    let format: Vec<_> = columns.iter().map(|c| json!({"name": c, "type": "any"})).collect();
+    let named_rows: Vec<_> = rows.iter().map(|r| named(&columns, r)).collect();
+    let own = json!({"raft_id": 1, "instance_id": "default_1_1", "instance_uuid": "3c", "replicaset_id": "r1",
+        "cluster_id": "demo", "current_state": ["Online", 1], "tier": "default"});
+    let script = move |user: &str, asked: &Asked| match asked {
+        Asked::Eval(_) => data(json!([{"pico": {"instance": own, "uptime": 5, "instances": named_rows}}])),
+        Asked::Call(name) if name == ".proc_runtime_info_v2" => Reply::No(33, "Procedure is not defined"),
+        Asked::Select(281) => data(json!([[515, 1, "_pico_instance", "memtx", 0, {}, format]])),
+        Asked::Select(515) => data(json!(rows)),
+        Asked::Select(514) => data(json!([[1, "127.0.0.1:3301"]])),
+        other => picodata(None)(user, other),
+    };
+    let stand = Stand::start(&[("mon", Md5, "x"), ("admin", Md5, "x")], script);
+    let states = [
+        "pico_instance_state{instance=\"default_1_1\",instance_name=\"default_1_1\",state=\"Online\",tier=\"default\"}",
+        "pico_instance_state{instance=\"i1\",instance_name=\"default_1_1\",state=\"Offline\",tier=\"default\"}",
+    ];
+    let least = start(&stand, "mon", "x", &[]).until("up", LIMIT, up);
+    let full = start(&stand, "admin", "x", &[]).until("up", LIMIT, up);
+    for state in states {
+        assert_eq!((least.get(state), full.get(state)), (Some(&1.0), Some(&1.0)), "{state}\n{least:#?}\n{full:#?}");
+    }
+    assert_eq!(least["pico_raft_term{instance_name=\"default_1_1\"}"], 4.0);
+    let uptime = full.keys().find(|k| k.starts_with("pico_info_uptime")).expect("uptime");
+    assert!(uptime.contains("cluster_name=\"demo\"") && uptime.contains("replicaset=\"r1\""), "{uptime}");
+}
+
 #[test]
 fn function_setuid_functions_of_the_administrator_and_no_others() {
     let stand = Stand::start(&[("mon", Md5, "x")], picodata(None));
@@ -166,7 +217,8 @@ fn function_setuid_functions_of_the_administrator_and_no_others() {
     assert!(!got.keys().any(|k| k.starts_with("gostech_metrics_errors_total")), "what both give counts once: {got:#?}");
     stand.asked();
     helper.scrape();
-    assert_eq!(stand.asked(), [Asked::Call("mon.pico".into()), Asked::Call("mon.metrics".into())]);
+    let look = Asked::Select(297);
+    assert_eq!(stand.asked(), [look.clone(), look, Asked::Call("mon.pico".into()), Asked::Call("mon.metrics".into())]);
     // A function that runs as its caller, or that another user owns, could be the deadly collector: never called.
     for row in [json!([[70, 1, "mon.metrics", 0]]), json!([[70, 33, "mon.metrics", 1]]), json!([])] {
         let stand = Stand::start(&[("mon", Md5, "x")], move |user, asked| match asked {
@@ -179,6 +231,60 @@ fn function_setuid_functions_of_the_administrator_and_no_others() {
         assert_eq!(got["gostech_metrics_source_success{source=\"least\"}"], 1.0);
         assert!(!stand.asked().contains(&Asked::Call("mon.metrics".into())));
     }
+}
+
+#[test]
+fn the_number_of_pico_service_is_that_of_anybody_in_a_plain_tarantool() {
+    for (picodata_too, called) in [(true, 1.0), (false, 0.0)] {
+        let stand = Stand::start(&[("mon", Md5, "x")], move |user, asked| match asked {
+            Asked::Select(297) => data(json!([[70, 32, "mon.metrics", 1]])),
+            Asked::Call(name) if name == ".proc_version_info" && !picodata_too => Reply::No(33, "not defined"),
+            other => picodata(None)(user, other),
+        });
+        let helper = start(&stand, "mon", "x", &["--function", "mon.metrics"]);
+        let got = helper.until("up", LIMIT, up);
+        assert_eq!(got["gostech_metrics_source_success{source=\"function\"}"], called);
+        assert_eq!(stand.asked().contains(&Asked::Call("mon.metrics".into())), picodata_too);
+    }
+}
+
+#[test]
+fn a_function_that_is_made_anew_on_a_live_connection_is_looked_at_before_it_is_called() {
+    let stand = Stand::start(&[("mon", Md5, "x")], picodata(None));
+    let helper = start(&stand, "mon", "x", &["--function", "mon.metrics"]);
+    helper.until("up", LIMIT, |p| p.get("gostech_metrics_source_success{source=\"function\"}") == Some(&1.0));
+    // The same name, without setuid: it would run as this user.
+    stand.becomes(|user, asked| match asked {
+        Asked::Select(297) => data(json!([[71, 1, "mon.metrics", 0]])),
+        other => picodata(None)(user, other),
+    });
+    // A poll may have been under way.
+    helper.scrape();
+    stand.asked();
+    for _ in 0..3 {
+        let page = helper.scrape();
+        assert!(up(&page), "the least grade");
+        assert_eq!(page["gostech_metrics_source_success{source=\"function\"}"], 0.0);
+    }
+    let asked = stand.asked();
+    assert!(!asked.contains(&Asked::Call("mon.metrics".into())), "{asked:?}");
+}
+
+#[test]
+fn functions_that_bring_nothing_are_no_database_in_health() {
+    let stand = Stand::start(&[("mon", Md5, "x")], |user, asked| match asked {
+        Asked::Call(name) if name == "mon.pico" => data(json!([{"status": 200, "body": ""}])),
+        other => picodata(None)(user, other),
+    });
+    let helper = start(&stand, "mon", "x", &["--function", "mon.pico"]);
+    let got = helper.until("up", LIMIT, up);
+    assert_eq!(got["gostech_metrics_source_success{source=\"function\"}"], 0.0);
+    assert_eq!(got["gostech_metrics_source_success{source=\"least\"}"], 1.0);
+    assert!(helper.log().contains("HTTP listener"), "{}", helper.log());
+    // Beside another one that brings something it is no trouble.
+    let helper = start(&stand, "mon", "x", &["--function", "mon.pico,mon.metrics"]);
+    let series = "gostech_metrics_source_success{source=\"function\"}";
+    helper.until("function", LIMIT, |p| p.get(series) == Some(&1.0));
 }
 
 #[test]
@@ -255,6 +361,7 @@ fn a_refused_password_rests_and_the_right_one_is_taken_at_once() {
     let tries = stand.asked();
     assert_eq!(tries, [Asked::Auth("mon".into(), "md5".into()), Asked::Auth("mon".into(), "chap-sha1".into())]);
     assert_eq!(helper.log().matches("does not let").count(), 1, "said once: {}", helper.log());
+    assert!(helper.log().contains("(md5, chap-sha1)"), "both tries count: {}", helper.log());
     scratch.file("password", "right\n");
     helper.until("the new password", LIMIT, |p| up(p) || stand.asked().len() > 2);
     helper.until("up", LIMIT, up);

@@ -281,7 +281,6 @@ pub fn picodata(page: Option<String>) -> impl Fn(&str, &Asked) -> Reply + Send +
                 ".proc_runtime_info_v2" | ".proc_runtime_info" | ".proc_version_info" | ".proc_raft_info" => {
                     data(recorded(&format!("iproto-call-{}", &name[1..])))
                 }
-                ".proc_instance_uuid" => data(json!(["3cd6b7a8-5e28-46eb-9113-acbac4e868f8"])),
                 "mon.metrics" => data(recorded("iproto-eval-prometheus")),
                 "mon.pico" => data(recorded("iproto-eval-httpd-route-metrics")),
                 _ => Reply::No(42, "Execute access to function is denied for user"),
@@ -313,12 +312,17 @@ fn format_of_instance() -> serde_json::Value {
     COLUMNS.iter().map(|c| serde_json::json!({"name": c, "type": "any"})).collect()
 }
 
-fn instance(name: &str, state: &str) -> serde_json::Value {
-    let uuid = if name == "default_1_1" { "3cd6b7a8-5e28-46eb-9113-acbac4e868f8" } else { "other" };
-    serde_json::json!([name, uuid, 1, "default_1", "c8", [state, 3], ["Online", 3], {}, "default", "25.5.7"])
+pub fn instance(name: &str, state: &str) -> serde_json::Value {
+    let (uuid, raft_id) =
+        if name == "default_1_1" { ("3cd6b7a8-5e28-46eb-9113-acbac4e868f8", 1) } else { ("other", 2) };
+    serde_json::json!([name, uuid, raft_id, "default_1", "c8", [state, 3], ["Online", 3], {}, "default", "25.5.7"])
 }
 
 fn named_instance(name: &str, state: &str) -> serde_json::Value {
-    let row = instance(name, state);
-    COLUMNS.iter().enumerate().map(|(i, c)| (c.to_string(), row[i].clone())).collect::<serde_json::Map<_, _>>().into()
+    named(&COLUMNS, &instance(name, state))
+}
+
+/// A row as a map of its columns' names.
+pub fn named(columns: &[&str], row: &serde_json::Value) -> serde_json::Value {
+    columns.iter().enumerate().map(|(i, c)| (c.to_string(), row[i].clone())).collect::<serde_json::Map<_, _>>().into()
 }

@@ -183,6 +183,23 @@ fn fewer_rights_are_denied_and_the_server_lives_through_every_combination() {
 }
 
 #[test]
+fn check_names_the_grant_that_helps_and_it_does() {
+    let Some(db) = Tarantool::start("tt-check") else { return };
+    let check = || {
+        let port = db.port.to_string();
+        let args = ["--no-config", "--port", &port, "--username", "least", "--check"];
+        let run = Command::new(program()).args(args).env("GOSTECH_METRICS_PASSWORD", "secret").output().unwrap();
+        (run.status.code(), String::from_utf8(run.stdout).unwrap())
+    };
+    let (code, words) = check();
+    assert_eq!(code, Some(1), "{words}");
+    let grant = words.lines().find(|l| l.trim().starts_with("box.schema.user.grant(")).expect("a grant");
+    db.run(grant);
+    let (code, words) = check();
+    assert!(code == Some(0) && words.contains("source    tarantool"), "{words}");
+}
+
+#[test]
 fn rights_revoked_on_a_live_connection_stop_the_chunk_at_its_first_lines() {
     let Some(db) = Tarantool::start("tt-revoked") else { return };
     let helper = db.helper("full", "secret", &["--source", "full"]);

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,21 +88,19 @@ fn mutual_tls_with_the_databases_own_option_names() {
     Helper::start_with(&args, &env).until("up", LIMIT, up);
     // Without a certificate, with a foreign authority, without TLS at all: named, not served.
     let foreign = scratch.file("foreign.pem", &Authority::new().0.pem());
-    for (more, reasons) in [
-        (vec!["--tls-auth", "--tls-ca", &ca], &["tls", "closed"][..]),
-        (vec!["--tls-auth", "--tls-ca", &foreign, "--tls-cert", &cert, "--tls-key", &key], &["tls"]),
-        (vec!["--tls-auth", "--tls-ca", "/nowhere/ca.pem"], &["auth", "tls"]),
-        (vec![], &["timeout", "closed"]),
+    for (more, reasons, cure) in [
+        (vec!["--tls-auth", "--tls-ca", &ca], &["tls", "closed"][..], ""),
+        (vec!["--tls-auth", "--tls-ca", &foreign, "--tls-cert", &cert, "--tls-key", &key], &["tls"], "with --tls-ca"),
+        (vec!["--tls-auth", "--tls-ca", "/nowhere/ca.pem"], &["tls"], "/nowhere/ca.pem"),
+        (vec![], &["timeout", "closed"], "--tls-auth"),
     ] {
         let helper = Helper::start_with(&[&args[..], &more].concat(), &PASSWORD);
         helper.until("down", LIMIT, |p| {
             p["picodata_up"] == 0.0
                 && reasons.iter().any(|r| p.contains_key(&format!("gostech_metrics_down{{reason=\"{r}\"}}")))
         });
-        if more.is_empty() {
-            // The page may say it a moment before the log does.
-            wait("a hint in the log", LIMIT, || helper.log().contains("--tls-auth"));
-        }
+        // The page may say it a moment before the log does.
+        wait(&format!("«{cure}» in the log"), LIMIT, || helper.log().contains(cure));
     }
     // Files that appear later are taken without a restart.
     let late = scratch.0.join("late.pem").display().to_string();
@@ -311,4 +309,51 @@ fn files_of_the_page_that_are_wrong_are_told_at_the_start() {
     let log = helper.log();
     assert!(log.contains(&format!("certificate file `{cert}`: No such file")), "{log}");
     assert!(log.contains("line 2: not a bcrypt hash"), "{log}");
+}
+
+/// A shell that takes its child with it.
+struct Shell(Child);
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        super::helper::signal(self.0.id(), "TERM");
+        let _ = self.0.wait();
+    }
+}
+
+/// All places for a socket are read-only in a mount table of its own, until the file `mended` is there.
+const NO_PLACE: &str = r#"
+for dir in /tmp /run /dev/shm /var/tmp "$TMPDIR"; do
+    mount --bind "$dir" "$dir" && mount -o remount,bind,ro "$dir" || exit 77
+done
+"$0" --no-config --port 1 --addr "127.0.0.1:$1" &
+trap "kill $!" TERM
+while [ ! -e "$TMPDIR/mended" ] && kill -0 $!; do sleep 0.05; done
+mount -o remount,bind,rw "$TMPDIR"
+wait"#;
+
+#[test]
+fn pages_come_as_soon_as_there_is_a_place_for_the_inner_socket() {
+    let Some(unshare) = super::helper::peer("unshare") else { return };
+    let (scratch, port) = (Scratch::new("no-place"), free_port());
+    let log = scratch.file("log", "");
+    let sink = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
+    let mut command = Command::new(unshare);
+    command.args(["-m", "/bin/sh", "-c", NO_PLACE, &program(), &port.to_string()]);
+    command.env("TMPDIR", &scratch.0).env("GOSTECH_METRICS_PASSWORD", "x");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(sink);
+    let mut shell = Shell(command.spawn().expect("unshare"));
+    let status = |path: &str| get(port, path, &[]).map(|a| a.status);
+    let said = || std::fs::read_to_string(&log).unwrap();
+    let mut over = None;
+    wait("it listens", LIMIT, || {
+        over = shell.0.try_wait().expect("a status");
+        over.is_some() || status("/-/healthy") == Some(502)
+    });
+    if over.is_some() {
+        return eprintln!("skipped: no mount table of one's own here: {}", said());
+    }
+    assert!(said().contains("/dev/shm: Read-only") && said().contains("RUNTIME_DIRECTORY"), "{}", said());
+    scratch.file("mended", "");
+    wait("pages", LIMIT, || status("/-/healthy") == Some(200));
 }
