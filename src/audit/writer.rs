@@ -146,7 +146,7 @@ impl Writer {
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
     fn put(&mut self, items: &[Item], data: &[u8], base: u64, now_ms: i64) -> Result<(), ()> {
-        let need: u64 = items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum();
+        let need = need_of(items);
         let policy = self.spool.settings.full;
         let room = match self.spool.room_for(need) {
             Room::None if self.last_call => Room::Enough,
@@ -161,13 +161,7 @@ impl Writer {
             }
             (Room::None, Full::DropNewest) => self.write(items, data, base, now_ms, |_| false),
             (Room::None, Full::DropOldest) => {
-                self.say_dropping("its oldest events are dropped", now_ms);
-                // Each round frees a segment; a spool has few.
-                for _ in 0..limits::SEGMENTS * 4 {
-                    if self.spool.room_for(need) != Room::None || !self.spool.drop_oldest() {
-                        break;
-                    }
-                }
+                self.make_room(need, now_ms);
                 self.write(items, data, base, now_ms, |_| true)
             }
             (Room::None, Full::Block) => {
@@ -179,6 +173,21 @@ impl Writer {
                 Err(())
             }
         }
+    }
+
+    /// The oldest events give way; false when that does not help.
+    fn make_room(&mut self, need: u64, now_ms: i64) -> bool {
+        self.say_dropping("its oldest events are dropped", now_ms);
+        // Each round frees a segment; a spool has few.
+        for _ in 0..limits::SEGMENTS * 4 {
+            if self.spool.room_for(need) != Room::None {
+                return true;
+            }
+            if !self.spool.drop_oldest() {
+                return false;
+            }
+        }
+        false
     }
 
     fn say_dropping(&mut self, what: &str, now_ms: i64) {
@@ -210,7 +219,12 @@ impl Writer {
                 self.spool.remember_state();
             }
             let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
-            match self.spool.append(&mut self.appender, &news, now_ms, self.last_call) {
+            let mut done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+            // The disk was full just now, and the cushion is: the oldest give way to these.
+            if done.is_err() && self.spool.settings.full == Full::DropOldest && self.make_room(need_of(run), now_ms) {
+                done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+            }
+            match done {
                 Ok(first) => {
                     if self.sync_each {
                         self.spool.sync(now_ms);
@@ -328,6 +342,11 @@ impl Writer {
             Err(_) => false,
         }
     }
+}
+
+/// How many bytes of a segment records take.
+fn need_of(items: &[Item]) -> u64 {
+    items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum()
 }
 
 fn new_of<'a>(i: &Item, data: &'a [u8], base: u64, read_ms: i64) -> New<'a> {

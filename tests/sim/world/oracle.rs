@@ -43,7 +43,8 @@ impl World {
         self.nothing_below_the_platter(&now)?;
         self.seen = now;
         let chunk = (limits::CHUNK_BYTES as u64).min(spool.settings.segment_bytes());
-        let bound = self.plan.max + if self.plan.disk_faults { self.plan.ark_max } else { 0 } + 2 * chunk;
+        // What was copied to memory after a failed sync still stands on the disk that failed, until that can cut it off.
+        let bound = self.plan.max + if self.plan.disk_faults { 2 * self.plan.ark_max } else { 0 } + 2 * chunk;
         if s.live + s.retained > bound {
             return Err(format!("the spool holds {} bytes, more than {bound}", s.live + s.retained));
         }

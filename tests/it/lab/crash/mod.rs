@@ -109,6 +109,7 @@ const PLANS: &[Plan] = &[
         run: stage::drop_oldest,
         names: &[("drop-oldest.noted", "{}:2"), ("drop-oldest.saved", "{}:2"), ("drop-oldest.passed", "{}:2")],
     },
+    Plan { run: stage::full_disk, names: &[("state.behind", "{}")] },
     Plan { run: stage::drop_optional, names: &[("drop-optional.passed", "{}:2")] },
     Plan {
         run: stage::adopting,

@@ -1,5 +1,6 @@
 //! The scenarios in which a helper dies: each leads it to the places of one kind, and says what must be there afterwards.
 
+use super::super::real::{in_namespace, may_mount};
 use super::after::{counters, status, verify, whole, BATCH, LIMIT};
 use super::After;
 use crate::harness::den::wait_for;
@@ -37,8 +38,12 @@ impl Stage {
 
     /// The same with another `--retain` and `--drain`.
     pub fn keeping(&self, receiver: &Receiver, retain: &str, drain: &str) -> Setup {
+        self.bounded(receiver, "256K", retain, drain)
+    }
+
+    fn bounded(&self, receiver: &Receiver, max: &str, retain: &str, drain: &str) -> Setup {
         let batch = BATCH.to_string();
-        let args = ["--spool-max", "256K", "--memory-max", "1M", "--event-max", "64K", "--batch-events", &batch];
+        let args = ["--spool-max", max, "--memory-max", "1M", "--event-max", "64K", "--batch-events", &batch];
         let setup = Setup::new(&self.den).debug().exec().args(&args).args(&["--retain", retain, "--drain", drain]);
         setup.url(&receiver.url())
     }
@@ -290,6 +295,35 @@ pub fn drop_oldest(stage: &Stage) -> After {
     receiver.down();
     let setup = stage.setup(&receiver);
     let (picodata, _) = dropping(stage, "drop-oldest", &receiver, setup);
+    stage.after(picodata.ledger.len(), &receiver)
+}
+
+/// A disk that is full long before the bound, and slow to sync, so that records in memory keep the state from it: the oldest
+/// go all the same.
+pub fn full_disk(stage: &Stage) -> After {
+    let strace = crate::harness::peer("strace").filter(|_| may_mount("a crash point on a full tmpfs"));
+    let Some(strace) = strace else { return After { left_out: 1, ..After::default() } };
+    let receiver = Receiver::start();
+    receiver.down();
+    let spool = stage.den.file("spool");
+    let setup = stage.bounded(&receiver, "8M", "0s", "30s").args(&["--spool-full", "drop-oldest"]);
+    let mut setup = stage.armed(setup);
+    let slow = "-f -qq --seccomp-bpf -e trace=fdatasync -e inject=fdatasync:delay_enter=100000";
+    let mount = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=3m tmpfs {spool}"));
+    setup.before = format!("{mount} {} {slow} -o {} ", strace.display(), stage.den.file("trace"));
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..2000).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    stage.write_until_dead(&mut picodata, &mut events, 16_000, 20_000);
+    receiver.up();
+    picodata.close();
+    picodata.wait_end(LIMIT);
+    let docs = receiver.docs();
+    let (gaps, real): (Vec<_>, Vec<_>) = docs.iter().partition(|d| d.value["title"] == "audit_gap");
+    let missing = picodata.ledger.missing(&docs).len() as u64;
+    let told: u64 = gaps.iter().filter_map(|g| g.value["missing"].as_u64()).sum();
+    assert_eq!(real.len() as u64 + missing, picodata.ledger.len() as u64, "{}", stage.title);
+    assert_eq!(told, missing, "{}\n{}", stage.title, picodata.err());
     stage.after(picodata.ledger.len(), &receiver)
 }
 
