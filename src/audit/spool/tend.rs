@@ -220,28 +220,9 @@ impl Spool {
             let memory_alone = ledger.disk_bad.is_some() && doomed.iter().all(|s| s.store == Store::Ark);
             (doomed, memory_alone)
         };
-        if doomed.is_empty() {
-            return;
-        }
-        let (mut secured, mut obsolete) = (true, Vec::new());
-        if memory_alone {
-            secured = false;
-            self.remember_state();
-            self.save_cursors();
-        } else if let Err(e) = self.secure(doomed.last().map_or(0, |s| s.next)) {
-            // Where there is no room even for that, what everybody has makes it. Else what the state on the platter does not
-            // cover stays until the disk keeps things.
-            secured = !super::is_full(&e);
-            if secured {
-                let covered = self.lock().saved_seq + 1;
-                doomed.retain(|s| s.next <= covered);
-                let Some(last) = doomed.last() else { return };
-                if !self.sync_cursors(last.next).is_ok_and(|all| all) {
-                    return;
-                }
-            }
-        }
+        let Some(secured) = self.let_go(&mut doomed, memory_alone) else { return };
         crash::point("remove.chosen");
+        let mut obsolete = Vec::new();
         {
             let mut ledger = self.lock();
             let replaced = doomed.iter_mut().flat_map(|s| std::mem::take(&mut s.replaces));
@@ -265,6 +246,26 @@ impl Spool {
         }
         obsolete.iter().for_each(|old| self.cut(old));
         self.room.notify_all();
+    }
+
+    /// Which of these may go now: the disk knows how far everybody is (true), or it is of no use to wait for that (false).
+    fn let_go(&self, doomed: &mut Vec<Segment>, memory_alone: bool) -> Option<bool> {
+        let last = doomed.last()?.next;
+        if memory_alone {
+            self.remember_state();
+            self.save_cursors();
+            return Some(false);
+        }
+        let Err(e) = self.secure(last) else { return Some(true) };
+        // Where there is no room even for that, what everybody has makes it. Else what the state on the platter does not
+        // cover stays until the disk keeps things.
+        if super::is_full(&e) {
+            return Some(false);
+        }
+        let covered = self.lock().saved_seq + 1;
+        doomed.retain(|s| s.next <= covered);
+        let last = doomed.last()?.next;
+        self.sync_cursors(last).is_ok_and(|all| all).then_some(true)
     }
 
     /// One round of the tender: marks what everybody has, removes what is due, keeps two segments of headroom.
