@@ -3,7 +3,7 @@
 use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{Loss, Segment, Spool, Store};
+use super::{tend, Loss, Segment, Spool, Store};
 use crate::audit::account::Account;
 use crate::audit::record::{EventId, Kind};
 use crate::limits;
@@ -87,6 +87,8 @@ impl Spool {
                     if open.bytes == 0 {
                         let _ = self.store(store).remove(&open.name);
                     } else if cut.is_err() && store == Store::Disk {
+                        // The next worker must not take them for records: the same go elsewhere now, or are dropped.
+                        let _ = self.ark.write_at(&tend::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
                         self.lock().obsolete.push((open.name.clone(), open.bytes));
                     }
                     a.open = None;

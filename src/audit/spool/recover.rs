@@ -47,6 +47,7 @@ impl Spool {
         let files = disk.list()?;
         ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
+        ledger.obsolete = cut_off(&*ark, &mut segments)?;
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, &*ark, segments).into();
         let (state, account) = load_state(&*disk, &*ark)?;
@@ -436,6 +437,18 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
         });
     }
     Ok(all)
+}
+
+/// What a write that failed has left behind the end of a segment, and could not be cut off, is no record of it.
+fn cut_off(ark: &dyn Disk, segments: &mut [Segment]) -> io::Result<Vec<(String, u64)>> {
+    let mut obsolete = Vec::new();
+    for s in segments {
+        let known = read_all(ark, &tend::cut_name(&s.name), 8)?;
+        let Some(to) = known.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))) else { continue };
+        s.bytes = s.bytes.min(to.max(RECORDS_AT));
+        obsolete.push((s.name.clone(), to));
+    }
+    Ok(obsolete)
 }
 
 /// Removes what holds nothing, sets aside what may.

@@ -18,6 +18,11 @@ pub const STATE: &str = "state";
 pub const UNBORN: &str = ".new";
 const PROBE: &str = "probe";
 
+/// Where memory keeps how much of a segment's file counts, when the rest of it could not be cut off.
+pub fn cut_name(segment: &str) -> String {
+    format!("{segment}.cut")
+}
+
 impl Spool {
     /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere.
     pub fn sync(&self, now_ms: i64) {
@@ -196,8 +201,11 @@ impl Spool {
     /// Cuts a file of the disk whose records are on the platter elsewhere.
     fn cut(&self, (name, to): &(String, u64)) {
         let done = if *to == 0 { self.disk.remove(name) } else { self.disk.truncate(name, *to) };
-        if let Err(e) = done {
-            log::debug("spool", format!("cannot cut `{name}`: {e}"));
+        match done {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                log::debug("spool", format!("cannot cut `{name}`: {e}"));
+            }
+            _ => drop(self.ark.remove(&cut_name(name))),
         }
     }
 
