@@ -159,7 +159,8 @@ const MEMORY_AND_THREADS: &[Rule] = &[
     Rule(c::SYS_rt_sigreturn, Always),
     Rule(c::SYS_sigaltstack, Always),
     Rule(c::SYS_restart_syscall, Always),
-    // To end ourselves by a signal. `tkill` could hit others: `abort` of musl tries it, and then ends by another fault.
+    // To end ourselves by a signal. `tkill` names a thread of anybody, and which numbers ours will have no filter can know;
+    // musl's `abort` would use it, so the static binaries have one of their own (`sys::abort`).
     Rule(c::SYS_tgkill, Own(0)),
     Rule(c::SYS_tkill, Never(c::EPERM)),
     Rule(c::SYS_prctl, All(&[Argument(0, u32::MAX, PROCESS_OPTIONS)])),

@@ -75,6 +75,24 @@ pub fn ignore_broken_pipes() {
     }
 }
 
+/// Sends a signal to this very thread, by the one call with which a process in its cage may send any: it names the process
+/// too, so that a filter sees whose thread it is.
+pub fn send_self(signal: libc::c_int) {
+    // SAFETY: numbers only.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), signal) };
+}
+
+/// Lets one signal through to this thread, with its default action.
+#[cfg(any(target_env = "musl", test))]
+pub(super) fn default_of(signal: libc::c_int) {
+    let set = set_of(&[signal]);
+    // SAFETY: an initialised set; SIG_DFL is a valid action.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
+    }
+}
+
 /// Sends a signal to a process; errors (it is gone) are nothing to do about.
 pub fn send(pid: i32, signal: libc::c_int) {
     if pid > 1 {

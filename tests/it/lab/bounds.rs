@@ -34,9 +34,33 @@ fn starts_under(name: &str, class: &'static str, before: &str) {
     real.say(class, 1, picodata.ledger.len());
 }
 
+/// A worker without a page holds at most 33: 16 before it works, the connection to its receiver, and 16 files of the spool,
+/// which a backlog opens.
 #[test]
 fn few_descriptors_at_the_start() {
-    starts_under("lab-nofile", "bounds: 40 descriptors", "prlimit --nofile=40:40 ");
+    let real = Real::new("lab-nofile");
+    real.receiver.down();
+    let mut setup = real.without_page().args(&["--spool-max", "1M", "--retain", "0s"]);
+    setup.before = "prlimit --nofile=40:40 ".to_owned();
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..2600).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    real.receiver.up();
+    let mut most = 0;
+    wait("everything delivered", LIMIT, || {
+        most = most.max(procs::descriptors(worker).len());
+        real.receiver.count() >= picodata.ledger.len()
+    });
+    println!("{most} descriptors at the most");
+    real.whole_without_page(&setup, &mut picodata);
+    real.say("bounds: 40 descriptors", 1, picodata.ledger.len());
+}
+
+/// The page adds 14, and one for each visitor; it is open before the backlog has opened what it wants.
+#[test]
+fn few_descriptors_and_a_page() {
+    starts_under("lab-nofile-page", "bounds: 64 descriptors, with a page", "prlimit --nofile=64:64 ");
 }
 
 #[test]
@@ -57,7 +81,7 @@ fn no_descriptor_left_while_it_works() {
     limit(worker, "--nofile=3:1024");
     real.receiver.down();
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    assert!(picodata.err().contains("(os error 24)"), "it was not felt\n{}", picodata.err());
+    wait("it was felt", LIMIT, || picodata.err().contains("(os error 24)"));
     limit(worker, "--nofile=1024:1024");
     real.receiver.up();
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
@@ -76,37 +100,44 @@ fn files_that_may_not_grow() {
     limit(worker, "--fsize=20480:unlimited");
     // The cushion of the disk lies in a file of memory, which is bounded too: only the ring is left, and it is full soon.
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    assert!(picodata.err().contains("File too large"), "it was not felt\n{}", picodata.err());
+    wait("it was felt", LIMIT, || picodata.err().contains("File too large"));
     limit(worker, "--fsize=unlimited:unlimited");
     picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
     real.say("bounds: short writes at 20 KiB", 1, picodata.ledger.len());
 }
 
-/// No more threads and processes for the user, when the worker dies and another one is wanted.
+/// No more processes for the user when a worker dies and another one is wanted; then one more, and no thread: that worker
+/// panics, and the keeper tells of the very signal by which a panic ends. Then there is room again.
 #[test]
-fn no_processes_left_when_a_worker_dies() {
+fn no_processes_and_no_threads_left_when_a_worker_dies() {
     let real = Real::new("lab-nproc");
-    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+    // Nobody's, not even `nobody`'s: every process of the user counts.
+    let stranger = "setpriv --reuid=61217 --regid=61217 --clear-groups ";
     let mut setup = real.setup();
-    let probe = format!("{nobody} {} --version", setup.program.display());
+    let probe = format!("{stranger} {} --version", setup.program.display());
     let probe = Command::new("/bin/sh").args(["-c", &probe]).output();
     if !probe.is_ok_and(|o| o.status.success()) {
         return left_out("no processes left: root has no such limit, and another user cannot run the program here");
     }
     open_to_all(real.den.path());
-    setup.before = format!("prlimit --nproc=1000:1000 {nobody}");
+    setup.before = format!("prlimit --nproc=1000:1000 {stranger}");
     let mut picodata = setup.picodata();
     let first = picodata.wait_worker(None);
     let keeper = picodata.family().keeper.expect("a keeper");
     let mut events = Events::new(1, 1);
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
-    limit_as(nobody, keeper, "--nproc=1:1000");
+    limit_as(stranger, keeper, "--nproc=1:1000");
     assert!(procs::kill9(first));
     picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    wait("it is said", LIMIT, || picodata.err().contains("cannot start"));
-    limit_as(nobody, keeper, "--nproc=1000:1000");
-    // A worker that was forked under the limit has inherited it; its threads fail, it dies, and the next one is well.
+    wait("no process: it is said", LIMIT, || picodata.err().contains("cannot start a worker"));
+    // Keeper, stand-in, and one that has inherited the limit.
+    limit_as(stranger, keeper, "--nproc=3:1000");
+    wait("no thread: it is said", LIMIT, || {
+        picodata.err().contains("the worker was ended by signal 6 (SIGABRT: it panicked")
+    });
+    assert!(picodata.err().contains("cannot start the thread"), "{}", picodata.err());
+    limit_as(stranger, keeper, "--nproc=1000:1000");
     picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
     real.whole(&mut picodata);
     real.say("bounds: no process, no thread", 2, picodata.ledger.len());

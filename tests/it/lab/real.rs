@@ -26,8 +26,12 @@ impl Real {
 
     /// A helper with a cushion of 1 MiB and a page of metrics.
     pub fn setup(&self) -> Setup {
-        let address = format!("127.0.0.1:{}", self.port);
-        let args = ["--memory-max", "1M", "--event-max", "64K", "--drain", "60s", "--metrics-addr", &address];
+        self.without_page().args(&["--metrics-addr", &format!("127.0.0.1:{}", self.port)])
+    }
+
+    /// The same without the page.
+    pub fn without_page(&self) -> Setup {
+        let args = ["--memory-max", "1M", "--event-max", "64K", "--drain", "60s"];
         Setup::new(&self.den).exec().url(&self.receiver.url()).args(&args)
     }
 
@@ -46,6 +50,20 @@ impl Real {
         let page = self.page();
         page.assert_identity("r1");
         assert_eq!(page.must("gostech_audit_read_total", &[]) as usize, count, "{}", picodata.err());
+        self.ended(picodata);
+    }
+
+    /// The same for a helper without a page: `status` says so when it has ended.
+    pub fn whole_without_page(&self, setup: &Setup, picodata: &mut Picodata) {
+        let count = picodata.ledger.len();
+        wait("everything delivered", LIMIT, || self.receiver.count() >= count);
+        self.ended(picodata);
+        let (counters, receiver) = status(setup, &self.den);
+        let figures = [&counters["read"], &receiver["delivered"], &receiver["waiting"]].map(Value::as_u64);
+        assert_eq!(figures, [Some(count as u64), Some(count as u64), Some(0)], "{counters:#} {receiver:#}");
+    }
+
+    fn ended(&self, picodata: &mut Picodata) {
         let code = picodata.finish(LIMIT);
         assert_eq!(picodata.ledger.compare(&self.receiver.docs()), Ok(()), "{}", picodata.err());
         assert_eq!(code, 0, "nothing was lost\n{}", picodata.err());
