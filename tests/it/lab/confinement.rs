@@ -110,7 +110,14 @@ fn what_a_taken_over_worker_would_like_to_do_is_refused() {
         said.lines().filter_map(|l| l.strip_prefix("ok ")?.split_once("; refused: ")).map(|(_, acts)| acts).collect();
     let acts: u64 = refused.iter().map(|acts| acts.split(", ").count() as u64).sum();
     assert_eq!(refused.len(), 2, "{said}");
-    for act in ["read a file of the system", "talk to the kernel's network side", "trace", "fork", "start a program"] {
+    for act in [
+        "read a file of the system",
+        "talk to the kernel's network side",
+        "trace",
+        "have the kernel signal another process",
+        "fork",
+        "start a program",
+    ] {
         assert!(refused.iter().any(|acts| acts.contains(act)), "{act}: {said}");
     }
     assert!(!said.contains("does not refuse"), "{said}");
