@@ -69,6 +69,12 @@ fn little_address_space_at_the_start() {
     starts_under("lab-as", "bounds: 64 MiB of addresses", "prlimit --as=67108864:67108864 ");
 }
 
+/// The memory for when the disk fails is a sparse file, longer than a file may be here.
+#[test]
+fn small_files_at_the_start() {
+    starts_under("lab-fsize-start", "bounds: files of 32 MiB at most", "prlimit --fsize=33554432:33554432 ");
+}
+
 /// While it works it may open nothing more, for a while: no new segment, no new connection.
 #[test]
 fn no_descriptor_left_while_it_works() {
