@@ -62,7 +62,7 @@ fn no_secret_leaves_the_files_it_was_given_in() {
     let mut picodata = case.setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..50).map(|_| events.event()), 1000).expect("a reader");
+    picodata.events(&mut events, 50, 1000);
     for (receiver, status) in case.receivers.iter().zip([401, 400, 503]) {
         receiver.wait_status(status, Duration::from_secs(30));
     }

@@ -17,7 +17,7 @@ const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max
 /// Writes `n` events without pause.
 fn flood(picodata: &mut Picodata, n: usize) {
     let mut events = Events::new(1, 1);
-    picodata.stream((0..n).map(|_| events.event()), 10_000_000).expect("the pipe never breaks");
+    picodata.events(&mut events, n, 10_000_000);
 }
 
 fn missing_by_gaps(docs: &[Doc]) -> u64 {
@@ -148,7 +148,7 @@ fn an_orphan_is_adopted_and_drained() {
     let named = |name: &str| Setup::new(&den).url(&receiver.url()).args(&["--instance", name]);
     let mut first = named("old").args(&["--drain", "200ms"]).picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    first.events(&mut events, 50, 10_000);
     assert_eq!(first.finish(LIMIT), 0);
     receiver.up();
     let mut second = named("new").picodata();
@@ -166,12 +166,12 @@ fn the_second_adopts_the_first_when_it_is_free() {
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).exec();
     let mut first = setup.picodata();
     let mut e1 = Events::new(1, 1);
-    first.stream((0..50).map(|_| e1.event()), 10_000).expect("a reader");
+    first.events(&mut e1, 50, 10_000);
     first.write(&e1.event_saying("the last of the first")).expect("a reader");
     wait_spooled(&den.path().join("spool"), "the last of the first");
     let mut second = setup.picodata();
     let mut e2 = Events::new(1, 2);
-    second.stream((0..50).map(|_| e2.event()), 10_000).expect("a reader");
+    second.events(&mut e2, 50, 10_000);
     second.write(&e2.event_saying("the last of the second")).expect("a reader");
     wait_spooled(&den.path().join("spool"), "the last of the second");
     first.kill9_all();
@@ -192,7 +192,7 @@ fn without_any_writable_directory_the_cushion_alone_delivers() {
         Setup::bare(&den).url(&receiver.url()).args(&["--no-config", "--spool-dir", &format!("{blocked}/spool")]);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 500, 5000);
     receiver.wait_count(500, LIMIT);
     let code = picodata.finish(LIMIT);
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
@@ -210,7 +210,7 @@ fn a_foreign_or_damaged_directory_is_left_alone_and_another_taken() {
     std::fs::write(home.join("00000000000000000001.seg"), b"this is no segment of ours at all").expect("a file");
     let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..100).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 100, 5000);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
     let kept = files_below(den.path()).iter().any(|(_, bytes)| text(bytes).contains("this is no segment of ours"));
@@ -276,7 +276,7 @@ fn with_faults(name: &str, inject: &str) {
         setup.before.replace(&format!("trace={inject}"), &format!("trace={}", inject.split(':').next().unwrap_or("")));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..9000).map(|_| events.event()), 3000).expect("the pipe never breaks");
+    picodata.events(&mut events, 9000, 3000);
     assert!(picodata.longest < Duration::from_secs(2), "the database waited {:?} for a disk", picodata.longest);
     picodata.close();
     picodata.wait_end(LIMIT);
@@ -302,7 +302,7 @@ fn every_sync_policy_delivers() {
         let receiver = Receiver::start();
         let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--sync", policy]).picodata();
         let mut events = Events::new(1, 1);
-        picodata.stream((0..300).map(|_| events.event()), 3000).expect("a reader");
+        picodata.events(&mut events, 300, 3000);
         picodata.write(&events.event_saying("the last under this policy")).expect("a reader");
         wait_spooled(&den.path().join("spool"), "the last under this policy");
         assert_eq!(picodata.finish(LIMIT), 0, "{policy}: {}", picodata.err());

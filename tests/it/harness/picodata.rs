@@ -6,6 +6,7 @@
 //! the real one does not either.
 
 use super::den::wait_for;
+use super::events::Events;
 use super::ledger::Ledger;
 use super::procs::{self, Family};
 use super::setup::binary;
@@ -130,6 +131,11 @@ impl Picodata {
             self.write(&record)?;
         }
         Ok(())
+    }
+
+    /// Writes so many of these events at a rate. Whatever a test does to the helper, the pipe never breaks.
+    pub fn events(&mut self, events: &mut Events, count: usize, per_second: u32) {
+        self.stream((0..count).map(|_| events.event()), per_second).expect("the pipe never breaks");
     }
 
     /// The end of Picodata, orderly or by kill -9: for the helper both are the end of the input and nothing else.

@@ -19,7 +19,7 @@ fn with(name: &str, class: &'static str, injections: &[&str]) {
     setup.before = format!("{strace} -f -qq --seccomp-bpf -y -o {trace} -e trace={} {inject}", calls.join(","));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..2400).map(|_| events.event()), 800).expect("the pipe never breaks");
+    picodata.events(&mut events, 2400, 800);
     assert!(picodata.longest < Duration::from_secs(3), "the database waited {:?}", picodata.longest);
     real.whole(&mut picodata);
     let trace = std::fs::read_to_string(real.den.file("trace")).unwrap_or_default();

@@ -30,7 +30,7 @@ fn again(stage: &Stage, args: &[&str]) -> (Option<i32>, String) {
 fn delivered(stage: &Stage, receiver: &Receiver, count: usize) -> Picodata {
     let mut first = stage.keeping(receiver, "1h", "1s").picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..count).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, count, 10_000);
     first.close();
     first.wait_end(LIMIT);
     first
@@ -40,7 +40,7 @@ fn delivered(stage: &Stage, receiver: &Receiver, count: usize) -> Picodata {
 fn follows(stage: &Stage, setup: Setup) -> Picodata {
     let mut second = setup.env("GOSTECH_CRASH_AT", &stage.second).picodata();
     let mut events = Events::new(1, 2);
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     wait("the second death", LIMIT, || second.err().contains(&format!("crash point {}", stage.second)));
     second
 }
@@ -91,7 +91,7 @@ pub fn retrying(stage: &Stage) -> After {
     let mut events = Events::new(1, 1);
     for _ in 0..5 {
         first.write(&events.event_saying("condemned")).expect("the pipe never breaks");
-        first.stream((0..20).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+        first.events(&mut events, 20, 10_000);
     }
     first.close();
     first.wait_end(LIMIT);
@@ -114,7 +114,7 @@ fn with_a_cursor_too_many(stage: &Stage, receiver: &Receiver) -> Picodata {
     let setup = stage.keeping(receiver, "0s", "1s").args(&["--name", "r1"]).url(&away.url()).args(&["--name", "gone"]);
     let mut first = setup.picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..200).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, 200, 10_000);
     receiver.wait_count(200, LIMIT);
     first.close();
     first.wait_end(LIMIT);
@@ -130,7 +130,7 @@ pub fn forgetting(stage: &Stage) -> After {
     let orders = if tool_dies { stage.second.clone() } else { format!("{},{}", stage.orders, stage.second) };
     let mut second = setup.clone().env("GOSTECH_CRASH_AT", &orders).picodata();
     let mut events = Events::new(1, 2);
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     receiver.wait_count(300, LIMIT);
     if tool_dies {
         dies(stage, &["spool", "forget", "gone"]);
@@ -142,7 +142,7 @@ pub fn forgetting(stage: &Stage) -> After {
     wait("the cursor and the request are gone", LIMIT, || {
         !dir.join("cursor-gone").exists() && !dir.join("forget-gone").exists()
     });
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     wait("the last death", LIMIT, || second.err().contains(&format!("crash point {}", stage.second)));
     second.ledger = joined(&first, &second);
     whole(&mut second, &receiver, &setup, stage, 0);
