@@ -3,7 +3,7 @@
 use super::after::{counters, status, verify, whole, BATCH, LIMIT};
 use super::After;
 use crate::harness::den::wait_for;
-use crate::harness::setup::{debug_binary, wait_spooled};
+use crate::harness::setup::wait_spooled;
 use crate::harness::{procs, wait, Den, Events, Mode, Picodata, Receiver, Setup};
 use std::time::Duration;
 
@@ -114,14 +114,12 @@ pub fn keeper_dies(stage: &Stage) -> After {
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    let group = picodata.group();
-    let family = || procs::family(group, &debug_binary());
-    wait("a keeper", LIMIT, || family().keeper.is_some());
-    let first = family().keeper;
+    wait("a keeper", LIMIT, || picodata.family().keeper.is_some());
+    let first = picodata.family().keeper;
     stage.write_until_keeper_dead(&mut picodata, &mut events);
     let mut worker = None;
     wait("the stand-in in the keeper's place, with a worker of its own", LIMIT, || {
-        let now = family();
+        let now = picodata.family();
         worker = now.worker.filter(|_| now.keeper.is_some() && now.keeper != first);
         worker.is_some()
     });
@@ -138,16 +136,17 @@ pub fn keeper_is_replaced(stage: &Stage) -> After {
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    let group = picodata.group();
-    let family = || procs::family(group, &debug_binary());
-    wait("all three", LIMIT, || family().worker.is_some() && family().stand_in.is_some());
-    let first = family();
+    let mut first = picodata.family();
+    wait("all three", LIMIT, || {
+        first = picodata.family();
+        first.keeper.is_some() && first.worker.is_some() && first.stand_in.is_some()
+    });
     picodata.events(&mut events, 300, 10_000);
     let victim = if stage.deaths[0] == "keeper.reaped" { first.worker } else { first.keeper };
     assert!(procs::kill9(victim.expect("a process to kill")));
     stage.write_until_keeper_dead(&mut picodata, &mut events);
     wait("the stand-in in the keeper's place", LIMIT, || {
-        let now = family();
+        let now = picodata.family();
         now.keeper.is_some() && now.keeper == first.stand_in && now.worker.is_some()
     });
     picodata.events(&mut events, 300, 1000);
@@ -165,8 +164,7 @@ pub fn all_die(stage: &Stage) -> After {
     picodata.events(&mut events, 300, 10_000);
     picodata.write(&events.event_saying("the last of the first")).expect("the pipe never breaks");
     wait_spooled(&stage.den.path().join("spool"), "the last of the first");
-    let family = procs::family(picodata.group(), &debug_binary());
-    assert!(procs::kill9(family.keeper.expect("a process to kill")));
+    assert!(procs::kill9(picodata.family().keeper.expect("a process to kill")));
     picodata.wait_end(LIMIT);
     assert_eq!(stage.died(&picodata.err()), 1, "{}\n{}", stage.title, picodata.err());
     receiver.up();

@@ -183,12 +183,16 @@ pub fn damage(path: &Path, at: usize, bytes: &[u8]) {
     std::fs::write(path, all).expect("a file to damage");
 }
 
-/// Damages the middle of the second segment, a head of the fourth and the whole cursor; gives the files as they are then.
+/// Damages a segment in the middle, the head of the next one and the whole cursor; gives the files as they are then.
 pub fn damage_a_spool(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let segments: Vec<PathBuf> = files(dir).into_keys().filter(|p| p.extension().is_some_and(|e| e == "seg")).collect();
-    assert!(segments.len() >= 5, "{segments:?}");
-    damage(&segments[1], 7000, &[0xab; 64]);
-    damage(&segments[3], 0, &[0; 32]);
+    let all = files(dir);
+    let segments: Vec<(&PathBuf, usize)> =
+        all.iter().filter(|(p, _)| p.extension().is_some_and(|e| e == "seg")).map(|(p, b)| (p, b.len())).collect();
+    // How long each is depends on when its records came; the oldest and the newest are left alone.
+    let long = segments.iter().skip(1).position(|(_, bytes)| *bytes > 8000).expect("a segment with a middle") + 1;
+    assert!(long + 2 < segments.len(), "{segments:?}");
+    damage(segments[long].0, 7000, &[0xab; 64]);
+    damage(segments[long + 1].0, 0, &[0; 32]);
     let cursor = dir.join("cursor-r1");
     let bytes = std::fs::metadata(&cursor).expect("a cursor").len() as usize;
     damage(&cursor, 0, &vec![0x11; bytes]);
