@@ -234,17 +234,23 @@ fn descriptors_of_picodata_are_closed() {
     let den = Den::new("leaks");
     let receiver = Receiver::start();
     let mut picodata = Setup::new(&den).url(&receiver.url()).exec().picodata();
-    let mut events = Events::new(1, 1);
-    let worker = picodata.wait_worker(None);
-    picodata.write(&events.event()).expect("a reader");
+    picodata.wait_worker(None);
+    picodata.events(&mut Events::new(1, 1), 1, 1000);
     receiver.wait_count(1, LIMIT);
-    let keeper = picodata.family().keeper.expect("a keeper");
-    for pid in [keeper, worker] {
+    assert_nothing_leaked(&picodata);
+    assert_whole(&mut picodata, &receiver);
+}
+
+/// Keeper and worker hold nothing of the database but the pipe, and that not three times more.
+pub fn assert_nothing_leaked(picodata: &Picodata) {
+    let worker = picodata.wait_worker(None);
+    for pid in [picodata.family().keeper.expect("a keeper"), worker] {
         let open = procs::descriptors(pid);
-        let stdin = open.iter().find(|(n, _)| *n == 0).map(|(_, t)| t.clone()).unwrap_or_default();
+        let Some((_, stdin)) = open.iter().find(|(n, _)| *n == 0) else {
+            return eprintln!("skipped: only root may see what they hold");
+        };
         assert!(!open.iter().any(|(_, t)| t.contains("wal.leak")), "a file of the database: {open:?}");
-        let ends = open.iter().filter(|(_, t)| *t == stdin).count();
+        let ends = open.iter().filter(|(_, t)| t == stdin).count();
         assert!(ends <= 2, "{ends} read ends of the pipe in {pid}: {open:?}");
     }
-    assert_whole(&mut picodata, &receiver);
 }
