@@ -73,6 +73,7 @@ fn the_worker_is_confined_and_those_who_start_programs_are_not() {
     let (keeper, stand_in) = (family.keeper.expect("a keeper"), family.stand_in.expect("a stand-in"));
     for (pid, seccomp) in [(worker, "2"), (keeper, "0"), (stand_in, "0")] {
         assert_eq!((status(pid, "NoNewPrivs"), status(pid, "Seccomp")), ("1".to_owned(), seccomp.to_owned()), "{pid}");
+        assert_eq!(status(pid, "Umask"), "0077", "{pid}");
     }
     // Every thread of it.
     for task in std::fs::read_dir(format!("/proc/{worker}/task")).expect("threads").flatten() {
