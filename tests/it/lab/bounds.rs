@@ -35,7 +35,7 @@ fn starts_under(name: &str, class: &'static str, before: &str) {
 }
 
 /// A worker without a page holds at most 33: 16 before it works, the connection to its receiver, and 16 files of the spool,
-/// which a backlog opens.
+/// which a backlog opens; and a directory for a moment.
 #[test]
 fn few_descriptors_at_the_start() {
     let real = Real::new("lab-nofile");
@@ -57,7 +57,7 @@ fn few_descriptors_at_the_start() {
     real.say("bounds: 40 descriptors", 1, picodata.ledger.len());
 }
 
-/// The page adds 14, and one for each visitor; it is open before the backlog has opened what it wants.
+/// The page adds 18, and one for each visitor.
 #[test]
 fn few_descriptors_and_a_page() {
     starts_under("lab-nofile-page", "bounds: 64 descriptors, with a page", "prlimit --nofile=64:64 ");
