@@ -4,8 +4,8 @@
 use crate::harness::receiver::Doc;
 use crate::harness::setup::{files_below, text, wait_spooled};
 use crate::harness::{free_port, wait, Den, Events, Ledger, Page, Picodata, Receiver, Setup};
+use crate::lab::real::on_tmpfs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -217,24 +217,12 @@ fn a_foreign_or_damaged_directory_is_left_alone_and_another_taken() {
     assert!(kept, "foreign bytes are never deleted");
 }
 
-/// A command prefix that mounts a tmpfs of this size in a namespace of the helper's own. None without the right to.
-fn on_tmpfs(dir: &str, size: &str) -> Option<String> {
-    let probe = Command::new("unshare").args(["-m", "true"]).status();
-    if !probe.is_ok_and(|s| s.success()) {
-        eprintln!("skipped: no right to a mount namespace here");
-        return None;
-    }
-    Some(format!(
-        "unshare -m /bin/sh -c 'mkdir -p {dir} && mount -t tmpfs -o size={size} tmpfs {dir} && exec \"$0\" \"$@\"' "
-    ))
-}
-
 /// Six megabytes of events onto a disk of one, the receiver down for the first four seconds.
 fn on_a_small_disk(name: &str, args: &[&str]) {
     let den = Den::new(name);
     let receiver = Receiver::start();
     receiver.down();
-    let Some(before) = on_tmpfs(&den.file("spool"), "1m") else { return };
+    let Some(before) = on_tmpfs(&den, 1) else { return };
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--memory-max", "1M", "--event-max", "64K"]);
     let mut setup = setup.args(&["--drain", "60s"]).args(args);
     setup.before = before;
@@ -258,41 +246,6 @@ fn a_full_disk_loses_nothing_and_recovers_by_itself() {
 #[test]
 fn a_tiny_disk_makes_a_tiny_spool_that_works() {
     on_a_small_disk("tiny", &[]);
-}
-
-/// System calls on the spool fail through strace; nothing is lost while the receiver is well.
-fn with_faults(name: &str, inject: &str) {
-    let Some(strace) = crate::harness::peer("strace") else { return };
-    let den = Den::new(name);
-    let receiver = Receiver::start();
-    let mut setup = Setup::new(&den).url(&receiver.url()).args(&["--drain", "60s"]);
-    setup.before = format!(
-        "{} -f -qq -o {} -e trace={inject} -e inject={inject} ",
-        strace.display(),
-        den.file("trace"),
-        inject = inject
-    );
-    setup.before =
-        setup.before.replace(&format!("trace={inject}"), &format!("trace={}", inject.split(':').next().unwrap_or("")));
-    let mut picodata = setup.picodata();
-    let mut events = Events::new(1, 1);
-    picodata.events(&mut events, 9000, 3000);
-    assert!(picodata.longest < Duration::from_secs(2), "the database waited {:?} for a disk", picodata.longest);
-    picodata.close();
-    picodata.wait_end(LIMIT);
-    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
-    let trace = std::fs::read_to_string(den.file("trace")).unwrap_or_default();
-    assert!(trace.contains("INJECTED") || trace.contains("DELAYED"), "no call was hit: {trace}");
-}
-
-#[test]
-fn a_failing_fsync_loses_nothing() {
-    with_faults("eio", "fsync,fdatasync:error=EIO:when=2+3");
-}
-
-#[test]
-fn a_slow_fsync_loses_nothing() {
-    with_faults("slow", "fsync,fdatasync:delay_enter=300000");
 }
 
 #[test]

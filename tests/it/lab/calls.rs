@@ -47,6 +47,11 @@ fn writes_and_syncs_with_errors_of_the_disk() {
 }
 
 #[test]
+fn syncs_that_fail() {
+    with("lab-sync", "calls: EIO on sync", &["fdatasync,fsync:error=EIO:when=2+3"]);
+}
+
+#[test]
 fn calls_that_are_interrupted() {
     let calls = ["pwrite64", "pread64", "?open,openat", "fdatasync,fsync"];
     let injections = calls.map(|c| format!("{c}:error=EINTR:when=3+7"));

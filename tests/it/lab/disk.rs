@@ -3,7 +3,7 @@
 //!
 //! Needs root and mounts; where the system refuses these it is said. Refuses: any mount outside a namespace of its own.
 
-use super::real::{in_namespace, inside, may_mount, on_ext4, Real, LIMIT};
+use super::real::{inside, may_mount, on_ext4, on_tmpfs, Real, LIMIT};
 use crate::harness::{wait, Events, Picodata, Setup};
 use std::time::Duration;
 
@@ -67,13 +67,10 @@ fn full_and_room_again(real: &Real, setup: &Setup, class: &'static str) {
 
 #[test]
 fn a_full_tmpfs_with_room_again() {
-    if !may_mount("a full tmpfs") {
-        return;
-    }
     let real = Real::new("lab-tmpfs");
-    let spool = real.den.file("spool");
+    let Some(before) = on_tmpfs(&real.den, 8) else { return };
     let mut setup = real.setup().args(LARGE);
-    setup.before = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=8m tmpfs {spool}"));
+    setup.before = before;
     full_and_room_again(&real, &setup, "disk: tmpfs full, room again");
 }
 

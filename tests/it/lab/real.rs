@@ -100,6 +100,13 @@ pub fn in_namespace(prepare: &str) -> String {
     format!("unshare -m /bin/sh -c '{prepare} && exec \"$0\" \"$@\"' ")
 }
 
+/// A tmpfs of so many MiB on the spool's directory. None: no right to it here, and it is said.
+pub fn on_tmpfs(den: &Den, mib: u32) -> Option<String> {
+    let spool = den.file("spool");
+    let mount = format!("mkdir -p {spool} && mount -t tmpfs -o size={mib}m tmpfs {spool}");
+    may_mount("a spool on tmpfs").then(|| in_namespace(&mount))
+}
+
 /// A loop-mounted ext4 of so many MiB on the spool's directory. None: no loop devices here, and it is said.
 pub fn on_ext4(den: &Den, mib: u32) -> Option<String> {
     let (image, spool) = (den.file("disk"), den.file("spool"));
