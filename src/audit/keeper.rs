@@ -266,7 +266,7 @@ impl Keeper<'_> {
         self.quick_deaths = if short { self.quick_deaths + 1 } else { 0 };
         let how = match ended {
             Ended::Code(c) => format!("ended with code {c}"),
-            Ended::Signal(s) => format!("was ended by signal {s}"),
+            Ended::Signal(s) => format!("was ended by signal {s}{}", cause(s)),
         };
         let (first, most) = limits::WORKER_RESTART_MILLIS;
         // One that had come to work is started again at once, unless it keeps dying; one that had not waits longer.
@@ -294,6 +294,17 @@ impl Keeper<'_> {
         } else {
             count.store(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// What a signal that ends a worker means, for those who do not know the numbers by heart.
+fn cause(signal: i32) -> &'static str {
+    match signal {
+        signal::SIGABRT => " (SIGABRT: it panicked, or had no memory)",
+        signal::SIGSEGV | signal::SIGBUS | signal::SIGILL => " (a fault of the program or the machine)",
+        signal::SIGSYS => " (SIGSYS: a forbidden system call)",
+        signal::SIGKILL => " (SIGKILL: by hand, or by the system for want of memory)",
+        _ => "",
     }
 }
 

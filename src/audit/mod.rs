@@ -27,7 +27,7 @@ pub mod writer;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{crash, pipe, process};
+use crate::sys::{crash, pipe, process, signal};
 use crate::{limits, log};
 use keeper::Heirlooms;
 use options::Options;
@@ -80,8 +80,9 @@ fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     keeper::run(&options, &heirlooms)
 }
 
-/// Nothing inherited, no new rights, no core, nothing for others to read.
+/// No new rights, no core, nothing for others to read; what fails is an error, not a death.
 fn harden() {
+    signal::ignore_broken_pipes();
     for (what, done) in [("no_new_privs", process::no_new_privileges()), ("dumpable", process::not_dumpable())] {
         if let Err(e) = done {
             log::warn("start", format!("cannot set {what}: {e}"));

@@ -19,6 +19,18 @@ pub struct Extra {
 
 /// Allowed requests of `ioctl`: what a pipe or socket holds, blocking or not.
 const REQUESTS: &[u32] = &[c::FIONREAD as u32, c::FIONBIO as u32];
+/// Allowed commands of `fcntl`: copies, flags, the size of a pipe. Not those by which the kernel would send a signal, of
+/// any number, to a process of the caller's choice when something comes (`F_SETOWN`, `F_SETSIG`).
+const COMMANDS: &[u32] = &[
+    c::F_DUPFD as u32,
+    c::F_DUPFD_CLOEXEC as u32,
+    c::F_GETFD as u32,
+    c::F_SETFD as u32,
+    c::F_GETFL as u32,
+    c::F_SETFL as u32,
+    c::F_SETPIPE_SZ as u32,
+    c::F_GETPIPE_SZ as u32,
+];
 /// Internet and Unix, streams and datagrams.
 const SOCKETS: &[Argument] = &[
     Argument(0, u32::MAX, &[c::AF_UNIX as u32, c::AF_INET as u32, c::AF_INET6 as u32]),
@@ -77,7 +89,7 @@ const FILES: &[Rule] = &[
     Rule(c::SYS_ftruncate, Always),
     Rule(c::SYS_fallocate, Always),
     Rule(c::SYS_flock, Always),
-    Rule(c::SYS_fcntl, Always),
+    Rule(c::SYS_fcntl, All(&[Argument(1, u32::MAX, COMMANDS)])),
     Rule(c::SYS_dup, Always),
     Rule(c::SYS_getdents64, Always),
     Rule(RENAMEAT, Always),
@@ -159,7 +171,8 @@ const MEMORY_AND_THREADS: &[Rule] = &[
     Rule(c::SYS_rt_sigreturn, Always),
     Rule(c::SYS_sigaltstack, Always),
     Rule(c::SYS_restart_syscall, Always),
-    // To end ourselves by a signal. `tkill` could hit others: `abort` of musl tries it, and then ends by another fault.
+    // To end ourselves by a signal. `tkill` names a thread of anybody, and which numbers ours will have no filter can know;
+    // musl's `abort` would use it, so the static binaries have one of their own (`sys::abort`).
     Rule(c::SYS_tgkill, Own(0)),
     Rule(c::SYS_tkill, Never(c::EPERM)),
     Rule(c::SYS_prctl, All(&[Argument(0, u32::MAX, PROCESS_OPTIONS)])),

@@ -203,3 +203,31 @@ pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
     let tried = ACTS.iter().enumerate().map(|(i, act)| Tried { name: act.name, by: act.by, refused: refused(i) });
     Ok((said.first() == Some(&1), said.get(1) == Some(&1), tried.collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    const HOW: &str = "GOSTECH_TEST_ABORT";
+
+    /// The keeper tells by the signal what became of a worker.
+    #[test]
+    fn whoever_aborts_in_the_cage_ends_by_that_very_signal() {
+        if let Some(how) = std::env::var_os(HOW) {
+            confine(Needs::default(), log::Level::Debug);
+            assert!(!seccomp::available() || seccomp::in_force());
+            match how == "ours" {
+                true => crate::sys::abort::abort(),
+                false => std::process::abort(),
+            }
+        }
+        for how in ["ours", "of the C library"] {
+            let this = std::env::current_exe().expect("this test binary");
+            let name = "guard::tests::whoever_aborts_in_the_cage_ends_by_that_very_signal";
+            let out = Command::new(this).args(["--exact", name]).env(HOW, how).output().expect("it starts");
+            assert_eq!(out.status.signal(), Some(libc::SIGABRT), "{how}: {out:?}");
+        }
+    }
+}

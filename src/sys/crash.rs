@@ -143,6 +143,7 @@ pub fn poison<'a>(records: impl Iterator<Item = &'a [u8]>) {
 #[cfg(debug_assertions)]
 mod armed {
     use super::super::ring::{Ring, Word};
+    use super::super::signal;
     use std::ffi::OsString;
     use std::io::Write;
     use std::os::unix::ffi::OsStrExt;
@@ -195,9 +196,7 @@ mod armed {
     pub fn die(name: &str) -> ! {
         let _ = std::io::stderr().write_all(format!("crash point {name}\n").as_bytes());
         loop {
-            // SAFETY: numbers only; the signal is for this process and does not come back. (Not `kill`: a worker in its
-            // cage may send a signal to itself alone.)
-            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), libc::SIGKILL) };
+            signal::send_self(signal::SIGKILL);
         }
     }
 

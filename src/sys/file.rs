@@ -71,14 +71,21 @@ pub fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
-/// A file that is only memory, close-on-exec; it lives as long as somebody holds it.
+/// A file that is only memory, close-on-exec; it lives as long as somebody holds it. As long as `bytes`, or shorter where the
+/// limit of file sizes (`ulimit -f`) does not let it be: a sparse file is longer than what will ever be in it.
 pub fn memory(name: &str, bytes: u64) -> io::Result<File> {
     let name = CString::new(name)?;
     // SAFETY: a string with its NUL.
     let fd = check(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
     // SAFETY: the call succeeded, so the descriptor is open and ours alone.
     let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    file.set_len(bytes)?;
+    let mut length = bytes;
+    while let Err(e) = file.set_len(length) {
+        length /= 2;
+        if e.raw_os_error() != Some(libc::EFBIG) || length == 0 {
+            return Err(e);
+        }
+    }
     Ok(file)
 }
 

@@ -4,6 +4,8 @@
 //! limit the caller gave, or knows what an event or a metric is.
 #![allow(unsafe_code)]
 
+#[cfg(any(target_env = "musl", test))]
+pub mod abort;
 pub mod activation;
 #[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
 pub mod bytes;

@@ -56,50 +56,40 @@ impl Pocket {
     }
 
     fn send(&self, file: &File) -> io::Result<()> {
-        let mut room = [0u64; CONTROL / 8];
-        let mut message = message(&mut room);
-        let mut byte = 0u8;
-        let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-        message.msg_iov = &mut bytes;
-        message.msg_iovlen = 1;
-        // SAFETY: CMSG_LEN and CMSG_SPACE only reckon; the header is the first in `room`, which is aligned and larger than
-        // the space of one descriptor; `byte` and `room` outlive the call.
-        let sent = unsafe {
+        // SAFETY: CMSG_LEN and CMSG_SPACE only reckon; the header is the first in the message's room, which is aligned and
+        // larger than the space of one descriptor, and outlives the call.
+        let sent = with_message(|message| unsafe {
             message.msg_controllen = libc::CMSG_SPACE(size_of::<RawFd>() as u32) as _;
-            let head = libc::CMSG_FIRSTHDR(&message);
+            let head = libc::CMSG_FIRSTHDR(message);
             (*head).cmsg_level = libc::SOL_SOCKET;
             (*head).cmsg_type = libc::SCM_RIGHTS;
             (*head).cmsg_len = libc::CMSG_LEN(size_of::<RawFd>() as u32) as _;
             libc::CMSG_DATA(head).cast::<RawFd>().write_unaligned(file.as_raw_fd());
-            libc::sendmsg(self.hand.as_raw_fd(), &message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-        };
+            libc::sendmsg(self.hand.as_raw_fd(), message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+        });
         check_size(sent).map(|_| ())
     }
 
     /// The oldest.
     fn receive(&self, flags: libc::c_int) -> io::Result<Option<File>> {
-        let mut room = [0u64; CONTROL / 8];
-        let mut message = message(&mut room);
-        let mut byte = 0u8;
-        let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-        message.msg_iov = &mut bytes;
-        message.msg_iovlen = 1;
         let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        // SAFETY: room for one byte and for the control message, both of which outlive the call.
-        match check_size(unsafe { libc::recvmsg(self.bottom.as_raw_fd(), &mut message, flags) }) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            other => other?,
-        };
-        // SAFETY: the kernel has filled the room as far as it says; a header of this kind holds one descriptor, as `send`
-        // makes it, which is open and ours alone.
-        unsafe {
-            let head = libc::CMSG_FIRSTHDR(&message);
-            if head.is_null() || (*head).cmsg_type != libc::SCM_RIGHTS {
-                return Err(io::Error::other("no descriptor could be taken"));
+        with_message(|message| {
+            // SAFETY: room for one byte and for the control message, both of which outlive the call.
+            match check_size(unsafe { libc::recvmsg(self.bottom.as_raw_fd(), message, flags) }) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                other => other?,
+            };
+            // SAFETY: the kernel has filled the room as far as it says; a header of this kind holds one descriptor, as
+            // `send` makes it, which is open and ours alone.
+            unsafe {
+                let head = libc::CMSG_FIRSTHDR(message);
+                if head.is_null() || (*head).cmsg_type != libc::SCM_RIGHTS {
+                    return Err(io::Error::other("no descriptor could be taken"));
+                }
+                let fd = libc::CMSG_DATA(head).cast::<RawFd>().read_unaligned();
+                Ok(Some(File::from(OwnedFd::from_raw_fd(fd))))
             }
-            let fd = libc::CMSG_DATA(head).cast::<RawFd>().read_unaligned();
-            Ok(Some(File::from(OwnedFd::from_raw_fd(fd))))
-        }
+        })
     }
 }
 
@@ -109,12 +99,17 @@ pub fn same(a: &File, b: &File) -> bool {
     matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-fn message(room: &mut [u64; CONTROL / 8]) -> libc::msghdr {
+/// A message of one byte, with room for a descriptor beside it, for as long as a call takes.
+fn with_message<T>(call: impl FnOnce(&mut libc::msghdr) -> T) -> T {
+    let (mut room, mut byte) = ([0u64; CONTROL / 8], 0u8);
+    let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     // SAFETY: msghdr is plain numbers and pointers, for which all zeros is a value.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_control = room.as_mut_ptr().cast();
     message.msg_controllen = CONTROL as _;
-    message
+    message.msg_iov = &mut bytes;
+    message.msg_iovlen = 1;
+    call(&mut message)
 }
 
 #[cfg(test)]

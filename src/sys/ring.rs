@@ -88,6 +88,9 @@ impl Ring {
     pub fn create(bytes: usize, epoch: u64) -> io::Result<Ring> {
         let size = bytes.max(PAGE).next_multiple_of(PAGE);
         let file = file::memory("gostech-ring", (CONTROL + size) as u64)?;
+        if file.metadata()?.len() < (CONTROL + size) as u64 {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
         let ring = Ring::map(file, size)?;
         ring.raw(8).store(epoch, Ordering::Relaxed);
         ring.raw(16).store(size as u64, Ordering::Relaxed);

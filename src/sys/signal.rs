@@ -60,7 +60,7 @@ pub fn defaults() {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        for s in [libc::SIGPIPE, libc::SIGHUP, libc::SIGTERM, libc::SIGINT, libc::SIGCHLD] {
+        for s in [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGHUP, libc::SIGTERM, libc::SIGINT, libc::SIGCHLD] {
             libc::signal(s, libc::SIG_DFL);
         }
     }
@@ -72,6 +72,24 @@ pub fn ignore_broken_pipes() {
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+/// Sends a signal to this very thread, by the one call with which a process in its cage may send any: it names the process
+/// too, so that a filter sees whose thread it is.
+pub fn send_self(signal: libc::c_int) {
+    // SAFETY: numbers only.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), signal) };
+}
+
+/// Lets one signal through to this thread, with its default action.
+#[cfg(any(target_env = "musl", test))]
+pub(super) fn default_of(signal: libc::c_int) {
+    let set = set_of(&[signal]);
+    // SAFETY: an initialised set; SIG_DFL is a valid action.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
     }
 }
 

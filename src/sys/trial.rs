@@ -43,6 +43,12 @@ pub const ACTS: &[Act] = &[
         attempt: || call(libc::SYS_ptrace, [libc::PTRACE_TRACEME as usize, 0]),
     },
     Act { name: "send a signal to another process", by: By::Calls, attempt: || call(libc::SYS_kill, [1, 0]) },
+    Act {
+        name: "have the kernel signal another process",
+        by: By::Calls,
+        // For standard input: nobody.
+        attempt: || call(libc::SYS_fcntl, [0, libc::F_SETOWN as usize]),
+    },
     Act { name: "change a file's mode", by: By::Calls, attempt: change_mode },
     Act {
         name: "make a namespace",

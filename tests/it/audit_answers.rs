@@ -112,7 +112,7 @@ fn a_body_that_is_too_big_is_halved() {
     receiver.set(Mode::AtMost(20_000));
     let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--linger", "300ms"]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 100_000).expect("a reader");
+    picodata.events(&mut events, 500, 100_000);
     receiver.wait_count(500, LIMIT);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()));

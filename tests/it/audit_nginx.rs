@@ -18,7 +18,7 @@ fn server(listen: &str, lines: &str, receiver: &Receiver) -> String {
 fn all_arrive(setup: &Setup, receiver: &Receiver) {
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..200).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 200, 5000);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
 }
@@ -51,7 +51,7 @@ fn a_required_client_certificate_missing_fills_the_spool_and_given_empties_it() 
         let without = Setup::new(&den).url(&url).args(&["--ca-certificate", &ca, "--drain", "2s"]);
         let mut first = without.picodata();
         let mut events = Events::new(1, 1);
-        first.stream((0..100).map(|_| events.event()), 1000).expect("a reader");
+        first.events(&mut events, 100, 1000);
         assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
         assert_eq!(receiver.count(), 0);
         assert!(first.err().contains("400"), "the answer is said: {}", first.err());
@@ -76,7 +76,7 @@ fn http_sent_to_an_https_port_condemns_nothing() {
     let mut first =
         Setup::new(&den).url(&format!("http://127.0.0.1:{}/", nginx.port())).args(&["--drain", "1s"]).picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 1000).expect("a reader");
+    first.events(&mut events, 50, 1000);
     assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
     let right = format!("https://127.0.0.1:{}/", nginx.port());
     let mut second = Setup::new(&den).url(&right).args(&["--ca-certificate", &ca]).picodata();
@@ -107,7 +107,7 @@ fn basic_auth_is_asked_for_and_given() {
     let setup = |file: &str| Setup::new(&den).url(&url).args(&["--user", "auditor", "--password-file", file]);
     let mut first = setup(&wrong).args(&["--drain", "1s"]).picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 1000).expect("a reader");
+    first.events(&mut events, 50, 1000);
     assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
     assert!(receiver.count() == 0 && first.err().contains("401"), "{}", first.err());
     let mut second = setup(&right).picodata();

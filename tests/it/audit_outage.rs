@@ -19,7 +19,7 @@ fn stream_through(name: &str, receiver: &Receiver, setup: Setup, n: usize, fault
             std::thread::sleep(SECOND);
             fault(receiver);
         });
-        picodata.stream((0..n).map(|_| events.event()), 1000).expect("the pipe never breaks");
+        picodata.events(&mut events, n, 1000);
     });
     assert!(picodata.longest < SECOND * 2, "{name}: a write of the database was blocked for {:?}", picodata.longest);
     let code = picodata.finish(Duration::from_secs(120));

@@ -21,7 +21,7 @@ fn every_receiver_gets_everything_and_none_waits_for_another() {
     b.down();
     let mut picodata = Setup::new(&den).url(&a.url()).url(&b.url()).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..1000).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 1000, 5000);
     a.wait_count(1000, Duration::from_secs(20));
     b.up();
     b.wait_count(1000, LIMIT);
@@ -40,7 +40,7 @@ fn a_changed_url_under_the_same_name_keeps_the_backlog() {
     let named = |url: &str| Setup::new(&den).url(url).args(&["--name", "siem", "--drain", "200ms"]);
     let mut first = named(&old.url()).picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    first.events(&mut events, 50, 10_000);
     assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
     let mut second = named(&new.url()).picodata();
     new.wait_count(50, LIMIT);
@@ -60,7 +60,7 @@ fn an_optional_receiver_never_blocks_and_its_oldest_records_go() {
         Setup::new(&den).args(&tiny).url(&a.url()).url(&b.url()).args(&options).args(&[&format!("127.0.0.1:{port}")]);
     let mut picodata = setup.args(&["--drain", "500ms"]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..30_000).map(|_| events.event()), 10_000).expect("a reader");
+    picodata.events(&mut events, 30_000, 10_000);
     a.wait_count(30_000, LIMIT);
     wait("dropped for the optional one alone", LIMIT, || {
         let page = Page::scrape(port);
@@ -107,7 +107,7 @@ fn batches_keep_their_limits_and_say_who_they_are() {
     let args = ["--batch-events", "40", "--batch-bytes", "8K", "--header", "X-One: 1", "--header", "x-two: b: c"];
     let mut picodata = Setup::new(&den).url(&receiver.url()).args(&args).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 100_000).expect("a reader");
+    picodata.events(&mut events, 500, 100_000);
     receiver.up();
     receiver.set(Mode::Refusing(503, None));
     receiver.wait_status(503, LIMIT);
@@ -191,7 +191,7 @@ fn secret_files_are_read_again_when_they_change() {
     receiver.set(Mode::Wanting(401, "authorization".into(), "Bearer new-token".into()));
     let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--token-file", &token]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..20).map(|_| events.event()), 1000).expect("a reader");
+    picodata.events(&mut events, 20, 1000);
     receiver.wait_status(401, LIMIT);
     assert_eq!(receiver.visits()[0].request.header("authorization"), Some("Bearer old-token"));
     std::thread::sleep(Duration::from_millis(1100));
@@ -211,7 +211,7 @@ fn certificates_that_come_late_are_read_on_sighup_or_by_themselves() {
         let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--ca-certificate", &ca]).exec().picodata();
         let mut events = Events::new(1, 1);
         picodata.wait_worker(None);
-        picodata.stream((0..20).map(|_| events.event()), 1000).expect("a reader");
+        picodata.events(&mut events, 20, 1000);
         std::thread::sleep(Duration::from_secs(1));
         assert!(receiver.count() == 0 && picodata.err().contains("late.pem"), "{}", picodata.err());
         den.put("late.pem", &certs.ca);

@@ -62,7 +62,7 @@ fn no_secret_leaves_the_files_it_was_given_in() {
     let mut picodata = case.setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..50).map(|_| events.event()), 1000).expect("a reader");
+    picodata.events(&mut events, 50, 1000);
     for (receiver, status) in case.receivers.iter().zip([401, 400, 503]) {
         receiver.wait_status(status, Duration::from_secs(30));
     }
@@ -138,4 +138,26 @@ fn the_alarm_command_inherits_no_password() {
     assert!(contains(&environment, b"GOSTECH_ALARM="), "{}", text(&environment));
     case.assert_clean("the environment of the alarm", &environment);
     assert_eq!(picodata.finish(Duration::from_secs(60)), 0, "{}", picodata.err());
+}
+
+/// Events are nobody else's business: neither what the helper makes nor what a command does.
+#[test]
+fn what_lies_in_the_spool_is_for_its_user_alone() {
+    let (den, receiver) = (Den::new("modes"), Receiver::start());
+    receiver.set(Mode::Marker(400, "condemned".into()));
+    let setup = Setup::new(&den);
+    let mut picodata = setup.clone().url(&receiver.url()).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 50, 5000);
+    picodata.write(&events.event_saying("condemned")).expect("a reader");
+    picodata.events(&mut events, 50, 5000);
+    receiver.wait_count(100, Duration::from_secs(60));
+    assert_eq!(picodata.finish(Duration::from_secs(60)), 0, "{}", picodata.err());
+    let spool = den.file("spool");
+    let replay = ["spool", "replay", "--from", "1.1.1", "--to", "1.1.9", "--no-config", "--spool-dir", &spool];
+    assert_eq!(setup.tool(&replay).status.code(), Some(0));
+    let made = files_below(std::path::Path::new(&spool));
+    assert!(made.len() >= 7 && made.iter().any(|(p, _)| p.ends_with("quarantine-r1.jsonl")), "{made:?}");
+    let open = std::process::Command::new("find").args([&spool, "-perm", "/077"]).output().expect("find");
+    assert!(open.status.success() && open.stdout.is_empty(), "open to others:\n{}", text(&open.stdout));
 }

@@ -110,7 +110,7 @@ fn status_tells_the_backlog_and_the_last_answer() {
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--name", "siem", "--drain", "200ms"]);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..77).map(|_| events.event()), 10_000).expect("a reader");
+    picodata.events(&mut events, 77, 10_000);
     receiver.wait_status(403, LIMIT);
     let ask = |extra: &[&str]| {
         let out = setup.tool(&[&["status"], extra, &["--spool-dir", &den.file("spool"), "--no-config"]].concat());
@@ -162,7 +162,7 @@ fn an_outage_is_a_handful_of_lines_and_the_recovery_is_said() {
     receiver.set(Mode::Refusing(503, None));
     let mut picodata = Setup::new(&den).url(&receiver.url()).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..2000).map(|_| events.event()), 500).expect("a reader");
+    picodata.events(&mut events, 2000, 500);
     let during = picodata.err();
     receiver.set(Mode::Healthy);
     receiver.wait_count(2000, LIMIT);

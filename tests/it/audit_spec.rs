@@ -34,7 +34,7 @@ fn the_command_of_the_documents_works_word_for_word() {
     setup.env.push(("GOSTECH_AUDIT_CA_CERTIFICATE".into(), ca));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..100).map(|_| events.event()), 1000).expect("a reader");
+    picodata.events(&mut events, 100, 1000);
     proxy.wait_count(100, LIMIT);
     assert_eq!(picodata.finish(LIMIT), 0, "stderr:\n{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&proxy.docs()), Ok(()));

@@ -4,8 +4,8 @@
 use crate::harness::receiver::Doc;
 use crate::harness::setup::{files_below, text, wait_spooled};
 use crate::harness::{free_port, wait, Den, Events, Ledger, Page, Picodata, Receiver, Setup};
+use crate::lab::real::on_tmpfs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max
 /// Writes `n` events without pause.
 fn flood(picodata: &mut Picodata, n: usize) {
     let mut events = Events::new(1, 1);
-    picodata.stream((0..n).map(|_| events.event()), 10_000_000).expect("the pipe never breaks");
+    picodata.events(&mut events, n, 10_000_000);
 }
 
 fn missing_by_gaps(docs: &[Doc]) -> u64 {
@@ -148,7 +148,7 @@ fn an_orphan_is_adopted_and_drained() {
     let named = |name: &str| Setup::new(&den).url(&receiver.url()).args(&["--instance", name]);
     let mut first = named("old").args(&["--drain", "200ms"]).picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    first.events(&mut events, 50, 10_000);
     assert_eq!(first.finish(LIMIT), 0);
     receiver.up();
     let mut second = named("new").picodata();
@@ -166,12 +166,12 @@ fn the_second_adopts_the_first_when_it_is_free() {
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).exec();
     let mut first = setup.picodata();
     let mut e1 = Events::new(1, 1);
-    first.stream((0..50).map(|_| e1.event()), 10_000).expect("a reader");
+    first.events(&mut e1, 50, 10_000);
     first.write(&e1.event_saying("the last of the first")).expect("a reader");
     wait_spooled(&den.path().join("spool"), "the last of the first");
     let mut second = setup.picodata();
     let mut e2 = Events::new(1, 2);
-    second.stream((0..50).map(|_| e2.event()), 10_000).expect("a reader");
+    second.events(&mut e2, 50, 10_000);
     second.write(&e2.event_saying("the last of the second")).expect("a reader");
     wait_spooled(&den.path().join("spool"), "the last of the second");
     first.kill9_all();
@@ -192,7 +192,7 @@ fn without_any_writable_directory_the_cushion_alone_delivers() {
         Setup::bare(&den).url(&receiver.url()).args(&["--no-config", "--spool-dir", &format!("{blocked}/spool")]);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 500, 5000);
     receiver.wait_count(500, LIMIT);
     let code = picodata.finish(LIMIT);
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
@@ -210,23 +210,11 @@ fn a_foreign_or_damaged_directory_is_left_alone_and_another_taken() {
     std::fs::write(home.join("00000000000000000001.seg"), b"this is no segment of ours at all").expect("a file");
     let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..100).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 100, 5000);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
     let kept = files_below(den.path()).iter().any(|(_, bytes)| text(bytes).contains("this is no segment of ours"));
     assert!(kept, "foreign bytes are never deleted");
-}
-
-/// A command prefix that mounts a tmpfs of this size in a namespace of the helper's own. None without the right to.
-fn on_tmpfs(dir: &str, size: &str) -> Option<String> {
-    let probe = Command::new("unshare").args(["-m", "true"]).status();
-    if !probe.is_ok_and(|s| s.success()) {
-        eprintln!("skipped: no right to a mount namespace here");
-        return None;
-    }
-    Some(format!(
-        "unshare -m /bin/sh -c 'mkdir -p {dir} && mount -t tmpfs -o size={size} tmpfs {dir} && exec \"$0\" \"$@\"' "
-    ))
 }
 
 /// Six megabytes of events onto a disk of one, the receiver down for the first four seconds.
@@ -234,7 +222,7 @@ fn on_a_small_disk(name: &str, args: &[&str]) {
     let den = Den::new(name);
     let receiver = Receiver::start();
     receiver.down();
-    let Some(before) = on_tmpfs(&den.file("spool"), "1m") else { return };
+    let Some(before) = on_tmpfs(&den, 1) else { return };
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--memory-max", "1M", "--event-max", "64K"]);
     let mut setup = setup.args(&["--drain", "60s"]).args(args);
     setup.before = before;
@@ -260,41 +248,6 @@ fn a_tiny_disk_makes_a_tiny_spool_that_works() {
     on_a_small_disk("tiny", &[]);
 }
 
-/// System calls on the spool fail through strace; nothing is lost while the receiver is well.
-fn with_faults(name: &str, inject: &str) {
-    let Some(strace) = crate::harness::peer("strace") else { return };
-    let den = Den::new(name);
-    let receiver = Receiver::start();
-    let mut setup = Setup::new(&den).url(&receiver.url()).args(&["--drain", "60s"]);
-    setup.before = format!(
-        "{} -f -qq -o {} -e trace={inject} -e inject={inject} ",
-        strace.display(),
-        den.file("trace"),
-        inject = inject
-    );
-    setup.before =
-        setup.before.replace(&format!("trace={inject}"), &format!("trace={}", inject.split(':').next().unwrap_or("")));
-    let mut picodata = setup.picodata();
-    let mut events = Events::new(1, 1);
-    picodata.stream((0..9000).map(|_| events.event()), 3000).expect("the pipe never breaks");
-    assert!(picodata.longest < Duration::from_secs(2), "the database waited {:?} for a disk", picodata.longest);
-    picodata.close();
-    picodata.wait_end(LIMIT);
-    assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
-    let trace = std::fs::read_to_string(den.file("trace")).unwrap_or_default();
-    assert!(trace.contains("INJECTED") || trace.contains("DELAYED"), "no call was hit: {trace}");
-}
-
-#[test]
-fn a_failing_fsync_loses_nothing() {
-    with_faults("eio", "fsync,fdatasync:error=EIO:when=2+3");
-}
-
-#[test]
-fn a_slow_fsync_loses_nothing() {
-    with_faults("slow", "fsync,fdatasync:delay_enter=300000");
-}
-
 #[test]
 fn every_sync_policy_delivers() {
     for policy in ["100ms", "always", "never"] {
@@ -302,7 +255,7 @@ fn every_sync_policy_delivers() {
         let receiver = Receiver::start();
         let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--sync", policy]).picodata();
         let mut events = Events::new(1, 1);
-        picodata.stream((0..300).map(|_| events.event()), 3000).expect("a reader");
+        picodata.events(&mut events, 300, 3000);
         picodata.write(&events.event_saying("the last under this policy")).expect("a reader");
         wait_spooled(&den.path().join("spool"), "the last under this policy");
         assert_eq!(picodata.finish(LIMIT), 0, "{policy}: {}", picodata.err());

@@ -113,7 +113,7 @@ fn replay_sends_again_what_was_acknowledged() {
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..100).map(|_| events.event()), 10_000).expect("a reader");
+    picodata.events(&mut events, 100, 10_000);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(receiver.repeats(), 0);
     let out = spool_tool(&den, &setup, &["spool", "replay", "--from", "1.1.20", "--to", "1.1.29"]);
@@ -133,7 +133,7 @@ fn forget_unpins_what_nobody_will_take() {
         Setup::new(&den).url(&a.url()).url(&b.url()).args(&["--name", "gone", "--drain", "200ms", "--retain", "0s"]);
     let mut first = both.picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    first.events(&mut events, 50, 10_000);
     a.wait_count(50, LIMIT);
     assert_eq!(first.finish(LIMIT), 0);
     let mut second = Setup::new(&den).url(&a.url()).args(&["--retain", "0s"]).picodata();
@@ -161,7 +161,7 @@ fn looking_at_a_running_helper_changes_nothing_and_a_repair_is_refused() {
     let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "i1"]);
     let mut picodata = setup.clone().args(&["--drain", "100ms"]).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..200).map(|_| events.event()), 10_000).expect("a reader");
+    picodata.events(&mut events, 200, 10_000);
     let verified = || spool_tool(&den, &setup, &["spool", "verify"]);
     wait("all records in the spool", LIMIT, || text(&verified().stdout).contains("clean (200 records"));
     // Cursors and state still move; records and names do not.
@@ -190,7 +190,7 @@ fn a_running_helper_takes_up_a_replay_and_removes_it_when_it_is_drained() {
     let setup = Setup::new(&den).url(&a.url()).url(&b.url()).args(&["--instance", "i1"]);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    picodata.events(&mut events, 50, 10_000);
     a.wait_count(50, LIMIT);
     b.wait_count(50, LIMIT);
     let out = spool_tool(&den, &setup, &["spool", "replay", "--from", "1.1.11", "--to", "1.1.15"]);
@@ -266,7 +266,7 @@ fn forget_under_a_running_helper() {
     let both = Setup::new(&den).url(&a.url()).url(&b.url()).args(&["--name", "gone", "--drain", "200ms"]);
     let mut first = both.picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    first.events(&mut events, 50, 10_000);
     a.wait_count(50, LIMIT);
     assert_eq!(first.finish(LIMIT), 0);
     let mut second = Setup::new(&den).url(&a.url()).args(&["--retain", "0s"]).picodata();

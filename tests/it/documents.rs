@@ -182,6 +182,21 @@ fn links_between_the_documents_lead_somewhere() {
     }
 }
 
+/// A promise is proved by a file of `tests/it` (or a folder of it) in which tests are.
+#[test]
+fn the_tests_that_prove_the_promises_are_there() {
+    let text = read("docs/reliability.md");
+    let words = text.split('`').skip(1).step_by(2).filter(|w| w.starts_with("audit_") || w.contains("::"));
+    let names: BTreeSet<&str> = words.filter(|w| !w.contains([' ', '/']) && *w != "audit_gap").collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        let path = root().join("tests/it").join(name.replace("::", "/"));
+        let text =
+            [path.with_extension("rs"), path.join("mod.rs")].iter().find_map(|p| std::fs::read_to_string(p).ok());
+        assert!(text.is_some_and(|t| t.contains("#[test]")), "docs/reliability.md: there are no tests in `{name}`");
+    }
+}
+
 #[test]
 fn every_family_that_an_alert_asks_for_is_served() {
     let mut source = String::new();

@@ -42,7 +42,7 @@ fn nginx_delivers_by_the_example() {
     let options = ["--ca-certificate", &ca, "--certificate", &client, "--private-key", &client_key];
     let mut picodata = Setup::new(&den).url(&url).args(&options).picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 5000).expect("a reader");
+    picodata.events(&mut events, 500, 5000);
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
 }

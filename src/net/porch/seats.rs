@@ -103,6 +103,13 @@ impl Seats {
         room.seats.iter().for_each(|s| s.socket.shutdown());
     }
 
+    /// How many have not asked yet.
+    #[cfg(test)]
+    pub fn asking(&self) -> usize {
+        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        room.seats.iter().filter(|s| s.stage == Stage::Asking).count()
+    }
+
     /// How many threads of visitors run.
     pub fn threads(&self) -> usize {
         self.room.lock().unwrap_or_else(PoisonError::into_inner).threads

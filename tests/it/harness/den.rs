@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,18 @@ pub fn wait_for(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
         std::thread::sleep(Duration::from_millis(10));
     }
     true
+}
+
+/// Runs one test of this binary again by a command that ends with the binary, and says what it says. A name that no test has
+/// would run none of them and end well: so one must have passed.
+pub fn run_again(mut command: Command, test: &str) {
+    let out = command.args(["--exact", test, "--nocapture"]).output().expect("a second run");
+    let said = String::from_utf8_lossy(&out.stdout);
+    eprint!("{}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success() && said.contains("test result: ok. 1 passed"),
+        "{test} in a process of its own:\n{said}"
+    );
 }
 
 /// Whether the long runs are asked for: `GOSTECH_LONG=1`.

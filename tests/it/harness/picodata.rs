@@ -6,6 +6,7 @@
 //! the real one does not either.
 
 use super::den::wait_for;
+use super::events::Events;
 use super::ledger::Ledger;
 use super::procs::{self, Family};
 use super::setup::binary;
@@ -26,6 +27,8 @@ pub struct Picodata {
     sh: Child,
     pipe: Option<PipeWriter>,
     dir: PathBuf,
+    /// What keeper and worker run: they are known by it.
+    pub program: PathBuf,
     pub ledger: Ledger,
     /// The longest time one write was blocked.
     pub longest: Duration,
@@ -94,6 +97,7 @@ impl Picodata {
             sh,
             pipe: Some(writer),
             dir,
+            program: binary(),
             ledger: Ledger::default(),
             longest: Duration::ZERO,
             forbidden: false,
@@ -132,6 +136,11 @@ impl Picodata {
         Ok(())
     }
 
+    /// Writes so many of these events at a rate. Whatever a test does to the helper, the pipe never breaks.
+    pub fn events(&mut self, events: &mut Events, count: usize, per_second: u32) {
+        self.stream((0..count).map(|_| events.event()), per_second).expect("the pipe never breaks");
+    }
+
     /// The end of Picodata, orderly or by kill -9: for the helper both are the end of the input and nothing else.
     pub fn close(&mut self) {
         self.pipe = None;
@@ -150,7 +159,7 @@ impl Picodata {
 
     /// Keeper and worker as they are now.
     pub fn family(&self) -> Family {
-        procs::family(self.group(), &binary())
+        procs::family(self.group(), &self.program)
     }
 
     /// Waits until keeper and worker are there, the worker another one than `than`.
@@ -164,15 +173,9 @@ impl Picodata {
         worker.unwrap_or(0)
     }
 
-    /// The worker of a helper that runs the debug build.
+    /// The same, whichever it is.
     pub fn wait_debug_worker(&self) -> u32 {
-        let mut worker = None;
-        let so = wait_for(Duration::from_secs(20), || {
-            worker = procs::family(self.group(), &super::setup::debug_binary()).worker;
-            worker.is_some()
-        });
-        assert!(so, "no worker of the debug build within 20 s\n{}", self.err());
-        worker.unwrap_or(0)
+        self.wait_worker(None)
     }
 
     /// A signal to the whole group, as systemd stops a unit.

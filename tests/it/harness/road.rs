@@ -61,7 +61,7 @@ struct Conn {
 }
 
 struct Shared {
-    to: Mutex<SocketAddr>,
+    to: SocketAddr,
     seed: u64,
     weather: Mutex<Option<(Menu, u64)>>,
     conns: Mutex<Vec<Arc<Conn>>>,
@@ -94,7 +94,7 @@ impl Road {
         let road = Road {
             port: listener.local_addr().expect("an address").port(),
             shared: Arc::new(Shared {
-                to: Mutex::new(SocketAddr::from(([127, 0, 0, 1], port))),
+                to: SocketAddr::from(([127, 0, 0, 1], port)),
                 seed,
                 weather: Mutex::new(None),
                 conns: Mutex::default(),
@@ -184,7 +184,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let foul = lock(&shared.weather).clone().filter(|(_, percent)| chance.within(1, 100) <= *percent);
         let conn = Arc::new(Conn { fault: foul.map(|(menu, _)| menu(&mut chance)), ..Conn::default() });
         conns.push(conn.clone());
-        let to = *lock(&shared.to);
+        let to = shared.to;
         std::thread::spawn(move || lead(client, to, &conn));
     }
 }

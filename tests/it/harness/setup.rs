@@ -96,7 +96,9 @@ impl Setup {
 
     /// Started by Picodata's way; standard error goes to `err` in the den.
     pub fn picodata(&self) -> Picodata {
-        Picodata::start(&self.command_line(), &self.dir, &self.env)
+        let mut picodata = Picodata::start(&self.command_line(), &self.dir, &self.env);
+        picodata.program.clone_from(&self.program);
+        picodata
     }
 
     /// Run alone to its end with this input; killed and failed after a minute.

@@ -29,20 +29,50 @@ fn starts_under(name: &str, class: &'static str, before: &str) {
     setup.before = before.to_owned();
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..1000).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 1000, 2000);
     real.whole(&mut picodata);
     real.say(class, 1, picodata.ledger.len());
 }
 
+/// A worker without a page holds at most 33: 16 before it works, the connection to its receiver, and 16 files of the spool,
+/// which a backlog opens; and a directory for a moment.
 #[test]
 fn few_descriptors_at_the_start() {
-    starts_under("lab-nofile", "bounds: 40 descriptors", "prlimit --nofile=40:40 ");
+    let real = Real::new("lab-nofile");
+    real.receiver.down();
+    let mut setup = real.without_page().args(&["--spool-max", "1M", "--retain", "0s"]);
+    setup.before = "prlimit --nofile=40:40 ".to_owned();
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 2600, 10_000);
+    real.receiver.up();
+    let mut most = 0;
+    wait("everything delivered", LIMIT, || {
+        most = most.max(procs::descriptors(worker).len());
+        real.receiver.count() >= picodata.ledger.len()
+    });
+    println!("{most} descriptors at the most");
+    real.whole_without_page(&setup, &mut picodata);
+    real.say("bounds: 40 descriptors", 1, picodata.ledger.len());
+}
+
+/// The page adds 18, and one for each visitor.
+#[test]
+fn few_descriptors_and_a_page() {
+    starts_under("lab-nofile-page", "bounds: 64 descriptors, with a page", "prlimit --nofile=64:64 ");
 }
 
 #[test]
 fn little_address_space_at_the_start() {
     // Stacks, the two views of the ring and the windows of the readers take most of it.
     starts_under("lab-as", "bounds: 64 MiB of addresses", "prlimit --as=67108864:67108864 ");
+}
+
+/// The memory for when the disk fails is a sparse file, longer than a file may be here.
+#[test]
+fn small_files_at_the_start() {
+    starts_under("lab-fsize-start", "bounds: files of 32 MiB at most", "prlimit --fsize=33554432:33554432 ");
 }
 
 /// While it works it may open nothing more, for a while: no new segment, no new connection.
@@ -53,14 +83,14 @@ fn no_descriptor_left_while_it_works() {
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 500, 2000);
     limit(worker, "--nofile=3:1024");
     real.receiver.down();
-    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    assert!(picodata.err().contains("(os error 24)"), "it was not felt\n{}", picodata.err());
+    picodata.events(&mut events, 1500, 1000);
+    wait("it was felt", LIMIT, || picodata.err().contains("(os error 24)"));
     limit(worker, "--nofile=1024:1024");
     real.receiver.up();
-    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 500, 2000);
     real.whole(&mut picodata);
     real.say("bounds: no descriptor left", 1, picodata.ledger.len());
 }
@@ -72,42 +102,49 @@ fn files_that_may_not_grow() {
     let mut picodata = real.setup().picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..20).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 20, 2000);
     limit(worker, "--fsize=20480:unlimited");
     // The cushion of the disk lies in a file of memory, which is bounded too: only the ring is left, and it is full soon.
-    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    assert!(picodata.err().contains("File too large"), "it was not felt\n{}", picodata.err());
+    picodata.events(&mut events, 1500, 1000);
+    wait("it was felt", LIMIT, || picodata.err().contains("File too large"));
     limit(worker, "--fsize=unlimited:unlimited");
-    picodata.stream((0..500).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 500, 2000);
     real.whole(&mut picodata);
     real.say("bounds: short writes at 20 KiB", 1, picodata.ledger.len());
 }
 
-/// No more threads and processes for the user, when the worker dies and another one is wanted.
+/// No more processes for the user when a worker dies and another one is wanted; then one more, and no thread: that worker
+/// panics, and the keeper tells of the very signal by which a panic ends. Then there is room again.
 #[test]
-fn no_processes_left_when_a_worker_dies() {
+fn no_processes_and_no_threads_left_when_a_worker_dies() {
     let real = Real::new("lab-nproc");
-    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ";
+    // Nobody's, not even `nobody`'s: every process of the user counts.
+    let stranger = "setpriv --reuid=61217 --regid=61217 --clear-groups ";
     let mut setup = real.setup();
-    let probe = format!("{nobody} {} --version", setup.program.display());
+    let probe = format!("{stranger} {} --version", setup.program.display());
     let probe = Command::new("/bin/sh").args(["-c", &probe]).output();
     if !probe.is_ok_and(|o| o.status.success()) {
         return left_out("no processes left: root has no such limit, and another user cannot run the program here");
     }
     open_to_all(real.den.path());
-    setup.before = format!("prlimit --nproc=1000:1000 {nobody}");
+    setup.before = format!("prlimit --nproc=1000:1000 {stranger}");
     let mut picodata = setup.picodata();
     let first = picodata.wait_worker(None);
     let keeper = picodata.family().keeper.expect("a keeper");
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
-    limit_as(nobody, keeper, "--nproc=1:1000");
+    picodata.events(&mut events, 300, 2000);
+    limit_as(stranger, keeper, "--nproc=1:1000");
     assert!(procs::kill9(first));
-    picodata.stream((0..1500).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    wait("it is said", LIMIT, || picodata.err().contains("cannot start"));
-    limit_as(nobody, keeper, "--nproc=1000:1000");
-    // A worker that was forked under the limit has inherited it; its threads fail, it dies, and the next one is well.
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 1500, 1000);
+    wait("no process: it is said", LIMIT, || picodata.err().contains("cannot start a worker"));
+    // Keeper, stand-in, and one that has inherited the limit.
+    limit_as(stranger, keeper, "--nproc=3:1000");
+    wait("no thread: it is said", LIMIT, || {
+        picodata.err().contains("the worker was ended by signal 6 (SIGABRT: it panicked")
+    });
+    assert!(picodata.err().contains("cannot start the thread"), "{}", picodata.err());
+    limit_as(stranger, keeper, "--nproc=1000:1000");
+    picodata.events(&mut events, 300, 2000);
     real.whole(&mut picodata);
     real.say("bounds: no process, no thread", 2, picodata.ledger.len());
 }
@@ -127,7 +164,7 @@ fn stands_still(name: &str, class: &'static str, who: fn(&Picodata) -> u32) {
     picodata.wait_worker(None);
     let pid = who(&picodata);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 2000);
     assert!(procs::signal("STOP", i64::from(pid)));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -135,9 +172,9 @@ fn stands_still(name: &str, class: &'static str, who: fn(&Picodata) -> u32) {
             assert!(procs::signal("CONT", i64::from(pid)));
         });
         let count = seconds as usize * 300;
-        picodata.stream((0..count).map(|_| events.event()), 300).expect("the pipe never breaks");
+        picodata.events(&mut events, count, 300);
     });
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 2000);
     real.whole(&mut picodata);
     real.say(class, 1, picodata.ledger.len());
 }
@@ -159,11 +196,11 @@ fn a_receiver_that_stands_still() {
     let real = Real::new("lab-stop-receiver");
     let mut picodata = real.setup().picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 2000);
     real.receiver.set(crate::harness::Mode::Hanging);
-    picodata.stream((0..seconds as usize * 300).map(|_| events.event()), 300).expect("the pipe never breaks");
+    picodata.events(&mut events, seconds as usize * 300, 300);
     real.receiver.set(crate::harness::Mode::Healthy);
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 2000);
     real.whole(&mut picodata);
     real.say("a receiver that stands still", 1, picodata.ledger.len());
 }
@@ -182,7 +219,7 @@ fn two_helpers_on_one_spool() {
     let (mut e1, mut e2) = (Events::new(1, 1), Events::new(2, 1));
     for _ in 0..3 {
         for (p, e) in [(&mut first, &mut e1), (&mut second, &mut e2)] {
-            p.stream((0..300).map(|_| e.event()), 3000).expect("the pipe never breaks");
+            p.events(e, 300, 3000);
         }
         let (a, b) = (first.wait_worker(None), second.wait_worker(None));
         assert!(procs::kill9(a) && procs::kill9(b));
@@ -218,7 +255,7 @@ fn clocks_that_jump_between_two_starts() {
     setup.before = format!("{} -f -qq --seccomp-bpf -o {trace} -e trace={calls} ", strace.display());
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 2000);
     real.whole(&mut picodata);
     let asked = std::fs::read_to_string(&trace).unwrap_or_default();
     let asked = asked.lines().filter(|l| l.contains("CLOCK_REALTIME")).count();
@@ -236,7 +273,7 @@ fn clocks_that_jump_between_two_starts() {
         setup.exec = false;
         let mut picodata = setup.picodata();
         let mut events = Events::new(1, gen);
-        picodata.stream((0..300).map(|_| events.event()), 2000).expect("the pipe never breaks");
+        picodata.events(&mut events, 300, 2000);
         records += 300;
         wait("everything delivered", LIMIT, || real.receiver.count() >= records);
         picodata.close();

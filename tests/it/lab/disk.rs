@@ -3,7 +3,7 @@
 //!
 //! Needs root and mounts; where the system refuses these it is said. Refuses: any mount outside a namespace of its own.
 
-use super::real::{in_namespace, inside, may_mount, on_ext4, Real, LIMIT};
+use super::real::{inside, may_mount, on_ext4, on_tmpfs, Real, LIMIT};
 use crate::harness::{wait, Events, Picodata, Setup};
 use std::time::Duration;
 
@@ -12,12 +12,27 @@ fn beside(picodata: &mut Picodata, count: usize, rate: u32, faults: impl FnOnce(
     let mut events = Events::new(1, 1);
     std::thread::scope(|scope| {
         let done = scope.spawn(faults);
-        picodata.stream((0..count).map(|_| events.event()), rate).expect("the pipe never breaks");
+        picodata.events(&mut events, count, rate);
         done.join().expect("the fault was done");
     });
     // It works as before: what comes now lies on the disk again.
-    picodata.stream((0..200).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 200, 2000);
 }
+
+/// A helper on a loop-mounted ext4 of its own, with more options; none where this machine has no such thing, and it is said.
+fn on_a_disk(name: &str, what: &str, options: &[&str]) -> Option<(Real, Setup)> {
+    if !may_mount(what) {
+        return None;
+    }
+    let real = Real::new(name);
+    let mut setup = real.setup().args(options);
+    setup.before = on_ext4(&real.den, 16)?;
+    Some((real, setup))
+}
+
+const LARGE: &[&str] = &["--spool-max", "64M"];
+/// Segments begin anew every sixty events.
+const SMALL: &[&str] = &["--spool-max", "256K", "--retain", "0s"];
 
 fn err(setup: &Setup) -> String {
     String::from_utf8_lossy(&std::fs::read(setup.dir.join("err")).unwrap_or_default()).into_owned()
@@ -52,13 +67,10 @@ fn full_and_room_again(real: &Real, setup: &Setup, class: &'static str) {
 
 #[test]
 fn a_full_tmpfs_with_room_again() {
-    if !may_mount("a full tmpfs") {
-        return;
-    }
     let real = Real::new("lab-tmpfs");
-    let spool = real.den.file("spool");
-    let mut setup = real.setup().args(&["--spool-max", "64M"]);
-    setup.before = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=8m tmpfs {spool}"));
+    let Some(before) = on_tmpfs(&real.den, 8) else { return };
+    let mut setup = real.setup().args(LARGE);
+    setup.before = before;
     full_and_room_again(&real, &setup, "disk: tmpfs full, room again");
 }
 
@@ -66,13 +78,10 @@ fn a_full_tmpfs_with_room_again() {
 /// the newest are delivered.
 #[test]
 fn a_full_disk_whose_oldest_events_give_way() {
-    if !may_mount("a full tmpfs") {
-        return;
-    }
     let real = Real::new("lab-give-way");
-    let spool = real.den.file("spool");
+    let Some(before) = on_tmpfs(&real.den, 8) else { return };
     let mut setup = real.setup().args(&["--spool-max", "16M", "--spool-full", "drop-oldest"]);
-    setup.before = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=8m tmpfs {spool}"));
+    setup.before = before;
     let mut picodata = setup.picodata();
     real.receiver.down();
     let mut events = Events::new(1, 1);
@@ -95,26 +104,14 @@ fn a_full_disk_whose_oldest_events_give_way() {
 
 #[test]
 fn a_full_ext4_with_room_again() {
-    if !may_mount("a full ext4") {
-        return;
-    }
-    let real = Real::new("lab-ext4");
-    let Some(before) = on_ext4(&real.den, 16) else { return };
-    let mut setup = real.setup().args(&["--spool-max", "64M"]);
-    setup.before = before;
+    let Some((real, setup)) = on_a_disk("lab-ext4", "a full ext4", LARGE) else { return };
     full_and_room_again(&real, &setup, "disk: ext4 full, room again");
 }
 
 /// Reads and writes of the disk stand still for three seconds; the database does not wait.
 #[test]
 fn a_frozen_disk_does_not_stop_the_database() {
-    if !may_mount("a frozen ext4") {
-        return;
-    }
-    let real = Real::new("lab-frozen");
-    let Some(before) = on_ext4(&real.den, 16) else { return };
-    let mut setup = real.setup().args(&["--spool-max", "64M"]);
-    setup.before = before;
+    let Some((real, setup)) = on_a_disk("lab-frozen", "a frozen ext4", LARGE) else { return };
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let spool = real.den.file("spool");
@@ -130,20 +127,14 @@ fn a_frozen_disk_does_not_stop_the_database() {
 /// The directory refuses everything new (EROFS), as after a remount, and takes it again.
 #[test]
 fn a_disk_that_turns_read_only_and_back() {
-    if !may_mount("a read-only disk") {
-        return;
-    }
-    let real = Real::new("lab-readonly");
-    let Some(before) = on_ext4(&real.den, 16) else { return };
-    let mut setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
-    setup.before = before;
+    let Some((real, setup)) = on_a_disk("lab-readonly", "a read-only disk", SMALL) else { return };
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let spool = real.den.file("spool");
     let view = real.den.file("view");
     inside(worker, &format!("mkdir {view} && mount --bind {spool} {view} && mount -o remount,bind,ro {view}"));
     // The kernel remounts no file system on which files are open for writing, but for its own errors: so a read-only view
-    // is laid over the directory. Segments begin anew every sixty events here, so this bites at once.
+    // is laid over the directory. Small segments begin anew soon, so this bites at once.
     beside(&mut picodata, 4000, 800, || {
         for round in 1..=2 {
             sleep(300);
@@ -161,13 +152,7 @@ fn a_disk_that_turns_read_only_and_back() {
 /// The file system is taken away under the helper (`umount -l`), and comes back.
 #[test]
 fn a_disk_that_is_unmounted_under_it() {
-    if !may_mount("an unmounted disk") {
-        return;
-    }
-    let real = Real::new("lab-umount");
-    let Some(before) = on_ext4(&real.den, 16) else { return };
-    let mut setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
-    setup.before = before;
+    let Some((real, setup)) = on_a_disk("lab-umount", "an unmounted disk", SMALL) else { return };
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let (spool, image) = (real.den.file("spool"), real.den.file("disk"));
@@ -186,7 +171,7 @@ fn a_disk_that_is_unmounted_under_it() {
 #[test]
 fn a_directory_that_is_deleted_under_it() {
     let real = Real::new("lab-deleted");
-    let setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
+    let setup = real.setup().args(SMALL);
     let mut picodata = setup.picodata();
     picodata.wait_worker(None);
     let spool = real.den.path().join("spool");

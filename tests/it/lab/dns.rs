@@ -7,7 +7,7 @@
 use super::Row;
 use crate::harness::dns::{etc, inside, no_etc, Dns, Zone};
 use crate::harness::{free_port, procs, wait, Den, Events, Page, Picodata, Receiver, Road, Setup};
-use crate::metrics::helper::{get, samples, Helper};
+use crate::metrics::helper::Helper;
 use crate::metrics::stand::{picodata, recorded_page, Stand};
 use gostech::iproto::auth::Method::ChapSha1;
 use std::net::{Ipv4Addr, TcpListener};
@@ -171,15 +171,9 @@ fn localhost_needs_no_file_and_no_name_server() {
     assert_eq!(dns.asked(), 0, "somebody was asked for the address of localhost");
 }
 
-/// One scrape in time: what is up, and why not.
+/// One scrape: why the database is down, if it is.
 fn scrape(helper: &Helper) -> Option<String> {
-    let begun = Instant::now();
-    let answer = get(helper.port, "/metrics", &[("X-Prometheus-Scrape-Timeout-Seconds", "3")]).expect("an answer");
-    assert!(begun.elapsed() < Duration::from_secs(6), "an answer after {:?}", begun.elapsed());
-    let page = samples(&answer.text());
-    let why = page.keys().find_map(|k| k.strip_prefix("gostech_metrics_down{reason=\"")?.strip_suffix("\"}"));
-    assert_eq!(why.is_none(), page["picodata_up"] == 1.0);
-    why.map(str::to_owned)
+    super::net_metrics::scrape(helper).1.pop()
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn a_line_that_does_not_end() {
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
-    picodata.stream((0..50).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 50, 2000);
     let block: Vec<u8> = (0..65_536u32).map(|i| b'a' + (i.wrapping_mul(2_654_435_761) >> 24) as u8 % 26).collect();
     let (mut most, mut sent) = (0, 0u64);
     while sent < bytes {
@@ -85,7 +85,7 @@ fn a_line_that_does_not_end() {
         most = most.max(procs::status_kib(worker, "RssAnon"));
     }
     picodata.write_raw(b"\n").expect("the pipe never breaks");
-    picodata.stream((0..50).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    picodata.events(&mut events, 50, 2000);
     let pieces = (bytes >> 20) as usize;
     wait("all pieces and events", LIMIT * 4, || real.receiver.count() >= pieces + 100);
     real.page().assert_identity("r1");
@@ -125,7 +125,7 @@ fn a_soak_with_a_receiver_that_comes_and_goes() {
             4 => real.receiver.set(crate::harness::Mode::Healthy),
             _ => {}
         }
-        picodata.stream((0..rate).map(|_| events.event()), rate as u32).expect("the pipe never breaks");
+        picodata.events(&mut events, rate, rate as u32);
         if second % 5 == 0 {
             seen.push((Holds::of(keeper), Holds::of(worker)));
         }

@@ -13,7 +13,7 @@ mod input;
 mod net_audit;
 mod net_metrics;
 mod net_receivers;
-mod real;
+pub mod real;
 mod repair;
 mod siege;
 

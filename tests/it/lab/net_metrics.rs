@@ -35,7 +35,7 @@ fn counting() -> impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static {
 }
 
 /// One scrape, in time and well formed; the reasons it names.
-fn scrape(helper: &Helper) -> (Samples, Vec<String>) {
+pub fn scrape(helper: &Helper) -> (Samples, Vec<String>) {
     let begun = Instant::now();
     let answer = get(helper.port, "/metrics", &PATIENCE).expect("the page always answers");
     // Three seconds were asked for; the rest is for a machine that does much else.

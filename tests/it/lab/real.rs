@@ -26,8 +26,12 @@ impl Real {
 
     /// A helper with a cushion of 1 MiB and a page of metrics.
     pub fn setup(&self) -> Setup {
-        let address = format!("127.0.0.1:{}", self.port);
-        let args = ["--memory-max", "1M", "--event-max", "64K", "--drain", "60s", "--metrics-addr", &address];
+        self.without_page().args(&["--metrics-addr", &format!("127.0.0.1:{}", self.port)])
+    }
+
+    /// The same without the page.
+    pub fn without_page(&self) -> Setup {
+        let args = ["--memory-max", "1M", "--event-max", "64K", "--drain", "60s"];
         Setup::new(&self.den).exec().url(&self.receiver.url()).args(&args)
     }
 
@@ -46,6 +50,20 @@ impl Real {
         let page = self.page();
         page.assert_identity("r1");
         assert_eq!(page.must("gostech_audit_read_total", &[]) as usize, count, "{}", picodata.err());
+        self.ended(picodata);
+    }
+
+    /// The same for a helper without a page: `status` says so when it has ended.
+    pub fn whole_without_page(&self, setup: &Setup, picodata: &mut Picodata) {
+        let count = picodata.ledger.len();
+        wait("everything delivered", LIMIT, || self.receiver.count() >= count);
+        self.ended(picodata);
+        let (counters, receiver) = status(setup, &self.den);
+        let figures = [&counters["read"], &receiver["delivered"], &receiver["waiting"]].map(Value::as_u64);
+        assert_eq!(figures, [Some(count as u64), Some(count as u64), Some(0)], "{counters:#} {receiver:#}");
+    }
+
+    fn ended(&self, picodata: &mut Picodata) {
         let code = picodata.finish(LIMIT);
         assert_eq!(picodata.ledger.compare(&self.receiver.docs()), Ok(()), "{}", picodata.err());
         assert_eq!(code, 0, "nothing was lost\n{}", picodata.err());
@@ -80,6 +98,13 @@ pub fn may_mount(what: &str) -> bool {
 /// A command prefix that runs the program in a mount namespace of its own after this preparation.
 pub fn in_namespace(prepare: &str) -> String {
     format!("unshare -m /bin/sh -c '{prepare} && exec \"$0\" \"$@\"' ")
+}
+
+/// A tmpfs of so many MiB on the spool's directory. None: no right to it here, and it is said.
+pub fn on_tmpfs(den: &Den, mib: u32) -> Option<String> {
+    let spool = den.file("spool");
+    let mount = format!("mkdir -p {spool} && mount -t tmpfs -o size={mib}m tmpfs {spool}");
+    may_mount("a spool on tmpfs").then(|| in_namespace(&mount))
 }
 
 /// A loop-mounted ext4 of so many MiB on the spool's directory. None: no loop devices here, and it is said.

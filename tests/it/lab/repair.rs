@@ -28,7 +28,7 @@ fn repair_says_first_keeps_all_and_makes_it_clean() {
     let setup = short_drain(base.clone());
     let mut first = setup.picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..600).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, 600, 10_000);
     assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
     let (dir, spool) = (real.den.path().join("spool/default"), real.den.file("spool"));
     assert_eq!(tool(&setup, &["spool", "verify"], &spool).0, Some(0));

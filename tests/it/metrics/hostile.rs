@@ -76,10 +76,9 @@ fn alone(test: &str) -> bool {
     if std::env::var_os("GOSTECH_ALONE").is_some() {
         return false;
     }
-    let this = std::env::current_exe().expect("this test binary");
-    let status =
-        std::process::Command::new(this).args(["--exact", test, "--nocapture"]).env("GOSTECH_ALONE", "1").status();
-    assert!(status.expect("a second run").success(), "{test} failed in its own process");
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this test binary"));
+    command.env("GOSTECH_ALONE", "1");
+    crate::harness::den::run_again(command, test);
     true
 }
 

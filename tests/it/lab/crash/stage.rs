@@ -1,10 +1,10 @@
 //! The scenarios in which a helper dies: each leads it to the places of one kind, and says what must be there afterwards.
 
-use super::super::real::{in_namespace, may_mount};
+use super::super::real::on_tmpfs;
 use super::after::{counters, status, verify, whole, BATCH, LIMIT};
 use super::After;
 use crate::harness::den::wait_for;
-use crate::harness::setup::{debug_binary, wait_spooled};
+use crate::harness::setup::wait_spooled;
 use crate::harness::{procs, wait, Den, Events, Mode, Picodata, Receiver, Setup};
 use std::time::Duration;
 
@@ -79,10 +79,19 @@ impl Stage {
     /// Writes a stream until every death but those of the end has happened; `least` records at least.
     fn write_until_dead(&self, picodata: &mut Picodata, events: &mut Events, least: usize, rate: u32) {
         let at_the_end = self.deaths.iter().any(|d| d.starts_with("end."));
+        self.write_until(picodata, events, rate, |p| p.ledger.len() >= least && (at_the_end || self.all_dead(p)));
+    }
+
+    /// Writes a stream until the deaths of the first orders have happened, those that the keeper's death is one of.
+    fn write_until_keeper_dead(&self, picodata: &mut Picodata, events: &mut Events) {
+        self.write_until(picodata, events, 1000, |p| self.died(&p.err()) == self.deaths.len());
+    }
+
+    fn write_until(&self, picodata: &mut Picodata, events: &mut Events, rate: u32, so: impl Fn(&Picodata) -> bool) {
         let end = std::time::Instant::now() + LIMIT;
         loop {
-            picodata.stream((0..25).map(|_| events.event()), rate).expect("the pipe never breaks");
-            if picodata.ledger.len() >= least && (at_the_end || self.all_dead(picodata)) {
+            picodata.events(events, 25, rate);
+            if so(picodata) {
                 break;
             }
             assert!(std::time::Instant::now() < end, "{}: not reached\n{}", self.title, picodata.err());
@@ -96,7 +105,7 @@ pub fn stream(stage: &Stage) -> After {
     let setup = stage.armed(stage.setup(&receiver));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..20).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.events(&mut events, 20, 1000);
     events.skip(3);
     stage.write_until_dead(&mut picodata, &mut events, 600, 1000);
     whole(&mut picodata, &receiver, &setup, stage, 3);
@@ -110,24 +119,18 @@ pub fn keeper_dies(stage: &Stage) -> After {
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    let group = picodata.group();
-    let family = || procs::family(group, &debug_binary());
-    wait("a keeper", LIMIT, || family().keeper.is_some());
-    let first = family().keeper;
-    let limit = std::time::Instant::now() + LIMIT;
-    while stage.died(&picodata.err()) < stage.deaths.len() {
-        assert!(std::time::Instant::now() < limit, "{}: not reached\n{}", stage.title, picodata.err());
-        picodata.stream((0..25).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    }
+    wait("a keeper", LIMIT, || picodata.family().keeper.is_some());
+    let first = picodata.family().keeper;
+    stage.write_until_keeper_dead(&mut picodata, &mut events);
     let mut worker = None;
     wait("the stand-in in the keeper's place, with a worker of its own", LIMIT, || {
-        let now = family();
+        let now = picodata.family();
         worker = now.worker.filter(|_| now.keeper.is_some() && now.keeper != first);
         worker.is_some()
     });
-    picodata.stream((0..100).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.events(&mut events, 100, 1000);
     assert!(procs::kill9(worker.unwrap_or(0)), "{}: the worker was gone by itself", stage.title);
-    picodata.stream((0..300).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 1000);
     whole(&mut picodata, &receiver, &setup, stage, 0);
     stage.after(picodata.ledger.len(), &receiver)
 }
@@ -138,23 +141,20 @@ pub fn keeper_is_replaced(stage: &Stage) -> After {
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    let group = picodata.group();
-    let family = || procs::family(group, &debug_binary());
-    wait("all three", LIMIT, || family().worker.is_some() && family().stand_in.is_some());
-    let first = family();
-    picodata.stream((0..300).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    let mut first = picodata.family();
+    wait("all three", LIMIT, || {
+        first = picodata.family();
+        first.keeper.is_some() && first.worker.is_some() && first.stand_in.is_some()
+    });
+    picodata.events(&mut events, 300, 10_000);
     let victim = if stage.deaths[0] == "keeper.reaped" { first.worker } else { first.keeper };
     assert!(procs::kill9(victim.expect("a process to kill")));
-    let limit = std::time::Instant::now() + LIMIT;
-    while stage.died(&picodata.err()) < stage.deaths.len() {
-        assert!(std::time::Instant::now() < limit, "{}: not reached\n{}", stage.title, picodata.err());
-        picodata.stream((0..25).map(|_| events.event()), 1000).expect("the pipe never breaks");
-    }
+    stage.write_until_keeper_dead(&mut picodata, &mut events);
     wait("the stand-in in the keeper's place", LIMIT, || {
-        let now = family();
+        let now = picodata.family();
         now.keeper.is_some() && now.keeper == first.stand_in && now.worker.is_some()
     });
-    picodata.stream((0..300).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 1000);
     whole(&mut picodata, &receiver, &setup, stage, 0);
     stage.after(picodata.ledger.len(), &receiver)
 }
@@ -166,11 +166,10 @@ pub fn all_die(stage: &Stage) -> After {
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 10_000);
     picodata.write(&events.event_saying("the last of the first")).expect("the pipe never breaks");
     wait_spooled(&stage.den.path().join("spool"), "the last of the first");
-    let family = procs::family(picodata.group(), &debug_binary());
-    assert!(procs::kill9(family.keeper.expect("a process to kill")));
+    assert!(procs::kill9(picodata.family().keeper.expect("a process to kill")));
     picodata.wait_end(LIMIT);
     assert_eq!(stage.died(&picodata.err()), 1, "{}\n{}", stage.title, picodata.err());
     receiver.up();
@@ -194,7 +193,7 @@ pub fn late_disk(stage: &Stage) -> After {
     }
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..300).map(|_| events.event()), 5000).expect("the pipe never breaks");
+    picodata.events(&mut events, 300, 5000);
     wait("the alarm", LIMIT, || picodata.err().contains("no writable spool directory"));
     std::fs::remove_file(&blocked).expect("the file goes");
     stage.write_until_dead(&mut picodata, &mut events, 500, 100);
@@ -203,8 +202,9 @@ pub fn late_disk(stage: &Stage) -> After {
     stage.after(picodata.ledger.len(), &receiver)
 }
 
-/// The second sync of each thread fails, and each fifth from there (a failing disk is tried in rounds of four: then always
-/// the same one of them would fail, and never that of records); the receiver is away meanwhile.
+/// The second sync of each thread fails, and each fifth from there; the receiver is away meanwhile. They may fall in with the
+/// rounds in which a failing disk is tried, and never hit a sync of records then: so a worker of which nothing comes is
+/// killed, and the next one has another rhythm.
 pub fn failing_sync(stage: &Stage) -> After {
     let Some(strace) = crate::harness::peer("strace") else {
         return After { left_out: 1, ..After::default() };
@@ -216,7 +216,20 @@ pub fn failing_sync(stage: &Stage) -> After {
     setup.before = format!("{} {inject} -o {} ", strace.display(), stage.den.file("trace"));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    stage.write_until_dead(&mut picodata, &mut events, 300, 1000);
+    picodata.events(&mut events, 300, 1000);
+    let end = std::time::Instant::now() + LIMIT;
+    while !stage.all_dead(&picodata) {
+        assert!(std::time::Instant::now() < end, "{}: not reached\n{}", stage.title, picodata.err());
+        let worker = picodata.wait_worker(None);
+        // Few of them: the spool must not be full before.
+        let dead = (0..30).any(|_| {
+            picodata.events(&mut events, 2, 20);
+            stage.all_dead(&picodata)
+        });
+        if !dead {
+            procs::kill9(worker);
+        }
+    }
     receiver.up();
     setup.before.clear();
     whole(&mut picodata, &receiver, &setup, stage, 0);
@@ -231,7 +244,7 @@ pub fn refusing(stage: &Stage) -> After {
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
     for _ in 0..8 {
-        picodata.stream((0..40).map(|_| events.event()), 2000).expect("the pipe never breaks");
+        picodata.events(&mut events, 40, 2000);
         picodata.write(&events.event_saying("condemned")).expect("the pipe never breaks");
     }
     stage.write_until_dead(&mut picodata, &mut events, 400, 1000);
@@ -258,7 +271,7 @@ fn dropping(stage: &Stage, policy: &str, receiver: &Receiver, setup: Setup) -> (
     let setup = stage.armed(setup.args(&["--spool-full", policy]));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..1500).map(|_| events.event()), 20_000).expect("the pipe never breaks");
+    picodata.events(&mut events, 1500, 20_000);
     stage.write_until_dead(&mut picodata, &mut events, 1600, 1000);
     receiver.up();
     picodata.close();
@@ -301,15 +314,15 @@ pub fn drop_oldest(stage: &Stage) -> After {
 /// A disk that is full long before the bound, and slow to sync, so that records in memory keep the state from it: the oldest
 /// go all the same.
 pub fn full_disk(stage: &Stage) -> After {
-    let strace = crate::harness::peer("strace").filter(|_| may_mount("a crash point on a full tmpfs"));
-    let Some(strace) = strace else { return After { left_out: 1, ..After::default() } };
+    let mount = on_tmpfs(&stage.den, 3);
+    let (Some(strace), Some(mount)) = (crate::harness::peer("strace"), mount) else {
+        return After { left_out: 1, ..After::default() };
+    };
     let receiver = Receiver::start();
     receiver.down();
-    let spool = stage.den.file("spool");
     let setup = stage.bounded(&receiver, "8M", "0s", "30s").args(&["--spool-full", "drop-oldest"]);
     let mut setup = stage.armed(setup);
     let slow = "-f -qq --seccomp-bpf -e trace=fdatasync -e inject=fdatasync:delay_enter=100000";
-    let mount = in_namespace(&format!("mkdir -p {spool} && mount -t tmpfs -o size=3m tmpfs {spool}"));
     setup.before = format!("{mount} {} {slow} -o {} ", strace.display(), stage.den.file("trace"));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
@@ -350,10 +363,10 @@ pub fn adopting(stage: &Stage) -> After {
     let keep = |name: &str, drain: &str| stage.keeping(&receiver, "1h", drain).args(&["--instance", name]);
     let mut first = keep("old", "300ms").picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..100).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, 100, 10_000);
     receiver.wait_count(100, LIMIT);
     receiver.down();
-    first.stream((0..100).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, 100, 10_000);
     assert_eq!(first.finish(LIMIT), 0, "{}", first.err());
     let spool = stage.den.file("spool");
     if stage.deaths[0] == "adopt.hidden" {

@@ -30,7 +30,7 @@ fn again(stage: &Stage, args: &[&str]) -> (Option<i32>, String) {
 fn delivered(stage: &Stage, receiver: &Receiver, count: usize) -> Picodata {
     let mut first = stage.keeping(receiver, "1h", "1s").picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..count).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, count, 10_000);
     first.close();
     first.wait_end(LIMIT);
     first
@@ -40,7 +40,7 @@ fn delivered(stage: &Stage, receiver: &Receiver, count: usize) -> Picodata {
 fn follows(stage: &Stage, setup: Setup) -> Picodata {
     let mut second = setup.env("GOSTECH_CRASH_AT", &stage.second).picodata();
     let mut events = Events::new(1, 2);
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     wait("the second death", LIMIT, || second.err().contains(&format!("crash point {}", stage.second)));
     second
 }
@@ -91,7 +91,7 @@ pub fn retrying(stage: &Stage) -> After {
     let mut events = Events::new(1, 1);
     for _ in 0..5 {
         first.write(&events.event_saying("condemned")).expect("the pipe never breaks");
-        first.stream((0..20).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+        first.events(&mut events, 20, 10_000);
     }
     first.close();
     first.wait_end(LIMIT);
@@ -114,7 +114,7 @@ fn with_a_cursor_too_many(stage: &Stage, receiver: &Receiver) -> Picodata {
     let setup = stage.keeping(receiver, "0s", "1s").args(&["--name", "r1"]).url(&away.url()).args(&["--name", "gone"]);
     let mut first = setup.picodata();
     let mut events = Events::new(1, 1);
-    first.stream((0..200).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    first.events(&mut events, 200, 10_000);
     receiver.wait_count(200, LIMIT);
     first.close();
     first.wait_end(LIMIT);
@@ -130,7 +130,7 @@ pub fn forgetting(stage: &Stage) -> After {
     let orders = if tool_dies { stage.second.clone() } else { format!("{},{}", stage.orders, stage.second) };
     let mut second = setup.clone().env("GOSTECH_CRASH_AT", &orders).picodata();
     let mut events = Events::new(1, 2);
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     receiver.wait_count(300, LIMIT);
     if tool_dies {
         dies(stage, &["spool", "forget", "gone"]);
@@ -142,7 +142,7 @@ pub fn forgetting(stage: &Stage) -> After {
     wait("the cursor and the request are gone", LIMIT, || {
         !dir.join("cursor-gone").exists() && !dir.join("forget-gone").exists()
     });
-    second.stream((0..100).map(|_| events.event()), 2000).expect("the pipe never breaks");
+    second.events(&mut events, 100, 2000);
     wait("the last death", LIMIT, || second.err().contains(&format!("crash point {}", stage.second)));
     second.ledger = joined(&first, &second);
     whole(&mut second, &receiver, &setup, stage, 0);
@@ -183,12 +183,16 @@ pub fn damage(path: &Path, at: usize, bytes: &[u8]) {
     std::fs::write(path, all).expect("a file to damage");
 }
 
-/// Damages the middle of the second segment, a head of the fourth and the whole cursor; gives the files as they are then.
+/// Damages a segment in the middle, the head of the next one and the whole cursor; gives the files as they are then.
 pub fn damage_a_spool(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let segments: Vec<PathBuf> = files(dir).into_keys().filter(|p| p.extension().is_some_and(|e| e == "seg")).collect();
-    assert!(segments.len() >= 5, "{segments:?}");
-    damage(&segments[1], 7000, &[0xab; 64]);
-    damage(&segments[3], 0, &[0; 32]);
+    let all = files(dir);
+    let segments: Vec<(&PathBuf, usize)> =
+        all.iter().filter(|(p, _)| p.extension().is_some_and(|e| e == "seg")).map(|(p, b)| (p, b.len())).collect();
+    // How long each is depends on when its records came; the oldest and the newest are left alone.
+    let long = segments.iter().skip(1).position(|(_, bytes)| *bytes > 8000).expect("a segment with a middle") + 1;
+    assert!(long + 2 < segments.len(), "{segments:?}");
+    damage(segments[long].0, 7000, &[0xab; 64]);
+    damage(segments[long + 1].0, 0, &[0; 32]);
     let cursor = dir.join("cursor-r1");
     let bytes = std::fs::metadata(&cursor).expect("a cursor").len() as usize;
     damage(&cursor, 0, &vec![0x11; bytes]);
