@@ -9,7 +9,7 @@ use crate::harness::{peer, Events};
 use std::time::Duration;
 
 /// A stream with these injections (calls that do the same, and what becomes of them); each must bite on the spool.
-fn with(name: &str, class: &'static str, injections: &[&str]) {
+fn with(name: &str, class: &'static str, events: usize, injections: &[&str]) {
     let Some(strace) = peer("strace") else { return };
     let real = Real::new(name);
     let mut setup = real.setup().args(&["--spool-max", "256K", "--retain", "0s"]);
@@ -18,8 +18,7 @@ fn with(name: &str, class: &'static str, injections: &[&str]) {
     let (strace, trace) = (strace.display(), real.den.file("trace"));
     setup.before = format!("{strace} -f -qq --seccomp-bpf -y -o {trace} -e trace={} {inject}", calls.join(","));
     let mut picodata = setup.picodata();
-    let mut events = Events::new(1, 1);
-    picodata.events(&mut events, 2400, 800);
+    picodata.events(&mut Events::new(1, 1), events, 800);
     assert!(picodata.longest < Duration::from_secs(3), "the database waited {:?}", picodata.longest);
     real.whole(&mut picodata);
     let trace = std::fs::read_to_string(real.den.file("trace")).unwrap_or_default();
@@ -35,32 +34,33 @@ fn with(name: &str, class: &'static str, injections: &[&str]) {
 
 #[test]
 fn writes_that_find_no_room() {
-    // A write that failed is cut off again; that may fail too. (The first two are of files in memory.)
+    // A write that failed is cut off again; that may fail too. (The first two calls of the first thread are of files in
+    // memory; the writer comes to its third one in some seconds, for a full disk is tried again each second.)
     let injections = ["pwrite64:error=ENOSPC:when=20+60", "ftruncate:error=EIO:when=3+1"];
-    with("lab-enospc", "calls: ENOSPC on write", &injections);
+    with("lab-enospc", "calls: ENOSPC on write", 8000, &injections);
 }
 
 #[test]
 fn writes_and_syncs_with_errors_of_the_disk() {
     let injections = ["pwrite64:error=EIO:when=20+60", "fdatasync,fsync:error=EIO:when=5+9"];
-    with("lab-eio", "calls: EIO on write and sync", &injections);
+    with("lab-eio", "calls: EIO on write and sync", 2400, &injections);
 }
 
 #[test]
 fn syncs_that_fail() {
-    with("lab-sync", "calls: EIO on sync", &["fdatasync,fsync:error=EIO:when=2+3"]);
+    with("lab-sync", "calls: EIO on sync", 2400, &["fdatasync,fsync:error=EIO:when=2+3"]);
 }
 
 #[test]
 fn calls_that_are_interrupted() {
     let calls = ["pwrite64", "pread64", "?open,openat", "fdatasync,fsync"];
     let injections = calls.map(|c| format!("{c}:error=EINTR:when=3+7"));
-    with("lab-eintr", "calls: EINTR everywhere", &injections.each_ref().map(String::as_str));
+    with("lab-eintr", "calls: EINTR everywhere", 2400, &injections.each_ref().map(String::as_str));
 }
 
 #[test]
 fn syncs_that_take_a_third_of_a_second() {
-    with("lab-slow", "calls: each sync takes 0.3 s", &["fdatasync,fsync:delay_exit=300000"]);
+    with("lab-slow", "calls: each sync takes 0.3 s", 2400, &["fdatasync,fsync:delay_exit=300000"]);
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn names_that_cannot_be_changed() {
         "rename:error=EIO:when=1+3",
         "?open,openat:error=EIO:when=50+40",
     ];
-    with("lab-names", "calls: EIO on open, unlink, rename", &injections);
+    with("lab-names", "calls: EIO on open, unlink, rename", 2400, &injections);
 }
 
 #[test]
 fn reads_of_the_spool_that_fail() {
-    with("lab-reads", "calls: EIO on read", &["pread64:error=EIO:when=10+9"]);
+    with("lab-reads", "calls: EIO on read", 2400, &["pread64:error=EIO:when=10+9"]);
 }
