@@ -235,8 +235,12 @@ pub const SUSPECTS_MOST: usize = 16_384;
 pub const RECALLS_BEFORE_LATER: u32 = 4;
 /// How long a stand-in is used before the first choice is tried again.
 pub const FAILBACK_SECONDS: u64 = 30;
-/// A receiver that had nothing to take for this long gives its connection and buffers back.
+/// A receiver that had nothing to take for this long gives the memory of its last batches back: the next one is made in
+/// microseconds.
+pub const SENDER_SPARE_MILLIS: u64 = 1_000;
+/// And after this its connection and what belongs to that: a handshake costs more.
 pub const SENDER_REST_SECONDS: u64 = 60;
+const _: () = assert!(SENDER_SPARE_MILLIS < SENDER_REST_SECONDS * 1_000);
 /// How long a sender sleeps at most when there is nothing to do: it is woken when there is.
 pub const SENDER_NAP_MILLIS: u64 = 1_000;
 /// `--quarantine-max` by default.
@@ -280,6 +284,9 @@ pub const WORKER_QUICK_DEATHS: u32 = 10;
 pub const WORKER_RESTART_MILLIS: (u64, u64) = (5, 5_000);
 /// A worker that dies so often at the same place of the input by its own fault is given the record as mere bytes.
 pub const WORKER_FAULTS: u64 = 3;
+/// A sender of which more workers have died than that, and none of them delivered anything, begins so late in the next one,
+/// doubled each time: everything else goes on in the meantime.
+pub const SENDER_LATE_SECONDS: (u64, u64) = (1, 300);
 /// An alarm as it is handed to `--on-alarm`.
 pub const ALARM_BYTES: usize = 1_024;
 /// `--on-alarm` runs at most this often.

@@ -46,7 +46,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
         if next <= std::time::Instant::now() {
             next = std::time::Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
             clean(root);
-            look(root, own, options, &mut adopted, &mut drained);
+            look(root, own, options, course, &mut adopted, &mut drained);
         }
         adopted.retain(|a| {
             a.course.reloads.store(course.reloads.load(Ordering::Acquire), Ordering::Release);
@@ -63,6 +63,7 @@ fn look(
     root: &Path,
     own: &str,
     options: &Options,
+    course: &Course,
     adopted: &mut Vec<Adopted>,
     drained: &mut BTreeMap<PathBuf, SystemTime>,
 ) {
@@ -81,7 +82,7 @@ fn look(
         }
         if let Ok(Some(lock)) = place::lock(&dir) {
             crash::point("adopt.locked");
-            match adopt(&dir, lock, options) {
+            match adopt(&dir, lock, options, course) {
                 Some(a) => adopted.push(a),
                 None => drop(drained.insert(dir, changed)),
             }
@@ -95,7 +96,7 @@ fn newest_segment(dir: &Path) -> Option<SystemTime> {
     segments.filter_map(|f| f.metadata().ok()?.modified().ok()).max()
 }
 
-fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
+fn adopt(dir: &Path, lock: File, options: &Options, parent: &Course) -> Option<Adopted> {
     let ark = Arc::new(Ark::open(Ark::create().ok()?).ok()?);
     let mut settings = settings(options, 0, Some(dir));
     if let Some(name) = only(dir) {
@@ -127,7 +128,7 @@ fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
         spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
     log::info("adopter", format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()));
     log::calm("adopter");
-    let course = Arc::new(Course::default());
+    let course = Arc::new(Course::of(parent.ring.clone()));
     for r in options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name)) {
         start_sender(spool.clone(), r, course.clone());
     }

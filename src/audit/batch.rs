@@ -144,6 +144,19 @@ impl Batch {
 }
 
 #[cfg(test)]
+impl Batch {
+    /// Whether it holds no memory.
+    pub fn is_at_rest(&self) -> bool {
+        self.body.capacity() == 0
+    }
+
+    /// As after a delivery.
+    pub fn reserve_for_test(&mut self) {
+        self.body.reserve(1);
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::format::FORMATS;
     use super::super::record::{read, Kind};

@@ -18,6 +18,7 @@ use super::spool::ark::Ark;
 use super::spool::place;
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
+use crate::sys::marks;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
 use crate::sys::signal::{self, Signals};
@@ -282,10 +283,14 @@ impl Keeper<'_> {
     fn note_fault(&self, ended: Ended) {
         let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL, signal::SIGSYS];
         let ring = &self.heirlooms.ring;
+        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) {
+            return;
+        }
+        marks::count_deaths(ring);
         let (at, count) = (ring.word(Word::FaultAt), ring.word(Word::Faults));
         // One that had nothing of the input in its hands has died of something else.
         let working = ring.word(Word::Working).load(Ordering::Acquire) == 1;
-        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) || !working {
+        if !working {
             return;
         }
         let here = 1 + ring.word(Word::Tail).load(Ordering::Acquire);

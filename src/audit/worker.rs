@@ -25,7 +25,9 @@ use super::spool::{Settings, Spool};
 use super::tender::Tender;
 use super::writer::{Done, Writer};
 use crate::error::Exit;
+use crate::hash::xxh64;
 use crate::net::http::Client;
+use crate::sys::marks::{self, Mark};
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, file, pipe, process};
@@ -67,11 +69,18 @@ pub struct Course {
     pub reloads: AtomicU64,
     /// Senders that are not done.
     pub senders: AtomicUsize,
+    /// What outlives this worker; none in tests.
+    pub ring: Option<Arc<Ring>>,
     lock: Mutex<()>,
     changed: Condvar,
 }
 
 impl Course {
+    /// At its beginning.
+    pub fn of(ring: Option<Arc<Ring>>) -> Course {
+        Course { ring, ..Course::default() }
+    }
+
     /// Sleeps, but not through a change.
     pub fn sleep(&self, patience: Duration) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +118,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         Err(e) => panic!("cannot take signals: {e}"),
     };
     let ring = given.heirlooms.ring.clone();
+    marks::begin(&ring);
     let mut cage = cage::enter(given.options, given.caged, &ring);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
@@ -123,7 +133,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         spool,
         home,
         cushion: Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always)),
-        course: Arc::new(Course::default()),
+        course: Arc::new(Course::of(Some(ring.clone()))),
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
@@ -513,7 +523,10 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
         return;
     }
     course.senders.fetch_add(1, Ordering::AcqRel);
-    let mut sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
+    let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
+    let mark = course.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
+    let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
+    let mut sender = sender.marked(mark);
     let begin = Instant::now();
     let mut chance = process::chance() | 1;
     thread(&format!("sender-{}", r.name), move || {
@@ -531,12 +544,7 @@ pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>)
             match sender.step(now, hurry) {
                 Wait::Not => {}
                 Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
-                Wait::News(seq, patience) => {
-                    spool.wait_news(seq, patience);
-                    if spool.next_seq() <= seq {
-                        sender.rest();
-                    }
-                }
+                Wait::News(seq, patience) => spool.wait_news(seq, patience),
                 Wait::Sleep(patience) => course.sleep(patience),
                 Wait::Done => break,
             }

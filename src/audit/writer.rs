@@ -11,7 +11,7 @@ use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
 use super::spool::{Full, Spool};
 use crate::json::Span;
-use crate::sys::crash;
+use crate::sys::crash::{self, Victim};
 use crate::{limits, log};
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ impl Writer {
             return end;
         }
         let used = self.splitter.split(data, ending, most, &mut self.items);
-        crash::poison(self.items.iter().map(|i| i.raw.of(data)));
+        crash::poison(Victim::Parser, self.items.iter().map(|i| i.raw.of(data)));
         used
     }
 

@@ -49,6 +49,7 @@ impl Sender {
         }
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
+        self.watch.mark.well();
         (self.failed, self.recalls_refused) = (0, 0);
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
         let words = format!("took the events ({})", said.status);
@@ -207,7 +208,7 @@ impl Sender {
             // What is lost between bears no witness; whoever stopped at it would stand there for ever.
             loop {
                 match self.reader.next(&self.spool) {
-                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Record(r, head) => self.watch.push(&mut self.batch, r, &head),
                     Next::Lost(loss) => {
                         self.passed.push(loss);
                         continue;

@@ -148,7 +148,7 @@ impl Spool {
                         let r = walk.record(m);
                         // Bytes that say nothing are not looked into again: they may be what workers have died of.
                         if m.kind != Kind::Unparsed {
-                            crash::poison(std::iter::once(r.raw));
+                            crash::poison(crash::Victim::Parser, std::iter::once(r.raw));
                         }
                         let facts = read_again(m.kind, r.raw, m.id, m.time, m.part);
                         let mut account = self.account();
