@@ -284,9 +284,9 @@ pub const WORKER_QUICK_DEATHS: u32 = 10;
 pub const WORKER_RESTART_MILLIS: (u64, u64) = (5, 5_000);
 /// A worker that dies so often at the same place of the input by its own fault is given the record as mere bytes.
 pub const WORKER_FAULTS: u64 = 3;
-/// A sender of which more workers have died than that, and none of them delivered anything, begins so late in the next one,
-/// doubled each time: everything else goes on in the meantime.
-pub const SENDER_LATE_SECONDS: (u64, u64) = (1, 300);
+/// What more workers have died of than that, and never came through (a delivery, the opening of an orphan), is begun so
+/// late in the next one, doubled each time: everything else goes on in the meantime.
+pub const LATE_SECONDS: (u64, u64) = (1, 300);
 /// An alarm as it is handed to `--on-alarm`.
 pub const ALARM_BYTES: usize = 1_024;
 /// `--on-alarm` runs at most this often.

@@ -216,14 +216,13 @@ impl Sender {
             );
             self.spool.alarm(&self.matter, text);
         }
-        let (first, most) = limits::SENDER_LATE_SECONDS;
-        let beyond = deaths.all.saturating_sub(limits::WORKER_FAULTS);
-        if beyond > 0 {
-            let late = (first << (beyond - 1).min(20)).min(most);
-            self.watch.late = Some(Duration::from_secs(late));
+        let late = deaths.late();
+        if !late.is_zero() {
+            self.watch.late = Some(late);
             let text = format!(
-                "{} workers have died in the delivery to it, and none delivered anything: the next attempt is in {late} s, its events are kept; look at the lines above, and report this",
-                deaths.all
+                "{} workers have died in the delivery to it, and none delivered anything: the next attempt is in {} s, its events are kept; look at the lines above, and report this",
+                deaths.all,
+                late.as_secs()
             );
             self.spool.alarm(&self.matter, text);
         }

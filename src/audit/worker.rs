@@ -7,7 +7,7 @@
 //! On SIGTERM and SIGINT it reads on to the end of input: the database's last events come after the signal. Then all is
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
-use super::adopt;
+use super::adopt::{self, Estate};
 use super::ahead::Ahead;
 use super::cage::{self, Cage};
 use super::keeper::Heirlooms;
@@ -69,6 +69,8 @@ pub struct Course {
     pub reloads: AtomicU64,
     /// Senders that are not done.
     pub senders: AtomicUsize,
+    /// What orphans leave to be told.
+    pub estate: Arc<Estate>,
     /// What outlives this worker; none in tests.
     pub ring: Option<Arc<Ring>>,
     lock: Mutex<()>,
@@ -240,7 +242,7 @@ impl Worker {
         }
         let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring)
             && !self.alone.load(Ordering::Relaxed);
-        forward_alarms(&self.spool, given.alarms);
+        self.forward_alarms(given.alarms);
         !again
     }
 
@@ -263,7 +265,8 @@ impl Worker {
         }
         crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
-        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
+        let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
+        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans;
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
         if in_memory > 0 || left > 0 || dropped > 0 {
             let text = format!(
@@ -278,12 +281,16 @@ impl Worker {
         } else {
             log::info("end", "everything is delivered");
         }
-        forward_alarms(&self.spool, given.alarms);
+        self.forward_alarms(given.alarms);
         if in_memory > 0 || left > 0 || dropped > 0 {
             Exit::Failed
         } else {
             Exit::Clean
         }
+    }
+
+    fn forward_alarms(&self, to: BorrowedFd<'_>) {
+        hand_on(self.spool.take_alarms().into_iter().chain(self.course.estate.take_alarms()), to);
     }
 
     fn start_reader(&self, mut filler: Filler) {
@@ -297,6 +304,7 @@ impl Worker {
     fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
         let sync_each = self.options.sync == Sync::Always;
         let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
+        writer.estate = self.course.estate.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();
@@ -432,8 +440,8 @@ fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
     word.load(Ordering::Relaxed) - 1
 }
 
-fn forward_alarms(spool: &Spool, to: BorrowedFd<'_>) {
-    for text in spool.take_alarms() {
+fn hand_on(alarms: impl Iterator<Item = String>, to: BorrowedFd<'_>) {
+    for text in alarms {
         let Ok(copy) = to.try_clone_to_owned() else { return };
         let mut line: String =
             text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limits::ALARM_BYTES / 4).collect();
@@ -476,6 +484,20 @@ pub fn base_name(options: &Options) -> String {
     options.instance.as_deref().map_or_else(|| "default".to_string(), place::directory_name)
 }
 
+/// The mark of whoever opens the spool in a directory.
+pub fn opening(ring: Option<&Arc<Ring>>, dir: &Path) -> Mark {
+    let key = xxh64(dir.as_os_str().as_encoded_bytes(), 3);
+    ring.map(|ring| Mark::of(ring, key)).unwrap_or_default()
+}
+
+/// Why a spool cannot be opened, for people.
+pub fn why(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Foreign(what) => what.clone(),
+        Refusal::Disk(e) => crate::net::failure::words(e),
+    }
+}
+
 /// The spool: in a directory where there is one, in memory where there is none.
 fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
     let ring = heirlooms.ring.clone();
@@ -487,10 +509,16 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
             let open = |home: &Home| {
                 let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir));
                 let settings = settings(options, epoch, Some(&home.dir));
-                Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms()).map_err(|e| match e {
-                    Refusal::Foreign(what) => what,
-                    Refusal::Disk(e) => e.to_string(),
-                })
+                let mark = opening(Some(&ring), &home.dir);
+                let deaths = mark.deaths().there;
+                if deaths >= limits::WORKER_FAULTS {
+                    return Err(format!("{deaths} workers have died of opening it"));
+                }
+                mark.at(1);
+                let opened = Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms());
+                mark.at(0);
+                mark.well();
+                opened.map_err(|e| why(&e))
             };
             match place::settle(&root, &base_name(options), &ring.note(), open) {
                 Ok((home, spool)) => {

@@ -5,6 +5,7 @@
 //! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
 
 use super::account::{GapEvent, Reason};
+use super::adopt::Estate;
 use super::ahead::Found;
 use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use super::spool::append::{Appender, Room};
@@ -43,6 +44,8 @@ pub struct Writer {
     dropping: Option<i64>,
     chunk: usize,
     sync_each: bool,
+    /// What orphans leave to be told here.
+    pub estate: Arc<Estate>,
 }
 
 impl Writer {
@@ -64,6 +67,7 @@ impl Writer {
             dropping: None,
             chunk,
             sync_each,
+            estate: Arc::default(),
         }
     }
 
@@ -272,6 +276,9 @@ impl Writer {
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
         }
+        // Numbers of their spool say nothing in ours.
+        let orphaned = self.estate.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
+        self.own.extend(orphaned);
         // An episode of dropping is told when it is over, in one event.
         let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
         if self.dropping.is_some_and(|last| force || quiet(last)) {
@@ -309,6 +316,9 @@ impl Writer {
                 log::warn("gap", text);
             } else {
                 log::error("gap", text);
+            }
+            if event.reason == Reason::Damaged && event.spool.is_none() {
+                self.estate.told_one();
             }
             self.own.remove(0);
         }

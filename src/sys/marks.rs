@@ -7,8 +7,10 @@
 //! Refuses: to know what the numbers mean; to work without a mark less than with one, when there is no room for more.
 
 use super::ring::{Ring, MARKS};
+use crate::limits;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The words of a mark: whose it is, what he is at (0: nothing), at what he was when workers died last, how often in a row
 /// at just that, and how often in all since he was well.
@@ -27,6 +29,16 @@ pub struct Deaths {
     pub there: u64,
     /// How often in all since he was well.
     pub all: u64,
+}
+
+impl Deaths {
+    /// How long after the beginning of a worker that is tried again of which so many have died; not at once, when they are
+    /// more than a few: everything else goes on in the meantime.
+    pub fn late(&self) -> Duration {
+        let (first, most) = limits::LATE_SECONDS;
+        let late = |beyond: u64| (first << (beyond - 1).min(20)).min(most);
+        Duration::from_secs(self.all.checked_sub(limits::WORKER_FAULTS).filter(|n| *n > 0).map_or(0, late))
+    }
 }
 
 /// The mark of one thread's work. The default one marks nothing.
@@ -132,6 +144,8 @@ mod tests {
         one.at(501);
         count_deaths(&ring);
         assert_eq!(one.deaths(), Deaths { at: 501, there: 1, all: 5 });
+        let late = |all| Deaths { all, ..Deaths::default() }.late().as_secs();
+        assert_eq!([0, 3, 4, 5, 6, 12, 13, u64::MAX].map(late), [0, 0, 1, 2, 4, 256, 300, 300]);
         one.well();
         assert_eq!(one.deaths(), Deaths::default());
         count_deaths(&ring);

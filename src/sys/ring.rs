@@ -68,6 +68,8 @@ pub enum Word {
     LostBefore = 11,
     /// Forbidden system calls that workers tried.
     Refused = 14,
+    /// Events of orphans that were found lost, and told.
+    OrphansLost = 15,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

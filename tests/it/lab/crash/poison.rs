@@ -2,6 +2,7 @@
 //! bytes, and only it. A receiver that is death to its sender holds up nobody else.
 
 use super::after::LIMIT;
+use crate::harness::setup::{holds, wait_spooled};
 use crate::harness::{procs, Den, Events, Receiver, Setup};
 use crate::lab::Row;
 use std::time::{Duration, Instant};
@@ -116,4 +117,35 @@ fn a_receiver_that_is_death_to_its_sender_holds_up_nobody_else() {
     assert_eq!(picodata.ledger.compare(&well.docs()), Ok(()), "{}", picodata.err());
     let err = picodata.err();
     assert!(err.contains("workers have died in the delivery to it") && err.contains("events are left"), "{err}");
+}
+
+#[test]
+fn a_spool_that_kills_who_opens_it_is_left_for_another() {
+    if !gostech::sys::crash::HERE {
+        return crate::lab::left_out("a deadly spool: this is a build without debug assertions");
+    }
+    let den = Den::new("poison-spool");
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = Setup::new(&den).debug().exec().url(&receiver.url()).args(&["--instance", "i1"]);
+    let mut first = setup.clone().picodata();
+    let mut events = Events::new(1, 1);
+    first.stream((0..20).map(|_| events.event()), 10_000).expect("a reader");
+    first.write(&events.event_saying("it is poisoned")).expect("a reader");
+    wait_spooled(&den.path().join("spool"), "it is poisoned");
+    first.kill9_all();
+    // Recovery reads all of it again.
+    let home = den.path().join("spool").join("i1");
+    let _ = std::fs::remove_file(home.join("state"));
+    receiver.up();
+    let mut second = setup.env("GOSTECH_POISON", "it is poisoned").picodata();
+    let mut later = Events::new(1, 2);
+    second.stream((0..3000).map(|_| later.event()), 1000).expect("the pipe never breaks");
+    receiver.wait_count(3000, LIMIT);
+    assert!(second.longest < Duration::from_secs(1), "the database waited {:?}\n{}", second.longest, second.err());
+    assert_eq!(second.ledger.missing(&receiver.docs()), Vec::<String>::new());
+    assert!(holds(&home, "it is poisoned"), "what is there stays there");
+    let err = second.err();
+    assert!(err.contains("workers have died of opening it"), "{err}");
+    assert!(err.matches("was ended by signal 6").count() < 8, "{err}");
 }
