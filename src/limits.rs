@@ -82,6 +82,8 @@ pub const CHUNK_RECORDS: usize = 4_096;
 pub const CHUNK_BYTES: usize = 256 * 1024;
 /// The smallest and largest `--event-max`.
 pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
+/// Of the largest events so many must fit the spool, and of the others as many as there are.
+pub const EVENTS_IN_SPOOL: usize = 4;
 /// Record numbers, places in the input, counts and times of the spool's files: a larger one was never written by us (a
 /// million events a second reach it in 36,000 years), and sums of some of them still fit.
 pub const SPOOL_NUMBER_MAX: u64 = 1 << 60;

@@ -303,7 +303,9 @@ impl Worker {
 
     fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
         let sync_each = self.options.sync == Sync::Always;
-        let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
+        // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
+        let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
+        let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
         writer.estate = self.course.estate.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);

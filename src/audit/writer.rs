@@ -122,16 +122,29 @@ impl Writer {
             return Done::Bytes(used);
         }
         let items = std::mem::take(&mut self.items);
-        let done = self.put(&items, data, base, now_ms);
+        let portion = self.portion(&items);
+        let done = self.put(portion, data, base, now_ms);
+        let all = portion.len() == items.len();
+        let end = portion.last().map_or(used, |i| i.end);
         self.items = items;
-        match done {
-            Ok(()) => Done::Bytes(used),
-            Err(()) => {
-                // The pieces of this line are not out after all.
-                self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
-                Done::Blocked
-            }
+        if done.is_err() || !all {
+            // The other pieces of this line are not out after all.
+            self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
         }
+        match done {
+            Ok(()) => Done::Bytes(if all { used } else { end }),
+            Err(()) => Done::Blocked,
+        }
+    }
+
+    /// What is put at once: the pieces of a long line may be more than the whole spool holds.
+    fn portion<'a>(&self, items: &'a [Item]) -> &'a [Item] {
+        let mut bytes = 0;
+        let over = items.iter().position(|i| {
+            bytes += i.raw.to - i.raw.from;
+            bytes > self.chunk
+        });
+        &items[..over.map_or(items.len(), |n| n.max(1))]
     }
 
     fn split(&mut self, data: &[u8], ending: Ending, most: usize) -> usize {

@@ -317,6 +317,28 @@ fn a_tiny_disk_makes_a_tiny_spool_that_works() {
     on_a_small_disk("tiny", &[]);
 }
 
+#[test]
+fn an_event_larger_than_a_tiny_spool_is_delivered_in_pieces() {
+    let den = Den::new("tiny-event");
+    let receiver = Receiver::start();
+    let Some(before) = on_tmpfs(&den.file("spool"), "1m") else { return };
+    let mut setup = Setup::new(&den).url(&receiver.url());
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    let line = format!("{}\n", "x".repeat(300_000));
+    picodata.write_raw(line.as_bytes()).expect("the pipe never breaks");
+    picodata.write(&Events::new(1, 1).event()).expect("the pipe never breaks");
+    wait("it is delivered, and what comes behind it", LIMIT, || {
+        receiver.docs().iter().any(|d| d.value["id"] == "1.1.1")
+    });
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    let docs = receiver.docs();
+    let raw: String = docs.iter().filter_map(|d| d.value["gostech"]["raw"].as_str()).collect();
+    assert_eq!(raw, line.trim_end(), "all of its pieces");
+    let parts: Vec<u64> = docs.iter().filter_map(|d| d.value["gostech"]["parts"].as_u64()).collect();
+    assert_eq!(parts, [docs.len() as u64 - 1; 5], "each knows how many there are");
+}
+
 /// System calls on the spool fail through strace; nothing is lost while the receiver is well.
 fn with_faults(name: &str, inject: &str) {
     let Some(strace) = crate::harness::peer("strace") else { return };
