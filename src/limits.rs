@@ -11,8 +11,11 @@ pub const LOG_BURST_LINES: u32 = 5;
 pub const LOG_REPEAT_SECONDS: u64 = 600;
 /// Matters remembered by the rate limit; the oldest is forgotten.
 pub const LOG_MATTERS: usize = 256;
-/// A line is cut here: journald splits at 48 KiB, terminals long before.
-pub const LOG_LINE_BYTES: usize = 4096;
+/// A line is cut here: what a pipe takes at once is a page, and what stands behind a cut one has room.
+pub const LOG_LINE_BYTES: usize = 3968;
+const _: () = assert!(LOG_LINE_BYTES + 128 <= 4096);
+/// How long a line waits for a stderr that takes nothing; after that lines are only counted until it takes them again.
+pub const LOG_PATIENCE_MILLIS: u64 = 100;
 
 // ---- flags ----
 

@@ -92,6 +92,7 @@ fn harden() {
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
     log::init("gostech-audit-log", options.log_level, log::is_journal(env));
+    log::tell_of_panics();
     for w in &options.warnings {
         log::warn("options", w);
     }
