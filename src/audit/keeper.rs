@@ -26,7 +26,7 @@ use crate::sys::{crash, pipe};
 use crate::{limits, log};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -52,7 +52,13 @@ impl Heirlooms {
         let ring = Ring::create(memory as usize, process::chance()).map_err(|e| cannot("make the cushion", e))?;
         let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
-        let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
+        let ark = Ark::create().map_err(|e| match e.kind() {
+            ErrorKind::FileTooLarge => {
+                let cure = "raise the limit of file sizes to 16 GiB (`LimitFSIZE=`, `ulimit -f`): empty pages count";
+                Error::failed(format!("cannot make a memory file: File too large; {cure}"))
+            }
+            _ => cannot("make a memory file", e),
+        })?;
         place::keep_locks().map_err(|e| cannot("make a socket pair", e))?;
         let ring = Arc::new(ring);
         crash::arm(env, Some(&ring));

@@ -27,7 +27,7 @@ pub mod writer;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{crash, pipe, process};
+use crate::sys::{crash, pipe, process, signal};
 use crate::{limits, log};
 use keeper::Heirlooms;
 use options::Options;
@@ -69,6 +69,8 @@ fn run() -> Result<Exit> {
 fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    // For keeper, stand-in and worker: a log that has grown beyond a limit must not end whoever has something to say.
+    signal::ignore_broken_pipes();
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
     process::wipe_environment();
     start_log(&options, env);

@@ -114,7 +114,6 @@ pub const AGAIN: i32 = 75;
 /// Lives a worker's life; gives its exit code, or nothing when another worker is to go on.
 pub fn run(given: Given<'_>) -> Option<Exit> {
     process::set_name(c"gostech-audit-w");
-    signal::ignore_broken_pipes();
     let signals = match Signals::take(&[signal::SIGTERM, signal::SIGINT, signal::SIGHUP]) {
         Ok(s) => s,
         Err(e) => panic!("cannot take signals: {e}"),

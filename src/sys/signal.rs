@@ -60,7 +60,7 @@ pub fn defaults() {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&mut set);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
-        for s in [libc::SIGPIPE, libc::SIGHUP, libc::SIGTERM, libc::SIGINT, libc::SIGCHLD] {
+        for s in [libc::SIGPIPE, libc::SIGXFSZ, libc::SIGHUP, libc::SIGTERM, libc::SIGINT, libc::SIGCHLD] {
             libc::signal(s, libc::SIG_DFL);
         }
     }

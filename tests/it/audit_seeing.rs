@@ -270,3 +270,23 @@ fn a_stderr_that_nobody_reads_stops_nothing() {
     reader.read_to_string(&mut said).expect("text");
     assert!(said.contains("lines before could not be written: nobody read stderr"), "{said}");
 }
+
+/// A file that may not grow any more, as under `LimitFSIZE=`: whoever writes to it is sent a signal that kills.
+#[test]
+fn a_log_file_beyond_its_limit_ends_nobody() {
+    let den = Den::new("log-limit");
+    let receiver = Receiver::start();
+    let log = std::fs::File::options().create(true).append(true).open(den.file("log")).expect("a log");
+    log.set_len(10 << 30).expect("a sparse file");
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--debug"]);
+    std::fs::write(den.file("input"), Events::new(1, 1).event()).expect("an event");
+    let status = Command::new("prlimit")
+        .arg(format!("--fsize={}", 9u64 << 30))
+        .arg(&setup.program)
+        .args(&setup.args)
+        .stdin(std::fs::File::open(den.file("input")).expect("the input"))
+        .stderr(log)
+        .status()
+        .expect("the program starts");
+    assert_eq!((status.code(), receiver.count()), (Some(0), 1), "{status:?}");
+}
