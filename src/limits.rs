@@ -292,6 +292,8 @@ pub const WORKER_FAULTS: u64 = 3;
 /// What more workers have died of than that, and never came through (a delivery, the opening of an orphan), is begun so
 /// late in the next one, doubled each time: everything else goes on in the meantime.
 pub const LATE_SECONDS: (u64, u64) = (1, 300);
+/// How often a thread that could not be started is tried again.
+pub const THREAD_RETRY_MILLIS: u64 = 2_000;
 /// An alarm as it is handed to `--on-alarm`.
 pub const ALARM_BYTES: usize = 1_024;
 /// `--on-alarm` runs at most this often.

@@ -3,12 +3,13 @@
 //!
 //! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one.
 
+use super::crew::Crew;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::recover::Refusal;
 use super::spool::{place, Loss, Settings, Spool};
-use super::worker::{self, settings, start_sender, wall_ms, Course};
+use super::worker::{self, settings, wall_ms, Course};
 use crate::sys::ring::Word;
 use crate::sys::{crash, file};
 use crate::{limits, log};
@@ -81,6 +82,7 @@ struct Adopted {
     dir: PathBuf,
     spool: Arc<Spool>,
     course: Arc<Course>,
+    crew: Crew,
     /// Losses that are on their way to the writer.
     given: Vec<Loss>,
     /// Held until it is drained.
@@ -209,10 +211,9 @@ impl Adopter<'_> {
         );
         log::calm("adopter");
         let course = Arc::new(Course::of(self.course.ring.clone()));
-        for r in self.options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name)) {
-            start_sender(spool.clone(), r, course.clone());
-        }
-        Ok(Some(Adopted { dir: dir.to_path_buf(), spool, course, given: Vec::new(), _lock: lock }))
+        let receivers = self.options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name));
+        let crew = Crew::new(spool.clone(), course.clone(), receivers);
+        Ok(Some(Adopted { dir: dir.to_path_buf(), spool, course, crew, given: Vec::new(), _lock: lock }))
     }
 
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
@@ -252,6 +253,7 @@ impl Adopted {
     /// One look; true when it is drained.
     fn tend(&mut self, family: &Course) -> bool {
         let estate = &family.estate;
+        self.crew.complete();
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
         estate.alarm(self.spool.take_alarms());
@@ -272,7 +274,7 @@ impl Adopted {
             }
             self.spool.save_state(true);
         }
-        if self.course.senders.load(Ordering::Acquire) > 0 || !self.given.is_empty() {
+        if !self.crew.is_done() || !self.given.is_empty() {
             return false;
         }
         self.spool.save_state(true);

@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod batch;
 pub mod bell;
 pub mod cage;
+pub mod crew;
 pub mod format;
 pub mod gap;
 pub mod keeper;

@@ -10,12 +10,11 @@
 use super::adopt::{self, Estate};
 use super::ahead::Ahead;
 use super::cage::{self, Cage};
+use super::crew::Crew;
 use super::keeper::Heirlooms;
-use super::options::{Options, ReceiverOptions, Sync};
+use super::options::{Options, Sync};
 use super::reader::{self, Cushion};
 use super::record::Ending;
-use super::sender::{Now, Sender, Wait};
-use super::sink::Sink;
 use super::spool::ark::Ark;
 use super::spool::disk::{Disk, RealDisk};
 use super::spool::place::{self, Home, LateDisk};
@@ -26,7 +25,6 @@ use super::tender::Tender;
 use super::writer::{Done, Writer};
 use crate::error::Exit;
 use crate::hash::xxh64;
-use crate::net::http::Client;
 use crate::sys::marks::{self, Mark};
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
@@ -102,10 +100,14 @@ pub fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// Starts a thread with a small stack. That it cannot be started ends the worker: the keeper tries again.
-pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let built = Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run);
-    built.unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
+/// Starts a thread with a small stack.
+pub fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run)
+}
+
+/// One that there must be. That it cannot be started ends the worker: the keeper tries again.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    start_thread(name, run).unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
 }
 
 /// The exit code of a worker that wants another one to go on where it was.
@@ -171,13 +173,18 @@ impl Worker {
         let writer = self.start_writer(taker);
         self.start_reader(filler);
         let tender = self.start_tender();
-        for r in &self.options.receivers {
-            start_sender(self.spool.clone(), r, self.course.clone());
-        }
-        self.start_adopter();
+        let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
+        // Before the page, which can do with fewer threads.
+        crew.complete();
+        let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
         let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
         let mut ended: Option<Instant> = None;
         loop {
+            crew.complete();
+            if adopter.is_some_and(|at| at <= Instant::now()) {
+                let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
+                adopter = self.start_adopter().is_err().then_some(again);
+            }
             if !self.look_around(given, signals, cage) {
                 self.spool.save_cursors();
                 crash::point("succession.before");
@@ -197,8 +204,7 @@ impl Worker {
                 self.last_call.store(true, Ordering::Release);
                 self.spool.wake();
             }
-            let delivered = self.course.senders.load(Ordering::Acquire) == 0;
-            if writer.is_finished() && (delivered || self.last_call.load(Ordering::Relaxed)) {
+            if writer.is_finished() && (crew.is_done() || self.last_call.load(Ordering::Relaxed)) {
                 break;
             }
         }
@@ -325,11 +331,11 @@ impl Worker {
         thread("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
     }
 
-    fn start_adopter(&self) {
-        let Some(home) = &self.home else { return };
-        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return };
+    fn start_adopter(&self) -> std::io::Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
         let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
-        thread("adopter", move || adopt::run(&root, &own, &options, &course));
+        start_thread("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
     }
 }
 
@@ -536,48 +542,4 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
     (spool, None)
-}
-
-/// Starts the sender of a receiver.
-pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) {
-    let clients = r.targets.iter().filter_map(|t| match Client::new(t.clone()) {
-        Ok(c) => Some(Box::new(c) as Box<dyn Sink>),
-        Err(e) => {
-            log::error("receiver", e.text());
-            None
-        }
-    });
-    let sinks: Vec<Box<dyn Sink>> = clients.collect();
-    if sinks.is_empty() {
-        return;
-    }
-    course.senders.fetch_add(1, Ordering::AcqRel);
-    let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
-    let mark = course.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
-    let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
-    let mut sender = sender.marked(mark);
-    let begin = Instant::now();
-    let mut chance = process::chance() | 1;
-    thread(&format!("sender-{}", r.name), move || {
-        let mut reloads = course.reloads.load(Ordering::Acquire);
-        while !course.stop.load(Ordering::Acquire) {
-            let now_reloads = course.reloads.load(Ordering::Acquire);
-            if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
-                sender.reload();
-            }
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
-            let hurry = spool.closing();
-            match sender.step(now, hurry) {
-                Wait::Not => {}
-                Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
-                Wait::News(seq, patience) => spool.wait_news(seq, patience),
-                Wait::Sleep(patience) => course.sleep(patience),
-                Wait::Done => break,
-            }
-        }
-        course.senders.fetch_sub(1, Ordering::AcqRel);
-    });
 }
