@@ -22,7 +22,7 @@ use super::spool::{Loss, Spool};
 use crate::backoff::Backoff;
 use crate::sys::crash::{self, Victim};
 use crate::sys::marks::Mark;
-use crate::{limits, log};
+use crate::limits;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -266,10 +266,17 @@ impl Sender {
         self.choose(now);
         let outcome = match &task {
             Task::Send(part) => self.send(part.clone(), now),
-            Task::Probe(i) | Task::Again(i) => self.send(*i..*i + 1, now),
-            Task::Recall => match self.recall(now) {
-                Some(outcome) => outcome,
-                None => {
+            Task::Probe(i) => self.send(*i..*i + 1, now),
+            Task::Again(i) => match self.send_anew(self.batch.seq(*i), now) {
+                Ok(outcome) => outcome,
+                Err(trouble) => {
+                    self.not_again(*i, trouble, now);
+                    return Wait::Not;
+                }
+            },
+            Task::Recall => match self.last_taken.map(|seq| self.send_anew(seq, now)) {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) | None => {
                     self.plan.pop();
                     return Wait::Not;
                 }
@@ -346,7 +353,7 @@ impl Sender {
                 Next::Lost(loss) => self.loss = Some(loss),
                 Next::Wait => return None,
                 Next::Trouble(text) => {
-                    log::error(&self.matter, text);
+                    self.spool.alarm(&self.matter, text);
                     return Some(Wait::Sleep(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
                 }
             }
@@ -413,20 +420,21 @@ impl Sender {
         }
     }
 
-    /// Sends the last event that was taken once more, when the spool still has it.
-    fn recall(&mut self, now: Now) -> Option<Outcome> {
-        let seq = self.last_taken?;
+    /// Sends one event that is not in the batch, or not any more. The error: it is not in the spool any more either, or the
+    /// trouble with reading it.
+    fn send_anew(&mut self, seq: u64, now: Now) -> Result<Outcome, Option<String>> {
         let mut reader = Reader::new(seq);
-        let Next::Record(r, head) = reader.next(&self.spool) else { return None };
-        if r.seq != seq {
-            return None;
-        }
+        let (r, head) = match reader.next(&self.spool) {
+            Next::Record(r, head) if r.seq == seq => (r, head),
+            Next::Trouble(text) => return Err(Some(text)),
+            Next::Record(..) | Next::Lost(_) | Next::Wait => return Err(None),
+        };
         let mut one = Batch::new(self.format);
         self.watch.push(&mut one, r, &head);
         std::mem::swap(&mut one, &mut self.batch);
         let outcome = self.send(0..1, now);
         std::mem::swap(&mut one, &mut self.batch);
-        Some(outcome)
+        Ok(outcome)
     }
 
     fn send(&mut self, part: Range<usize>, now: Now) -> Outcome {

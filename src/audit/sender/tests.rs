@@ -7,7 +7,7 @@ use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::Identity;
 use crate::audit::spool::{Full, Settings};
-use crate::audit::writer::Writer;
+use crate::audit::writer::{Done, Writer};
 use std::sync::Mutex;
 
 /// Refuses the requests from `from` to `to` (not included) for their content; keeps the ids of what it took.
@@ -135,7 +135,7 @@ fn an_idle_sender_gives_back_its_memory_first_and_its_connection_later() {
     let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
     let rests = |sender: &mut Sender, now: Now| {
         assert!(matches!(sender.step(now, false), Wait::News(1, _)));
-        (sender.batch.is_at_rest(), asked.lock().expect("one thread").1)
+        (sender.batch.room() == 0, asked.lock().expect("one thread").1)
     };
     sender.batch.reserve_for_test();
     assert_eq!(rests(&mut sender, now), (false, 0));
@@ -145,4 +145,38 @@ fn an_idle_sender_gives_back_its_memory_first_and_its_connection_later() {
     assert_eq!(rests(&mut sender, now), (true, 1));
     now.mono += Duration::from_secs(1);
     assert_eq!(rests(&mut sender, now), (true, 1), "once");
+}
+
+#[test]
+fn many_suspects_take_little_memory_and_are_judged_all_the_same() {
+    crate::log::mute();
+    let spool = spool();
+    let mut writer = Writer::new(spool.clone(), 1 << 20, false);
+    let text: String = (1..=150).map(|n| format!("{{\"id\":\"1.0.{n}\",\"x\":\"{}\"}}\n", "y".repeat(4_000))).collect();
+    let mut at = 0;
+    while at < text.len() {
+        let Done::Bytes(n) = writer.step(&text.as_bytes()[at..], at as u64, Ending::Ended, 0) else {
+            panic!("no room")
+        };
+        at += n;
+    }
+    // Request by request: the first 1,200 are refused, whatever they hold; then it is well.
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let sink = Strange { asked: 0, from: 1, to: 1_200, took: took.clone() };
+    let portion = Portion { events: 4, bytes: 16 << 10, linger: Duration::ZERO };
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
+    let (mut most, mut suspects) = (0, 0);
+    for _ in 0..4_000 {
+        sender.step(now, true);
+        now.mono += Duration::from_secs(40);
+        (most, suspects) = (most.max(sender.batch.room()), suspects.max(sender.suspects.len()));
+    }
+    assert!(suspects > 100 && most < 128 << 10, "{most} bytes for {suspects} suspects");
+    let cursor = spool.cursor("r1").expect("a cursor");
+    assert_eq!((cursor.delivered, cursor.quarantined), (150, 0));
+    let mut seen = took.lock().expect("one thread").clone();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, (1..=150).collect::<Vec<u64>>());
 }

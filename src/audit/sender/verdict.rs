@@ -121,6 +121,19 @@ impl Sender {
         }
     }
 
+    /// A suspect cannot be sent again: it is not there any more, or the disk does not give it now.
+    pub(super) fn not_again(&mut self, i: usize, trouble: Option<String>, now: Now) {
+        if let Some(text) = trouble {
+            return self.retry("status", &text, None, true, now);
+        }
+        // Damaged or dropped meanwhile: whoever passes it sees that.
+        self.plan.pop();
+        let said = self.refusal.clone().unwrap_or(Said { status: 0, text: String::new() });
+        self.fates[i] = Fate::Condemned(said);
+        self.suspects.retain(|&s| s != i);
+        self.commit(now);
+    }
+
     /// Moves the cursor over what is judged, in order. False: the quarantine does not take an event.
     pub(super) fn commit(&mut self, now: Now) -> bool {
         while self.committed < self.fates.len() {
@@ -197,6 +210,8 @@ impl Sender {
             self.plan.push(Task::Probe(i));
             return None;
         }
+        // Nothing was taken: all that is here waits for a judgement, and is read again for that.
+        self.batch.let_go();
         let before = self.batch.len();
         self.passed.extend(self.loss.take());
         self.read_on(now);
