@@ -361,6 +361,7 @@ fn write_all(
         match done {
             Done::Bytes(0) if ended && held == 0 => break,
             Done::Bytes(0) => {
+                cushion.looked(taker.position() + held as u64);
                 let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
                 cushion.filled.sleep(Duration::from_millis(patience), || {
                     cushion.held() as usize != held || cushion.ended() != ended

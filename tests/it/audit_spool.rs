@@ -382,6 +382,13 @@ fn every_sync_policy_delivers() {
         let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--sync", policy]).picodata();
         let mut events = Events::new(1, 1);
         picodata.stream((0..300).map(|_| events.event()), 3000).expect("a reader");
+        // As it comes through a pipe that is nearly full: half of a record, and the rest when there is room.
+        let record = format!("{}\n", events.event());
+        let (half, rest) = record.split_at(60);
+        picodata.write_raw(half.as_bytes()).expect("a reader");
+        std::thread::sleep(Duration::from_millis(300));
+        picodata.write_raw(rest.as_bytes()).expect("a reader");
+        picodata.ledger.note(record.trim_end());
         picodata.write(&events.event_saying("the last under this policy")).expect("a reader");
         wait_spooled(&den.path().join("spool"), "the last under this policy");
         assert_eq!(picodata.finish(LIMIT), 0, "{policy}: {}", picodata.err());
