@@ -177,7 +177,7 @@ impl Worker {
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
-        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
+        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone());
         let mut ended: Option<Instant> = None;
         loop {
             crew.complete();
