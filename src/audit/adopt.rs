@@ -154,6 +154,13 @@ impl Adopter<'_> {
     fn take(&mut self, dir: &Path, changed: SystemTime) {
         let Ok(Some(lock)) = place::lock(dir) else { return };
         crash::point("adopt.locked");
+        if self.settings(dir).receivers.is_empty() {
+            // With nobody to deliver to it would count as drained.
+            let name = only(dir).unwrap_or_default();
+            let text = format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display());
+            log::warn("adopter", text);
+            return self.done(dir, changed, true);
+        }
         match self.adopt(dir, lock) {
             Ok(Some(a)) => self.adopted.push(a),
             Ok(None) => self.done(dir, changed, false),
@@ -165,6 +172,15 @@ impl Adopter<'_> {
                 }
             }
         }
+    }
+
+    /// How it is to be kept: for the receivers that it is for.
+    fn settings(&self, dir: &Path) -> Settings {
+        let mut settings = settings(self.options, 0, Some(dir));
+        if let Some(name) = only(dir) {
+            settings.receivers.retain(|(n, _)| *n == name);
+        }
+        settings
     }
 
     /// Opens one, but not at once when workers have died of that.
@@ -183,18 +199,9 @@ impl Adopter<'_> {
         Ok(spool)
     }
 
-    /// Adopts one; none when there is nothing to deliver, or nobody to deliver it to.
+    /// Adopts one; none when there is nothing to deliver.
     fn adopt(&self, dir: &Path, lock: File) -> Result<Option<Adopted>, Refusal> {
-        let mut settings = settings(self.options, 0, Some(dir));
-        if let Some(name) = only(dir) {
-            settings.receivers.retain(|(n, _)| *n == name);
-            if settings.receivers.is_empty() {
-                // With nobody to deliver to it would count as drained.
-                let text = format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display());
-                log::warn("adopter", text);
-                return Ok(None);
-            }
-        }
+        let settings = self.settings(dir);
         let wanted = settings.receivers.clone();
         let spool = Arc::new(self.open(dir, settings)?);
         spool.end();
@@ -219,9 +226,11 @@ impl Adopter<'_> {
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
     fn sweep(&mut self, dir: &Path, changed: SystemTime) {
         let Ok(Some(_lock)) = place::lock(dir) else { return };
-        match self.open(dir, settings(self.options, 0, Some(dir))) {
+        match self.open(dir, self.settings(dir)) {
             Ok(spool) => {
-                spool.remove_acked(u64::MAX, i64::MAX);
+                if spool.all_delivered() && spool.drained() {
+                    spool.remove_acked(u64::MAX, i64::MAX);
+                }
                 self.done(dir, newest_segment(dir).unwrap_or(changed), true);
             }
             Err(e) => log::warn("adopter", format!("cannot tidy `{}`: {}", dir.display(), worker::why(&e))),

@@ -197,6 +197,33 @@ fn what_an_orphan_has_lost_is_told_and_what_it_kept_goes() {
 }
 
 #[test]
+fn a_replay_for_a_receiver_that_is_not_configured_waits_untouched() {
+    let den = Den::new("orphan-only");
+    let receiver = Receiver::start();
+    receiver.down();
+    let (first, dir) = orphan(&den, &receiver);
+    // As a retry makes it: for that receiver alone.
+    std::fs::write(dir.join("ephemeral"), "made by a test\nonly siem\n").expect("a mark");
+    std::fs::rename(dir.join("cursor-r1"), dir.join("away")).expect("a cursor");
+    receiver.up();
+    let named = |name: &str| {
+        let setup = Setup::new(&den).args(&["--instance", "new", "--retain", "1s", "--url", &receiver.url()]);
+        setup.args(&["--name", name]).picodata()
+    };
+    let mut other = named("other");
+    wait("it is told", LIMIT, || other.err().contains("which is not configured"));
+    // Longer than the retention and the next look.
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(!dir.join("cursor-other").exists() && receiver.count() == 0, "{}", other.err());
+    assert_eq!(other.finish(LIMIT), 0);
+    let mut siem = named("siem");
+    receiver.wait_count(50, LIMIT);
+    wait("it goes when it is drained", LIMIT, || !dir.exists());
+    assert_eq!(siem.finish(LIMIT), 0, "{}", siem.err());
+    assert_eq!(first.ledger.compare(&receiver.docs()), Ok(()));
+}
+
+#[test]
 fn an_orphan_that_cannot_be_opened_now_is_adopted_later() {
     let den = Den::new("orphan-later");
     let receiver = Receiver::start();
