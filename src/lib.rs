@@ -4,7 +4,7 @@
 //! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
 //!
 //! ```text
-//! limits  → backoff, stamp, hash, json, msgpack → error → flags, log, sys → guard → net → iproto → audit | metrics
+//! limits  → backoff, stamp, hash, json, msgpack → error → flags, sys → log → guard → net → iproto → audit | metrics
 //! ```
 
 pub mod limits;
@@ -18,8 +18,9 @@ pub mod stamp;
 pub mod error;
 
 pub mod flags;
-pub mod log;
 pub mod sys;
+
+pub mod log;
 
 pub mod guard;
 

@@ -11,8 +11,11 @@ pub const LOG_BURST_LINES: u32 = 5;
 pub const LOG_REPEAT_SECONDS: u64 = 600;
 /// Matters remembered by the rate limit; the oldest is forgotten.
 pub const LOG_MATTERS: usize = 256;
-/// A line is cut here: journald splits at 48 KiB, terminals long before.
-pub const LOG_LINE_BYTES: usize = 4096;
+/// A line is cut here: what a pipe takes at once is a page, and what stands behind a cut one has room.
+pub const LOG_LINE_BYTES: usize = 3968;
+const _: () = assert!(LOG_LINE_BYTES + 128 <= 4096);
+/// How long a line waits for a stderr that takes nothing; after that lines are only counted until it takes them again.
+pub const LOG_PATIENCE_MILLIS: u64 = 100;
 
 // ---- flags ----
 
@@ -82,6 +85,8 @@ pub const CHUNK_RECORDS: usize = 4_096;
 pub const CHUNK_BYTES: usize = 256 * 1024;
 /// The smallest and largest `--event-max`.
 pub const EVENT_MAX_BYTES: (u64, u64) = (1024, 64 << 20);
+/// Of the largest events so many must fit the spool, and of the others as many as there are.
+pub const EVENTS_IN_SPOOL: usize = 4;
 /// Record numbers, places in the input, counts and times of the spool's files: a larger one was never written by us (a
 /// million events a second reach it in 36,000 years), and sums of some of them still fit.
 pub const SPOOL_NUMBER_MAX: u64 = 1 << 60;
@@ -235,8 +240,12 @@ pub const SUSPECTS_MOST: usize = 16_384;
 pub const RECALLS_BEFORE_LATER: u32 = 4;
 /// How long a stand-in is used before the first choice is tried again.
 pub const FAILBACK_SECONDS: u64 = 30;
-/// A receiver that had nothing to take for this long gives its connection and buffers back.
+/// A receiver that had nothing to take for this long gives the memory of its last batches back: the next one is made in
+/// microseconds.
+pub const SENDER_SPARE_MILLIS: u64 = 1_000;
+/// And after this its connection and what belongs to that: a handshake costs more.
 pub const SENDER_REST_SECONDS: u64 = 60;
+const _: () = assert!(SENDER_SPARE_MILLIS < SENDER_REST_SECONDS * 1_000);
 /// How long a sender sleeps at most when there is nothing to do: it is woken when there is.
 pub const SENDER_NAP_MILLIS: u64 = 1_000;
 /// `--quarantine-max` by default.
@@ -282,6 +291,11 @@ pub const WORKER_QUICK_DEATHS: u32 = 10;
 pub const WORKER_RESTART_MILLIS: (u64, u64) = (5, 5_000);
 /// A worker that dies so often at the same place of the input by its own fault is given the record as mere bytes.
 pub const WORKER_FAULTS: u64 = 3;
+/// What more workers have died of than that, and never came through (a delivery, the opening of an orphan), is begun so
+/// late in the next one, doubled each time: everything else goes on in the meantime.
+pub const LATE_SECONDS: (u64, u64) = (1, 300);
+/// How often a thread that could not be started is tried again.
+pub const THREAD_RETRY_MILLIS: u64 = 2_000;
 /// An alarm as it is handed to `--on-alarm`.
 pub const ALARM_BYTES: usize = 1_024;
 /// `--on-alarm` runs at most this often.

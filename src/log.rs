@@ -2,9 +2,11 @@
 //!
 //! A matter is a short fixed name («spool», «receiver r1»): the first lines of it are printed, then one each ten minutes
 //! with the count of what was left out, so that an outage of an hour is a handful of lines. `calm` ends a matter: the
-//! next trouble of that name is news again. Refuses: secrets (the caller's duty), newlines (written as `\n`), stdout.
+//! next trouble of that name is news again. A stderr that nobody reads costs lines and stops nothing. Refuses: secrets (the
+//! caller's duty), newlines (written as `\n`), stdout, to wait.
 
 use crate::limits;
+use crate::sys::pipe;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -54,6 +56,8 @@ struct Matter {
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static JOURNALD: AtomicBool = AtomicBool::new(false);
 static PROGRAM: Mutex<&'static str> = Mutex::new("gostech");
+/// Lines that stderr did not take.
+static UNWRITTEN: Mutex<u64> = Mutex::new(0);
 static MATTERS: Mutex<BTreeMap<String, Matter>> = Mutex::new(BTreeMap::new());
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` names its device and inode, and stays set where somebody between the
@@ -112,25 +116,48 @@ fn line(level: Level, matter: &str, text: impl Display) {
         return;
     }
     let Some(left_out) = admit(level, matter) else { return };
-    let program = *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut out = String::with_capacity(128);
-    if JOURNALD.load(Ordering::Relaxed) {
-        out.push_str(&format!("<{}>", level as u8));
+    let mut out = beginning(level, matter);
+    push_clean(&mut out, &text.to_string());
+    if left_out > 0 {
+        out.push_str(&format!(" ({left_out} more lines of this matter were left out)"));
     }
+    out.push('\n');
+    put(&out);
+}
+
+/// What stands before the words of a line.
+fn beginning(level: Level, matter: &str) -> String {
+    let program = *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
+    let priority = if JOURNALD.load(Ordering::Relaxed) { format!("<{}>", level as u8) } else { String::new() };
     let name = match level {
         Level::Error => "error",
         Level::Warn => "warning",
         Level::Info => "info",
         Level::Debug => "debug",
     };
-    out.push_str(&format!("{program}: {name}: {matter}: "));
-    push_clean(&mut out, &text.to_string());
-    if left_out > 0 {
-        out.push_str(&format!(" ({left_out} more lines of this matter were left out)"));
+    format!("{priority}{program}: {name}: {matter}: ")
+}
+
+/// One write a line. A closed stderr is no reason to stop, and one that is full none to wait: events wait behind us.
+fn put(line: &str) {
+    let mut unwritten = UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let patience = if *unwritten > 0 { 0 } else { limits::LOG_PATIENCE_MILLIS };
+    let mut stderr = std::io::stderr();
+    if !pipe::takes(stderr.as_fd(), Duration::from_millis(patience)) {
+        *unwritten += 1;
+        return;
     }
-    out.push('\n');
-    // One write a line; a closed stderr is no reason to stop.
-    let _ = std::io::stderr().write_all(out.as_bytes());
+    let _ = stderr.write_all(line.as_bytes());
+    if *unwritten > 0 && pipe::takes(stderr.as_fd(), Duration::ZERO) {
+        let text = format!("{} lines before could not be written: nobody read stderr\n", *unwritten);
+        let _ = stderr.write_all((beginning(Level::Warn, "log") + &text).as_bytes());
+        *unwritten = 0;
+    }
+}
+
+/// What panics says so here as well, and does not wait for stderr before it dies.
+pub fn tell_of_panics() {
+    std::panic::set_hook(Box::new(|info| error("fault", info)));
 }
 
 /// What stands in a line is one line, of bounded length, without control characters a terminal would obey.

@@ -351,7 +351,8 @@ impl Account {
         }
     }
 
-    fn note_damage(&mut self, range: (u64, u64)) {
+    /// Those records are damaged, and that is told.
+    pub fn note_damage(&mut self, range: (u64, u64)) {
         if self.damages.len() >= limits::DAMAGES {
             self.damages.remove(0);
         }
@@ -475,10 +476,15 @@ impl GapEvent {
         }
         let what = match self.reason {
             Reason::Lost => "never reached the audit helper",
-            Reason::Dropped => "were dropped because the spool was full",
-            Reason::Damaged => "were damaged on the spool's disk",
+            Reason::Dropped => "dropped because the spool was full",
+            Reason::Damaged => "damaged on the spool's disk",
         };
-        let records = if self.missing == 1 { "audit record" } else { "audit records" };
+        let records = match (self.missing, self.reason) {
+            (1, Reason::Lost) => "audit record",
+            (1, _) => "audit record was",
+            (_, Reason::Lost) => "audit records",
+            _ => "audit records were",
+        };
         let range = if self.from.is_some() { format!(": {from} to {to}") } else { String::new() };
         let message = format!("{} {records} {what}{range}", self.missing);
         let time = crate::stamp::rfc3339_text(now_ms);

@@ -1,22 +1,25 @@
 //! Orphaned sub-directories: spools whose helper is gone, with events that were never delivered. They are adopted,
-//! drained to the same receivers, and left.
+//! drained to the same receivers, and left; what they keep for replay goes when its time is over.
 //!
 //! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one.
 
+use super::crew::Crew;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
-use super::spool::{place, Spool};
-use super::worker::{settings, start_sender, wall_ms, Course};
+use super::spool::recover::Refusal;
+use super::spool::{place, Loss, Settings, Spool};
+use super::worker::{self, settings, wall_ms, Course};
+use crate::sys::ring::Word;
 use crate::sys::{crash, file};
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The file that says: remove me when I am drained. A line `only NAME` in it: what is here is for that receiver alone.
 pub const EPHEMERAL: &str = "ephemeral";
@@ -28,62 +31,222 @@ pub fn only(dir: &Path) -> Option<String> {
     text.lines().find_map(|l| l.strip_prefix("only ")).map(String::from)
 }
 
+/// What is known of orphans and has to go through our own spool and keeper: nothing new comes into theirs.
+#[derive(Debug, Default)]
+pub struct Estate {
+    losses: Mutex<Vec<Loss>>,
+    alarms: Mutex<Vec<String>>,
+    /// Losses that were given away, and those that the writer has told.
+    given: AtomicU64,
+    told: AtomicU64,
+}
+
+fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Estate {
+    /// For the writer: what is to be told.
+    pub fn take_losses(&self) -> Vec<Loss> {
+        std::mem::take(&mut *open(&self.losses))
+    }
+
+    /// An event that tells of one of them is in our spool.
+    pub fn told_one(&self) {
+        self.told.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The alarms that were raised since the last call.
+    pub fn take_alarms(&self) -> Vec<String> {
+        std::mem::take(&mut *open(&self.alarms))
+    }
+
+    fn give(&self, losses: &[Loss]) {
+        self.given.fetch_add(losses.len() as u64, Ordering::AcqRel);
+        open(&self.losses).extend(losses);
+    }
+
+    fn alarm(&self, texts: Vec<String>) {
+        let mut alarms = open(&self.alarms);
+        let room = limits::ALARMS.saturating_sub(alarms.len());
+        alarms.extend(texts.into_iter().take(room));
+    }
+
+    fn all_told(&self) -> bool {
+        self.told.load(Ordering::Acquire) >= self.given.load(Ordering::Acquire)
+    }
+}
+
 /// One that is being drained.
 struct Adopted {
     dir: PathBuf,
     spool: Arc<Spool>,
     course: Arc<Course>,
+    crew: Crew,
+    /// Losses that are on their way to the writer.
+    given: Vec<Loss>,
     /// Held until it is drained.
     _lock: File,
 }
 
+/// One in which there is nothing to do: its newest segment then, since when, and whether what it kept for replay is gone.
+struct Done {
+    changed: SystemTime,
+    at: Instant,
+    swept: bool,
+}
+
+/// The one who looks for orphans.
+struct Adopter<'a> {
+    root: &'a Path,
+    own: &'a str,
+    options: &'a Options,
+    course: &'a Course,
+    begun: Instant,
+    adopted: Vec<Adopted>,
+    done: BTreeMap<PathBuf, Done>,
+}
+
 /// Looks for orphans from time to time, until the end.
 pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
-    let mut adopted: Vec<Adopted> = Vec::new();
-    let mut drained: BTreeMap<PathBuf, SystemTime> = BTreeMap::new();
-    let mut next = std::time::Instant::now();
+    let (adopted, done) = (Vec::new(), BTreeMap::new());
+    let mut adopter = Adopter { root, own, options, course, begun: Instant::now(), adopted, done };
+    let mut next = Instant::now();
     while !course.stop.load(Ordering::Acquire) {
-        if next <= std::time::Instant::now() {
-            next = std::time::Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
+        if next <= Instant::now() {
+            next = Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
             clean(root);
-            look(root, own, options, &mut adopted, &mut drained);
+            adopter.look();
         }
-        adopted.retain(|a| {
-            a.course.reloads.store(course.reloads.load(Ordering::Acquire), Ordering::Release);
-            !a.tend(&mut drained)
-        });
-        course.sleep(Duration::from_millis(if adopted.is_empty() { 1_000 } else { 100 }));
+        adopter.tend();
+        course.sleep(Duration::from_millis(if adopter.adopted.is_empty() { 1_000 } else { 100 }));
     }
-    for a in &adopted {
+    for a in &adopter.adopted {
         a.spool.save_cursors();
     }
 }
 
-fn look(
-    root: &Path,
-    own: &str,
-    options: &Options,
-    adopted: &mut Vec<Adopted>,
-    drained: &mut BTreeMap<PathBuf, SystemTime>,
-) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    for entry in entries.flatten().take(limits::SPOOL_FILES) {
-        let dir = entry.path();
-        // A name with a dot in front: one that is being made.
-        let is_own = entry.file_name() == own || entry.file_name().as_encoded_bytes().starts_with(b".");
-        if adopted.len() >= limits::ADOPT_AT_ONCE || is_own || adopted.iter().any(|a| a.dir == dir) {
-            continue;
+impl Adopter<'_> {
+    fn look(&mut self) {
+        let Ok(entries) = std::fs::read_dir(self.root) else { return };
+        for entry in entries.flatten().take(limits::SPOOL_FILES) {
+            let dir = entry.path();
+            // A name with a dot in front: one that is being made.
+            let is_own = entry.file_name() == self.own || entry.file_name().as_encoded_bytes().starts_with(b".");
+            if is_own || self.adopted.iter().any(|a| a.dir == dir) {
+                continue;
+            }
+            // Only what is a spool: a directory with segments; one that was drained is looked at again when it has changed.
+            let Some(changed) = newest_segment(&dir) else { continue };
+            match self.done.get(&dir).filter(|d| d.changed >= changed) {
+                Some(d) if d.swept || d.at.elapsed() < self.options.retain => {}
+                Some(_) => self.sweep(&dir, changed),
+                None if self.adopted.len() < limits::ADOPT_AT_ONCE => self.take(&dir, changed),
+                None => {}
+            }
         }
-        // Only what is a spool: a directory with segments; one that was drained is looked at again when it has changed.
-        let Some(changed) = newest_segment(&dir) else { continue };
-        if drained.get(&dir).is_some_and(|t| *t >= changed) {
-            continue;
+    }
+
+    fn done(&mut self, dir: &Path, changed: SystemTime, swept: bool) {
+        self.done.insert(dir.to_path_buf(), Done { changed, at: Instant::now(), swept });
+    }
+
+    fn take(&mut self, dir: &Path, changed: SystemTime) {
+        let Ok(Some(lock)) = place::lock(dir) else { return };
+        crash::point("adopt.locked");
+        if self.settings(dir).receivers.is_empty() {
+            // With nobody to deliver to it would count as drained.
+            let name = only(dir).unwrap_or_default();
+            let text = format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display());
+            log::warn("adopter", text);
+            return self.done(dir, changed, true);
         }
-        if let Ok(Some(lock)) = place::lock(&dir) {
-            crash::point("adopt.locked");
-            match adopt(&dir, lock, options) {
-                Some(a) => adopted.push(a),
-                None => drop(drained.insert(dir, changed)),
+        match self.adopt(dir, lock) {
+            Ok(Some(a)) => self.adopted.push(a),
+            Ok(None) => self.done(dir, changed, false),
+            Err(e) => {
+                log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), worker::why(&e)));
+                // What the disk does not give now it may give later; a spool of another version stays one.
+                if matches!(e, Refusal::Foreign(_)) {
+                    self.done(dir, changed, true);
+                }
+            }
+        }
+    }
+
+    /// How it is to be kept: for the receivers that it is for.
+    fn settings(&self, dir: &Path) -> Settings {
+        let mut settings = settings(self.options, 0, Some(dir));
+        if let Some(name) = only(dir) {
+            settings.receivers.retain(|(n, _)| *n == name);
+        }
+        settings
+    }
+
+    /// Opens one, but not at once when workers have died of that.
+    fn open(&self, dir: &Path, settings: Settings) -> Result<Spool, Refusal> {
+        let mark = worker::opening(self.course.ring.as_ref(), dir);
+        let deaths = mark.deaths();
+        if self.begun.elapsed() < deaths.late() {
+            let text = format!("{} workers have died of opening it; it is left alone for a while", deaths.all);
+            return Err(io::Error::other(text).into());
+        }
+        let ark = Arc::new(Ark::open(Ark::create()?)?);
+        mark.at(1);
+        let spool = Spool::open(Arc::new(RealDisk::new(dir)), ark, settings, None, wall_ms())?;
+        mark.at(0);
+        mark.well();
+        Ok(spool)
+    }
+
+    /// Adopts one; none when there is nothing to deliver.
+    fn adopt(&self, dir: &Path, lock: File) -> Result<Option<Adopted>, Refusal> {
+        let settings = self.settings(dir);
+        let wanted = settings.receivers.clone();
+        let spool = Arc::new(self.open(dir, settings)?);
+        spool.end();
+        crash::point("adopt.opened");
+        if spool.all_delivered() && spool.no_losses() {
+            finish(dir, &spool);
+            return Ok(None);
+        }
+        let waiting =
+            spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
+        log::info(
+            "adopter",
+            format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
+        );
+        log::calm("adopter");
+        let course = Arc::new(Course::of(self.course.ring.clone()));
+        let receivers = self.options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name));
+        let crew = Crew::new(spool.clone(), course.clone(), receivers);
+        Ok(Some(Adopted { dir: dir.to_path_buf(), spool, course, crew, given: Vec::new(), _lock: lock }))
+    }
+
+    /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
+    fn sweep(&mut self, dir: &Path, changed: SystemTime) {
+        let Ok(Some(_lock)) = place::lock(dir) else { return };
+        match self.open(dir, self.settings(dir)) {
+            Ok(spool) => {
+                if spool.all_delivered() && spool.drained() {
+                    spool.remove_acked(u64::MAX, i64::MAX);
+                }
+                self.done(dir, newest_segment(dir).unwrap_or(changed), true);
+            }
+            Err(e) => log::warn("adopter", format!("cannot tidy `{}`: {}", dir.display(), worker::why(&e))),
+        }
+    }
+
+    fn tend(&mut self) {
+        let reloads = self.course.reloads.load(Ordering::Acquire);
+        for mut a in std::mem::take(&mut self.adopted) {
+            a.course.reloads.store(reloads, Ordering::Release);
+            if a.tend(self.course) {
+                if let Some(changed) = newest_segment(&a.dir) {
+                    self.done(&a.dir, changed, false);
+                }
+            } else {
+                self.adopted.push(a);
             }
         }
     }
@@ -95,53 +258,32 @@ fn newest_segment(dir: &Path) -> Option<SystemTime> {
     segments.filter_map(|f| f.metadata().ok()?.modified().ok()).max()
 }
 
-fn adopt(dir: &Path, lock: File, options: &Options) -> Option<Adopted> {
-    let ark = Arc::new(Ark::open(Ark::create().ok()?).ok()?);
-    let mut settings = settings(options, 0, Some(dir));
-    if let Some(name) = only(dir) {
-        settings.receivers.retain(|(n, _)| *n == name);
-        if settings.receivers.is_empty() {
-            // With nobody to deliver to it would count as drained.
-            log::warn(
-                "adopter",
-                format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display()),
-            );
-            return None;
-        }
-    }
-    let wanted = settings.receivers.clone();
-    let spool = match Spool::open(Arc::new(RealDisk::new(dir)), ark, settings, None, wall_ms()) {
-        Ok(spool) => Arc::new(spool),
-        Err(e) => {
-            log::warn("adopter", format!("cannot adopt `{}`: {e:?}", dir.display()));
-            return None;
-        }
-    };
-    spool.end();
-    crash::point("adopt.opened");
-    if spool.all_delivered() {
-        finish(dir, &spool);
-        return None;
-    }
-    let waiting =
-        spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
-    log::info("adopter", format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()));
-    log::calm("adopter");
-    let course = Arc::new(Course::default());
-    for r in options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name)) {
-        start_sender(spool.clone(), r, course.clone());
-    }
-    Some(Adopted { dir: dir.to_path_buf(), spool, course, _lock: lock })
-}
-
 impl Adopted {
     /// One look; true when it is drained.
-    fn tend(&self, drained: &mut BTreeMap<PathBuf, SystemTime>) -> bool {
+    fn tend(&mut self, family: &Course) -> bool {
+        let estate = &family.estate;
+        self.crew.complete();
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
-        // Damage that senders found is logged and counted as theirs; an adopted spool takes no new events.
-        drop(self.spool.take_losses());
-        if self.course.senders.load(Ordering::Acquire) > 0 {
+        estate.alarm(self.spool.take_alarms());
+        // Damage that senders have found: the spool takes no new events, so ours tells of it.
+        let losses = self.spool.take_losses();
+        estate.give(&losses);
+        self.given.extend(losses);
+        if !self.given.is_empty() && estate.all_told() {
+            let mut account = self.spool.account();
+            let mut lost = 0;
+            for l in self.given.drain(..) {
+                lost += l.to - l.from + 1;
+                account.note_damage((l.from, l.to));
+            }
+            drop(account);
+            if let Some(ring) = &family.ring {
+                ring.word(Word::OrphansLost).fetch_add(lost, Ordering::Relaxed);
+            }
+            self.spool.save_state(true);
+        }
+        if !self.crew.is_done() || !self.given.is_empty() {
             return false;
         }
         self.spool.save_state(true);
@@ -149,9 +291,6 @@ impl Adopted {
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));
         log::calm("adopter");
-        if let Some(changed) = newest_segment(&self.dir) {
-            drained.insert(self.dir.clone(), changed);
-        }
         true
     }
 }

@@ -6,7 +6,7 @@
 
 use super::record::{Ending, Item, Splitter};
 use crate::limits;
-use crate::sys::crash;
+use crate::sys::crash::{self, Victim};
 use crate::sys::ring::{Stretch, Taker};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 
@@ -100,7 +100,7 @@ fn run(jobs: &Receiver<Job>, results: &SyncSender<Found>) {
     while let Ok(Job { stretch, mut splitter, mut items }) = jobs.recv() {
         items.clear();
         let used = splitter.split(stretch.bytes(), Ending::Open, limits::CHUNK_RECORDS, &mut items);
-        crash::poison(items.iter().map(|i| i.raw.of(stretch.bytes())));
+        crash::poison(Victim::Parser, items.iter().map(|i| i.raw.of(stretch.bytes())));
         // Given back before the writer learns of it: it goes on at once.
         drop(stretch);
         if results.send(Found { items, used, splitter }).is_err() {

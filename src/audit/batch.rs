@@ -137,9 +137,28 @@ impl Batch {
         self.part.shrink_to(limits::BATCH_KEPT_BYTES / 2);
     }
 
+    /// Forgets the bytes of all its events, not which they are: those that wait for a judgement may be many.
+    pub fn let_go(&mut self) {
+        self.body.clear();
+        self.places.iter_mut().for_each(|p| p.at = 0..0);
+    }
+
     /// Gives its memory back.
     pub fn rest(&mut self) {
         *self = Batch::new(self.format);
+    }
+}
+
+#[cfg(test)]
+impl Batch {
+    /// How much memory it holds for bodies.
+    pub fn room(&self) -> usize {
+        self.body.capacity()
+    }
+
+    /// As after a delivery.
+    pub fn reserve_for_test(&mut self) {
+        self.body.reserve(1);
     }
 }
 

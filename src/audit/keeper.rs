@@ -18,6 +18,7 @@ use super::spool::ark::Ark;
 use super::spool::place;
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
+use crate::sys::marks;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
 use crate::sys::signal::{self, Signals};
@@ -25,7 +26,7 @@ use crate::sys::{crash, pipe};
 use crate::{limits, log};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -51,7 +52,13 @@ impl Heirlooms {
         let ring = Ring::create(memory as usize, process::chance()).map_err(|e| cannot("make the cushion", e))?;
         let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
-        let ark = Ark::create().map_err(|e| cannot("make a memory file", e))?;
+        let ark = Ark::create().map_err(|e| match e.kind() {
+            ErrorKind::FileTooLarge => {
+                let cure = "raise the limit of file sizes to 16 GiB (`LimitFSIZE=`, `ulimit -f`): empty pages count";
+                Error::failed(format!("cannot make a memory file: File too large; {cure}"))
+            }
+            _ => cannot("make a memory file", e),
+        })?;
         place::keep_locks().map_err(|e| cannot("make a socket pair", e))?;
         let ring = Arc::new(ring);
         crash::arm(env, Some(&ring));
@@ -282,10 +289,14 @@ impl Keeper<'_> {
     fn note_fault(&self, ended: Ended) {
         let own = [signal::SIGABRT, signal::SIGSEGV, signal::SIGBUS, signal::SIGILL, signal::SIGSYS];
         let ring = &self.heirlooms.ring;
+        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) {
+            return;
+        }
+        marks::count_deaths(ring);
         let (at, count) = (ring.word(Word::FaultAt), ring.word(Word::Faults));
         // One that had nothing of the input in its hands has died of something else.
         let working = ring.word(Word::Working).load(Ordering::Acquire) == 1;
-        if !matches!(ended, Ended::Signal(s) if own.contains(&s)) || !working {
+        if !working {
             return;
         }
         let here = 1 + ring.word(Word::Tail).load(Ordering::Acquire);
@@ -346,9 +357,10 @@ impl Alarms {
     }
 
     fn tick(&mut self) {
-        if let Some((child, since)) = &mut self.running {
+        if let Some((child, since)) = &self.running {
             if since.elapsed() >= Duration::from_secs(limits::ALARM_COMMAND_SECONDS) {
-                let _ = child.kill();
+                // Also what it has started: a script that is ended alone leaves what it waits for behind, each minute.
+                signal::send_group(child.id() as i32, signal::SIGKILL);
                 log::warn("alarm", format!("`{}` took too long and was ended", self.command[0]));
                 self.running = None;
             }
@@ -394,5 +406,45 @@ impl Alarms {
             self.take(from);
         }
         self.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_command_that_hangs_is_ended_with_all_it_has_started() {
+        log::mute();
+        let mut alarms = Alarms::new(["/bin/sh", "-c", "sleep 300 & wait"].map(String::from).to_vec());
+        alarms.waiting = Some("it burns".into());
+        alarms.tick();
+        let group = alarms.running.as_ref().expect("a command").0.id() as i32;
+        let members = || {
+            let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let all = std::fs::read_dir("/proc")
+                .expect("processes")
+                .flatten()
+                .filter_map(|e| e.file_name().into_string().ok());
+            let fields = |s: String| s.rsplit_once(')').map(|(_, f)| f.split_whitespace().map(String::from).collect());
+            let lives = |f: &Vec<String>| f.get(2) == Some(&group.to_string()) && f[0] != "Z";
+            all.filter_map(|pid| fields(stat(&pid))).filter(lives).count()
+        };
+        let soon = |n: usize| {
+            (0..500).any(|_| {
+                members() == n || {
+                    std::thread::sleep(Duration::from_millis(10));
+                    false
+                }
+            })
+        };
+        assert!(soon(2), "the shell and what it waits for");
+        alarms.tick();
+        assert_eq!(members(), 2, "it has its time");
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(limits::ALARM_COMMAND_SECONDS));
+        alarms.running.as_mut().expect("a command").1 = long_ago.expect("the machine is up for a minute");
+        alarms.tick();
+        process::wait_for(group);
+        assert!(soon(0) && alarms.running.is_none());
     }
 }

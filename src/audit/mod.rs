@@ -8,6 +8,7 @@ pub mod ahead;
 pub mod batch;
 pub mod bell;
 pub mod cage;
+pub mod crew;
 pub mod format;
 pub mod gap;
 pub mod keeper;
@@ -82,6 +83,7 @@ fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
 
 /// No new rights, no core, nothing for others to read; what fails is an error, not a death.
 fn harden() {
+    // A log that has grown beyond a limit must not end whoever has something to say.
     signal::ignore_broken_pipes();
     for (what, done) in [("no_new_privs", process::no_new_privileges()), ("dumpable", process::not_dumpable())] {
         if let Err(e) = done {
@@ -93,6 +95,7 @@ fn harden() {
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
     log::init("gostech-audit-log", options.log_level, log::is_journal(env));
+    log::tell_of_panics();
     for w in &options.warnings {
         log::warn("options", w);
     }

@@ -11,7 +11,7 @@ use crate::flags::{value, Item, Parsed};
 use crate::limits;
 use crate::log::Level;
 use crate::net::address::Address;
-use crate::net::http::{self, Auth, HttpOptions, Timeouts};
+use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
 use crate::net::target::Target;
@@ -162,7 +162,7 @@ impl Options {
     fn check_sizes(&mut self, parsed: &Parsed) -> Result<()> {
         let event = parsed.need("event-max");
         // A record must fit the cushion to be seen whole, and the spool beside others.
-        let most = (self.memory_max / 2).min(self.spool_max.unwrap_or(u64::MAX) / 4);
+        let most = (self.memory_max / 2).min(self.spool_max.unwrap_or(u64::MAX) / limits::EVENTS_IN_SPOOL as u64);
         if !parsed.has("event-max") {
             // The default gives way; what was asked for does not.
             self.event_max = self.event_max.min(most as usize);
@@ -172,7 +172,7 @@ impl Options {
             return Err(event.error(format!("{} is too large for --memory-max: at most half of it", event.shown())));
         }
         if let Some(max) = self.spool_max {
-            if self.event_max as u64 * 4 > max {
+            if (self.event_max * limits::EVENTS_IN_SPOOL) as u64 > max {
                 return Err(
                     event.error(format!("{} is too large for --spool-max: at most a quarter of it", event.shown()))
                 );
@@ -281,6 +281,8 @@ impl Options {
             }
             None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
         };
+        // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
+        Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
         Ok(http)
     }
 }
@@ -389,6 +391,9 @@ mod tests {
             let e = read(args).unwrap_err();
             assert_eq!(e.exit(), crate::error::Exit::Usage, "{args:?}");
         }
+        let headers = (0..=limits::HTTP_HEADERS).flat_map(|_| ["--header", "X: y"]);
+        let args: Vec<&str> = ["--url", "http://x"].into_iter().chain(headers).collect();
+        assert_eq!(read(&args).unwrap_err().exit(), crate::error::Exit::Usage);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::options::Options;
 use super::reader::Cushion;
 use super::spool::{Receiver, Sizes, Spool};
-use super::worker::{wall_ms, Course};
+use super::worker::wall_ms;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
 use crate::stamp;
@@ -24,12 +24,7 @@ pub struct Source {
 }
 
 /// Serves them, if they are asked for, until the end of the process.
-pub fn start(
-    options: &Options,
-    spool: Arc<Spool>,
-    cushion: Arc<Cushion>,
-    _course: Arc<Course>,
-) -> Option<porch::Porch> {
+pub fn start(options: &Options, spool: Arc<Spool>, cushion: Arc<Cushion>) -> Option<porch::Porch> {
     let address = options.metrics_addr.clone()?;
     let source = Source { spool, cushion, begin_ms: wall_ms() };
     let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));

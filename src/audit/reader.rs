@@ -26,6 +26,8 @@ pub struct Cushion {
     born: Instant,
     /// `--sync always`: nothing is read before all is synced.
     pub one_by_one: AtomicBool,
+    /// Up to here the writer has found all whole records; what the ring holds before it is half of one.
+    looked_to: AtomicU64,
 }
 
 impl Cushion {
@@ -33,7 +35,8 @@ impl Cushion {
     pub fn new(ring: Arc<Ring>, one_by_one: bool) -> Cushion {
         let one_by_one = AtomicBool::new(one_by_one);
         let (filled, emptied) = (Bell::default(), Bell::default());
-        Cushion { ring, filled, emptied, last_input: AtomicU64::new(0), born: Instant::now(), one_by_one }
+        let (last_input, looked_to) = (AtomicU64::new(0), AtomicU64::new(0));
+        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, looked_to }
     }
 
     /// How long nothing has come.
@@ -45,6 +48,17 @@ impl Cushion {
     /// Whether the input has ended.
     pub fn ended(&self) -> bool {
         self.ring.word(Word::Ended).load(Ordering::Acquire) == 1
+    }
+
+    /// The writer has found no whole record up to this place.
+    pub fn looked(&self, to: u64) {
+        self.looked_to.store(to, Ordering::Release);
+        self.emptied.ring();
+    }
+
+    /// Whether all whole records that were read are in the spool: only what comes can make the rest one.
+    fn is_worked_off(&self) -> bool {
+        self.held() == 0 || self.looked_to.load(Ordering::Acquire) >= self.ring.word(Word::Head).load(Ordering::Acquire)
     }
 
     /// How many bytes wait to be written.
@@ -59,8 +73,8 @@ pub fn run(cushion: &Cushion, filler: &mut Filler, input: BorrowedFd<'_>) {
     let mut last = Instant::now();
     let mut idle = Duration::ZERO;
     loop {
-        if cushion.one_by_one.load(Ordering::Relaxed) && cushion.held() > 0 {
-            wait_for_room(cushion, input, || cushion.held() == 0);
+        if cushion.one_by_one.load(Ordering::Relaxed) && !cushion.is_worked_off() {
+            wait_for_room(cushion, input, || cushion.is_worked_off());
             continue;
         }
         match filler.fill(input) {

@@ -14,11 +14,15 @@ mod verdict;
 use super::batch::Batch;
 use super::format::Format;
 use super::quarantine::Quarantine;
+use super::record::Kind;
 use super::sink::{About, Outcome, Said, Sink};
 use super::spool::read::{Next, Reader};
+use super::spool::record::{Head, Stored};
 use super::spool::{Loss, Spool};
 use crate::backoff::Backoff;
-use crate::{limits, log};
+use crate::limits;
+use crate::sys::crash::{self, Victim};
+use crate::sys::marks::Mark;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -122,17 +126,36 @@ pub struct Sender {
     matter: String,
     /// Retries since the last success, for the line that says it is over.
     since: Option<Duration>,
+    /// It was told that the input has ended.
+    hurried: bool,
+    watch: Watch,
+}
+
+/// What a sender knows of the deaths of workers before it.
+#[derive(Debug, Default)]
+struct Watch {
+    mark: Mark,
+    /// The record that they have died of: it is delivered as mere bytes, and no other one behind it in its batch.
+    bare: Option<u64>,
+    /// The sender does nothing before this.
+    late: Option<Duration>,
+}
+
+/// The mark of a sender at any work but the writing of a record, whose mark is its number.
+const AT_WORK: u64 = u64::MAX;
+
+impl Watch {
+    /// Writes a record into a batch, so that a worker that dies of it tells of which.
+    fn push(&self, batch: &mut Batch, r: Stored<'_>, head: &Arc<Head>) {
+        self.mark.at(r.seq);
+        let r = if self.bare == Some(r.seq) { r.bare() } else { r };
+        crash::poison(Victim::Sender, std::iter::once(r.raw).filter(|_| r.kind != Kind::Unparsed));
+        batch.push(&r, head);
+        self.mark.at(AT_WORK);
+    }
 }
 
 impl Sender {
-    /// Nothing has come for a while: the memory of the last batches is given back.
-    pub fn rest(&mut self) {
-        if self.batch.is_empty() {
-            self.batch.rest();
-            self.reader.rest();
-        }
-    }
-
     /// A sender from where the receiver's cursor stands. `sinks`: the receiver, then its stand-ins.
     pub fn new(
         name: &str,
@@ -175,22 +198,63 @@ impl Sender {
             until: None,
             busy: Duration::ZERO,
             since: None,
+            hurried: false,
+            watch: Watch::default(),
         }
+    }
+
+    /// With the mark of this sender, as workers before have left it. A record that they have died of again and again is
+    /// delivered as mere bytes; when they die of something else, or even so, the sender begins later each time.
+    pub fn marked(mut self, mark: Mark) -> Sender {
+        let deaths = mark.deaths();
+        self.watch.mark = mark;
+        if deaths.there >= limits::WORKER_FAULTS && deaths.at != AT_WORK {
+            self.watch.bare = Some(deaths.at);
+            let text = format!(
+                "{} workers have died of writing record {}: it is delivered as mere bytes (`unparsed`)",
+                deaths.there, deaths.at
+            );
+            self.spool.alarm(&self.matter, text);
+        }
+        let late = deaths.late();
+        if !late.is_zero() {
+            self.watch.late = Some(late);
+            let text = format!(
+                "{} workers have died in the delivery to it, and none delivered anything: the next attempt is in {} s, its events are kept; look at the lines above, and report this",
+                deaths.all,
+                late.as_secs()
+            );
+            self.spool.alarm(&self.matter, text);
+        }
+        self
     }
 
     /// Certificates and secrets are read again, and what waited for them is tried at once.
     pub fn reload(&mut self) {
         self.sinks.iter_mut().for_each(|s| s.reload());
         self.until = None;
+        self.watch.late = None;
     }
 
     /// One thing, and what to wait for before the next. `hurry`: the input has ended, nothing more is to be waited for.
     pub fn step(&mut self, now: Now, hurry: bool) -> Wait {
-        if let Some(until) = self.until {
+        self.watch.mark.at(AT_WORK);
+        let wait = self.work(now, hurry);
+        self.watch.mark.at(0);
+        wait
+    }
+
+    fn work(&mut self, now: Now, hurry: bool) -> Wait {
+        if hurry && !std::mem::replace(&mut self.hurried, true) {
+            // There is little time left: it is not slept away.
+            self.until = None;
+            self.backoff.reset();
+        }
+        if let Some(until) = self.until.max(self.watch.late) {
             if now.mono < until {
                 return Wait::Sleep((until - now.mono).min(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
             }
-            self.until = None;
+            (self.until, self.watch.late) = (None, None);
         }
         if self.plan.is_empty() {
             if let Some(wait) = self.gather(now, hurry) {
@@ -202,10 +266,17 @@ impl Sender {
         self.choose(now);
         let outcome = match &task {
             Task::Send(part) => self.send(part.clone(), now),
-            Task::Probe(i) | Task::Again(i) => self.send(*i..*i + 1, now),
-            Task::Recall => match self.recall(now) {
-                Some(outcome) => outcome,
-                None => {
+            Task::Probe(i) => self.send(*i..*i + 1, now),
+            Task::Again(i) => match self.send_anew(self.batch.seq(*i), now) {
+                Ok(outcome) => outcome,
+                Err(trouble) => {
+                    self.not_again(*i, trouble, now);
+                    return Wait::Not;
+                }
+            },
+            Task::Recall => match self.last_taken.map(|seq| self.send_anew(seq, now)) {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(_)) | None => {
                     self.plan.pop();
                     return Wait::Not;
                 }
@@ -260,7 +331,8 @@ impl Sender {
     }
 
     fn is_full(&self) -> bool {
-        self.format.alone && !self.batch.is_empty()
+        let last = self.batch.len().checked_sub(1).map(|i| self.batch.seq(i));
+        last.is_some() && (self.format.alone || last == self.watch.bare)
             || self.batch.len() >= self.portion.events
             || self.batch.bytes() >= self.bytes_now
     }
@@ -272,7 +344,7 @@ impl Sender {
                 Next::Record(r, head) => {
                     let read_ms = r.read_ms;
                     let first = self.batch.is_empty();
-                    self.batch.push(&r, &head);
+                    self.watch.push(&mut self.batch, r, &head);
                     if first {
                         self.begun = now.mono;
                         self.spool.set_oldest(&self.name, Some(read_ms));
@@ -281,7 +353,7 @@ impl Sender {
                 Next::Lost(loss) => self.loss = Some(loss),
                 Next::Wait => return None,
                 Next::Trouble(text) => {
-                    log::error(&self.matter, text);
+                    self.spool.alarm(&self.matter, text);
                     return Some(Wait::Sleep(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
                 }
             }
@@ -302,11 +374,21 @@ impl Sender {
         if hurry && self.spool.ended() && self.reader.want() >= self.spool.next_seq() {
             return Some(Wait::Done);
         }
-        if now.mono.saturating_sub(self.busy) > Duration::from_secs(limits::SENDER_REST_SECONDS) {
+        self.give_back(now);
+        Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
+    }
+
+    /// Nothing has come for a while: what is kept for the next batch is given back, the cheapest first.
+    fn give_back(&mut self, now: Now) {
+        let idle = now.mono.saturating_sub(self.busy);
+        if idle >= Duration::from_millis(limits::SENDER_SPARE_MILLIS) {
+            self.batch.rest();
+            self.reader.rest();
+        }
+        if idle > Duration::from_secs(limits::SENDER_REST_SECONDS) {
             self.busy = now.mono;
             self.sinks.iter_mut().for_each(|s| s.rest());
         }
-        Some(Wait::News(self.reader.want(), Duration::from_millis(limits::SENDER_NAP_MILLIS)))
     }
 
     /// Records are not there, and all before them is done with: told, and the cursor goes behind them.
@@ -338,20 +420,21 @@ impl Sender {
         }
     }
 
-    /// Sends the last event that was taken once more, when the spool still has it.
-    fn recall(&mut self, now: Now) -> Option<Outcome> {
-        let seq = self.last_taken?;
+    /// Sends one event that is not in the batch, or not any more. The error: it is not in the spool any more either, or the
+    /// trouble with reading it.
+    fn send_anew(&mut self, seq: u64, now: Now) -> Result<Outcome, Option<String>> {
         let mut reader = Reader::new(seq);
-        let Next::Record(r, head) = reader.next(&self.spool) else { return None };
-        if r.seq != seq {
-            return None;
-        }
+        let (r, head) = match reader.next(&self.spool) {
+            Next::Record(r, head) if r.seq == seq => (r, head),
+            Next::Trouble(text) => return Err(Some(text)),
+            Next::Record(..) | Next::Lost(_) | Next::Wait => return Err(None),
+        };
         let mut one = Batch::new(self.format);
-        one.push(&r, &head);
+        self.watch.push(&mut one, r, &head);
         std::mem::swap(&mut one, &mut self.batch);
         let outcome = self.send(0..1, now);
         std::mem::swap(&mut one, &mut self.batch);
-        Some(outcome)
+        Ok(outcome)
     }
 
     fn send(&mut self, part: Range<usize>, now: Now) -> Outcome {
@@ -362,7 +445,9 @@ impl Sender {
             node: self.batch.node(part.start),
             wall: SystemTime::UNIX_EPOCH + Duration::from_millis(now.wall_ms.max(0) as u64),
         };
-        let outcome = self.sinks[self.which].send(self.batch.body(part), &about);
+        let body = self.batch.body(part);
+        crash::poison(Victim::Answer, std::iter::once(body));
+        let outcome = self.sinks[self.which].send(body, &about);
         self.batch.reopen();
         outcome
     }

@@ -7,15 +7,14 @@
 //! On SIGTERM and SIGINT it reads on to the end of input: the database's last events come after the signal. Then all is
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
-use super::adopt;
+use super::adopt::{self, Estate};
 use super::ahead::Ahead;
 use super::cage::{self, Cage};
+use super::crew::Crew;
 use super::keeper::Heirlooms;
-use super::options::{Options, ReceiverOptions, Sync};
+use super::options::{Options, Sync};
 use super::reader::{self, Cushion};
 use super::record::Ending;
-use super::sender::{Now, Sender, Wait};
-use super::sink::Sink;
 use super::spool::ark::Ark;
 use super::spool::disk::{Disk, RealDisk};
 use super::spool::place::{self, Home, LateDisk};
@@ -25,7 +24,8 @@ use super::spool::{Settings, Spool};
 use super::tender::Tender;
 use super::writer::{Done, Writer};
 use crate::error::Exit;
-use crate::net::http::Client;
+use crate::hash::xxh64;
+use crate::sys::marks::{self, Mark};
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, file, pipe, process};
@@ -67,11 +67,20 @@ pub struct Course {
     pub reloads: AtomicU64,
     /// Senders that are not done.
     pub senders: AtomicUsize,
+    /// What orphans leave to be told.
+    pub estate: Arc<Estate>,
+    /// What outlives this worker; none in tests.
+    pub ring: Option<Arc<Ring>>,
     lock: Mutex<()>,
     changed: Condvar,
 }
 
 impl Course {
+    /// At its beginning.
+    pub fn of(ring: Option<Arc<Ring>>) -> Course {
+        Course { ring, ..Course::default() }
+    }
+
     /// Sleeps, but not through a change.
     pub fn sleep(&self, patience: Duration) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,10 +100,14 @@ pub fn wall_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// Starts a thread with a small stack. That it cannot be started ends the worker: the keeper tries again.
-pub fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    let built = Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run);
-    built.unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
+/// Starts a thread with a small stack.
+pub fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run)
+}
+
+/// One that there must be. That it cannot be started ends the worker: the keeper tries again.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    start_thread(name, run).unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
 }
 
 /// The exit code of a worker that wants another one to go on where it was.
@@ -108,6 +121,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         Err(e) => panic!("cannot take signals: {e}"),
     };
     let ring = given.heirlooms.ring.clone();
+    marks::begin(&ring);
     let mut cage = cage::enter(given.options, given.caged, &ring);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
@@ -122,7 +136,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         spool,
         home,
         cushion: Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always)),
-        course: Arc::new(Course::default()),
+        course: Arc::new(Course::of(Some(ring.clone()))),
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
@@ -159,13 +173,18 @@ impl Worker {
         let writer = self.start_writer(taker);
         self.start_reader(filler);
         let tender = self.start_tender();
-        for r in &self.options.receivers {
-            start_sender(self.spool.clone(), r, self.course.clone());
-        }
-        self.start_adopter();
-        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone(), self.course.clone());
+        let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
+        // Before the page, which can do with fewer threads.
+        crew.complete();
+        let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
+        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone());
         let mut ended: Option<Instant> = None;
         loop {
+            crew.complete();
+            if adopter.is_some_and(|at| at <= Instant::now()) {
+                let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
+                adopter = self.start_adopter().is_err().then_some(again);
+            }
             if !self.look_around(given, signals, cage) {
                 self.spool.save_cursors();
                 crash::point("succession.before");
@@ -185,8 +204,7 @@ impl Worker {
                 self.last_call.store(true, Ordering::Release);
                 self.spool.wake();
             }
-            let delivered = self.course.senders.load(Ordering::Acquire) == 0;
-            if writer.is_finished() && (delivered || self.last_call.load(Ordering::Relaxed)) {
+            if writer.is_finished() && (crew.is_done() || self.last_call.load(Ordering::Relaxed)) {
                 break;
             }
         }
@@ -229,7 +247,7 @@ impl Worker {
         }
         let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring)
             && !self.alone.load(Ordering::Relaxed);
-        forward_alarms(&self.spool, given.alarms);
+        self.forward_alarms(given.alarms);
         !again
     }
 
@@ -252,7 +270,8 @@ impl Worker {
         }
         crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
-        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before);
+        let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
+        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans;
         let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
         if in_memory > 0 || left > 0 || dropped > 0 {
             let text = format!(
@@ -267,12 +286,16 @@ impl Worker {
         } else {
             log::info("end", "everything is delivered");
         }
-        forward_alarms(&self.spool, given.alarms);
+        self.forward_alarms(given.alarms);
         if in_memory > 0 || left > 0 || dropped > 0 {
             Exit::Failed
         } else {
             Exit::Clean
         }
+    }
+
+    fn forward_alarms(&self, to: BorrowedFd<'_>) {
+        hand_on(self.spool.take_alarms().into_iter().chain(self.course.estate.take_alarms()), to);
     }
 
     fn start_reader(&self, mut filler: Filler) {
@@ -285,7 +308,10 @@ impl Worker {
 
     fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
         let sync_each = self.options.sync == Sync::Always;
-        let mut writer = Writer::new(self.spool.clone(), self.options.event_max, sync_each);
+        // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
+        let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
+        let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
+        writer.estate = self.course.estate.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();
@@ -305,11 +331,11 @@ impl Worker {
         thread("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
     }
 
-    fn start_adopter(&self) {
-        let Some(home) = &self.home else { return };
-        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return };
+    fn start_adopter(&self) -> std::io::Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
         let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
-        thread("adopter", move || adopt::run(&root, &own, &options, &course));
+        start_thread("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
     }
 }
 
@@ -335,6 +361,7 @@ fn write_all(
         match done {
             Done::Bytes(0) if ended && held == 0 => break,
             Done::Bytes(0) => {
+                cushion.looked(taker.position() + held as u64);
                 let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
                 cushion.filled.sleep(Duration::from_millis(patience), || {
                     cushion.held() as usize != held || cushion.ended() != ended
@@ -421,8 +448,8 @@ fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
     word.load(Ordering::Relaxed) - 1
 }
 
-fn forward_alarms(spool: &Spool, to: BorrowedFd<'_>) {
-    for text in spool.take_alarms() {
+fn hand_on(alarms: impl Iterator<Item = String>, to: BorrowedFd<'_>) {
+    for text in alarms {
         let Ok(copy) = to.try_clone_to_owned() else { return };
         let mut line: String =
             text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limits::ALARM_BYTES / 4).collect();
@@ -465,6 +492,20 @@ pub fn base_name(options: &Options) -> String {
     options.instance.as_deref().map_or_else(|| "default".to_string(), place::directory_name)
 }
 
+/// The mark of whoever opens the spool in a directory.
+pub fn opening(ring: Option<&Arc<Ring>>, dir: &Path) -> Mark {
+    let key = xxh64(dir.as_os_str().as_encoded_bytes(), 3);
+    ring.map(|ring| Mark::of(ring, key)).unwrap_or_default()
+}
+
+/// Why a spool cannot be opened, for people.
+pub fn why(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Foreign(what) => what.clone(),
+        Refusal::Disk(e) => crate::net::failure::words(e),
+    }
+}
+
 /// The spool: in a directory where there is one, in memory where there is none.
 fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
     let ring = heirlooms.ring.clone();
@@ -476,10 +517,16 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
             let open = |home: &Home| {
                 let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir));
                 let settings = settings(options, epoch, Some(&home.dir));
-                Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms()).map_err(|e| match e {
-                    Refusal::Foreign(what) => what,
-                    Refusal::Disk(e) => e.to_string(),
-                })
+                let mark = opening(Some(&ring), &home.dir);
+                let deaths = mark.deaths().there;
+                if deaths >= limits::WORKER_FAULTS {
+                    return Err(format!("{deaths} workers have died of opening it"));
+                }
+                mark.at(1);
+                let opened = Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms());
+                mark.at(0);
+                mark.well();
+                opened.map_err(|e| why(&e))
             };
             match place::settle(&root, &base_name(options), &ring.note(), open) {
                 Ok((home, spool)) => {
@@ -496,50 +543,4 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
     (spool, None)
-}
-
-/// Starts the sender of a receiver.
-pub fn start_sender(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) {
-    let clients = r.targets.iter().filter_map(|t| match Client::new(t.clone()) {
-        Ok(c) => Some(Box::new(c) as Box<dyn Sink>),
-        Err(e) => {
-            log::error("receiver", e.text());
-            None
-        }
-    });
-    let sinks: Vec<Box<dyn Sink>> = clients.collect();
-    if sinks.is_empty() {
-        return;
-    }
-    course.senders.fetch_add(1, Ordering::AcqRel);
-    let mut sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
-    let begin = Instant::now();
-    let mut chance = process::chance() | 1;
-    thread(&format!("sender-{}", r.name), move || {
-        let mut reloads = course.reloads.load(Ordering::Acquire);
-        while !course.stop.load(Ordering::Acquire) {
-            let now_reloads = course.reloads.load(Ordering::Acquire);
-            if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
-                sender.reload();
-            }
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
-            let hurry = spool.closing();
-            match sender.step(now, hurry) {
-                Wait::Not => {}
-                Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
-                Wait::News(seq, patience) => {
-                    spool.wait_news(seq, patience);
-                    if spool.next_seq() <= seq {
-                        sender.rest();
-                    }
-                }
-                Wait::Sleep(patience) => course.sleep(patience),
-                Wait::Done => break,
-            }
-        }
-        course.senders.fetch_sub(1, Ordering::AcqRel);
-    });
 }

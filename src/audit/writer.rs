@@ -5,13 +5,14 @@
 //! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
 
 use super::account::{GapEvent, Reason};
+use super::adopt::Estate;
 use super::ahead::Found;
 use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
 use super::spool::{Full, Spool};
 use crate::json::Span;
-use crate::sys::crash;
+use crate::sys::crash::{self, Victim};
 use crate::{limits, log};
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub struct Writer {
     dropping: Option<i64>,
     chunk: usize,
     sync_each: bool,
+    /// What orphans leave to be told here.
+    pub estate: Arc<Estate>,
 }
 
 impl Writer {
@@ -64,6 +67,7 @@ impl Writer {
             dropping: None,
             chunk,
             sync_each,
+            estate: Arc::default(),
         }
     }
 
@@ -118,16 +122,29 @@ impl Writer {
             return Done::Bytes(used);
         }
         let items = std::mem::take(&mut self.items);
-        let done = self.put(&items, data, base, now_ms);
+        let portion = self.portion(&items);
+        let done = self.put(portion, data, base, now_ms);
+        let all = portion.len() == items.len();
+        let end = portion.last().map_or(used, |i| i.end);
         self.items = items;
-        match done {
-            Ok(()) => Done::Bytes(used),
-            Err(()) => {
-                // The pieces of this line are not out after all.
-                self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
-                Done::Blocked
-            }
+        if done.is_err() || !all {
+            // The other pieces of this line are not out after all.
+            self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
         }
+        match done {
+            Ok(()) => Done::Bytes(if all { used } else { end }),
+            Err(()) => Done::Blocked,
+        }
+    }
+
+    /// What is put at once: the pieces of a long line may be more than the whole spool holds.
+    fn portion<'a>(&self, items: &'a [Item]) -> &'a [Item] {
+        let mut bytes = 0;
+        let over = items.iter().position(|i| {
+            bytes += i.raw.to - i.raw.from;
+            bytes > self.chunk
+        });
+        &items[..over.map_or(items.len(), |n| n.max(1))]
     }
 
     fn split(&mut self, data: &[u8], ending: Ending, most: usize) -> usize {
@@ -140,7 +157,7 @@ impl Writer {
             return end;
         }
         let used = self.splitter.split(data, ending, most, &mut self.items);
-        crash::poison(self.items.iter().map(|i| i.raw.of(data)));
+        crash::poison(Victim::Parser, self.items.iter().map(|i| i.raw.of(data)));
         used
     }
 
@@ -286,6 +303,9 @@ impl Writer {
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
         }
+        // Numbers of their spool say nothing in ours.
+        let orphaned = self.estate.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
+        self.own.extend(orphaned);
         // An episode of dropping is told when it is over, in one event.
         let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
         if self.dropping.is_some_and(|last| force || quiet(last)) {
@@ -323,6 +343,9 @@ impl Writer {
                 log::warn("gap", text);
             } else {
                 log::error("gap", text);
+            }
+            if event.reason == Reason::Damaged && event.spool.is_none() {
+                self.estate.told_one();
             }
             self.own.remove(0);
         }

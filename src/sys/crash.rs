@@ -4,6 +4,8 @@
 //! GOSTECH_CRASH_AT=append.written:3,open.cursors   dies at the third passing of the first one; the worker after that one
 //!                                                  (this is the recovery) at the first passing of the second; then no more
 //! GOSTECH_POISON=TEXT                              aborts at a record that holds TEXT, as one that kills the parser does
+//! GOSTECH_POISON_SENDER=TEXT                       the same in a sender that writes it as more than mere bytes
+//! GOSTECH_POISON_ANSWER=TEXT                       the same in a sender that sends a body with it
 //! ```
 //!
 //! Only in builds with debug assertions: the programs that are shipped hold neither the names nor the code (a test looks).
@@ -131,13 +133,24 @@ pub fn torn(name: &'static str, bytes: &[u8], write: impl FnOnce(&[u8])) {
     let _ = (name, bytes, write);
 }
 
+/// Who takes poison.
+#[derive(Clone, Copy, Debug)]
+pub enum Victim {
+    /// Who reads a record.
+    Parser = 0,
+    /// Who writes it into a body.
+    Sender = 1,
+    /// Who sends the body.
+    Answer = 2,
+}
+
 /// Aborts when one of the records holds the poison.
 #[inline(always)]
-pub fn poison<'a>(records: impl Iterator<Item = &'a [u8]>) {
+pub fn poison<'a>(victim: Victim, records: impl Iterator<Item = &'a [u8]>) {
     #[cfg(debug_assertions)]
-    armed::poison(records);
+    armed::poison(victim, records);
     #[cfg(not(debug_assertions))]
-    let _ = records;
+    let _ = (victim, records);
 }
 
 #[cfg(debug_assertions)]
@@ -152,7 +165,7 @@ mod armed {
 
     struct Orders {
         steps: Vec<(String, u64)>,
-        poison: Option<Vec<u8>>,
+        poisons: [Option<Vec<u8>>; 3],
         ring: Option<Arc<Ring>>,
     }
 
@@ -177,8 +190,9 @@ mod armed {
             (name.to_string(), n.parse().expect("a number of passings"))
         };
         let steps = text.to_string_lossy().split(',').filter(|s| !s.is_empty()).map(step).collect();
-        let poison = of("GOSTECH_POISON").map(|p| p.as_bytes().to_vec());
-        let _ = ORDERS.set(Orders { steps, poison, ring: ring.cloned() });
+        let poisons = ["GOSTECH_POISON", "GOSTECH_POISON_SENDER", "GOSTECH_POISON_ANSWER"];
+        let poisons = poisons.map(|name| of(name).map(|p| p.as_bytes().to_vec()));
+        let _ = ORDERS.set(Orders { steps, poisons, ring: ring.cloned() });
     }
 
     /// Whether this passing is the one to die at. The step is done then: the next process has the next one.
@@ -200,8 +214,8 @@ mod armed {
         }
     }
 
-    pub fn poison<'a>(mut records: impl Iterator<Item = &'a [u8]>) {
-        let Some(poison) = ORDERS.get().and_then(|o| o.poison.as_ref()) else { return };
+    pub fn poison<'a>(victim: super::Victim, mut records: impl Iterator<Item = &'a [u8]>) {
+        let Some(poison) = ORDERS.get().and_then(|o| o.poisons[victim as usize].as_ref()) else { return };
         if records.any(|r| memchr::memmem::find(r, poison).is_some()) {
             std::process::abort();
         }

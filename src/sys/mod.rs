@@ -12,6 +12,7 @@ pub mod bytes;
 pub mod crash;
 pub mod file;
 pub mod landlock;
+pub mod marks;
 pub mod notify;
 pub mod pipe;
 pub mod pocket;

@@ -82,6 +82,14 @@ pub fn wait<const N: usize>(fds: [BorrowedFd<'_>; N], patience: Option<Duration>
     }))
 }
 
+/// Waits until a descriptor takes a page at once, at most `patience`. True also when it will only give an error.
+pub fn takes(fd: BorrowedFd<'_>, patience: Duration) -> bool {
+    let mut one = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    let millis = patience.as_millis().min(i32::MAX as u128) as libc::c_int;
+    // SAFETY: one pollfd, and one is what is said; the descriptor is borrowed and so open.
+    unsafe { libc::poll(&mut one, 1, millis) == 1 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +108,11 @@ mod tests {
         assert!(wait([r.as_fd()], Some(Duration::ZERO)).unwrap()[0].readable);
         assert_eq!(splice(r.as_fd(), w2.as_fd(), 100).unwrap(), 5);
         assert_eq!((held(r.as_fd()).unwrap(), held(r2.as_fd()).unwrap()), (0, 5));
+        assert!(takes(w.as_fd(), Duration::ZERO));
+        w.write_all(&vec![0; size(w.as_fd()).unwrap()]).unwrap();
+        assert!(!takes(w.as_fd(), Duration::from_millis(1)), "full");
+        let mut all = vec![0; held(r.as_fd()).unwrap()];
+        std::io::Read::read_exact(&mut std::fs::File::from(r.try_clone().unwrap()), &mut all).unwrap();
         drop(w);
         assert_eq!(splice(r.as_fd(), w2.as_fd(), 100).unwrap(), 0);
         assert!(wait([r.as_fd()], None).unwrap()[0].hung_up);

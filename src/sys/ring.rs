@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"GOSTRNG1");
 const PAGE: usize = 4096;
-/// The control words and notes stand in the first pages, the data after them.
-const CONTROL: usize = 4 * PAGE;
+/// The control words, notes and marks stand in the first pages, the data after them.
+const CONTROL: usize = 6 * PAGE;
 const WORDS_AT: usize = 64;
 const NOTE_AT: usize = PAGE;
 /// The longest note.
@@ -33,6 +33,9 @@ pub const NOTE_BYTES: usize = 1024;
 const TABLE_AT: usize = 2 * PAGE;
 /// Pairs that the table holds.
 pub const TABLE_PAIRS: usize = 64;
+const MARKS_AT: usize = 4 * PAGE;
+/// Marks that there is room for (`marks`), each in a cache line of its own.
+pub(super) const MARKS: usize = 2 * PAGE / 64;
 
 /// A number that keeper and worker share.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,8 @@ pub enum Word {
     LostBefore = 11,
     /// Forbidden system calls that workers tried.
     Refused = 14,
+    /// Events of orphans that were found lost, and told.
+    OrphansLost = 15,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }
@@ -145,6 +150,12 @@ impl Ring {
     /// A shared number. Each stands in a cache line of its own.
     pub fn word(&self, word: Word) -> &AtomicU64 {
         self.raw(WORDS_AT + 64 * word as usize)
+    }
+
+    /// One of the words of a mark.
+    pub(super) fn mark(&self, slot: usize, word: usize) -> &AtomicU64 {
+        debug_assert!(slot < MARKS && word < 8);
+        self.raw(MARKS_AT + 64 * slot + 8 * word)
     }
 
     /// The number that tells this ring from all others.

@@ -93,6 +93,14 @@ pub(super) fn default_of(signal: libc::c_int) {
     }
 }
 
+/// Sends a signal to a process group that a child of ours leads and that has not been waited for: nobody else has its number.
+pub fn send_group(leader: i32, signal: libc::c_int) {
+    if leader > 1 {
+        // SAFETY: numbers only; below -1 it is one group, never all.
+        unsafe { libc::kill(-leader, signal) };
+    }
+}
+
 /// Sends a signal to a process; errors (it is gone) are nothing to do about.
 pub fn send(pid: i32, signal: libc::c_int) {
     if pid > 1 {

@@ -1,8 +1,13 @@
 //! Seeing into it: the metrics page and its identity, status, check, the log during an outage, alarms.
 
+use crate::harness::den::wait_for;
 use crate::harness::setup::text;
 use crate::harness::{free_port, procs, wait, Den, Events, Mode, Page, Receiver, Setup};
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -227,4 +232,61 @@ fn our_processes_gain_no_privileges_and_their_files_are_closed_to_others() {
         assert_eq!(mode & 0o077, 0, "{} is open to others", path.display());
     }
     assert_eq!(picodata.finish(LIMIT), 0);
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_stops_nothing() {
+    let den = Den::new("stuck-stderr");
+    let receiver = Receiver::start();
+    receiver.down();
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    let room = gostech::sys::pipe::size(writer.as_fd()).expect("a pipe");
+    writer.write_all(&vec![b'.'; room]).expect("as much as it holds");
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--drain", "60s", "--debug"]);
+    let (input, mut database) = std::io::pipe().expect("a pipe");
+    let mut helper = Command::new(&setup.program)
+        .args(&setup.args)
+        .stdin(input)
+        .stderr(writer)
+        .process_group(0)
+        .spawn()
+        .expect("the program starts");
+    let mut events = Events::new(1, 1);
+    for _ in 0..100 {
+        database.write_all(format!("{}\n", events.event()).as_bytes()).expect("a reader");
+    }
+    // It has something to say by now.
+    std::thread::sleep(Duration::from_secs(1));
+    receiver.up();
+    let so = wait_for(LIMIT, || receiver.count() >= 100);
+    // Somebody reads again, and learns what is missing.
+    reader.read_exact(&mut vec![0; room]).expect("what was there");
+    drop(database);
+    let ended = so && wait_for(LIMIT, || helper.try_wait().expect("a child").is_some());
+    procs::signal("KILL", -i64::from(helper.id()));
+    let status = helper.wait().expect("an end");
+    assert!(so && ended && status.code() == Some(0), "{} of 100 delivered, {status:?}", receiver.count());
+    let mut said = String::new();
+    reader.read_to_string(&mut said).expect("text");
+    assert!(said.contains("lines before could not be written: nobody read stderr"), "{said}");
+}
+
+/// A file that may not grow any more, as under `LimitFSIZE=`: whoever writes to it is sent a signal that kills.
+#[test]
+fn a_log_file_beyond_its_limit_ends_nobody() {
+    let den = Den::new("log-limit");
+    let receiver = Receiver::start();
+    let log = std::fs::File::options().create(true).append(true).open(den.file("log")).expect("a log");
+    log.set_len(10 << 30).expect("a sparse file");
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--debug"]);
+    std::fs::write(den.file("input"), Events::new(1, 1).event()).expect("an event");
+    let status = Command::new("prlimit")
+        .arg(format!("--fsize={}", 9u64 << 30))
+        .arg(&setup.program)
+        .args(&setup.args)
+        .stdin(std::fs::File::open(den.file("input")).expect("the input"))
+        .stderr(log)
+        .status()
+        .expect("the program starts");
+    assert_eq!((status.code(), receiver.count()), (Some(0), 1), "{status:?}");
 }

@@ -158,6 +158,63 @@ fn an_orphan_is_adopted_and_drained() {
     assert!(receiver.docs().iter().all(|d| d.value["gostech"]["instance"] == "old"));
 }
 
+/// Fifty events in the spool of a helper `old` that is gone; the events, and the directory of its spool.
+fn orphan(den: &Den, receiver: &Receiver) -> (Picodata, PathBuf) {
+    let setup = Setup::new(den).url(&receiver.url()).args(&["--instance", "old", "--drain", "0s"]);
+    let mut first = setup.picodata();
+    let mut events = Events::new(1, 1);
+    first.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+    assert_eq!(first.finish(LIMIT), 0);
+    (first, den.path().join("spool").join("old"))
+}
+
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    files_below(dir).into_iter().map(|(p, _)| p).filter(|p| p.extension().is_some_and(|e| e == "seg")).collect()
+}
+
+#[test]
+fn what_an_orphan_has_lost_is_told_and_what_it_kept_goes() {
+    let den = Den::new("orphan-damage");
+    let receiver = Receiver::start();
+    receiver.down();
+    let (first, dir) = orphan(&den, &receiver);
+    let segment = &segments(&dir)[0];
+    let mut bytes = std::fs::read(segment).expect("a segment");
+    let at = bytes.windows(8).position(|w| w == b"\"1.1.25\"").expect("the event");
+    bytes[at] ^= 0xff;
+    std::fs::write(segment, bytes).expect("a damaged segment");
+    receiver.up();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--instance", "new", "--retain", "1s"]);
+    let mut second = setup.picodata();
+    receiver.wait_count(50, LIMIT);
+    let (gaps, docs): (Vec<_>, Vec<_>) = receiver.docs().into_iter().partition(|d| d.value["title"] == "audit_gap");
+    assert_eq!((gaps.len(), docs.len()), (1, 49));
+    let told = |name: &str| gaps[0].value[name].clone();
+    assert_eq!((told("reason"), told("from"), told("to")), ("damaged".into(), "1.1.25".into(), "1.1.25".into()));
+    assert_eq!(first.ledger.missing(&docs), ["1.1.25"]);
+    wait("what was kept for replay is gone", LIMIT, || segments(&dir).is_empty());
+    assert_eq!(second.finish(LIMIT), 1, "something was lost\n{}", second.err());
+}
+
+#[test]
+fn an_orphan_that_cannot_be_opened_now_is_adopted_later() {
+    let den = Den::new("orphan-later");
+    let receiver = Receiver::start();
+    receiver.down();
+    let (first, dir) = orphan(&den, &receiver);
+    receiver.up();
+    // A disk that does not give the state.
+    let (state, away) = (dir.join("state"), dir.join("away"));
+    std::fs::rename(&state, &away).and_then(|()| std::fs::create_dir(&state)).expect("no state");
+    let mut second = Setup::new(&den).url(&receiver.url()).args(&["--instance", "new"]).picodata();
+    wait("it was tried", LIMIT, || second.err().contains("cannot adopt"));
+    assert!(!second.err().contains("kind:"), "words for people\n{}", second.err());
+    std::fs::remove_dir(&state).and_then(|()| std::fs::rename(&away, &state)).expect("the state");
+    receiver.wait_count(50, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    assert_eq!(first.ledger.compare(&receiver.docs()), Ok(()));
+}
+
 #[test]
 fn the_second_adopts_the_first_when_it_is_free() {
     let den = Den::new("adopt");
@@ -249,6 +306,28 @@ fn a_tiny_disk_makes_a_tiny_spool_that_works() {
 }
 
 #[test]
+fn an_event_larger_than_a_tiny_spool_is_delivered_in_pieces() {
+    let den = Den::new("tiny-event");
+    let receiver = Receiver::start();
+    let Some(before) = on_tmpfs(&den, 1) else { return };
+    let mut setup = Setup::new(&den).url(&receiver.url());
+    setup.before = before;
+    let mut picodata = setup.picodata();
+    let line = format!("{}\n", "x".repeat(300_000));
+    picodata.write_raw(line.as_bytes()).expect("the pipe never breaks");
+    picodata.write(&Events::new(1, 1).event()).expect("the pipe never breaks");
+    wait("it is delivered, and what comes behind it", LIMIT, || {
+        receiver.docs().iter().any(|d| d.value["id"] == "1.1.1")
+    });
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    let docs = receiver.docs();
+    let raw: String = docs.iter().filter_map(|d| d.value["gostech"]["raw"].as_str()).collect();
+    assert_eq!(raw, line.trim_end(), "all of its pieces");
+    let parts: Vec<u64> = docs.iter().filter_map(|d| d.value["gostech"]["parts"].as_u64()).collect();
+    assert_eq!(parts, [docs.len() as u64 - 1; 5], "each knows how many there are");
+}
+
+#[test]
 fn every_sync_policy_delivers() {
     for policy in ["100ms", "always", "never"] {
         let den = Den::new("sync");
@@ -256,6 +335,13 @@ fn every_sync_policy_delivers() {
         let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--sync", policy]).picodata();
         let mut events = Events::new(1, 1);
         picodata.events(&mut events, 300, 3000);
+        // As it comes through a pipe that is nearly full: half of a record, and the rest when there is room.
+        let record = format!("{}\n", events.event());
+        let (half, rest) = record.split_at(60);
+        picodata.write_raw(half.as_bytes()).expect("a reader");
+        std::thread::sleep(Duration::from_millis(300));
+        picodata.write_raw(rest.as_bytes()).expect("a reader");
+        picodata.ledger.note(record.trim_end());
         picodata.write(&events.event_saying("the last under this policy")).expect("a reader");
         wait_spooled(&den.path().join("spool"), "the last under this policy");
         assert_eq!(picodata.finish(LIMIT), 0, "{policy}: {}", picodata.err());

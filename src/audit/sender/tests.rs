@@ -7,7 +7,7 @@ use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::Identity;
 use crate::audit::spool::{Full, Settings};
-use crate::audit::writer::Writer;
+use crate::audit::writer::{Done, Writer};
 use std::sync::Mutex;
 
 /// Refuses the requests from `from` to `to` (not included) for their content; keeps the ids of what it took.
@@ -87,4 +87,96 @@ fn the_order_is_kept_whenever_a_receiver_that_refused_everything_recovers() {
         let cursor = spool.cursor("r1").expect("a cursor");
         assert_eq!((cursor.delivered, cursor.quarantined), (17, 0), "health came back with request {to}");
     }
+}
+
+/// Does not answer; counts how often it was asked, and how often it gave its connection back.
+struct Silent(Arc<Mutex<(usize, usize)>>);
+
+impl Sink for Silent {
+    fn send(&mut self, _: &[u8], _: &About<'_>) -> Outcome {
+        self.0.lock().expect("one thread").0 += 1;
+        Outcome::NotNow(Said { status: 503, text: String::new() }, Some(Duration::from_secs(300)))
+    }
+    fn reload(&mut self) {}
+    fn rest(&mut self) {
+        self.0.lock().expect("one thread").1 += 1;
+    }
+    fn place(&self) -> String {
+        "http://silent".into()
+    }
+}
+
+#[test]
+fn the_time_that_is_left_at_the_end_is_not_slept_away() {
+    crate::log::mute();
+    let spool = spool();
+    let asked = Arc::new(Mutex::new((0, 0)));
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
+    let mut sender = Sender::new("r1", spool.clone(), vec![sink], &FORMATS[0], portion, 1 << 20);
+    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
+    let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
+    sender.step(now, false);
+    now.mono += Duration::from_secs(9);
+    assert!(matches!(sender.step(now, false), Wait::Sleep(_)));
+    assert_eq!(asked.lock().expect("one thread").0, 1, "it is to come again in five minutes");
+    sender.step(now, true);
+    assert_eq!(asked.lock().expect("one thread").0, 2, "and is asked when the end has come");
+    assert!(matches!(sender.step(now, true), Wait::Sleep(_)), "once, and then it waits as before");
+}
+
+#[test]
+fn an_idle_sender_gives_back_its_memory_first_and_its_connection_later() {
+    let spool = spool();
+    let asked = Arc::new(Mutex::new((0, 0)));
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
+    let mut sender = Sender::new("r1", spool, vec![sink], &FORMATS[0], portion, 1 << 20);
+    let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
+    let rests = |sender: &mut Sender, now: Now| {
+        assert!(matches!(sender.step(now, false), Wait::News(1, _)));
+        (sender.batch.room() == 0, asked.lock().expect("one thread").1)
+    };
+    sender.batch.reserve_for_test();
+    assert_eq!(rests(&mut sender, now), (false, 0));
+    now.mono = Duration::from_millis(limits::SENDER_SPARE_MILLIS);
+    assert_eq!(rests(&mut sender, now), (true, 0));
+    now.mono = Duration::from_secs(limits::SENDER_REST_SECONDS + 1);
+    assert_eq!(rests(&mut sender, now), (true, 1));
+    now.mono += Duration::from_secs(1);
+    assert_eq!(rests(&mut sender, now), (true, 1), "once");
+}
+
+#[test]
+fn many_suspects_take_little_memory_and_are_judged_all_the_same() {
+    crate::log::mute();
+    let spool = spool();
+    let mut writer = Writer::new(spool.clone(), 1 << 20, false);
+    let text: String = (1..=150).map(|n| format!("{{\"id\":\"1.0.{n}\",\"x\":\"{}\"}}\n", "y".repeat(4_000))).collect();
+    let mut at = 0;
+    while at < text.len() {
+        let Done::Bytes(n) = writer.step(&text.as_bytes()[at..], at as u64, Ending::Ended, 0) else {
+            panic!("no room")
+        };
+        at += n;
+    }
+    // Request by request: the first 1,200 are refused, whatever they hold; then it is well.
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let sink = Strange { asked: 0, from: 1, to: 1_200, took: took.clone() };
+    let portion = Portion { events: 4, bytes: 16 << 10, linger: Duration::ZERO };
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
+    let (mut most, mut suspects) = (0, 0);
+    for _ in 0..4_000 {
+        sender.step(now, true);
+        now.mono += Duration::from_secs(40);
+        (most, suspects) = (most.max(sender.batch.room()), suspects.max(sender.suspects.len()));
+    }
+    assert!(suspects > 100 && most < 128 << 10, "{most} bytes for {suspects} suspects");
+    let cursor = spool.cursor("r1").expect("a cursor");
+    assert_eq!((cursor.delivered, cursor.quarantined), (150, 0));
+    let mut seen = took.lock().expect("one thread").clone();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, (1..=150).collect::<Vec<u64>>());
 }

@@ -49,6 +49,7 @@ impl Sender {
         }
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
+        self.watch.mark.well();
         (self.failed, self.recalls_refused) = (0, 0);
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
         let words = format!("took the events ({})", said.status);
@@ -118,6 +119,19 @@ impl Sender {
                 self.commit(now);
             }
         }
+    }
+
+    /// A suspect cannot be sent again: it is not there any more, or the disk does not give it now.
+    pub(super) fn not_again(&mut self, i: usize, trouble: Option<String>, now: Now) {
+        if let Some(text) = trouble {
+            return self.retry("status", &text, None, true, now);
+        }
+        // Damaged or dropped meanwhile: whoever passes it sees that.
+        self.plan.pop();
+        let said = self.refusal.clone().unwrap_or(Said { status: 0, text: String::new() });
+        self.fates[i] = Fate::Condemned(said);
+        self.suspects.retain(|&s| s != i);
+        self.commit(now);
     }
 
     /// Moves the cursor over what is judged, in order. False: the quarantine does not take an event.
@@ -196,6 +210,8 @@ impl Sender {
             self.plan.push(Task::Probe(i));
             return None;
         }
+        // Nothing was taken: all that is here waits for a judgement, and is read again for that.
+        self.batch.let_go();
         let before = self.batch.len();
         self.passed.extend(self.loss.take());
         self.read_on(now);
@@ -207,7 +223,7 @@ impl Sender {
             // What is lost between bears no witness; whoever stopped at it would stand there for ever.
             loop {
                 match self.reader.next(&self.spool) {
-                    Next::Record(r, head) => self.batch.push(&r, &head),
+                    Next::Record(r, head) => self.watch.push(&mut self.batch, r, &head),
                     Next::Lost(loss) => {
                         self.passed.push(loss);
                         continue;

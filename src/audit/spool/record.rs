@@ -215,6 +215,14 @@ pub struct Stored<'a> {
     pub raw: &'a [u8],
 }
 
+impl Stored<'_> {
+    /// The same as mere bytes, for those who may not look into it; an event of our own stays what it is.
+    pub fn bare(self) -> Self {
+        let kind = if self.meta.kind == Kind::Own { Kind::Own } else { Kind::Unparsed };
+        Stored { meta: Meta { kind, ..self.meta }, ..self }
+    }
+}
+
 impl std::ops::Deref for Stored<'_> {
     type Target = Meta;
     fn deref(&self) -> &Meta {

@@ -176,7 +176,7 @@ impl Spool {
     fn replay_record(&self, epoch: u64, m: Meta, raw: &[u8], now_ms: i64) {
         // Bytes that say nothing are not looked into again: they may be what workers have died of.
         if m.kind != Kind::Unparsed {
-            crash::poison(std::iter::once(raw));
+            crash::poison(crash::Victim::Parser, std::iter::once(raw));
         }
         let facts = read_again(m.kind, raw, m.id, m.time, m.part);
         let mut account = self.account();

@@ -30,7 +30,16 @@ impl Range {
     /// The options of a call.
     pub fn read(parsed: &Parsed) -> Result<Range> {
         let bound = |name: &str| parsed.get(name).map(bound).transpose();
-        Ok(Range { from: bound("from")?, to: bound("to")?, ..Range::default() })
+        let range = Range { from: bound("from")?, to: bound("to")?, ..Range::default() };
+        match parsed.get("to").filter(|_| range.is_upside_down()) {
+            Some(to) => Err(to.error(format!("{} is before --from: nothing is between them", to.shown()))),
+            None => Ok(range),
+        }
+    }
+
+    /// Whether its end is before its beginning, as far as numbers tell.
+    fn is_upside_down(&self) -> bool {
+        matches!((&self.from, &self.to), (Some(Bound::Event(from)), Some(Bound::Event(to))) if to < from)
     }
 
     /// Whether everything is meant.
@@ -124,6 +133,7 @@ mod tests {
         assert_eq!(found(by(2, 4), &plain), [1, 2, 3, 4]);
         assert_eq!(found(by(3, 5), &plain), [3, 4]);
         assert_eq!(found(by(5, 5), &plain), Vec::<usize>::new());
+        assert!(by(5, 4).is_upside_down() && !by(5, 5).is_upside_down() && !by(4, 5).is_upside_down());
         assert_eq!(found(by(7, 9), &plain), Vec::<usize>::new());
         assert_eq!(found(range(id(4).map(Bound::Event), None), &plain), [3, 5, 6, 7]);
         assert_eq!(found(range(None, id(1).map(Bound::Event)), &plain), [0]);

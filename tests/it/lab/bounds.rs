@@ -6,7 +6,8 @@
 
 use super::left_out;
 use super::real::{Real, LIMIT};
-use crate::harness::{long, peer, procs, wait, Events, Picodata};
+use crate::harness::setup::wait_spooled;
+use crate::harness::{long, peer, procs, wait, Events, Picodata, Setup};
 use std::process::Command;
 use std::time::Duration;
 
@@ -147,6 +148,36 @@ fn no_processes_and_no_threads_left_when_a_worker_dies() {
     picodata.events(&mut events, 300, 2000);
     real.whole(&mut picodata);
     real.say("bounds: no process, no thread", 2, picodata.ledger.len());
+}
+
+/// Threads for reading and writing, and none for the delivery, from the beginning and for a while.
+#[test]
+fn no_thread_left_for_a_sender() {
+    let real = Real::new("lab-nothread");
+    // A user of its own: the limit counts all that a user has.
+    let user = "setpriv --reuid=65533 --regid=65533 --clear-groups ";
+    let mut setup = Setup::new(&real.den).exec().url(&real.receiver.url()).args(&["--drain", "60s"]);
+    let probe = format!("{user} {} --version", setup.program.display());
+    let probe = Command::new("/bin/sh").args(["-c", &probe]).output();
+    if !probe.is_ok_and(|o| o.status.success()) {
+        return left_out("no thread left: root has no such limit, and another user cannot run the program here");
+    }
+    open_to_all(real.den.path());
+    setup.before = format!("prlimit --nproc=6:1000 {user}");
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    let mut events = Events::new(1, 1);
+    picodata.stream((0..1000).map(|_| events.event()), 1000).expect("the pipe never breaks");
+    picodata.write(&events.event_saying("the last without a sender")).expect("the pipe never breaks");
+    wait_spooled(&real.den.path().join("spool"), "the last without a sender");
+    assert!(picodata.err().contains("cannot start its thread"), "it was not felt\n{}", picodata.err());
+    assert_eq!(real.receiver.count(), 0);
+    limit_as(user, worker, "--nproc=1000:1000");
+    real.receiver.wait_count(picodata.ledger.len(), LIMIT);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    assert_eq!(picodata.ledger.compare(&real.receiver.docs()), Ok(()), "{}", picodata.err());
+    assert!(!picodata.err().contains("was ended by"), "nobody died of it\n{}", picodata.err());
+    real.say("bounds: no thread for a sender", 1, picodata.ledger.len());
 }
 
 /// For a helper that is not root: the program is reached, the directory is writable.
