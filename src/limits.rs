@@ -273,6 +273,9 @@ pub const READ_BUSY_MICROS: u64 = 1_500;
 pub const READ_REST_MILLIS: u64 = 2_000;
 /// How often the tender looks around; `--sync 100ms` is this and the time a record needs to get there.
 pub const TEND_MILLIS: u64 = 80;
+/// Files of a spool that are kept open at least and at most: the one being written and those being read, one for each
+/// receiver. In between an eighth of the descriptors allowed: a sender must find one to connect with.
+pub const OPEN_FILES: (u64, u64) = (2, 16);
 /// How often the state is saved while it changes.
 pub const STATE_MILLIS: u64 = 1_000;
 /// How often a failed disk is tried again.

@@ -103,6 +103,16 @@ pub fn born(pid: i32) -> Option<u64> {
     fields.get(19).filter(|_| lives)?.parse().ok()
 }
 
+/// How many descriptors this process may have.
+pub fn descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: it writes to one struct, which is ours.
+    match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } {
+        0 => limit.rlim_cur,
+        _ => 0,
+    }
+}
+
 /// The name of this machine.
 pub fn host_name() -> String {
     let mut name = [0u8; 256];

@@ -3,6 +3,8 @@
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
 use super::place;
+use crate::limits;
+use crate::sys::process;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -63,9 +65,6 @@ pub fn read_all(disk: &dyn Disk, name: &str, most: u64) -> io::Result<Option<Vec
     }
 }
 
-/// Files kept open: the one being written and those being read, one for each receiver at most.
-const OPEN_FILES: usize = 16;
-
 type OpenFiles = Vec<(String, bool, Arc<File>)>;
 
 /// A real directory.
@@ -73,6 +72,8 @@ type OpenFiles = Vec<(String, bool, Arc<File>)>;
 pub struct RealDisk {
     dir: PathBuf,
     open: Mutex<OpenFiles>,
+    /// How many of them.
+    most: usize,
     /// The folders that are ours, the one in use last, with the locks that were taken here.
     homes: Mutex<Vec<(Inode, Option<File>)>>,
 }
@@ -87,8 +88,10 @@ fn inode(dir: &Path) -> io::Result<Inode> {
 impl RealDisk {
     /// The disk of a directory that exists.
     pub fn new(dir: &Path) -> RealDisk {
+        let (least, most) = limits::OPEN_FILES;
+        let most = (process::descriptor_limit() / 8).clamp(least, most) as usize;
         let homes = inode(dir).map(|i| vec![(i, None)]).unwrap_or_default();
-        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), homes: Mutex::new(homes) }
+        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), most, homes: Mutex::new(homes) }
     }
 
     /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
@@ -100,7 +103,7 @@ impl RealDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(write).create(create).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
         let file = Arc::new(options.open(self.dir.join(name))?);
-        if open.len() >= OPEN_FILES {
+        if open.len() >= self.most {
             open.remove(0);
         }
         open.push((name.to_string(), write, file.clone()));

@@ -35,14 +35,14 @@ fn starts_under(name: &str, class: &'static str, before: &str) {
     real.say(class, 1, picodata.ledger.len());
 }
 
-/// A worker without a page holds at most 33: 16 before it works, the connection to its receiver, and 16 files of the spool,
-/// which a backlog opens; and a directory for a moment.
+/// A worker without a page holds 16 before it works, the connection to its receiver, and files of the spool, which a backlog
+/// opens: as many as leave the others theirs; and a directory for a moment.
 #[test]
 fn few_descriptors_at_the_start() {
     let real = Real::new("lab-nofile");
     real.receiver.down();
     let mut setup = real.without_page().args(&["--spool-max", "1M", "--retain", "0s"]);
-    setup.before = "prlimit --nofile=40:40 ".to_owned();
+    setup.before = "prlimit --nofile=24:24 ".to_owned();
     let mut picodata = setup.picodata();
     let worker = picodata.wait_worker(None);
     let mut events = Events::new(1, 1);
@@ -55,7 +55,7 @@ fn few_descriptors_at_the_start() {
     });
     println!("{most} descriptors at the most");
     real.whole_without_page(&setup, &mut picodata);
-    real.say("bounds: 40 descriptors", 1, picodata.ledger.len());
+    real.say("bounds: 24 descriptors", 1, picodata.ledger.len());
 }
 
 /// The page adds 18, and one for each visitor.
