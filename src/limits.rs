@@ -273,6 +273,13 @@ pub const READ_BUSY_MICROS: u64 = 1_500;
 pub const READ_REST_MILLIS: u64 = 2_000;
 /// How often the tender looks around; `--sync 100ms` is this and the time a record needs to get there.
 pub const TEND_MILLIS: u64 = 80;
+/// What of a segment the disk refuses to read for so long, while it takes and keeps other things, is damage: a
+/// bad sector must not hold up all that stands behind it. A disk that is gone may be back in an hour, and is waited for.
+pub const UNREADABLE_SECONDS: u64 = 300;
+/// And so often.
+pub const UNREADABLE_TRIES: u32 = 100;
+/// What a disk reads or refuses at once.
+pub const PAGE_BYTES: u64 = 4 << 10;
 /// Files of a spool that are kept open at least and at most: the one being written and those being read, one for each
 /// receiver. In between an eighth of the descriptors allowed: a sender must find one to connect with.
 pub const OPEN_FILES: (u64, u64) = (2, 16);

@@ -128,6 +128,8 @@ pub struct Sender {
     since: Option<Duration>,
     /// It was told that the input has ended.
     hurried: bool,
+    /// Since when the disk does not give what is to be read next, and how often it was asked for it.
+    unread: Option<(Duration, u32)>,
     watch: Watch,
 }
 
@@ -199,6 +201,7 @@ impl Sender {
             busy: Duration::ZERO,
             since: None,
             hurried: false,
+            unread: None,
             watch: Watch::default(),
         }
     }
@@ -342,6 +345,7 @@ impl Sender {
         while !self.is_full() && self.loss.is_none() {
             match self.reader.next(&self.spool) {
                 Next::Record(r, head) => {
+                    self.unread = None;
                     let read_ms = r.read_ms;
                     let first = self.batch.is_empty();
                     self.watch.push(&mut self.batch, r, &head);
@@ -353,12 +357,27 @@ impl Sender {
                 Next::Lost(loss) => self.loss = Some(loss),
                 Next::Wait => return None,
                 Next::Trouble(text) => {
-                    self.spool.alarm(&self.matter, text);
+                    self.unreadable(text, now);
                     return Some(Wait::Sleep(Duration::from_millis(limits::SENDER_NAP_MILLIS)));
                 }
             }
         }
         None
+    }
+
+    /// The disk does not give what comes next: it is asked again, until that is damage beyond doubt.
+    fn unreadable(&mut self, text: String, now: Now) {
+        // The disk as a whole is waited for.
+        let (since, tries) = self.unread.take().filter(|_| self.spool.disk_is_well()).unwrap_or((now.mono, 0));
+        let early = now.mono.saturating_sub(since).as_secs() < limits::UNREADABLE_SECONDS;
+        if early || tries < limits::UNREADABLE_TRIES {
+            self.unread = Some((since, tries.saturating_add(1)));
+            return self.spool.alarm(&self.matter, text);
+        }
+        self.reader.accept_holes();
+        let so = "and the disk works otherwise: what cannot be read is taken for damage, counted and told";
+        let minutes = limits::UNREADABLE_SECONDS / 60;
+        self.spool.alarm(&self.matter, format!("{text}, for {minutes} minutes, {so}"));
     }
 
     /// There is nothing in the batch.

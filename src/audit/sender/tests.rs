@@ -4,10 +4,12 @@ use super::*;
 use crate::audit::format::FORMATS;
 use crate::audit::record::Ending;
 use crate::audit::spool::ark::Ark;
-use crate::audit::spool::disk::Disk;
+use crate::audit::spool::disk::{Disk, Entry};
 use crate::audit::spool::record::Identity;
 use crate::audit::spool::{Full, Settings};
 use crate::audit::writer::{Done, Writer};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
 /// Refuses the requests from `from` to `to` (not included) for their content; keeps the ids of what it took.
@@ -36,8 +38,15 @@ impl Sink for Strange {
     }
 }
 
+fn ark() -> Ark {
+    Ark::open(Ark::create().expect("memory")).expect("memory")
+}
+
 fn spool() -> Arc<Spool> {
-    let disk = || -> Arc<dyn Disk> { Arc::new(Ark::open(Ark::create().expect("memory")).expect("memory")) };
+    spool_on(Arc::new(ark()))
+}
+
+fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
     let settings = Settings {
         max: 1 << 20,
         full: Full::Block,
@@ -47,7 +56,89 @@ fn spool() -> Arc<Spool> {
         epoch: 1,
         receivers: vec![("r1".into(), false)],
     };
-    Arc::new(Spool::open(disk(), disk(), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
+    Arc::new(Spool::open(disk, Arc::new(ark()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
+}
+
+/// A disk with one page of each segment that it cannot read, and that may fail as a whole.
+struct Scratched {
+    ark: Ark,
+    dead: AtomicBool,
+}
+
+const SCRATCH: Range<u64> = 8192..12_288;
+
+impl Disk for Scratched {
+    fn list(&self) -> io::Result<Vec<Entry>> {
+        self.ark.list()
+    }
+    fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let scratched = at < SCRATCH.end && at + buf.len() as u64 > SCRATCH.start;
+        if name.ends_with(".seg") && (scratched || self.dead.load(Ordering::Relaxed)) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        self.ark.read_at(name, at, buf)
+    }
+    fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
+        self.ark.write_at(name, at, data)
+    }
+    fn sync(&self, name: &str) -> io::Result<()> {
+        match self.dead.load(Ordering::Relaxed) {
+            true => Err(io::Error::from_raw_os_error(libc::EIO)),
+            false => self.ark.sync(name),
+        }
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
+        self.ark.truncate(name, bytes)
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.ark.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.ark.remove(name)
+    }
+    fn place(&self) -> String {
+        "scratched".into()
+    }
+}
+
+/// What a bad sector holds is damage, in the end; a disk that is gone is waited for.
+#[test]
+fn a_bad_sector_costs_its_events_and_no_others() {
+    crate::log::mute();
+    let disk = Arc::new(Scratched { ark: ark(), dead: AtomicBool::new(true) });
+    let spool = spool_on(disk.clone());
+    let mut writer = Writer::new(spool.clone(), 1 << 20, false);
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let sink = Strange { asked: 0, from: 0, to: 0, took: took.clone() };
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let line = |n: u64| format!("{{\"id\":\"1.0.{n}\",\"message\":\"{}\"}}\n", "x".repeat(300));
+    let text: String = (1..=60).map(line).collect();
+    writer.step(text.as_bytes(), 0, Ending::Open, 0);
+    let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
+    let mut steps = |count: u32| {
+        for _ in 0..count {
+            sender.step(now, true);
+            now.mono += Duration::from_secs(1);
+        }
+    };
+    steps(12 * limits::UNREADABLE_SECONDS as u32 + 5);
+    assert!(took.lock().expect("one thread").is_empty() && spool.no_losses(), "a dead disk is waited for");
+    disk.dead.store(false, Ordering::Relaxed);
+    steps(10);
+    let before = took.lock().expect("one thread").len();
+    assert!(before < 60 && spool.no_losses());
+    steps(400);
+    let took = took.lock().expect("one thread").clone();
+    let lost: Vec<u64> = (1..=60).filter(|n| !took.contains(n)).collect();
+    let losses = spool.take_losses();
+    assert!((8..16).contains(&lost.len()), "{lost:?}");
+    assert_eq!(losses.iter().map(|l| l.to - l.from + 1).sum::<u64>(), lost.len() as u64, "{losses:?}");
+    let cursor = spool.cursor("r1").expect("a cursor");
+    assert_eq!((cursor.next, cursor.dropped), (61, lost.len() as u64));
 }
 
 #[test]

@@ -276,6 +276,8 @@ impl Spool {
         // The next record that is not looked at yet.
         let (mut next, mut losses) = (from, Vec::new());
         let mut walk = Walk::start();
+        // It goes now: what cannot be read now is never read.
+        walk.accept_holes();
         let disk = self.store(s.store);
         loop {
             match walk.next(disk, &s.name, &s.head, s.bytes) {

@@ -54,6 +54,13 @@ impl Reader {
         }
     }
 
+    /// What the disk has not given for so long is taken for damage, in this segment.
+    pub fn accept_holes(&mut self) {
+        if let Some((_, walk)) = &mut self.at {
+            walk.accept_holes();
+        }
+    }
+
     /// Goes on from `seq`.
     pub fn seek(&mut self, seq: u64) {
         if seq != self.want {

@@ -323,6 +323,21 @@ impl Spool {
         ledger.alarm(text);
     }
 
+    /// Whether the disk takes and keeps things now.
+    fn probe(&self) -> io::Result<()> {
+        let probe = vec![0x5a; limits::PROBE_BYTES];
+        let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
+        // New files are nothing without their names.
+        let works = works.and_then(|()| self.disk.sync_names());
+        let _ = self.disk.remove(PROBE);
+        works
+    }
+
+    /// Whether the disk does not fail, as far as it is known and can be tried.
+    pub fn disk_is_well(&self) -> bool {
+        self.lock().disk_bad.is_none() && self.probe().is_ok()
+    }
+
     /// Whether room was made on a full disk since the last call.
     pub fn take_room_made(&self) -> bool {
         std::mem::take(&mut self.lock().try_disk)
@@ -340,11 +355,7 @@ impl Spool {
                 }
                 self.lock().homeless = false;
             }
-            let probe = vec![0x5a; limits::PROBE_BYTES];
-            let works = self.disk.write_at(PROBE, 0, &probe).and_then(|()| self.disk.sync(PROBE));
-            // New files are nothing without their names.
-            let works = works.and_then(|()| self.disk.sync_names());
-            let _ = self.disk.remove(PROBE);
+            let works = self.probe();
             // And what became of things in the meantime stands before what comes now.
             if works.and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
                 return false;

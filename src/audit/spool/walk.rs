@@ -26,12 +26,20 @@ pub struct Walk {
     base: u64,
     /// Where in the window we stand.
     at: usize,
+    /// What the disk does not give is taken for zeros: damage that a record may stand behind.
+    holes: bool,
 }
 
 impl Walk {
     /// At the first record.
     pub fn start() -> Walk {
-        Walk { buf: Vec::new(), base: RECORDS_AT, at: 0 }
+        Walk { base: RECORDS_AT, ..Walk::default() }
+    }
+
+    /// From here on pages that the disk refuses to read are damage, and no reason to stop. Refuses to be the default: a disk
+    /// that fails now may be well in a minute.
+    pub fn accept_holes(&mut self) {
+        self.holes = true;
     }
 
     /// Goes to a place in the file, keeping the window's memory.
@@ -100,7 +108,10 @@ impl Walk {
         let from = self.base + have as u64;
         let most = (end.saturating_sub(from) as usize).min(limits::READ_BYTES.max(need - have.min(need)));
         self.buf.resize(have + most, 0);
-        let got = disk.read_at(name, from, &mut self.buf[have..]);
+        let mut got = disk.read_at(name, from, &mut self.buf[have..]);
+        if self.holes && got.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
+            got = Ok(read_by_pages(disk, name, from, &mut self.buf[have..]));
+        }
         self.buf.truncate(have + *got.as_ref().unwrap_or(&0));
         // A record much larger than the rest is not worth its memory for ever.
         if self.buf.capacity() > 8 * limits::READ_BYTES && self.buf.len() <= limits::READ_BYTES {
@@ -112,8 +123,7 @@ impl Walk {
     /// From a place that holds no record: the next one that does.
     fn resync(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found> {
         let from = self.position();
-        let mut look = Walk::default();
-        look.seek(from + 1);
+        let mut look = Walk { base: from + 1, holes: self.holes, ..Walk::default() };
         loop {
             let left = end.saturating_sub(look.position()) as usize;
             if left < record::HEADER_BYTES {
@@ -146,6 +156,25 @@ impl Walk {
             }
         }
     }
+}
+
+/// Page by page, and zeros for those that the disk does not give.
+fn read_by_pages(disk: &dyn Disk, name: &str, from: u64, buf: &mut [u8]) -> usize {
+    let mut at = 0;
+    while at < buf.len() {
+        // To the end of the page: the next one may be well.
+        let page = limits::PAGE_BYTES - (from + at as u64) % limits::PAGE_BYTES;
+        let to = buf.len().min(at + page as usize);
+        match disk.read_at(name, from + at as u64, &mut buf[at..to]) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(_) => {
+                buf[at..to].fill(0);
+                at = to;
+            }
+        }
+    }
+    at
 }
 
 #[cfg(test)]
