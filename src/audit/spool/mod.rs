@@ -133,9 +133,10 @@ pub struct Receiver {
     /// Where the versions of its file stand, and whether a new one must be written.
     place: slots::Place,
     dirty: bool,
-    /// How far its file says it is, and how far that on the platter says at least.
+    /// How far its file says it is.
     saved: u64,
-    synced: u64,
+    /// How far that on the platter says it is, at least.
+    pub synced: u64,
     /// The last note of the account (`Ledger::notes`) that it needs: that tells of records which it has passed and nobody
     /// was given.
     noted: u64,

@@ -64,6 +64,7 @@ impl World {
             return Err(format!("after a power cut {now:?}, and {floor:?} was on the platter"));
         }
         for (name, (next, _)) in &floor.receivers {
+            let next = next.min(self.synced.get(name).unwrap_or(&0));
             if now.receivers.get(name).is_some_and(|(now, _)| now < next) {
                 return Err(format!("after a power cut {name} goes back to {now:?}, and {floor:?} was on the platter"));
             }

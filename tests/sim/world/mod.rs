@@ -26,6 +26,7 @@ use gostech::audit::spool::{Full, Spool};
 use gostech::audit::tender::Tender;
 use gostech::audit::writer::Writer;
 use gostech::sys::ring::Ring;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +74,9 @@ pub struct World {
     /// forgotten, since it was not there.
     seen: Counts,
     floor: Option<Counts>,
+    /// How far cursors were known to be on the platter by those who wrote them: a write that failed may be there as well, and
+    /// go again.
+    synced: BTreeMap<String, u64>,
     forgotten: Counts,
     /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
     unsecured: bool,
@@ -111,6 +115,7 @@ impl World {
             damaged: false,
             seen: Counts::default(),
             floor: None,
+            synced: BTreeMap::new(),
             forgotten: Counts::default(),
             unsecured: false,
         }
@@ -292,6 +297,10 @@ impl World {
         if let Some(w) = self.worker.take() {
             // What was counted in the step that it died of.
             let (account, receivers) = w.spool.snapshot();
+            for r in &receivers {
+                let known = self.synced.entry(r.name.clone()).or_default();
+                *known = r.synced.max(*known);
+            }
             self.seen = Counts::of(&account, &receivers);
         }
         self.disk.douse();
