@@ -80,6 +80,8 @@ pub struct Account {
     doubtful: bool,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
+    /// The last event in it.
+    pub last: Option<EventId>,
     /// The ring that `stream` is of.
     pub epoch: u64,
     /// Where in the input it stands.
@@ -157,6 +159,16 @@ impl Account {
             at = at.max(last.saturating_add(1));
         }
         self.dropped_unknown += to.saturating_sub(at);
+    }
+
+    /// Records were read and delivered up to this event, and are not here to be taken in: what is missing before it was told
+    /// or is not missing.
+    pub fn resume_behind(&mut self, last: EventId) {
+        if let Seen::Gap(missing) = self.gaps.see(last, 0) {
+            self.gaps.told(missing);
+            self.explained.push(missing);
+        }
+        (self.last, self.unread) = (Some(last), 0);
     }
 
     /// Records are gone that nobody was given, and that may have told of what is missing before them: rather once more than
@@ -293,6 +305,7 @@ impl Account {
         c.truncated += u64::from(facts.kind == Kind::Cut);
         c.unparsed += u64::from(facts.kind == Kind::Unparsed);
         let Some(id) = facts.event else { return };
+        self.last = Some(id);
         match self.gaps.see(id, now) {
             Seen::Next => {}
             // They were read and were in the spool; whether they were delivered is the cursors' matter.
@@ -379,7 +392,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "behind": self.behind,
+            "behind": self.behind, "last": text(self.last),
         });
         value.to_string().into_bytes()
     }
@@ -421,6 +434,7 @@ impl Account {
             unread: 0,
             explained: Vec::new(),
             doubtful: false,
+            last: id(&v["last"]),
             behind: v["behind"].as_bool().unwrap_or(false),
             losses,
             epoch: n("epoch"),

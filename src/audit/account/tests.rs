@@ -175,6 +175,13 @@ fn what_the_spool_has_had_is_not_called_lost() {
     let mut a = Account { unread: 4, ..Account::default() };
     take(&mut a, 1, &raw(6, "t"));
     assert_eq!((a.counters.gaps, a.gaps.untold()), (1, 1));
+    // Where it is known what was read last, a gap behind that is seen, and none before.
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(1, "t"));
+    let last = EventId::parse(b"1.0.5").unwrap();
+    a.resume_behind(last);
+    take(&mut a, 6, &raw(7, "t"));
+    assert_eq!((a.counters.gaps, a.gaps.untold(), a.last.map(|l| l.count)), (1, 1, Some(7)));
     // More than there were, and what comes later, was lost.
     let mut a = Account::default();
     take(&mut a, 1, &raw(7, "t"));

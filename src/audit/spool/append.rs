@@ -343,6 +343,7 @@ impl Appender {
             stream,
             created_ms: now_ms,
             identity: spool.settings.identity.clone(),
+            last: spool.account().last,
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
         let name = spool.free_name(seq);

@@ -16,7 +16,7 @@
 //!
 //! Refuses: to trust a length before the checksum, to skip a whole record.
 
-use crate::audit::record::Kind;
+use crate::audit::record::{EventId, Kind};
 use crate::hash::{fold, xxh64};
 use crate::json::Span;
 use crate::limits;
@@ -54,6 +54,9 @@ pub struct Head {
     pub created_ms: i64,
     /// Where its events come from.
     pub identity: Identity,
+    /// The event that was read last before it, where that is known: what is missing at its beginning is seen by this, also
+    /// when the segments before it are gone.
+    pub last: Option<EventId>,
 }
 
 impl Head {
@@ -68,6 +71,10 @@ impl Head {
             let text = &text.as_bytes()[..text.len().min(2 * limits::NAME_BYTES)];
             one.extend_from_slice(&(text.len() as u16).to_le_bytes());
             one.extend_from_slice(text);
+        }
+        if let Some(last) = self.last {
+            one.push(1);
+            [last.raft_id, last.gen, last.count].iter().for_each(|n| one.extend_from_slice(&n.to_le_bytes()));
         }
         one.resize(HEAD_BYTES - 8, 0);
         let sum = xxh64(&one, 0);
@@ -94,10 +101,12 @@ impl Head {
             String::from_utf8(bytes.to_vec()).ok()
         };
         let identity = Identity { cluster: text()?, instance: text()?, node: text()? };
+        let last = body.get(at..at + 25).filter(|b| b[0] == 1);
+        let last = last.map(|b| EventId { raft_id: word(b, 1), gen: word(b, 9), count: word(b, 17) });
         let (first_seq, stream, created_ms) = (word(body, 8), word(body, 24), word(body, 32) as i64);
         // The numbers of its records are counted from these, and the first record there can be is 1.
         let sane = [first_seq, stream, created_ms.unsigned_abs()].iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX);
-        (sane && first_seq > 0).then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity })
+        (sane && first_seq > 0).then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity, last })
     }
 
     /// Whether a record can be counted from this head: its distances must fit the header's fields.
@@ -338,7 +347,14 @@ mod tests {
 
     fn head() -> Head {
         let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n\u{44f}".into() };
-        Head { first_seq: 42, epoch: 7, stream: 1000, created_ms: 1_795_224_477_000, identity }
+        Head {
+            first_seq: 42,
+            epoch: 7,
+            stream: 1000,
+            created_ms: 1_795_224_477_000,
+            identity,
+            last: Some(EventId { raft_id: 1, gen: 2, count: 3 }),
+        }
     }
 
     fn segment() -> (Vec<u8>, Vec<Vec<u8>>) {

@@ -9,7 +9,7 @@ use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::account::Account;
-use crate::audit::record::{read_again, Kind};
+use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
 use crate::log;
 use crate::sys::crash;
@@ -72,7 +72,7 @@ impl Spool {
         crash::point("open.replayed");
         spool.enter_cursors(cursors, &files)?;
         crash::point("open.cursors");
-        spool.skip_read(past, spool.next_seq());
+        spool.skip_read(past, spool.next_seq(), None);
         spool.account().explained.clear();
         let dropped_to = spool.account().dropped_to;
         spool.drop_before(dropped_to);
@@ -150,7 +150,7 @@ impl Spool {
                     next = next.max(m.seq + 1);
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
-                        self.skip_read(past, m.seq);
+                        self.skip_read(past, m.seq, s.head.last.filter(|_| m.seq == s.first));
                         self.replay_record(s.head.epoch, m, walk.record(m).raw, now_ms);
                     }
                 }
@@ -202,13 +202,15 @@ impl Spool {
 
     /// Records before `seq` that the account has not taken in and that are not here: where every receiver is past them they
     /// were delivered, or are told of elsewhere, and no gap in the input.
-    fn skip_read(&self, past: u64, seq: u64) {
+    /// `last`: the event before `seq`, where it is known; else as many as were skipped explain what is missing.
+    fn skip_read(&self, past: u64, seq: u64, last: Option<EventId>) {
         let mut account = self.account();
         let skipped = (seq - 1).saturating_sub(account.seq);
-        if past >= seq {
-            account.unread += skipped;
-        } else if skipped > 0 {
-            account.doubt();
+        match last {
+            _ if skipped == 0 => {}
+            _ if past < seq => account.doubt(),
+            Some(last) => account.resume_behind(last),
+            None => account.unread += skipped,
         }
     }
 

@@ -117,7 +117,9 @@ impl Spool {
             let r = walk.record(m);
             let head = head.get_or_insert_with(|| {
                 let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };
-                Head { first_seq: r.seq, stream: s.head.stream, created_ms, ..(*s.head).clone() }
+                // Of what stands in the middle of a segment nobody knows what was read before it.
+                let last = s.head.last.filter(|_| r.seq == s.first);
+                Head { first_seq: r.seq, stream: s.head.stream, created_ms, last, ..(*s.head).clone() }
             });
             if out.is_empty() {
                 out = head.encode();
