@@ -155,6 +155,16 @@ impl Outside {
         }
     }
 
+    /// An event that tells of missing ones has arrived, or lies in a quarantine.
+    pub fn hears(&mut self, doc: &str, line: &str) {
+        let Some(gap) = Gap::read(doc, line) else {
+            return self.fail(format!("an audit_gap without a sense: {line}"));
+        };
+        if !self.gaps.iter().any(|g| g.doc == doc) {
+            self.gaps.push(gap);
+        }
+    }
+
     /// One document has arrived.
     fn arrives(&mut self, who: usize, line: &str) {
         let Some(doc) = doc_of(line) else { return self.fail(format!("a body without a document id: {line}")) };
@@ -163,14 +173,8 @@ impl Outside {
             if !doc.starts_with("c/i/gap-") {
                 return self.fail(format!("{name} was given `{doc}`, which was never read"));
             }
-            let Some(gap) = Gap::read(doc, line) else {
-                return self.fail(format!("an audit_gap without a sense: {line}"));
-            };
-            if !self.gaps.iter().any(|g| g.doc == doc) {
-                self.gaps.push(gap);
-            }
             self.receivers[who].own += 1;
-            return;
+            return self.hears(doc, line);
         };
         if !line.as_bytes().ends_with(&self.fed[n].tail) {
             return self.fail(format!("{name} was given `{doc}` with other bytes: {line}"));

@@ -126,11 +126,14 @@ impl World {
     fn quarantine_of(&self, name: &str) -> Result<BTreeSet<usize>, String> {
         let bytes = self.disk.contents(&quarantine::file_name(name));
         let mut all = BTreeSet::new();
-        let o = self.outside();
+        let mut o = self.outside();
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             if let Some(held) = quarantine::parse(line) {
                 if let Some(&n) = o.by_doc.get(&held.id) {
                     all.insert(n);
+                } else {
+                    // What is told there is told to whoever looks after it.
+                    o.hears(&held.id, &String::from_utf8_lossy(&held.raw));
                 }
             }
         }
