@@ -422,11 +422,6 @@ impl Account {
                     count: l[4],
                 }
             });
-        let id = |v: &Value| EventId::parse(v.as_str()?.as_bytes());
-        let losses = v["losses"].as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
-            Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id(&l[2]), after: id(&l[3]) })
-        });
-        let losses = losses.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect();
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
@@ -434,9 +429,9 @@ impl Account {
             unread: 0,
             explained: Vec::new(),
             doubtful: false,
-            last: id(&v["last"]),
+            last: id_of(&v["last"]),
             behind: v["behind"].as_bool().unwrap_or(false),
-            losses,
+            losses: losses_of(&v["losses"]),
             epoch: n("epoch"),
             stream: n("stream"),
             pieces: n("pieces") as u32,
@@ -459,6 +454,17 @@ impl Account {
             dropped_to: n("dropped_to"),
         })
     }
+}
+
+fn id_of(v: &Value) -> Option<EventId> {
+    EventId::parse(v.as_str()?.as_bytes())
+}
+
+fn losses_of(v: &Value) -> Vec<Loss> {
+    let all = v.as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
+        Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id_of(&l[2]), after: id_of(&l[3]) })
+    });
+    all.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect()
 }
 
 /// An event of our own that tells of records that are not there.
