@@ -318,15 +318,16 @@ impl World {
                     self.figures.deaths += 1;
                 }
                 self.excuse();
-                let may_drop = self.plan.full == Full::DropOldest;
-                let plan = self.plan.receivers.clone();
-                for (r, (_, optional)) in self.outside().receivers.iter_mut().zip(plan) {
-                    if may_drop || optional {
-                        // What was dropped may be there again, as if it never had been: better late than never.
-                        r.last = None;
-                    }
-                }
                 self.new_life();
+            }
+        }
+        let may_drop = self.plan.full == Full::DropOldest;
+        let plan = self.plan.receivers.clone();
+        for (r, (_, optional)) in self.outside().receivers.iter_mut().zip(plan) {
+            if may_drop || optional {
+                // What was dropped may be there again, as if it never had been, where the cursor could be kept nowhere:
+                // better late than never.
+                r.last = None;
             }
         }
     }
