@@ -185,18 +185,22 @@ impl Account {
     fn note_range(&mut self, new: Dropped) {
         let full = self.dropped.len() >= limits::GAP_RANGES;
         let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (new.from.raft_id, new.from.gen);
+        let before = |d: &&mut Dropped| same(d) && d.to.count.checked_add(1) == Some(new.from.count);
+        if let Some(d) = self.dropped.iter_mut().rev().find(before) {
+            d.to.count = d.to.count.max(new.to.count);
+            d.count += new.count;
+            return;
+        }
         match self.dropped.iter_mut().rev().find(same) {
-            Some(d) if full || d.to.count.checked_add(1) == Some(new.from.count) => {
+            Some(d) if full => {
                 d.from.count = d.from.count.min(new.from.count);
                 d.to.count = d.to.count.max(new.to.count);
                 d.count += new.count;
             }
-            _ if full => self.dropped_unknown += new.count,
-            _ => {
-                self.dropped.push(new);
-                self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
-            }
+            None if full => self.dropped_unknown += new.count,
+            _ => self.dropped.push(new),
         }
+        self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
     }
 
     /// What is to be told as dropped: one event for each generation.

@@ -190,3 +190,18 @@ fn what_the_spool_has_had_is_not_called_lost() {
     take(&mut a, 9, &raw(13, "t"));
     assert_eq!((a.counters.gaps, a.gaps.untold()), (2, 2));
 }
+
+#[test]
+fn ranges_of_any_order_are_told_from_the_first_to_the_last() {
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let mut a = Account::default();
+    // Far apart, until they grow together; then one before all of them, and those that follow on one in the middle.
+    (1..=limits::GAP_RANGES as u64).for_each(|n| a.note_dropped(Some(id(1000 + 3 * n))));
+    a.note_dropped(Some(id(5)));
+    a.note_dropped(Some(id(1004)));
+    let told = a.dropped_to_tell();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].from, told[0].count), (id(5), limits::GAP_RANGES as u64 + 2));
+    assert_eq!(told[0].to, id(1000 + 3 * limits::GAP_RANGES as u64));
+    assert!(a.dropped.iter().any(|d| (d.from, d.to, d.count) == (id(1003), id(1004), 2)));
+}
