@@ -125,6 +125,9 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     let mut cage = cage::enter(given.options, given.caged, &ring);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
+    // And reading begins: a spool is opened in seconds when its disk is slow, and the database is not to wait for that.
+    let cushion = Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always));
+    start_reader(cushion.clone(), filler);
     let (spool, home) = open_spool(given.options, given.heirlooms);
     let spool = Arc::new(spool);
     let mut taker = Taker::new(ring.clone());
@@ -135,7 +138,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         options: given.options.clone(),
         spool,
         home,
-        cushion: Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always)),
+        cushion,
         course: Arc::new(Course::of(Some(ring.clone()))),
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
@@ -145,7 +148,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
-    worker.live(&given, &signals, &mut cage, (filler, taker))
+    worker.live(&given, &signals, &mut cage, taker)
 }
 
 struct Worker {
@@ -163,15 +166,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn live(
-        self,
-        given: &Given<'_>,
-        signals: &Signals,
-        cage: &mut Cage,
-        (filler, taker): (Filler, Taker),
-    ) -> Option<Exit> {
+    fn live(self, given: &Given<'_>, signals: &Signals, cage: &mut Cage, taker: Taker) -> Option<Exit> {
         let writer = self.start_writer(taker);
-        self.start_reader(filler);
         let tender = self.start_tender();
         let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
         // Before the page, which can do with fewer threads.
@@ -298,14 +294,6 @@ impl Worker {
         hand_on(self.spool.take_alarms().into_iter().chain(self.course.estate.take_alarms()), to);
     }
 
-    fn start_reader(&self, mut filler: Filler) {
-        let cushion = self.cushion.clone();
-        thread("reader", move || {
-            let stdin = std::io::stdin();
-            reader::run(&cushion, &mut filler, stdin.as_fd());
-        });
-    }
-
     fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
         let sync_each = self.options.sync == Sync::Always;
         // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
@@ -337,6 +325,13 @@ impl Worker {
         let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
         start_thread("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
     }
+}
+
+fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
+    thread("reader", move || {
+        let stdin = std::io::stdin();
+        reader::run(&cushion, &mut filler, stdin.as_fd());
+    });
 }
 
 /// The writer's thread: from the cushion into the spool, to the end of the input.

@@ -58,6 +58,23 @@ fn calls_that_are_interrupted() {
     with("lab-eintr", "calls: EINTR everywhere", 2400, &injections.each_ref().map(String::as_str));
 }
 
+/// A spool is opened in seconds when each sync takes two; what the database writes meanwhile is read all the same.
+#[test]
+fn a_disk_that_is_slow_at_the_start() {
+    let Some(strace) = peer("strace") else { return };
+    let real = Real::new("lab-slow-start");
+    let mut setup = real.setup();
+    let (strace, trace) = (strace.display(), real.den.file("trace"));
+    let inject = "-e trace=fdatasync,fsync -e inject=fdatasync,fsync:delay_exit=2000000";
+    setup.before = format!("{strace} -f -qq --seccomp-bpf -o {trace} {inject} ");
+    let mut picodata = setup.picodata();
+    // More than the pipe holds, less than it and the cushion do.
+    picodata.events(&mut Events::new(1, 1), 4500, 20_000);
+    assert!(picodata.longest < Duration::from_millis(1500), "the database waited {:?}", picodata.longest);
+    real.whole(&mut picodata);
+    real.say("calls: a slow disk at the start", 1, picodata.ledger.len());
+}
+
 #[test]
 fn syncs_that_take_a_third_of_a_second() {
     with("lab-slow", "calls: each sync takes 0.3 s", 2400, &["fdatasync,fsync:delay_exit=300000"]);
