@@ -157,9 +157,10 @@ impl Spool {
                 let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
                 // What lies in memory comes to the disk on top of what is there: a disk that fails again and again must not
                 // fill itself that way.
-                let takes = ledger.disk_takes.map_or(u64::MAX, |(takes, _)| takes);
-                let all = takes.min(self.settings.max + if memory { self.settings.ark_max } else { 0 });
-                let max = if memory { self.settings.ark_max } else { self.settings.max };
+                let bound = self.settings.max;
+                let takes = ledger.disk_takes.map_or(bound, |(takes, _)| takes.min(bound));
+                let (all, max) =
+                    if memory { (bound + self.settings.ark_max, self.settings.ark_max) } else { (takes, takes) };
                 let over = sum(&counts).saturating_sub(max).max(sum(&|_| true).saturating_sub(all));
                 (over, sum(&counts) > max - max / 10, retained)
             };

@@ -567,9 +567,12 @@ impl Spool {
             ledger.disk_full |= full;
             if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {
                 let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(|s| s.bytes).sum();
-                // Room for a segment on its way from memory, and for what is beside the segments.
-                let takes = there.saturating_sub(2 * self.settings.segment_bytes());
-                ledger.disk_takes = Some((takes, self.clock.load(Ordering::Relaxed)));
+                // Room for a segment on its way from memory, and for what is beside the segments. Where we hold so little, it is
+                // others who fill the disk, and nothing of ours would help.
+                let segment = self.settings.segment_bytes();
+                let takes = there.saturating_sub(2 * segment);
+                let known = (takes, self.clock.load(Ordering::Relaxed));
+                ledger.disk_takes = (takes >= segment).then_some(known);
             }
             ledger.disk_bad.replace(error.to_string()).is_none()
         };

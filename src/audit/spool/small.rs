@@ -206,7 +206,7 @@ impl Spool {
     fn free_cursors(&self, notes: u64) {
         let waited = {
             let mut ledger = self.lock();
-            let before = std::mem::replace(&mut ledger.notes_saved, notes);
+            let before = ledger.notes_saved;
             ledger.notes_saved = notes.max(before);
             ledger.receivers.iter().any(|r| r.noted > before && r.noted <= notes)
         };

@@ -74,6 +74,16 @@ fn a_full_tmpfs_with_room_again() {
     full_and_room_again(&real, &setup, "disk: tmpfs full, room again");
 }
 
+/// Others fill the disk, and `drop-oldest` was chosen: nothing of ours would help, so nothing is dropped while memory lasts.
+#[test]
+fn a_tmpfs_that_others_fill_costs_nothing_of_ours() {
+    let real = Real::new("lab-others");
+    let Some(before) = on_tmpfs(&real.den, 8) else { return };
+    let mut setup = real.setup().args(LARGE).args(&["--spool-full", "drop-oldest"]);
+    setup.before = before;
+    full_and_room_again(&real, &setup, "disk: filled by others, drop-oldest");
+}
+
 /// The disk is smaller than the bound, and `drop-oldest` was chosen: the oldest give way there too, counted and told, and
 /// the newest are delivered.
 #[test]
