@@ -141,10 +141,14 @@ pub const STATE_RECEIVERS: usize = 64;
 pub const NAME_TRIES: u32 = 1_000;
 /// Segments of one spool that are looked at: more files than this are not ours.
 pub const SPOOL_FILES: usize = 100_000;
-/// Files that the memory spool can hold, and the most each can have: it is a sparse memory file.
+/// Segments that the memory spool can hold, and the most each can have: it is a sparse memory file.
 pub const ARK_FILES: usize = 64;
-/// The most that a file of the memory spool can have.
+/// The most that a segment in memory can have.
 pub const ARK_FILE_BYTES: u64 = 128 << 20;
+/// Cursors, state and marks beside them: one for each receiver that ever had a cursor here, and as many marks again.
+pub const ARK_SMALL_FILES: usize = 2 * STATE_RECEIVERS;
+/// The most that one of these can have: the copies of the state.
+pub const ARK_SMALL_BYTES: u64 = 4 * STATE_SLOT_BYTES;
 const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
 const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
 /// Names of receivers and instances: they are file names, metric labels and short for people.

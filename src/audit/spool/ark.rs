@@ -2,18 +2,24 @@
 //!
 //! A worker that dies leaves it as it was. The table stands in the first pages: for each file its name and length, the
 //! length written last. How much may be in it is the spool's to decide; here every file has its own stretch of addresses.
+//! Cursors and state have places of their own: a disk that fails in turns makes many little segments, and what counts them
+//! must find room beside them.
 
 use super::disk::{Disk, Entry};
-use crate::limits::{ARK_FILES, ARK_FILE_BYTES};
+use crate::limits::{ARK_FILES, ARK_FILE_BYTES, ARK_SMALL_BYTES, ARK_SMALL_FILES};
 use crate::sys::file;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
 const ENTRY_BYTES: u64 = 128;
 const NAME_BYTES: usize = 119;
-const DATA_AT: u64 = ARK_FILE_BYTES;
+const ENTRIES: usize = ARK_FILES + ARK_SMALL_FILES;
+const DATA_AT: u64 = 64 * 1024;
+const SMALL_AT: u64 = DATA_AT + ARK_FILES as u64 * ARK_FILE_BYTES;
+const _: () = assert!(ENTRIES as u64 * ENTRY_BYTES <= DATA_AT);
 
 /// The memory file as a disk.
 #[derive(Debug)]
@@ -25,21 +31,21 @@ pub struct Ark {
 impl Ark {
     /// An empty one.
     pub fn create() -> io::Result<File> {
-        file::memory("gostech-ark", DATA_AT + ARK_FILES as u64 * ARK_FILE_BYTES)
+        file::memory("gostech-ark", SMALL_AT + ARK_SMALL_FILES as u64 * ARK_SMALL_BYTES)
     }
 
     /// The disk behind such a file, with what an earlier worker left in it.
     pub fn open(file: File) -> io::Result<Ark> {
-        let mut bytes = vec![0; ARK_FILES * ENTRY_BYTES as usize];
+        let mut bytes = vec![0; ENTRIES * ENTRY_BYTES as usize];
         file.read_exact_at(&mut bytes, 0)?;
-        let entry = |e: &[u8]| {
+        let entry = |(at, e): (usize, &[u8])| {
             let len = usize::from(e[0]).min(NAME_BYTES);
             let name = String::from_utf8(e[1..1 + len].to_vec()).ok().filter(|n| !n.is_empty())?;
             let mut word = [0; 8];
             word.copy_from_slice(&e[120..128]);
-            Some(Entry { name, bytes: u64::from_le_bytes(word).min(ARK_FILE_BYTES) })
+            Some(Entry { name, bytes: u64::from_le_bytes(word).min(stretch(at)) })
         };
-        let table = bytes.chunks_exact(ENTRY_BYTES as usize).map(entry).collect();
+        let table = bytes.chunks_exact(ENTRY_BYTES as usize).enumerate().map(entry).collect();
         Ok(Ark { file, table: Mutex::new(table) })
     }
 
@@ -58,8 +64,30 @@ impl Ark {
     }
 }
 
+/// Where a file's bytes begin.
 fn base(at: usize) -> u64 {
-    DATA_AT + at as u64 * ARK_FILE_BYTES
+    match at.checked_sub(ARK_FILES) {
+        Some(small) => SMALL_AT + small as u64 * ARK_SMALL_BYTES,
+        None => DATA_AT + at as u64 * ARK_FILE_BYTES,
+    }
+}
+
+/// The most bytes that a file can have.
+fn stretch(at: usize) -> u64 {
+    if at < ARK_FILES {
+        ARK_FILE_BYTES
+    } else {
+        ARK_SMALL_BYTES
+    }
+}
+
+/// Where a file of this name may stand in the table.
+fn places(name: &str) -> Range<usize> {
+    if name.ends_with(".seg") {
+        0..ARK_FILES
+    } else {
+        ARK_FILES..ENTRIES
+    }
 }
 
 fn find(table: &[Option<Entry>], name: &str) -> io::Result<usize> {
@@ -81,14 +109,14 @@ impl Disk for Ark {
 
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
         let end = at + data.len() as u64;
-        if end > ARK_FILE_BYTES || name.len() > NAME_BYTES {
-            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-        }
         self.with(|t| {
             let slot = match find(t, name) {
                 Ok(slot) => slot,
-                Err(_) => t.iter().position(Option::is_none).ok_or(io::ErrorKind::StorageFull)?,
+                Err(_) => places(name).find(|i| t[*i].is_none()).ok_or(io::ErrorKind::StorageFull)?,
             };
+            if end > stretch(slot) || name.len() > NAME_BYTES {
+                return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+            }
             self.file.write_all_at(data, base(slot) + at)?;
             let bytes = t[slot].as_ref().map_or(0, |e| e.bytes).max(end);
             let entry = Entry { name: name.to_string(), bytes };
@@ -109,7 +137,7 @@ impl Disk for Ark {
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
         self.with(|t| {
             let slot = find(t, name)?;
-            let entry = Entry { name: name.to_string(), bytes: bytes.min(ARK_FILE_BYTES) };
+            let entry = Entry { name: name.to_string(), bytes: bytes.min(stretch(slot)) };
             self.save(slot, Some(&entry))?;
             t[slot] = Some(entry);
             Ok(())
@@ -132,7 +160,7 @@ impl Disk for Ark {
             let slot = find(t, name)?;
             self.save(slot, None)?;
             t[slot] = None;
-            file::punch(&self.file, base(slot), ARK_FILE_BYTES)
+            file::punch(&self.file, base(slot), stretch(slot))
         })
     }
 
@@ -164,8 +192,23 @@ mod tests {
         assert_eq!(ark.read_at("gone", 0, &mut buf).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(ark.write_at("c.seg", ARK_FILE_BYTES, b"x").is_err());
         for i in 0..ARK_FILES - 1 {
-            ark.write_at(&format!("f{i}"), 0, b"x").unwrap();
+            ark.write_at(&format!("f{i}.seg"), 0, b"x").unwrap();
         }
+        assert_eq!(ark.write_at("one more.seg", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn small_files_have_room_beside_any_number_of_segments() {
+        let ark = Ark::open(Ark::create().unwrap()).unwrap();
+        (0..ARK_FILES).for_each(|i| ark.write_at(&format!("{i}.seg"), 0, b"x").unwrap());
+        (0..ARK_SMALL_FILES).for_each(|i| ark.write_at(&format!("cursor-{i}"), ARK_SMALL_BYTES - 1, b"x").unwrap());
         assert_eq!(ark.write_at("one more", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(ark.write_at("cursor-1", ARK_SMALL_BYTES, b"x").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let mut all = ark.list().unwrap();
+        all.retain(|f| f.bytes == ARK_SMALL_BYTES);
+        assert_eq!(all.len(), ARK_SMALL_FILES);
+        ark.remove("cursor-0").unwrap();
+        let mut buf = [0; 2];
+        assert_eq!((ark.read_at("0.seg", 0, &mut buf).unwrap(), buf[0]), (1, b'x'));
     }
 }
