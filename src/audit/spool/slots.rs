@@ -39,13 +39,24 @@ pub struct Place {
     kept: Option<u64>,
     /// `last` was written since the last sync, and no sync failed since: the next success puts it on the platter.
     written: bool,
+    /// How many bytes of each copy's room are written.
+    used: [u64; COPIES as usize],
+    /// All of them have their room on the disk.
+    pub roomy: bool,
 }
 
 impl Place {
     /// Of a file as an earlier worker has left it.
     pub fn of(file: &[u8], room: u64) -> Place {
-        let Some(found) = newest(file, room) else { return Place::default() };
-        let place = Place { turn: found.turn, last: Some(found.slot), kept: found.kept, ..Place::default() };
+        let mut used = [0; COPIES as usize];
+        for (used, copy) in used.iter_mut().zip(file.chunks(room as usize)) {
+            *used = decode_copy(0, copy, room).map_or(0, |c| (HEADER + c.payload.len()) as u64);
+        }
+        // They are given their room in turn, the last one last.
+        let roomy = file.len() as u64 >= (COPIES - 1) * room + made(room);
+        let place = Place { used, roomy, ..Place::default() };
+        let Some(found) = newest(file, room) else { return place };
+        let place = Place { turn: found.turn, last: Some(found.slot), kept: found.kept, ..place };
         // Already the same again: with the same number.
         let (turn, slot) = if found.again { (found.turn, found.slot) } else { (found.turn + 1, place.slot()) };
         let mark = Mark { turn, kept: found.kept, again: true };
@@ -78,8 +89,20 @@ impl Place {
 
     /// That copy was written whole.
     pub fn wrote(&mut self, copy: &Copy, room: u64) {
-        self.last = Some(copy.at / room);
+        let slot = copy.at / room;
+        self.used[slot as usize] = copy.bytes.len() as u64;
+        self.last = Some(slot);
         self.written = true;
+    }
+
+    /// What is still to be written for all copies to have their room: where, and how many bytes. Pages in which a copy
+    /// stands have theirs, and are left alone.
+    pub fn roomless(&self, room: u64) -> impl Iterator<Item = (u64, u64)> {
+        let stretch = move |(slot, used): (usize, u64)| {
+            let from = used.next_multiple_of(limits::PAGE_BYTES);
+            (slot as u64 * room + from, made(room).saturating_sub(from))
+        };
+        self.used.into_iter().enumerate().map(stretch).filter(|(_, bytes)| *bytes > 0)
     }
 
     /// The file was synced. True when what was last written is on the platter now.
@@ -100,6 +123,11 @@ impl Place {
     pub fn sync_failed(&mut self) {
         self.written = false;
     }
+}
+
+/// How much room each copy is given at once.
+fn made(room: u64) -> u64 {
+    limits::SLOT_MADE_BYTES.min(room)
 }
 
 /// A file that holds nothing but `payload` as its first version; none when it does not fit its room.
@@ -210,6 +238,24 @@ mod tests {
             bad[at] ^= 0x10;
             assert!(matches!(words(&bad), Some((6 | 7, _))), "{at}");
         }
+    }
+
+    #[test]
+    fn whoever_finds_a_file_without_room_makes_it() {
+        const ROOM: u64 = 32 * 1024;
+        let stretches = |file: &[u8]| Place::of(file, ROOM).roomless(ROOM).collect::<Vec<_>>();
+        assert_eq!(stretches(&[]), [(0, 16 << 10), (ROOM, 16 << 10), (2 * ROOM, 16 << 10)]);
+        let mut place = Place::default();
+        let mut file = vec![0; 3 * ROOM as usize];
+        let copy = place.next(&[7; 5000], ROOM).unwrap();
+        write(&mut file, &copy, copy.bytes.len());
+        place.wrote(&copy, ROOM);
+        // Its own pages are not touched again: a power cut could tear them.
+        let rest = [(8 << 10, 8 << 10), (ROOM, 16 << 10), (2 * ROOM, 16 << 10)];
+        assert_eq!(place.roomless(ROOM).collect::<Vec<_>>(), rest);
+        let cut = 2 * ROOM as usize + (16 << 10);
+        assert_eq!(stretches(&file[..cut - 1]), rest);
+        assert!(!Place::of(&file[..cut - 1], ROOM).roomy && Place::of(&file[..cut], ROOM).roomy);
     }
 
     fn settle(unsynced: &mut Vec<u64>, cache: &[u8], platter: &mut [u8]) {

@@ -1,8 +1,9 @@
 //! The small files of a spool, cursors and state: when they are written, where to while the disk fails, and what has to be
 //! on the platter before them. Refuses: to let what they say run ahead of the records there.
 
+use super::cursor::{self, Cursor};
 use super::tend::STATE;
-use super::{cursor, slots, Receiver, Segment, Spool, Store};
+use super::{slots, Receiver, Segment, Spool, Store};
 use crate::sys::crash;
 use crate::{limits, log};
 use std::io;
@@ -79,6 +80,7 @@ impl Spool {
             if done.is_err() {
                 r.place.sync_failed();
                 r.dirty = true;
+                self.keep_in_memory(r);
             } else if r.place.synced() {
                 r.synced = r.saved;
             }
@@ -87,6 +89,16 @@ impl Spool {
             }
         }
         all
+    }
+
+    /// The kernel may have let go of a cursor that it could not write: the next worker would find an older one, and take
+    /// what was quarantined since for delivered.
+    fn keep_in_memory(&self, r: &mut Receiver) {
+        let small = (cursor::file_name(&r.name), limits::CURSOR_SLOT_BYTES);
+        let cursor = Cursor { receiver: r.name.clone(), ..r.cursor.clone() };
+        if let Err(e) = self.small_to_memory(&small, &mut r.place, &cursor.save()) {
+            log::debug("spool", format!("the cursor of `{}` is not kept in memory: {e}", r.name));
+        }
     }
 
     /// Writes the account; with `sync` it is on the platter when this comes back with true, and segments before it may go.
@@ -252,7 +264,6 @@ impl Spool {
     }
 
     fn small_to_disk(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
-        let first = place.is_new();
         let written = self.settle_small(name, *room, place).and_then(|()| {
             let copy = place.next(payload, *room).ok_or_else(|| too_large(name))?;
             let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
@@ -268,22 +279,24 @@ impl Spool {
                 crash::point("cursor.written");
             }
             place.wrote(&copy, *room);
-            if first {
-                self.make_room(name, *room, copy.at);
-            }
+            self.make_room(name, *room, place);
             Ok(())
         });
         written.inspect_err(|e| self.disk_failed("write", e))
     }
 
-    /// The other copies of a new file have their room before the disk is full: what makes room then needs them.
-    fn make_room(&self, name: &str, room: u64, but: u64) {
-        let zeros = vec![0; limits::SLOT_MADE_BYTES.min(room) as usize];
-        for at in (0..slots::COPIES).map(|slot| slot * room).filter(|at| *at != but) {
-            if let Err(e) = self.disk.write_at(name, at, &zeros) {
+    /// All copies have their room before the disk is full: what makes room then needs them.
+    fn make_room(&self, name: &str, room: u64, place: &mut slots::Place) {
+        if place.roomy {
+            return;
+        }
+        for (at, bytes) in place.roomless(room) {
+            if let Err(e) = self.disk.write_at(name, at, &vec![0; bytes as usize]) {
                 log::debug("spool", format!("cannot make room in `{name}`: {e}"));
+                return;
             }
         }
+        place.roomy = true;
     }
 
     /// What an earlier worker has left is on the platter before the first new version of it is written.
