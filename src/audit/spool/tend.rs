@@ -114,6 +114,10 @@ impl Spool {
                 }
                 Found::Torn(_) | Found::End => break,
             };
+            // What stands behind its last record is to be read in the next segment, and may have faded here.
+            if m.seq >= s.next {
+                break;
+            }
             let r = walk.record(m);
             let head = head.get_or_insert_with(|| {
                 let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };

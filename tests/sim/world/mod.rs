@@ -26,7 +26,7 @@ use gostech::audit::spool::{Full, Spool};
 use gostech::audit::tender::Tender;
 use gostech::audit::writer::Writer;
 use gostech::sys::ring::Ring;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -78,6 +78,8 @@ pub struct World {
     /// go again.
     synced: BTreeMap<String, u64>,
     forgotten: Counts,
+    /// Who had no cursor on the platter when memory went: it is new afterwards, and begins with what is there.
+    unborn: BTreeSet<String>,
     /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
     unsecured: bool,
 }
@@ -117,6 +119,7 @@ impl World {
             floor: None,
             synced: BTreeMap::new(),
             forgotten: Counts::default(),
+            unborn: BTreeSet::new(),
             unsecured: false,
         }
     }
@@ -310,7 +313,10 @@ impl World {
         match death {
             Death::Worker => self.figures.deaths += 1,
             Death::Power | Death::Keeper => {
-                self.floor = Some(self.on_platter());
+                let floor = self.on_platter();
+                let names = self.plan.receivers.iter().map(|(name, _)| name);
+                self.unborn.extend(names.filter(|n| !floor.receivers.contains_key(*n)).cloned());
+                self.floor = Some(floor);
                 if death == Death::Power {
                     self.figures.power_cuts += 1;
                     self.disk.cut_power();
