@@ -75,7 +75,10 @@ impl World {
         let known = |n: &usize| came(n) && !o.fed[*n].excused;
         let last = by_count.iter().rev().find(|(_, n)| known(n)).map_or(0, |(count, _)| *count);
         let told = |count: u64| o.gaps.iter().any(|g| g.tells(count));
-        let missing = |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count);
+        // What never was put in shows by the next one; where that was not promised when memory went, so was this.
+        let seen = |count: u64| by_count.range(count..).next().is_some_and(|(_, n)| !o.fed[*n].excused);
+        let expected = |count: &u64| by_count.contains_key(count) || seen(*count);
+        let missing = |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count) && expected(count);
         let untold: Vec<u64> = (1..last).filter(missing).collect();
         // Whose id nobody knows is told as a number.
         let numbered: u64 = o.gaps.iter().filter(|g| g.range.is_none()).map(|g| g.missing).sum();
