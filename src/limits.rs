@@ -297,6 +297,8 @@ pub const DISK_TAKES_MILLIS: u64 = 60_000;
 pub const ADOPT_SECONDS: u64 = 10;
 /// Orphans drained at once.
 pub const ADOPT_AT_ONCE: usize = 4;
+/// One of them that stands still for so long gives way to another one that waits.
+pub const ADOPT_STALL_SECONDS: u64 = 30;
 /// A worker that lived less than this died at once.
 pub const WORKER_SHORT_LIFE_MILLIS: u64 = 1_000;
 /// Deaths in a row, each at once, before the keeper waits longer than a moment.

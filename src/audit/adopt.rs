@@ -85,6 +85,11 @@ struct Adopted {
     crew: Crew,
     /// Losses that are on their way to the writer.
     given: Vec<Loss>,
+    /// How far its receivers are, and since when.
+    at: u64,
+    since: Instant,
+    /// It gives way to another one, when its senders have stopped.
+    leaving: bool,
     /// Held until it is drained.
     _lock: File,
 }
@@ -105,12 +110,21 @@ struct Adopter<'a> {
     begun: Instant,
     adopted: Vec<Adopted>,
     done: BTreeMap<PathBuf, Done>,
+    /// Those that gave way undrained, and when.
+    left: BTreeMap<PathBuf, Instant>,
+}
+
+/// What a look at an adopted one has shown.
+enum Seen {
+    Busy,
+    Drained,
+    Left,
 }
 
 /// Looks for orphans from time to time, until the end.
 pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
-    let (adopted, done) = (Vec::new(), BTreeMap::new());
-    let mut adopter = Adopter { root, own, options, course, begun: Instant::now(), adopted, done };
+    let (adopted, done, left) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    let mut adopter = Adopter { root, own, options, course, begun: Instant::now(), adopted, done, left };
     let mut next = Instant::now();
     while !course.stop.load(Ordering::Acquire) {
         if next <= Instant::now() {
@@ -129,6 +143,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
 impl Adopter<'_> {
     fn look(&mut self) {
         let Ok(entries) = std::fs::read_dir(self.root) else { return };
+        let mut waiting = Vec::new();
         for entry in entries.flatten().take(limits::SPOOL_FILES) {
             let dir = entry.path();
             // A name with a dot in front: one that is being made.
@@ -141,9 +156,30 @@ impl Adopter<'_> {
             match self.done.get(&dir).filter(|d| d.changed >= changed) {
                 Some(d) if d.swept || d.at.elapsed() < self.options.retain => {}
                 Some(_) => self.sweep(&dir, changed),
-                None if self.adopted.len() < limits::ADOPT_AT_ONCE => self.take(&dir, changed),
-                None => {}
+                None => waiting.push((self.left.get(&dir).copied(), dir, changed)),
             }
+        }
+        // Those that were never tried come first, then those that gave way long ago.
+        waiting.sort_unstable();
+        for (_, dir, changed) in waiting {
+            if self.adopted.len() < limits::ADOPT_AT_ONCE {
+                self.take(&dir, changed);
+            } else {
+                return self.make_way();
+            }
+        }
+    }
+
+    /// The one that has stood still longest leaves its place: its receivers may be down, those of another one not.
+    fn make_way(&mut self) {
+        if self.adopted.iter().any(|a| a.leaving) {
+            return;
+        }
+        let still = self.adopted.iter_mut().filter(|a| a.since.elapsed().as_secs() >= limits::ADOPT_STALL_SECONDS);
+        if let Some(a) = still.max_by_key(|a| a.since.elapsed()) {
+            a.leaving = true;
+            a.course.end();
+            a.spool.wake();
         }
     }
 
@@ -212,15 +248,18 @@ impl Adopter<'_> {
         }
         let waiting =
             spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
-        log::info(
-            "adopter",
-            format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
-        );
-        log::calm("adopter");
+        if !self.left.contains_key(dir) {
+            log::info(
+                "adopter",
+                format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
+            );
+            log::calm("adopter");
+        }
         let course = Arc::new(Course::of(self.course.ring.clone()));
         let receivers = self.options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name));
         let crew = Crew::new(spool.clone(), course.clone(), receivers);
-        Ok(Some(Adopted { dir: dir.to_path_buf(), spool, course, crew, given: Vec::new(), _lock: lock }))
+        let (dir, given, since) = (dir.to_path_buf(), Vec::new(), Instant::now());
+        Ok(Some(Adopted { dir, spool, course, crew, given, at: 0, since, leaving: false, _lock: lock }))
     }
 
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
@@ -241,12 +280,14 @@ impl Adopter<'_> {
         let reloads = self.course.reloads.load(Ordering::Acquire);
         for mut a in std::mem::take(&mut self.adopted) {
             a.course.reloads.store(reloads, Ordering::Release);
-            if a.tend(self.course) {
-                if let Some(changed) = newest_segment(&a.dir) {
-                    self.done(&a.dir, changed, false);
+            match a.tend(self.course) {
+                Seen::Busy => self.adopted.push(a),
+                Seen::Left => drop(self.left.insert(a.dir, Instant::now())),
+                Seen::Drained => {
+                    if let Some(changed) = newest_segment(&a.dir) {
+                        self.done(&a.dir, changed, false);
+                    }
                 }
-            } else {
-                self.adopted.push(a);
             }
         }
     }
@@ -259,10 +300,16 @@ fn newest_segment(dir: &Path) -> Option<SystemTime> {
 }
 
 impl Adopted {
-    /// One look; true when it is drained.
-    fn tend(&mut self, family: &Course) -> bool {
+    /// One look.
+    fn tend(&mut self, family: &Course) -> Seen {
         let estate = &family.estate;
-        self.crew.complete();
+        if !self.leaving {
+            self.crew.complete();
+        }
+        let at = self.spool.receivers().iter().map(|r| r.cursor.next).sum();
+        if std::mem::replace(&mut self.at, at) != at {
+            self.since = Instant::now();
+        }
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
         estate.alarm(self.spool.take_alarms());
@@ -283,15 +330,22 @@ impl Adopted {
             }
             self.spool.save_state(true);
         }
-        if !self.crew.is_done() || !self.given.is_empty() {
-            return false;
+        let senders = self.course.senders.load(Ordering::Acquire);
+        if self.leaving && senders == 0 && self.given.is_empty() {
+            // Its senders have stopped, perhaps in the middle.
+            self.spool.save_cursors();
+            self.spool.save_state(true);
+            return Seen::Left;
+        }
+        if self.leaving || !self.crew.is_done() || !self.given.is_empty() {
+            return Seen::Busy;
         }
         self.spool.save_state(true);
         crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));
         log::calm("adopter");
-        true
+        Seen::Drained
     }
 }
 

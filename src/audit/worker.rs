@@ -89,6 +89,12 @@ impl Course {
         }
     }
 
+    /// It is over, for everybody who sleeps as well.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.announce();
+    }
+
     fn announce(&self) {
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
@@ -204,8 +210,7 @@ impl Worker {
                 break;
             }
         }
-        self.course.stop.store(true, Ordering::Release);
-        self.course.announce();
+        self.course.end();
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))

@@ -216,6 +216,34 @@ fn an_orphan_that_cannot_be_opened_now_is_adopted_later() {
 }
 
 #[test]
+fn an_orphan_does_not_wait_for_the_receivers_of_others() {
+    let den = Den::new("orphans");
+    let (dead, well) = (Receiver::start(), Receiver::start());
+    dead.down();
+    well.down();
+    let named = |name: &str| {
+        let setup = Setup::new(&den).args(&["--instance", name]).url(&dead.url()).args(&["--name", "dead"]);
+        setup.url(&well.url()).args(&["--name", "well", "--drain", "200ms"])
+    };
+    let told = |p: &Picodata| p.err().matches("is orphaned with").count();
+    let mut before = 0;
+    for i in 1..=6 {
+        let mut old = named(&format!("old{i}")).picodata();
+        old.events(&mut Events::new(1, i), 10, 10_000);
+        assert_eq!(old.finish(LIMIT), 0);
+        before = told(&old);
+    }
+    well.up();
+    let mut new = named("new").picodata();
+    well.wait_count(60, LIMIT);
+    // And those that gave way have their turn again.
+    dead.up();
+    dead.wait_count(60, LIMIT);
+    assert_eq!(new.finish(LIMIT), 0, "{}", new.err());
+    assert_eq!(told(&new) - before, 6, "each is told once\n{}", new.err());
+}
+
+#[test]
 fn the_second_adopts_the_first_when_it_is_free() {
     let den = Den::new("adopt");
     let receiver = Receiver::start();
