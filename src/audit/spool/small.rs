@@ -230,7 +230,9 @@ impl Spool {
     /// Syncs the records that there are now; an error where some of them are only in memory after that.
     fn sync_known(&self) -> io::Result<()> {
         let known: Vec<(String, u64)> = self.lock().segments.iter().map(|s| (s.name.clone(), s.bytes)).collect();
-        self.sync(self.clock.load(Ordering::Relaxed));
+        if !self.sync(self.clock.load(Ordering::Relaxed)) {
+            return Err(io::Error::other("the names of files are not synced"));
+        }
         let ledger = self.lock();
         // What everybody has may go with the power.
         let acked = ledger.acked_before(false);

@@ -24,8 +24,9 @@ pub fn cut_name(segment: &str) -> String {
 }
 
 impl Spool {
-    /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere.
-    pub fn sync(&self, now_ms: i64) {
+    /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere. False: the
+    /// names of files may not be on the platter, and what is in these files is nothing without them.
+    pub fn sync(&self, now_ms: i64) -> bool {
         self.clock.store(now_ms, Ordering::Relaxed);
         let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let (dirty, names) = {
@@ -51,13 +52,16 @@ impl Spool {
                 Err(e) => self.write_anew(&name, &e, now_ms),
             }
         }
+        let mut named = true;
         if names {
             if let Err(e) = self.disk.sync_names() {
+                named = false;
                 self.lock().names_dirty = true;
                 self.disk_failed("sync names", &e);
             }
             crash::point("sync.names");
         }
+        named
     }
 
     /// A sync failed: the kernel may have dropped what it could not write and call the next sync a success. So what was

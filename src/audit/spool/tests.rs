@@ -15,12 +15,18 @@ struct Moody {
     ark: Ark,
     no_write: AtomicBool,
     no_sync: AtomicBool,
+    no_names: AtomicBool,
 }
 
 impl Moody {
     fn new() -> Arc<Moody> {
         let ark = Ark::open(Ark::create().unwrap()).unwrap();
-        Arc::new(Moody { ark, no_write: AtomicBool::new(false), no_sync: AtomicBool::new(false) })
+        let [no_write, no_sync, no_names] = [(); 3].map(|()| AtomicBool::new(false));
+        Arc::new(Moody { ark, no_write, no_sync, no_names })
+    }
+
+    fn state(&self) -> Option<Vec<u8>> {
+        read_all(self, tend::STATE, slots::COPIES * crate::limits::STATE_SLOT_BYTES).unwrap()
     }
 }
 
@@ -46,6 +52,9 @@ impl Disk for Moody {
         self.ark.sync(name)
     }
     fn sync_names(&self) -> io::Result<()> {
+        if self.no_names.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         Ok(())
     }
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
@@ -332,6 +341,21 @@ fn a_disk_that_fills_while_the_state_is_saved_stops_nobody() {
     spool.tidy(1000);
     assert_eq!(spool.sizes().retained, spool.lock().segments.back().unwrap().bytes);
     assert!(spool.sizes().disk_bad.is_some());
+}
+
+#[test]
+fn the_state_knows_of_no_records_in_files_that_may_have_no_name() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert!(spool.save_state(true));
+    (1..=5).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
+    let before = disk.state();
+    disk.no_names.store(true, Ordering::Relaxed);
+    assert!(!spool.save_state(true));
+    assert_eq!(disk.state(), before);
+    disk.no_names.store(false, Ordering::Relaxed);
+    assert!(spool.recover_disk() && spool.save_state(true));
+    assert_ne!(disk.state(), before);
 }
 
 #[test]
