@@ -257,7 +257,8 @@ impl Spool {
             let before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
             let noted = cursor.as_ref().is_some_and(|c| c.others() != before.others());
             ledger.receivers.push(Receiver {
-                saved_others: cursor.as_ref().map(Cursor::others),
+                // What an earlier worker could not sync may be forgotten yet: it is written anew before the ring says more.
+                saved_others: None,
                 cursor: cursor.unwrap_or_else(new),
                 before,
                 noted: u64::from(noted),
