@@ -17,7 +17,7 @@ use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Why a spool cannot be opened here.
 #[derive(Debug)]
@@ -84,6 +84,11 @@ impl Spool {
         }
 
         spool.save_new_cursors();
+        // A new state as well, while there is room for its copies: a full disk can be emptied only when it can be written.
+        let new = spool.state.lock().unwrap_or_else(PoisonError::into_inner).place.is_new();
+        if new {
+            spool.save_state(true);
+        }
         crash::point("open.done");
         Ok(spool)
     }
