@@ -175,8 +175,11 @@ impl Adopter<'_> {
         if self.adopted.iter().any(|a| a.leaving) {
             return;
         }
-        let still = self.adopted.iter_mut().filter(|a| a.since.elapsed().as_secs() >= limits::ADOPT_STALL_SECONDS);
-        if let Some(a) = still.max_by_key(|a| a.since.elapsed()) {
+        // What a failing disk has sent to memory would go with it.
+        let may = |a: &&mut Adopted| {
+            a.since.elapsed().as_secs() >= limits::ADOPT_STALL_SECONDS && a.spool.sizes().in_memory == 0
+        };
+        if let Some(a) = self.adopted.iter_mut().filter(may).max_by_key(|a| a.since.elapsed()) {
             a.leaving = true;
             a.course.end();
             a.spool.wake();
@@ -284,6 +287,7 @@ impl Adopter<'_> {
                 Seen::Busy => self.adopted.push(a),
                 Seen::Left => drop(self.left.insert(a.dir, Instant::now())),
                 Seen::Drained => {
+                    self.left.remove(&a.dir);
                     if let Some(changed) = newest_segment(&a.dir) {
                         self.done(&a.dir, changed, false);
                     }
