@@ -119,6 +119,31 @@ fn answers_are_answers_whatever_they_say() {
     assert_eq!((told.recv().unwrap().0, told.recv().unwrap().0), (0, 0));
 }
 
+/// Of a receiver, or somebody before it, that repeats what it was sent.
+#[test]
+fn secrets_that_are_said_back_are_masked() {
+    let port = serve(move |mut s, _| {
+        while let Some(seen) = read_request(&mut s) {
+            let head = format!("{}; cGFzc3dvcmQ=; passw0rd; t0ken", seen.head);
+            let length = head.len();
+            s.write_all(format!("HTTP/1.1 401 No\r\nContent-Length: {length}\r\n\r\n{head}").as_bytes()).unwrap();
+        }
+    });
+    let url = format!("http://127.0.0.1:{port}/in?key=qu3ry");
+    let mut o = options(&url);
+    o.headers = vec![parse_header("X-Key: h3ader").unwrap()];
+    let basic = Auth::Basic { user: "me".into(), password: Secret::literal("passw0rd") };
+    for (auth, mut secrets) in
+        [(basic, vec!["bWU6cGFzc3cwcmQ", "passw0rd"]), (Auth::Bearer(Secret::literal("t0ken")), vec!["t0ken"])]
+    {
+        o.auth = auth;
+        secrets.extend(["qu3ry", "h3ader"]);
+        let said = post(&mut Client::new(o.clone()).unwrap(), b"[]").unwrap().excerpt;
+        assert!(said.contains("POST /in?*** HTTP/1.1") && said.contains("x-key: ***"), "{said}");
+        assert!(secrets.iter().all(|s| !said.contains(s)), "{said}");
+    }
+}
+
 #[test]
 fn a_long_answer_costs_the_connection_and_not_the_memory() {
     let port = serve(|mut s, _| {
