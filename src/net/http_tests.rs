@@ -410,6 +410,31 @@ fn certificates_that_are_not_right_are_tls_with_a_cure() {
     assert_eq!(post(&mut Client::new(o).unwrap(), b"x").unwrap().status, 200);
 }
 
+/// What `openssl req -x509` makes, in the place of a server and as the authority: it is who was meant, and no other is.
+#[test]
+fn a_certificate_that_was_named_itself_is_believed() {
+    let house = House::new("https-itself");
+    let until = |year| Authority::itself("localhost", year);
+    for (name, (own, key), other_name, said) in [
+        ("well", until(4000), None, ""),
+        ("expired", until(2020), None, "has expired"),
+        ("other", until(4000), Some("elsewhere.test"), "--tls-server-name"),
+        ("stranger", until(4000), None, "name this very one with --ca-certificate"),
+    ] {
+        house.dir.write("server.pem", &own);
+        house.dir.write("server.key", &key);
+        let port = house.serve(false, answer_all);
+        let mut o = house.options(port);
+        let named = if name == "stranger" { until(4000).0 } else { own };
+        o.tls.ca = Some(house.dir.write("named.pem", &named));
+        o.tls.server_name = other_name.map(String::from);
+        match post(&mut Client::new(o).unwrap(), b"x") {
+            Ok(a) => assert!(a.status == 200 && said.is_empty(), "{name}"),
+            Err(f) => assert!(!said.is_empty() && f.kind == FailureKind::Tls && f.text.contains(said), "{name}: {f}"),
+        }
+    }
+}
+
 #[test]
 fn a_missing_client_certificate_is_tls_although_the_alert_comes_late() {
     let house = House::new("https-client");

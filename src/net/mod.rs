@@ -22,6 +22,7 @@ pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod trust;
 pub mod validity;
 pub mod verdict;
 mod watch;
