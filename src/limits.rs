@@ -9,6 +9,9 @@
 pub const LOG_BURST_LINES: u32 = 5;
 /// After the burst, one line of the same matter at most this often, with the count of what was left out.
 pub const LOG_REPEAT_SECONDS: u64 = 600;
+/// So often in that time a matter may end and its next line be news: a receiver that refuses every second request begins
+/// and ends an outage three times a second.
+pub const LOG_CALMS: u32 = 16;
 /// Matters remembered by the rate limit; the oldest is forgotten.
 pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: what a pipe takes at once is a page, and what stands behind a cut one has room.
@@ -210,6 +213,10 @@ pub const HTTP_INPUT_BYTES: usize = 16 * 1024;
 pub const HTTP_ANSWER_BYTES: usize = 64 * 1024;
 /// The beginning of an answer's body that is kept for people.
 pub const HTTP_EXCERPT_BYTES: usize = 512;
+/// bytes; what is shorter is not looked for in answers: no secret should be, and everyday words are.
+pub const MASK_BYTES: usize = 4;
+/// values of a URL's query that are looked for in answers; more stand in no URL of a receiver.
+pub const MASK_PAIRS: usize = 64;
 /// The head of a proxy's answer to CONNECT.
 pub const PROXY_HEAD_BYTES: usize = 8 * 1024;
 /// Extra headers (`--header`).

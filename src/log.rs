@@ -51,6 +51,8 @@ struct Matter {
     since: Instant,
     printed: u32,
     left_out: u64,
+    /// How often it was calmed since when.
+    calms: (u32, Instant),
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -106,9 +108,20 @@ pub fn debug(matter: &str, text: impl Display) {
     line(Level::Debug, matter, text);
 }
 
-/// Ends a matter: its next line is news again. True when there had been something to calm.
+/// Ends a matter: its next line is news again, but not when it ends and begins anew all the time. True when there had
+/// been something to calm.
 pub fn calm(matter: &str) -> bool {
-    MATTERS.lock().unwrap_or_else(PoisonError::into_inner).remove(matter).is_some()
+    let mut matters = MATTERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(m) = matters.get_mut(matter).filter(|m| m.printed > 0) else { return false };
+    let now = Instant::now();
+    if now.duration_since(m.calms.1) >= Duration::from_secs(limits::LOG_REPEAT_SECONDS) {
+        m.calms = (0, now);
+    }
+    if m.calms.0 < limits::LOG_CALMS {
+        m.calms.0 += 1;
+        (m.since, m.printed, m.left_out) = (now, 0, 0);
+    }
+    true
 }
 
 fn line(level: Level, matter: &str, text: impl Display) {
@@ -188,7 +201,7 @@ fn admit(level: Level, matter: &str) -> Option<u64> {
             let oldest = matters.iter().min_by_key(|(_, m)| m.since).map(|(k, _)| k.clone());
             oldest.map(|k| matters.remove(&k));
         }
-        matters.insert(matter.to_string(), Matter { since: now, printed: 0, left_out: 0 });
+        matters.insert(matter.to_string(), Matter { since: now, printed: 0, left_out: 0, calms: (0, now) });
     }
     let m = matters.get_mut(matter)?;
     if m.printed < limits::LOG_BURST_LINES {
@@ -215,6 +228,13 @@ mod tests {
         assert!(calm(name));
         assert!(!calm(name));
         assert_eq!(admit(Level::Warn, name), Some(0));
+    }
+
+    #[test]
+    fn a_matter_that_comes_and_goes_all_the_time_is_a_handful_of_lines_too() {
+        let name = "test of a matter that flaps";
+        let printed = (0..10_000).filter(|_| admit(Level::Warn, name).is_some() && calm(name)).count();
+        assert!(printed <= (limits::LOG_CALMS + limits::LOG_BURST_LINES) as usize, "{printed} lines");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Estate {
     /// Losses that were given away, and those that the writer has told.
     given: AtomicU64,
     told: AtomicU64,
+    /// Events that adopted spools still hold for a receiver.
+    waiting: AtomicU64,
 }
 
 fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,6 +61,11 @@ impl Estate {
     /// The alarms that were raised since the last call.
     pub fn take_alarms(&self) -> Vec<String> {
         std::mem::take(&mut *open(&self.alarms))
+    }
+
+    /// How many events in adopted spools are not delivered yet.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Acquire)
     }
 
     fn give(&self, losses: &[Loss]) {
@@ -110,8 +117,8 @@ struct Adopter<'a> {
     begun: Instant,
     adopted: Vec<Adopted>,
     done: BTreeMap<PathBuf, Done>,
-    /// Those that gave way undrained, and when.
-    left: BTreeMap<PathBuf, Instant>,
+    /// Those that gave way undrained, when, and with how many events.
+    left: BTreeMap<PathBuf, (Instant, u64)>,
 }
 
 /// What a look at an adopted one has shown.
@@ -143,6 +150,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
 impl Adopter<'_> {
     fn look(&mut self) {
         let Ok(entries) = std::fs::read_dir(self.root) else { return };
+        self.left.retain(|dir, _| dir.exists());
         let mut waiting = Vec::new();
         for entry in entries.flatten().take(limits::SPOOL_FILES) {
             let dir = entry.path();
@@ -156,7 +164,7 @@ impl Adopter<'_> {
             match self.done.get(&dir).filter(|d| d.changed >= changed) {
                 Some(d) if d.swept || d.at.elapsed() < self.options.retain => {}
                 Some(_) => self.sweep(&dir, changed),
-                None => waiting.push((self.left.get(&dir).copied(), dir, changed)),
+                None => waiting.push((self.left.get(&dir).map(|(since, _)| *since), dir, changed)),
             }
         }
         // Those that were never tried come first, then those that gave way long ago.
@@ -191,7 +199,11 @@ impl Adopter<'_> {
     }
 
     fn take(&mut self, dir: &Path, changed: SystemTime) {
-        let Ok(Some(lock)) = place::lock(dir) else { return };
+        let Ok(Some(lock)) = place::lock(dir) else {
+            // Whoever works in it tells of it.
+            self.left.remove(dir);
+            return;
+        };
         crash::point("adopt.locked");
         if self.settings(dir).receivers.is_empty() {
             // With nobody to deliver to it would count as drained.
@@ -202,7 +214,10 @@ impl Adopter<'_> {
         }
         match self.adopt(dir, lock) {
             Ok(Some(a)) => self.adopted.push(a),
-            Ok(None) => self.done(dir, changed, false),
+            Ok(None) => {
+                self.left.remove(dir);
+                self.done(dir, changed, false);
+            }
             Err(e) => {
                 log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), worker::why(&e)));
                 // What the disk does not give now it may give later; a spool of another version stays one.
@@ -249,9 +264,8 @@ impl Adopter<'_> {
             finish(dir, &spool);
             return Ok(None);
         }
-        let waiting =
-            spool.receivers().iter().filter(|r| r.live).map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0);
         if !self.left.contains_key(dir) {
+            let waiting = waiting(&spool);
             log::info(
                 "adopter",
                 format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
@@ -285,7 +299,9 @@ impl Adopter<'_> {
             a.course.reloads.store(reloads, Ordering::Release);
             match a.tend(self.course) {
                 Seen::Busy => self.adopted.push(a),
-                Seen::Left => drop(self.left.insert(a.dir, Instant::now())),
+                Seen::Left => {
+                    self.left.insert(a.dir, (Instant::now(), waiting(&a.spool)));
+                }
                 Seen::Drained => {
                     self.left.remove(&a.dir);
                     if let Some(changed) = newest_segment(&a.dir) {
@@ -294,7 +310,17 @@ impl Adopter<'_> {
                 }
             }
         }
+        let here = self.adopted.iter().map(|a| (&a.dir, waiting(&a.spool)));
+        let gave_way = self.left.iter().map(|(dir, (_, events))| (dir, *events));
+        let all: BTreeMap<_, _> = gave_way.chain(here).collect();
+        self.course.estate.waiting.store(all.values().sum(), Ordering::Release);
     }
+}
+
+/// Events that a receiver of ours has not got yet.
+fn waiting(spool: &Spool) -> u64 {
+    let live = spool.receivers().into_iter().filter(|r| r.live);
+    live.map(|r| spool.next_seq() - r.cursor.next).max().unwrap_or(0)
 }
 
 fn newest_segment(dir: &Path) -> Option<SystemTime> {

@@ -243,6 +243,8 @@ impl Options {
                 self.warnings.push(format!("{}: {text}", opener.at()));
             }
         }
+        // Tokens stand there too; with its `?`, so that only the query itself is overwritten.
+        self.secrets.extend(opener.value.find('?').map(|at| OsString::from(&opener.value[at..])));
         let path = |name: &str| parsed.of(name, i).map(value::path).transpose();
         let mut http = HttpOptions::new(target);
         http.tls = ClientOptions {
@@ -398,8 +400,8 @@ mod tests {
 
     #[test]
     fn secrets_of_the_command_line_are_known_and_never_said() {
-        let o = read(&["--url", "https://u:s3cr%40t@h/p", "--header", "X-Key: k3y"]).unwrap();
-        assert_eq!(o.secrets, ["u:s3cr%40t", "k3y"]);
+        let o = read(&["--url", "https://u:s3cr%40t@h/p?key=q", "--header", "X-Key: k3y"]).unwrap();
+        assert_eq!(o.secrets, ["u:s3cr%40t", "?key=q", "k3y"]);
         assert_eq!(o.warnings.len(), 1);
         assert!(!o.warnings[0].contains("s3cr"));
         let e = read(&["--url", "https://u:s3cret@h:99999/"]).unwrap_err();

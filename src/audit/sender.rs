@@ -266,7 +266,6 @@ impl Sender {
         }
         let Some(task) = self.plan.last().cloned() else { return Wait::Not };
         self.busy = now.mono;
-        self.choose(now);
         let outcome = match &task {
             Task::Send(part) => self.send(part.clone(), now),
             Task::Probe(i) => self.send(*i..*i + 1, now),
@@ -323,6 +322,8 @@ impl Sender {
         if !full && !hurry && waited < self.portion.linger {
             return Some(Wait::News(self.reader.want(), self.portion.linger - waited));
         }
+        // Not within a halving: who judges an event must be who took the other one.
+        self.choose(now);
         self.plan_from(0);
         None
     }

@@ -284,8 +284,12 @@ impl Worker {
                 "end",
                 format!("{waiting} events are left in the spool `{}` for the next start", self.spool.place()),
             );
-        } else {
+        } else if self.course.estate.waiting() == 0 {
             log::info("end", "everything is delivered");
+        }
+        if self.course.estate.waiting() > 0 {
+            let waiting = self.course.estate.waiting();
+            log::info("end", format!("{waiting} events of adopted spools are left for the next start"));
         }
         self.forward_alarms(given.alarms);
         if in_memory > 0 || left > 0 || dropped > 0 {

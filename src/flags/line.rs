@@ -36,9 +36,17 @@ impl Word {
     /// The word as an error may show it.
     pub(super) fn shown(&self) -> String {
         match &self.behind_secret {
-            None => shown(&self.text),
+            None => shown(&without_userinfo(&self.text)),
             Some(option) => format!("behind `{option}` (not shown; quote a value that holds blanks)"),
         }
+    }
+}
+
+/// A URL whose `--url` was forgotten may hold a password.
+fn without_userinfo(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &text[..scheme + 3], &text[at..]),
+        _ => text.to_string(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::net::answer::{self, Answer};
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::gzip::Gzip;
+use crate::net::mask::Mask;
 use crate::net::proxy::Proxy;
 use crate::net::secret::{Secret, Wiped};
 use crate::net::target::{Scheme, Target};
@@ -237,7 +238,8 @@ impl Client {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         let retry_after = retry_after.and_then(|v| answer::retry_after(v, now));
-        let excerpt = read_body(response.body_mut());
+        let mask = self.mask(secrets);
+        let excerpt = read_body(response.body_mut(), &mask);
         if (200..300).contains(&status) && self.trace.cut.load(Ordering::Relaxed) {
             // What it has not read it cannot have taken, whatever it says.
             let place = self.options.target.display();
@@ -312,6 +314,23 @@ impl Client {
     }
 
     /// The agent with its connection; another one when it is too old.
+    /// What of an answer is one of our secrets, said back.
+    fn mask(&self, secrets: &[(HeaderName, HeaderValue)]) -> Mask {
+        let mut mask = Mask::default();
+        for (name, value) in secrets {
+            let value = value.as_bytes();
+            mask.add(value);
+            if *name == header::AUTHORIZATION || *name == header::PROXY_AUTHORIZATION {
+                mask.add(value.splitn(2, |b| *b == b' ').last().unwrap_or_default());
+            }
+        }
+        if let Auth::Basic { password, .. } = &self.options.auth {
+            mask.add(password.last_read());
+        }
+        mask.add_query(self.options.target.uri());
+        mask
+    }
+
     fn agent(&mut self) -> Agent {
         let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
         if let Some(agent) = self.agent.as_ref().filter(|_| !old) {
@@ -380,7 +399,8 @@ fn hidden(value: &[u8], name: &str) -> std::result::Result<HeaderValue, Failure>
 }
 
 /// Reads the body, so that the connection can be used again, up to a bound; keeps the beginning.
-fn read_body(body: &mut Body) -> std::result::Result<String, (ureq::Error, String)> {
+fn read_body(body: &mut Body, mask: &Mask) -> std::result::Result<String, (ureq::Error, String)> {
+    let most = limits::HTTP_EXCERPT_BYTES + mask.longest();
     let mut kept = Vec::new();
     let mut chunk = [0; 4096];
     let mut total = 0;
@@ -392,14 +412,14 @@ fn read_body(body: &mut Body) -> std::result::Result<String, (ureq::Error, Strin
             Err(e) => {
                 // ureq's own errors travel inside io errors through `Read`.
                 let e = e.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
-                return Err((e, answer::excerpt(&kept)));
+                return Err((e, answer::excerpt(&mask.apply(kept))));
             }
         };
         total += n;
-        let room = limits::HTTP_EXCERPT_BYTES - kept.len();
+        let room = most - kept.len();
         kept.extend_from_slice(&chunk[..n.min(room)]);
     }
-    Ok(answer::excerpt(&kept))
+    Ok(answer::excerpt(&mask.apply(kept)))
 }
 
 #[cfg(test)]

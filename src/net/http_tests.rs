@@ -119,6 +119,31 @@ fn answers_are_answers_whatever_they_say() {
     assert_eq!((told.recv().unwrap().0, told.recv().unwrap().0), (0, 0));
 }
 
+/// Of a receiver, or somebody before it, that repeats what it was sent.
+#[test]
+fn secrets_that_are_said_back_are_masked() {
+    let port = serve(move |mut s, _| {
+        while let Some(seen) = read_request(&mut s) {
+            let head = format!("{}; cGFzc3dvcmQ=; passw0rd; t0ken", seen.head);
+            let length = head.len();
+            s.write_all(format!("HTTP/1.1 401 No\r\nContent-Length: {length}\r\n\r\n{head}").as_bytes()).unwrap();
+        }
+    });
+    let url = format!("http://127.0.0.1:{port}/in?key=qu3ry");
+    let mut o = options(&url);
+    o.headers = vec![parse_header("X-Key: h3ader").unwrap()];
+    let basic = Auth::Basic { user: "me".into(), password: Secret::literal("passw0rd") };
+    for (auth, mut secrets) in
+        [(basic, vec!["bWU6cGFzc3cwcmQ", "passw0rd"]), (Auth::Bearer(Secret::literal("t0ken")), vec!["t0ken"])]
+    {
+        o.auth = auth;
+        secrets.extend(["qu3ry", "h3ader"]);
+        let said = post(&mut Client::new(o.clone()).unwrap(), b"[]").unwrap().excerpt;
+        assert!(said.contains("POST /in?*** HTTP/1.1") && said.contains("x-key: ***"), "{said}");
+        assert!(secrets.iter().all(|s| !said.contains(s)), "{said}");
+    }
+}
+
 #[test]
 fn a_long_answer_costs_the_connection_and_not_the_memory() {
     let port = serve(|mut s, _| {
@@ -383,6 +408,31 @@ fn certificates_that_are_not_right_are_tls_with_a_cure() {
     o.target = Target::parse(&format!("https://127.0.0.1:{port}/")).unwrap();
     o.tls.server_name = Some("localhost".into());
     assert_eq!(post(&mut Client::new(o).unwrap(), b"x").unwrap().status, 200);
+}
+
+/// What `openssl req -x509` makes, in the place of a server and as the authority: it is who was meant, and no other is.
+#[test]
+fn a_certificate_that_was_named_itself_is_believed() {
+    let house = House::new("https-itself");
+    let until = |year| Authority::itself("localhost", year);
+    for (name, (own, key), other_name, said) in [
+        ("well", until(4000), None, ""),
+        ("expired", until(2020), None, "has expired"),
+        ("other", until(4000), Some("elsewhere.test"), "--tls-server-name"),
+        ("stranger", until(4000), None, "name this very one with --ca-certificate"),
+    ] {
+        house.dir.write("server.pem", &own);
+        house.dir.write("server.key", &key);
+        let port = house.serve(false, answer_all);
+        let mut o = house.options(port);
+        let named = if name == "stranger" { until(4000).0 } else { own };
+        o.tls.ca = Some(house.dir.write("named.pem", &named));
+        o.tls.server_name = other_name.map(String::from);
+        match post(&mut Client::new(o).unwrap(), b"x") {
+            Ok(a) => assert!(a.status == 200 && said.is_empty(), "{name}"),
+            Err(f) => assert!(!said.is_empty() && f.kind == FailureKind::Tls && f.text.contains(said), "{name}: {f}"),
+        }
+    }
 }
 
 #[test]

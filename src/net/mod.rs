@@ -10,6 +10,7 @@ pub mod base64;
 pub mod failure;
 pub mod gzip;
 pub mod http;
+pub mod mask;
 pub mod page;
 pub mod pem;
 pub mod porch;
@@ -21,6 +22,7 @@ pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod trust;
 pub mod validity;
 pub mod verdict;
 mod watch;

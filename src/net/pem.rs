@@ -13,12 +13,18 @@ use rustls::RootCertStore;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// Adds the authorities of a file. One that rustls cannot use is left out (the systems' bundles have such); a file of
-/// which none can be used is an error.
-pub fn add_authorities(path: &Path, roots: &mut RootCertStore, watch: &mut Watch) -> Result<(), Failure> {
+/// Adds the authorities of a file, and shows each to `see`. One that rustls cannot use is left out (the systems' bundles have
+/// such); a file of which none can be used is an error.
+pub fn add_authorities(
+    path: &Path,
+    roots: &mut RootCertStore,
+    watch: &mut Watch,
+    mut see: impl FnMut(&[u8]),
+) -> Result<(), Failure> {
     let before = roots.len();
     let mut last = None;
     certificates(path, "CA file", watch, |certificate| {
+        see(&certificate);
         if let Err(e) = roots.add(certificate) {
             last = Some(e);
         }
@@ -126,7 +132,7 @@ mod tests {
         std::fs::write(dir.path("ca.der"), certificates[1].as_ref()).unwrap();
         std::fs::write(dir.path("key.der"), key.secret_der()).unwrap();
         let mut roots = RootCertStore::empty();
-        add_authorities(&dir.path("ca.der"), &mut roots, &mut Watch::default()).unwrap();
+        add_authorities(&dir.path("ca.der"), &mut roots, &mut Watch::default(), |_| ()).unwrap();
         assert_eq!(roots.len(), 1);
         let again = private_key(&dir.path("key.der"), &mut Watch::default()).unwrap();
         assert_eq!(again.secret_der(), key.secret_der());

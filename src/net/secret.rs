@@ -67,6 +67,11 @@ impl Secret {
         self.file.as_deref()
     }
 
+    /// The value as it was read last.
+    pub fn last_read(&self) -> &[u8] {
+        self.value.bytes()
+    }
+
     /// The next `read` reads the file again, changed or not.
     pub fn forget(&mut self) {
         self.stamp = None;

@@ -8,6 +8,7 @@
 
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::pem;
+use crate::net::trust::{Fingerprint, Trust};
 use crate::net::verdict::Names;
 use crate::net::watch::Watch;
 use rustls::client::Resumption;
@@ -156,11 +157,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn client_config(options: &ClientOptions, watch: &mut Watch) -> Result<ClientConfig, Failure> {
-    let roots = trusted(options, watch)?;
+    let (roots, named) = trusted(options, watch)?;
+    let trust = Trust::new(roots, named).map_err(|e| bad("TLS", &e))?;
+    // «Dangerous» is what may judge a server; this one asks the library's own judge.
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| bad("TLS", &e))?
-        .with_root_certificates(roots);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(trust));
     let mut config = match &options.certificate {
         None if options.key.is_some() => {
             let (key, certificate) = (options.names.key(), options.names.certificate());
@@ -185,7 +189,7 @@ fn server_config(options: &ServerOptions, watch: &mut Watch) -> Result<ServerCon
         None => builder.with_no_client_auth(),
         Some(file) => {
             let mut roots = RootCertStore::empty();
-            pem::add_authorities(file, &mut roots, watch)?;
+            pem::add_authorities(file, &mut roots, watch, |_| ())?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
                 .build()
                 .map_err(|e| bad(&format!("client CA file `{}`", file.display()), &e))?;
@@ -200,20 +204,21 @@ fn server_config(options: &ServerOptions, watch: &mut Watch) -> Result<ServerCon
     Ok(config)
 }
 
-fn trusted(options: &ClientOptions, watch: &mut Watch) -> Result<RootCertStore, Failure> {
-    let mut roots = RootCertStore::empty();
+/// The authorities, and what the certificates that the user has named are known by.
+fn trusted(options: &ClientOptions, watch: &mut Watch) -> Result<(RootCertStore, Vec<Fingerprint>), Failure> {
+    let (mut roots, mut named) = (RootCertStore::empty(), Vec::new());
     if let Some(file) = &options.ca {
-        pem::add_authorities(file, &mut roots, watch)?;
+        pem::add_authorities(file, &mut roots, watch, |c| named.push(sha256(c)))?;
     }
     if options.ca.is_none() || options.system_too {
         let file = system_bundle().ok_or_else(|| {
             let cure = format!("install ca-certificates or give {}", options.names.ca());
             Failure::new(FailureKind::Secret, format!("this system has no file of trusted authorities: {cure}"))
         })?;
-        pem::add_authorities(&file, &mut roots, watch)?;
+        pem::add_authorities(&file, &mut roots, watch, |_| ())?;
     }
     roots.roots.shrink_to_fit();
-    Ok(roots)
+    Ok((roots, named))
 }
 
 /// The files that may be the system's authorities: `SSL_CERT_FILE`, as everywhere, or the known ones, in order.
@@ -285,8 +290,8 @@ mod tests {
     #[test]
     fn the_systems_authorities_can_be_read() {
         if system_bundle().is_some() {
-            let roots = trusted(&ClientOptions::default(), &mut Watch::default()).unwrap();
-            assert!(roots.len() > 50, "{} authorities", roots.len());
+            let (roots, named) = trusted(&ClientOptions::default(), &mut Watch::default()).unwrap();
+            assert!(named.is_empty() && roots.len() > 50, "{} authorities", roots.len());
         }
     }
 

@@ -2,6 +2,7 @@
 //! program has for it.
 
 use crate::net::failure::{Failure, FailureKind};
+use crate::net::trust::is_authority;
 use rustls::{AlertDescription, CertificateError};
 
 /// Whose options a cure names.
@@ -68,8 +69,11 @@ fn certificate_trouble(e: &CertificateError, names: Names) -> String {
             let names: String = presented.join(", ").chars().take(200).collect();
             format!("is not for `{}` but for {names}: see --tls-server-name", expected.to_str())
         }
-        C::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "is one of an authority (CA:TRUE), which no server may use: issue one for the server".to_string()
+        other if is_authority(other) => {
+            format!(
+                "is one of an authority (CA:TRUE): name this very one with {}, or issue one for the server",
+                names.ca()
+            )
         }
         other => format!("is not acceptable: {other}"),
     }

@@ -10,6 +10,7 @@ const PASSWORD: &str = "Pa55word-of-the-file";
 const TOKEN: &str = "t0ken-of-the-file";
 const HEADER: &str = "s3cret-of-the-header";
 const USERINFO: &str = "Userinf0-secret";
+const QUERY: &str = "qu3ry-secret";
 const ADMIN: &str = "T0p-admin-secret";
 
 struct Case {
@@ -31,7 +32,7 @@ fn case() -> Case {
     }
     let port = free_port();
     let header = format!("X-Secret: @{}", den.put("header", format!("{HEADER}\n")));
-    let userinfo = format!("http://bob:{USERINFO}@127.0.0.1:{}/", receivers[2].port());
+    let userinfo = format!("http://bob:{USERINFO}@127.0.0.1:{}/?key={QUERY}", receivers[2].port());
     let setup = Setup::new(&den)
         .args(&["--debug", "--metrics-addr", &format!("127.0.0.1:{port}"), "--drain", "300ms"])
         .args(&["--url", &receivers[0].url(), "--user", "bob"])
@@ -43,7 +44,7 @@ fn case() -> Case {
         .exec();
     let key_line = certs.client_key.lines().nth(1).unwrap_or("").to_owned();
     let pairs = [base64(format!("bob:{PASSWORD}").as_bytes()), base64(format!("bob:{USERINFO}").as_bytes())];
-    let plain = [PASSWORD, TOKEN, HEADER, USERINFO, ADMIN, &key_line, &pairs[0], &pairs[1]];
+    let plain = [PASSWORD, TOKEN, HEADER, USERINFO, QUERY, ADMIN, &key_line, &pairs[0], &pairs[1]];
     let secrets = plain.iter().map(|s| s.as_bytes().to_vec()).collect();
     Case { den, receivers, setup, port, secrets }
 }

@@ -244,6 +244,42 @@ fn an_orphan_does_not_wait_for_the_receivers_of_others() {
 }
 
 #[test]
+fn a_state_that_is_damaged_is_told_when_it_alone_knew() {
+    let den = Den::new("state-damage");
+    let receiver = Receiver::start();
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--retain", "0s", "--drain", "200ms"]);
+    let mut events = Events::new(1, 1);
+    let mut run = || {
+        let mut picodata = setup.picodata();
+        picodata.stream((0..50).map(|_| events.event()), 10_000).expect("a reader");
+        assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+        picodata.err().contains("`state` is damaged or gone")
+    };
+    assert!(!run());
+    receiver.down();
+    assert!(!run());
+    let state = den.path().join("spool").join("default").join("state");
+    let bytes = std::fs::metadata(&state).expect("a state").len();
+    std::fs::write(&state, vec![0; bytes as usize]).expect("no state");
+    receiver.up();
+    assert!(run(), "the first fifty are in no segment any more");
+    assert_eq!(receiver.count(), 150);
+}
+
+#[test]
+fn what_an_orphan_still_holds_is_told_at_the_end() {
+    let den = Den::new("orphan-told");
+    let receiver = Receiver::start();
+    receiver.down();
+    drop(orphan(&den, &receiver));
+    let mut second = Setup::new(&den).url(&receiver.url()).args(&["--instance", "new", "--drain", "0s"]).picodata();
+    wait("it is adopted", LIMIT, || second.err().contains("is orphaned with 50"));
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    assert!(second.err().contains("50 events of adopted spools are left for the next start"), "{}", second.err());
+    assert!(!second.err().contains("everything is delivered"), "{}", second.err());
+}
+
+#[test]
 fn the_second_adopts_the_first_when_it_is_free() {
     let den = Den::new("adopt");
     let receiver = Receiver::start();

@@ -180,6 +180,75 @@ fn the_order_is_kept_whenever_a_receiver_that_refused_everything_recovers() {
     }
 }
 
+/// Out of order at its first request, misconfigured ever after: refuses everything.
+struct Misled(usize);
+
+impl Sink for Misled {
+    fn send(&mut self, _: &[u8], _: &About<'_>) -> Outcome {
+        self.0 += 1;
+        let said = |status| Said { status, text: String::new() };
+        if self.0 == 1 {
+            Outcome::NotNow(said(503), None)
+        } else {
+            Outcome::Content(said(400))
+        }
+    }
+    fn reload(&mut self) {}
+    fn rest(&mut self) {}
+    fn place(&self) -> String {
+        "http://misled".into()
+    }
+}
+
+/// What a stand-in takes says nothing of the content that the first one refuses, whenever the first one has its turn again.
+#[test]
+fn nobody_condemns_for_what_another_one_took() {
+    crate::log::mute();
+    for millis in (1..=40).map(|n| n * 500) {
+        let spool = spool();
+        let took = Arc::new(Mutex::new(Vec::new()));
+        // The whole batch is refused, its first half taken, its second refused: now that one is judged.
+        let stand_in = Strange { asked: 0, from: 1, to: 2, took: took.clone() };
+        let stand_in = Picky { sink: stand_in, refused: false };
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(Misled(0)), Box::new(stand_in)];
+        let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+        let mut sender = Sender::new("r1", spool.clone(), sinks, &FORMATS[0], portion, 1 << 20);
+        Writer::new(spool.clone(), 1 << 20, false).step(
+            b"{\"id\":\"1.0.1\"}\n{\"id\":\"1.0.2\"}\n",
+            0,
+            Ending::Open,
+            0,
+        );
+        let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
+        for _ in 0..200 {
+            sender.step(now, true);
+            now.mono += Duration::from_millis(millis);
+        }
+        let cursor = spool.cursor("r1").expect("a cursor");
+        assert_eq!((cursor.delivered, cursor.quarantined), (2, 0), "{millis} ms a step");
+    }
+}
+
+/// Refuses the first request for event 2 alone.
+struct Picky {
+    sink: Strange,
+    refused: bool,
+}
+
+impl Sink for Picky {
+    fn send(&mut self, body: &[u8], about: &About<'_>) -> Outcome {
+        if about.key.matches("1.0.2/").count() == 2 && !std::mem::replace(&mut self.refused, true) {
+            return Outcome::Content(Said { status: 400, text: String::new() });
+        }
+        self.sink.send(body, about)
+    }
+    fn reload(&mut self) {}
+    fn rest(&mut self) {}
+    fn place(&self) -> String {
+        self.sink.place()
+    }
+}
+
 /// Does not answer; counts how often it was asked, and how often it gave its connection back.
 struct Silent(Arc<Mutex<(usize, usize)>>);
 

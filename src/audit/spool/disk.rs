@@ -101,8 +101,13 @@ impl RealDisk {
             return Ok(f.clone());
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(write).create(create).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        // Whoever opens a FIFO waits for its other end, for ever.
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        options.read(true).write(write).create(create).mode(0o600).custom_flags(flags);
         let file = Arc::new(options.open(self.dir.join(name))?);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other(format!("`{name}` is no regular file")));
+        }
         if open.len() >= self.most {
             open.remove(0);
         }
@@ -235,6 +240,9 @@ mod tests {
         assert_eq!(d.list().unwrap().len(), 1);
         d.remove("b").unwrap();
         assert!(d.list().unwrap().is_empty());
+        assert!(std::process::Command::new("mkfifo").arg(dir.join("f")).status().unwrap().success());
+        assert!(d.read_at("f", 0, &mut buf).is_err() && d.write_at("f", 0, b"x").is_err());
+        d.remove("f").unwrap();
         // Removed under it: what is open can still be read, until it goes on in a new one, locked.
         d.write_at("c", 0, b"open").unwrap();
         assert!(!d.moved());

@@ -97,6 +97,10 @@ impl Spool {
     fn replay(&mut self, past: u64, now_ms: i64) -> io::Result<()> {
         let seen = self.account().seq;
         let segments: Vec<Segment> = self.lock().segments.iter().cloned().collect();
+        if let Some(first) = segments.first().map(|s| s.first).filter(|first| seen == 0 && *first > 1) {
+            let text = "is damaged or gone: what was counted before record";
+            log::error("spool", format!("`{}` {text} {first}, the oldest held, is counted no more", tend::STATE));
+        }
         let mut ends = Vec::with_capacity(segments.len());
         for (i, s) in segments.iter().enumerate() {
             let newest = i + 1 == segments.len();

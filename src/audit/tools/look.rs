@@ -335,7 +335,9 @@ impl Look {
             self.files.iter().filter_map(|f| cursor::receiver_of(&f.name)).map(String::from).collect();
         for name in names {
             let room = limits::CURSOR_SLOT_BYTES;
-            if let Some(small) = self.small(&cursor::file_name(&name), room, Cursor::load)? {
+            // One of another receiver, copied or renamed, is none: the helper thinks so too.
+            let load = |bytes: &[u8]| Cursor::load(bytes).filter(|c| c.is_of(&name));
+            if let Some(small) = self.small(&cursor::file_name(&name), room, load)? {
                 self.cursors.push((name, small));
             }
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, Exit};
 use crate::json::Span;
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::crash;
+use crate::sys::{crash, file};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -104,7 +104,10 @@ pub fn list(call: &mut Call<'_>) -> Result<Exit> {
     if as_json {
         writeln!(call.out, "]}}")?;
     } else if total == 0 {
-        writeln!(call.out, "the quarantine is empty")?;
+        match name {
+            Some(name) => writeln!(call.out, "no event of `{name}` is in quarantine")?,
+            None => writeln!(call.out, "the quarantine is empty")?,
+        }
     }
     Ok(Exit::Clean)
 }
@@ -166,6 +169,7 @@ fn list_page(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
 pub fn retry(call: &mut Call<'_>) -> Result<Exit> {
     let name = call.operand().cloned();
     let root = look::root(call.options)?;
+    let _alone = alone(&root)?;
     let mut queued = 0;
     let mut exit = Exit::Clean;
     for look in look::everywhere(call.options)? {
@@ -182,6 +186,19 @@ pub fn retry(call: &mut Call<'_>) -> Result<Exit> {
         return Err(Error::failed(format!("no event{of} is in quarantine below `{}`", root.display())).into());
     }
     Ok(exit)
+}
+
+/// Two retries at once would queue the same files twice. None where the file system knows no locks.
+fn alone(root: &Path) -> Result<Option<File>> {
+    let Ok(dir) = File::open(root) else { return Ok(None) };
+    match file::lock(&dir) {
+        Ok(true) => Ok(Some(dir)),
+        Ok(false) => {
+            let text = format!("another `quarantine retry` is at work below `{}`: wait for its end", root.display());
+            Err(Error::failed(text).into())
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// Takes the files away from the helper, under a name that an interrupted call before us may have left.

@@ -81,6 +81,8 @@ fn mistakes_are_named() {
         (&["spool", "repaly"], "unknown command `repaly` of `spool` (did you mean `spool replay`?); see `--help`"),
         (&["spool", "forget"], "`spool forget` needs NAME: `spool forget NAME`"),
         (&["spool", "forget", "a", "b"], "stray word `b` after `spool forget`; see `--help`"),
+        (&["http://u:s3cr@et@h/p"], "unknown command `http://…@h/p`; see `--help`"),
+        (&["export", "a", "https://u:s3cret@h"], "stray word `https://…@h` after `export`; see `--help`"),
         (&["export", "a", "b"], "stray word `b` after `export`; see `--help`"),
         (&["--from", "7"], "`--from`: goes with `spool replay` alone"),
         (&["status", "--apply"], "`--apply`: goes with `spool` alone"),

@@ -156,6 +156,19 @@ fn both_copies_of_a_head_and_the_small_files() {
 }
 
 #[test]
+fn the_cursor_of_another_receiver_is_none() {
+    let den = Den::new();
+    let dir = den.path("a");
+    drop(made(&dir, 6, 2, &["r1", "r2"]));
+    fs::copy(dir.join("cursor-r2"), dir.join("cursor-r1")).unwrap();
+    let (exit, text) = tool(&["spool", "verify", &den.text("a")]);
+    assert!(exit == Exit::Failed && text.contains("`cursor-r1`: none of its copies is whole"), "{text}");
+    let (exit, text) = tool(&["spool", "repair", "--apply", &den.text("a")]);
+    assert_eq!(exit, Exit::Clean, "{text}");
+    assert_eq!(tool(&["spool", "verify", &den.text("a")]).0, Exit::Clean);
+}
+
+#[test]
 fn what_is_missing_is_told_apart_from_what_nobody_needs() {
     let den = Den::new();
     let dir = den.path("a");

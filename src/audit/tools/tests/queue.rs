@@ -111,6 +111,14 @@ fn a_retry_brings_every_kind_back_as_it_was_for_that_receiver_alone() {
     let (_, json) = tool(&["quarantine", "list", "r1", "--json", "--spool-dir", &den.text("")]);
     let v: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(v["quarantines"][0]["events"].as_array().map(Vec::len), Some(7));
+    let none = tool(&["quarantine", "list", "r9", "--spool-dir", &den.text("")]).1;
+    assert!(none.contains("no event of `r9`"), "the quarantine is not empty: {none}");
+    // Another one is at work.
+    let other = fs::File::open(den.path("")).unwrap();
+    assert!(crate::sys::file::lock(&other).unwrap());
+    let (exit, text) = tool(&["quarantine", "retry", "r1", "--spool-dir", &den.text("")]);
+    assert!(exit == Exit::Failed && text.contains("is at work"), "{text}");
+    drop(other);
     let (exit, text) = tool(&["quarantine", "retry", "r1", "--spool-dir", &den.text("")]);
     assert!(exit == Exit::Clean && text.starts_with("7 events queued for r1"), "{text}");
     let made = only_new(&den, "a.retry-");
