@@ -1,4 +1,5 @@
-//! The simulation: the real spool, writer, tender and senders in one thread, over a simulated disk, receivers and clock.
+//! The simulation: the real spool, writer, tender and senders, one step at a time, over a simulated disk, receivers and
+//! clock.
 //!
 //! `SEED=n cargo test --test sim` replays one seed exactly, `SIM_SECONDS=n` says how long fresh seeds are tried (20;
 //! `tests/run` takes 120; with `GOSTECH_LONG`, that is `tests/long`, at least until 10,000,000 steps are done),
@@ -12,6 +13,7 @@ mod chance;
 mod damage;
 mod disk;
 mod hunt;
+mod late;
 mod receiver;
 mod report;
 mod world;

@@ -11,13 +11,14 @@ mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan};
+pub use plan::{Figures, Plan, MORE};
 
 use counts::Counts;
 
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, Faults, SimDisk, WELL};
+use crate::late::Flight;
 use crate::receiver::{Mood, Outside, Receiver};
 use gostech::audit::record::Ending;
 use gostech::audit::sender::{Sender, Wait};
@@ -41,7 +42,9 @@ struct Worker {
     spool: Arc<Spool>,
     writer: Writer,
     tender: Tender,
-    senders: Vec<Sender>,
+    /// None: not there, or its step waits for an answer.
+    senders: Vec<Option<Box<Sender>>>,
+    flights: Vec<Option<Flight>>,
 }
 
 /// The world.
@@ -49,6 +52,8 @@ pub struct World {
     pub plan: Plan,
     pub figures: Figures,
     chance: Chance,
+    /// For what came later than the seeds that are known.
+    more: Chance,
     canary: Canary,
     disk: Arc<SimDisk>,
     ark: File,
@@ -90,7 +95,8 @@ impl World {
     /// Of a seed.
     pub fn new(seed: u64, canary: Canary) -> World {
         let mut chance = Chance::new(seed);
-        let plan = Plan::of(seed, &mut chance);
+        let mut more = Chance::new(!seed);
+        let plan = Plan::of(seed, &mut chance, &mut more);
         let receivers = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
         let outside = Outside { receivers, ..Outside::default() };
         World {
@@ -101,6 +107,7 @@ impl World {
             figures: Figures::default(),
             plan,
             chance,
+            more,
             canary,
             mono: Duration::ZERO,
             wall: 1_795_224_477_000,
@@ -218,6 +225,11 @@ impl World {
             9 => Mood::Small(small),
             10 => Mood::Says401,
             _ => Mood::Takes,
+        };
+        let mood = match mood {
+            Mood::TakesAndCloses if self.plan.late && self.more.once_in(2) => Mood::TakesAndTimes,
+            Mood::Takes if self.plan.late && self.more.once_in(5) => Mood::TakesTwice,
+            mood => mood,
         };
         self.outside().receivers[i].mood = mood;
     }

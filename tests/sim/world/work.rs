@@ -5,6 +5,7 @@ use crate::ark::SimArk;
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, WELL};
+use crate::late::{Came, Flight};
 use crate::receiver::SimSink;
 use gostech::audit::format;
 use gostech::audit::record::Ending;
@@ -79,12 +80,14 @@ impl World {
                 }));
             }
             let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
-            senders.push(Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES));
+            let sender = Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES);
+            senders.push(Some(Box::new(sender)));
         }
         if self.adopting {
             spool.end();
         }
-        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders });
+        let flights = senders.iter().map(|_| None).collect();
+        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
         self.look()
     }
 
@@ -123,9 +126,10 @@ impl World {
     pub(super) fn send(&mut self, i: usize, hurry: bool) -> Result<Wait, String> {
         let now = Now { mono: self.mono, wall_ms: self.wall, chance: self.chance.next() };
         let name = self.plan.receivers[i].0.clone();
-        let Some(w) = self.worker.as_mut() else { return Ok(Wait::Not) };
+        let Some(w) = &self.worker else { return Ok(Wait::Not) };
         let before = w.spool.cursor(&name).ok_or("no cursor")?;
-        let wait = w.senders[i].step(now, hurry);
+        let wait = self.turn(i, now, hurry);
+        let Some(w) = &self.worker else { return Ok(Wait::Not) };
         let after = w.spool.cursor(&name).ok_or("no cursor")?;
         // What is taken may be counted later, when what stands before it is judged; with nothing in memory all is.
         let counted = after.delivered.saturating_sub(before.delivered);
@@ -153,6 +157,39 @@ impl World {
             ));
         }
         Ok(wait)
+    }
+
+    /// A sender has the turn: it begins a step, or its answer comes, or it goes on waiting for that.
+    fn turn(&mut self, i: usize, now: Now, hurry: bool) -> Wait {
+        let Some(w) = self.worker.as_mut() else { return Wait::Not };
+        let came = match w.flights[i].take() {
+            Some(mut flight) if flight.patience > 0 => {
+                flight.patience -= 1;
+                Came::UnderWay(flight)
+            }
+            Some(flight) => flight.arrive(),
+            None => {
+                let Some(mut sender) = w.senders[i].take() else { return Wait::Not };
+                if self.plan.late && self.more.once_in(5) {
+                    self.figures.late += 1;
+                    let most = self.more.pick(&[2, 10, 10, 100]);
+                    Flight::begin(sender, now, hurry, self.more.below(most))
+                } else {
+                    let wait = sender.step(now, hurry);
+                    Came::Back(sender, wait)
+                }
+            }
+        };
+        match came {
+            Came::Back(sender, wait) => {
+                w.senders[i] = Some(sender);
+                wait
+            }
+            Came::UnderWay(flight) => {
+                w.flights[i] = Some(flight);
+                Wait::Not
+            }
+        }
     }
 
     pub(super) fn tend(&mut self) {
