@@ -357,6 +357,10 @@ fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
     disk.truncate("cursor-r2", 0).unwrap();
     let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!(spool.cursor("r2").unwrap().next, 1);
+    // And who takes the place of that one gets what it may have lacked.
+    disk.truncate("cursor-r2", 0).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r3", false)]));
+    assert_eq!((spool.position("r1"), spool.position("r2"), spool.position("r3")), (21, 1, 1));
 }
 
 #[test]
