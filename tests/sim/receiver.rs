@@ -70,6 +70,9 @@ pub struct Outside {
     /// Events that tell of missing ones, each once.
     pub gaps: Vec<Gap>,
     pub wrong: Option<String>,
+    /// Records that a receiver lacked when it was forgotten, and the last event of the input then.
+    pub let_go: BTreeSet<usize>,
+    pub let_go_to: u64,
 }
 
 /// What an `audit_gap` says.
@@ -107,6 +110,8 @@ pub struct Receiver {
     pub name: String,
     pub mood: Mood,
     pub has: BTreeSet<usize>,
+    /// What it had when it was forgotten.
+    pub earlier: BTreeSet<usize>,
     /// Events of ours that it was given, repeated ones too.
     pub own: u64,
     pub last: Option<usize>,
@@ -119,11 +124,24 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// It was forgotten: what comes now comes for the first time.
+    pub fn begin_anew(&mut self) {
+        let new = Receiver::new(&self.name);
+        let Receiver { has, earlier, mood, got, repeats, .. } = std::mem::replace(self, new);
+        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, ..Receiver::new(&self.name) };
+    }
+
+    /// Whether it was ever given a record.
+    pub fn ever_had(&self, n: usize) -> bool {
+        self.has.contains(&n) || self.earlier.contains(&n)
+    }
+
     pub fn new(name: &str) -> Receiver {
         Receiver {
             name: name.to_string(),
             mood: Mood::Takes,
             has: BTreeSet::new(),
+            earlier: BTreeSet::new(),
             own: 0,
             last: None,
             got: 0,

@@ -26,6 +26,12 @@ pub struct Plan {
     pub ways: u64,
     /// Answers may come later, and receivers have more moods.
     pub late: bool,
+    /// How many receivers are there from the beginning.
+    pub first: usize,
+    /// Receivers come and go.
+    pub changes: bool,
+    /// The first of them stays all the time.
+    pub anchored: bool,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
@@ -40,7 +46,15 @@ impl Plan {
         for i in 0..chance.between(1, 3) {
             receivers.push((format!("r{i}"), i > 0 && chance.once_in(3)));
         }
-        let formats = receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
+        let first = receivers.len();
+        let mut formats: Vec<&'static str> =
+            receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
+        let late = seed >= MORE && !more.once_in(3);
+        let changes = seed >= MORE && more.once_in(2);
+        for i in 0..if changes { more.between(1, 2) } else { 0 } {
+            receivers.push((format!("later{i}"), more.once_in(4)));
+            formats.push(more.pick(&["json", "ndjson", "single"]));
+        }
         let millis = chance.pick(&[0, 0, 50, 1000]);
         Plan {
             full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
@@ -62,7 +76,10 @@ impl Plan {
             retain_ms: chance.pick(&[0, 0, 3_000]),
             steps: chance.pick(&[300, 1_500, 4_000]),
             ways: chance.pick(&[1, 1, 2]),
-            late: seed >= MORE && !more.once_in(3),
+            late,
+            first,
+            changes,
+            anchored: more.once_in(2),
         }
     }
 

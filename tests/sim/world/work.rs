@@ -13,7 +13,7 @@ use gostech::audit::sender::{Now, Sender, Wait};
 use gostech::audit::sink::Sink;
 use gostech::audit::spool::ark::Ark;
 use gostech::audit::spool::record::Identity;
-use gostech::audit::spool::{Full, Settings, Spool};
+use gostech::audit::spool::{cursor, Full, Settings, Spool};
 use gostech::audit::tender::Tender;
 use gostech::audit::writer::{Done, Writer};
 use gostech::limits;
@@ -31,11 +31,21 @@ impl World {
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
             // A spool that is adopted takes no input.
             epoch: if self.adopting { 0 } else { self.ring.epoch() },
-            receivers: self.plan.receivers.clone(),
+            receivers: self.configured(),
         }
     }
 
+    /// The receivers of the options.
+    fn configured(&self) -> Vec<(String, bool)> {
+        let all = self.plan.receivers.iter().zip(&self.names);
+        all.filter(|(_, n)| n.stand.is_live()).map(|(r, _)| r.clone()).collect()
+    }
+
     pub(super) fn open(&mut self) -> Verdict {
+        if self.canary == Canary::AwayOverlooked {
+            let away = self.plan.receivers.iter().zip(&self.names).filter(|(_, n)| !n.stand.is_live());
+            self.disk.overlook(away.map(|(r, _)| cursor::file_name(&r.0)).collect());
+        }
         let ark = Ark::open(self.ark.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let ark = Arc::new(SimArk { ark, disk: self.disk.clone() });
         self.disk.opening(true);
@@ -68,27 +78,36 @@ impl World {
         let writer = Writer::new(spool.clone(), self.plan.event_max, self.plan.sync_each);
         let mut senders = Vec::new();
         for (i, (name, _)) in self.plan.receivers.clone().iter().enumerate() {
-            let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-            // A stand-in is another way to the same receiver.
-            for _ in 0..self.plan.ways {
-                sinks.push(Box::new(SimSink {
-                    who: i,
-                    outside: self.outside.clone(),
-                    chance: Chance::new(self.chance.next()),
-                    canary: self.canary,
-                    spool: spool.clone(),
-                }));
+            if !self.names[i].stand.is_live() {
+                senders.push(None);
+                continue;
             }
-            let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
-            let sender = Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES);
-            senders.push(Some(Box::new(sender)));
+            senders.push(Some(self.sender(i, name, &spool)?));
         }
         if self.adopting {
             spool.end();
         }
         let flights = senders.iter().map(|_| None).collect();
         self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
+        self.see_newborns()?;
         self.look()
+    }
+
+    fn sender(&mut self, i: usize, name: &str, spool: &Arc<Spool>) -> Result<Box<Sender>, String> {
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        // A stand-in is another way to the same receiver.
+        for _ in 0..self.plan.ways {
+            sinks.push(Box::new(SimSink {
+                who: i,
+                outside: self.outside.clone(),
+                chance: Chance::new(self.chance.next()),
+                canary: self.canary,
+                spool: spool.clone(),
+            }));
+        }
+        let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
+        let (portion, most) = (self.plan.portion, limits::QUARANTINE_BYTES);
+        Ok(Box::new(Sender::new(name, spool.clone(), sinks, format, portion, most)))
     }
 
     /// One step of the writer, as the worker's thread does it. True when nothing is left to be written.
@@ -125,6 +144,9 @@ impl World {
 
     pub(super) fn send(&mut self, i: usize, hurry: bool) -> Result<Wait, String> {
         let now = Now { mono: self.mono, wall_ms: self.wall, chance: self.chance.next() };
+        if !self.names[i].stand.is_live() {
+            return Ok(Wait::Done);
+        }
         let name = self.plan.receivers[i].0.clone();
         let Some(w) = &self.worker else { return Ok(Wait::Not) };
         let before = w.spool.cursor(&name).ok_or("no cursor")?;
