@@ -32,11 +32,15 @@ pub enum Canary {
     DropInvented,
     /// A gap in the input is taken note of, and not told.
     GapNotTold,
+    /// The cursor of a receiver that is not configured now is overlooked.
+    AwayOverlooked,
+    /// A new receiver begins at the end.
+    NewAtTheEnd,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 13] = [
+    pub const ALL: [Canary; 15] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -50,5 +54,12 @@ impl Canary {
         Canary::BoundIgnored,
         Canary::DropInvented,
         Canary::GapNotTold,
+        Canary::AwayOverlooked,
+        Canary::NewAtTheEnd,
     ];
+
+    /// Whether it shows only where receivers come and go.
+    pub fn is_of_names(self) -> bool {
+        matches!(self, Canary::AwayOverlooked | Canary::NewAtTheEnd)
+    }
 }

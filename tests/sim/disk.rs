@@ -9,7 +9,7 @@ use crate::canary::Canary;
 use crate::chance::Chance;
 use gostech::audit::spool::disk::{Disk, Entry};
 use gostech::audit::spool::tend;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,6 +89,7 @@ struct State {
     fuse: Option<(u64, Death)>,
     canary: Canary,
     opening: bool,
+    overlooked: BTreeSet<String>,
     ops: u64,
     injected: Injected,
 }
@@ -110,6 +111,7 @@ impl SimDisk {
             fuse: None,
             canary,
             opening: false,
+            overlooked: BTreeSet::new(),
             ops: 0,
             injected: Injected::default(),
         })))
@@ -158,6 +160,32 @@ impl SimDisk {
         (i.cache, i.platter) = (bytes.to_vec(), bytes.to_vec());
         s.name_ops.clear();
         s.platter_names = s.names.clone();
+    }
+
+    /// Somebody else makes a file.
+    pub fn touch(&self, name: &str) {
+        self.lock().find_or_make(name);
+    }
+
+    /// Somebody else removes a file.
+    pub fn erase(&self, name: &str) {
+        self.lock().name(NameOp::Unlink(name.to_string()));
+    }
+
+    /// Whether there is such a file.
+    pub fn is_there(&self, name: &str) -> bool {
+        self.lock().names.contains_key(name)
+    }
+
+    /// Whether there is such a file, or may be one after a power cut.
+    pub fn may_come_back(&self, name: &str) -> bool {
+        let s = self.lock();
+        s.names.contains_key(name) || s.platter_names.contains_key(name)
+    }
+
+    /// Files that one canary does not see when the spool is opened.
+    pub fn overlook(&self, files: BTreeSet<String>) {
+        self.lock().overlooked = files;
     }
 
     /// A file as the page cache has it.
@@ -358,7 +386,7 @@ impl State {
 
     fn forget_unnamed(&mut self) {
         let State { inodes, names, .. } = self;
-        let used: std::collections::BTreeSet<u64> = names.values().copied().collect();
+        let used: BTreeSet<u64> = names.values().copied().collect();
         inodes.retain(|i, _| used.contains(i));
     }
 
@@ -386,7 +414,8 @@ impl Disk for SimDisk {
             let less = u64::from(short && name.ends_with(".seg"));
             Entry { name: name.clone(), bytes: bytes.saturating_sub(less) }
         };
-        Ok(s.names.iter().map(entry).collect())
+        let seen = |(name, _): &(&String, &u64)| !s.opening || !s.overlooked.contains(*name);
+        Ok(s.names.iter().filter(seen).map(entry).collect())
     }
 
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {

@@ -1,12 +1,13 @@
 //! Which seeds are lived through, on as many threads as there are cores: the fixed ones, those that failed here before,
 //! and fresh ones until time is up. A seed that fails is said with the command that repeats it, and kept in a file.
 //!
-//! A world is one thread's alone, so a seed is the same run on any number of them. Refuses: to pass over a seed that
+//! In a world one thread runs at a time, so a seed is the same run on any number of cores. Refuses: to pass over a seed that
 //! stands still.
 
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::report::{say, Sum};
+use crate::world::MORE;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Seeds that are always run: a sample of every class.
+/// Seeds that are always run: a sample of every class; and as many of those with more in them.
 const FIXED: std::ops::Range<u64> = 0..60;
 /// Seeds that have found a bug once, one a line; what stands behind `#` is which.
 const FOUND: &str = include_str!("../data/sim-seeds.txt");
@@ -106,7 +107,8 @@ impl Queue {
         let (one, class) = (number("SEED"), number("SIM_CLASS"));
         let long = std::env::var_os("GOSTECH_LONG").is_some();
         let before = std::fs::read_to_string(kept()).unwrap_or_default();
-        let known: BTreeSet<u64> = FIXED.chain(seeds_of(FOUND)).chain(seeds_of(&before)).collect();
+        let known: BTreeSet<u64> =
+            FIXED.chain(FIXED.map(|n| MORE + n)).chain(seeds_of(FOUND)).chain(seeds_of(&before)).collect();
         let of_class = known.iter().copied().filter(|s| class.is_none_or(|c| s % 5 == c));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         Queue {
@@ -134,7 +136,7 @@ impl Queue {
             return None;
         }
         let class = self.class;
-        self.fresh.as_mut().map(|c| c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5)))
+        self.fresh.as_mut().map(|c| MORE + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5)))
     }
 }
 

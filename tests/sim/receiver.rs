@@ -3,6 +3,7 @@
 
 use crate::canary::Canary;
 use crate::chance::Chance;
+use crate::late;
 use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
 use gostech::audit::spool::Spool;
 use gostech::net::failure::{Failure, FailureKind};
@@ -36,7 +37,8 @@ impl std::fmt::Debug for Fed {
     }
 }
 
-/// How a receiver feels.
+/// How a receiver feels. One that says 200 and forgets is not among them: nobody but the receiver can know, so that is
+/// outside of what a sender can promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Takes,
@@ -46,6 +48,10 @@ pub enum Mood {
     Says429,
     /// Takes all, and then the connection closes: the answer is lost.
     TakesAndCloses,
+    /// Takes all, and then its answer does not come in time.
+    TakesAndTimes,
+    /// Takes all, each twice: something between has sent the request again.
+    TakesTwice,
     /// Takes half and says 500.
     TakesHalf,
     /// 400 to everything.
@@ -64,6 +70,9 @@ pub struct Outside {
     /// Events that tell of missing ones, each once.
     pub gaps: Vec<Gap>,
     pub wrong: Option<String>,
+    /// Records that a receiver lacked when it was forgotten, and the last event of the input then.
+    pub let_go: BTreeSet<usize>,
+    pub let_go_to: u64,
 }
 
 /// What an `audit_gap` says.
@@ -101,6 +110,8 @@ pub struct Receiver {
     pub name: String,
     pub mood: Mood,
     pub has: BTreeSet<usize>,
+    /// What it had when it was forgotten.
+    pub earlier: BTreeSet<usize>,
     /// Events of ours that it was given, repeated ones too.
     pub own: u64,
     pub last: Option<usize>,
@@ -113,11 +124,24 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// It was forgotten: what comes now comes for the first time.
+    pub fn begin_anew(&mut self) {
+        let new = Receiver::new(&self.name);
+        let Receiver { has, earlier, mood, got, repeats, .. } = std::mem::replace(self, new);
+        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, ..Receiver::new(&self.name) };
+    }
+
+    /// Whether it was ever given a record.
+    pub fn ever_had(&self, n: usize) -> bool {
+        self.has.contains(&n) || self.earlier.contains(&n)
+    }
+
     pub fn new(name: &str) -> Receiver {
         Receiver {
             name: name.to_string(),
             mood: Mood::Takes,
             has: BTreeSet::new(),
+            earlier: BTreeSet::new(),
             own: 0,
             last: None,
             got: 0,
@@ -201,13 +225,16 @@ fn said(status: u16) -> Said {
     Said { status, text: "simulated".into() }
 }
 
-impl Sink for SimSink {
-    fn send(&mut self, body: &[u8], _about: &About<'_>) -> Outcome {
+/// The documents of a body.
+fn lines_of(text: &str) -> Vec<&str> {
+    let open = text.strip_prefix('[').unwrap_or(text);
+    open.split('\n').map(|l| l.trim_end_matches([',', ']'])).filter(|l| !l.is_empty()).collect()
+}
+
+impl SimSink {
+    /// What the receiver does with a body, and says to it.
+    fn answer(&mut self, lines: &[&str], bytes: usize) -> Outcome {
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(body);
-        let open = text.strip_prefix('[').unwrap_or(&text);
-        let lines: Vec<&str> =
-            open.split('\n').map(|l| l.trim_end_matches([',', ']'])).filter(|l| !l.is_empty()).collect();
         if lines.is_empty() {
             outside.fail("an empty body".into());
         }
@@ -227,23 +254,42 @@ impl Sink for SimSink {
             Mood::Says500 => (0, judge(said(500), None)),
             Mood::Says401 => (0, judge(said(401), None)),
             Mood::Says429 => (0, judge(said(429), Some(Duration::from_secs(self.chance.below(5))))),
-            Mood::Small(most) if body.len() > most && lines.len() > 1 => (0, judge(said(413), None)),
+            Mood::Small(most) if bytes > most && lines.len() > 1 => (0, judge(said(413), None)),
             Mood::Says400 => (0, judge(said(400), None)),
             _ if any_bad => (0, judge(said(400), None)),
             Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, judge(said(500), None)),
             Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Closed)),
+            Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Timeout)),
             _ => (lines.len(), judge(said(200), None)),
         };
-        if let ([line], Outcome::Content(_)) = (lines.as_slice(), &outcome) {
+        if let ([line], Outcome::Content(_)) = (lines, &outcome) {
             // Refused alone: a later record bears witness against it, and should the worker die between the two, or this
             // receiver change its mind, it comes late.
             let n = doc_of(line).and_then(|d| outside.by_doc.get(d)).copied();
             outside.receivers[self.who].pardoned.extend(n);
         }
-        for line in &lines[..take] {
-            outside.arrives(self.who, line);
+        for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
+            lines[..take].iter().for_each(|line| outside.arrives(self.who, line));
         }
+        outcome
+    }
+}
+
+impl Sink for SimSink {
+    fn send(&mut self, body: &[u8], _about: &About<'_>) -> Outcome {
+        let text = String::from_utf8_lossy(body);
+        let lines = lines_of(&text);
+        // What takes its time is the way there, or the way of the answer.
+        let outcome = if late::comes_later() && self.chance.once_in(2) {
+            let outcome = self.answer(&lines, body.len());
+            late::await_answer();
+            outcome
+        } else {
+            late::await_answer();
+            self.answer(&lines, body.len())
+        };
         if matches!(outcome, Outcome::Taken(_)) {
+            let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
             outside.receivers[self.who].taken += lines.len() as u64;
         }
         outcome

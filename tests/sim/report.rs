@@ -69,6 +69,7 @@ impl Sum {
             (&mut a.unsecured, f.unsecured),
             (&mut a.gaps, f.gaps),
             (&mut a.changes, f.changes),
+            (&mut a.late, f.late),
             (&mut a.injected.full, f.injected.full),
             (&mut a.injected.errors, f.injected.errors),
             (&mut a.injected.failed_syncs, f.injected.failed_syncs),
@@ -100,8 +101,8 @@ impl Sum {
         format!(
             "sim | seeds {} | steps {} | by class (seeds/steps) {} | disk calls {} | deaths {} | power cuts {} | full {} \
              | EIO {} | failed fsyncs {} (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | records {} \
-             | delivered {} | repeated {} | quarantined {} | dropped as told {} | gaps told {} | receivers changed {} \
-             | failed seeds {failed} | {seconds:.1} s",
+             | delivered {} | repeated {} | quarantined {} | dropped as told {} | gaps told {} | late answers {} \
+             | receivers changed {} | failed seeds {failed} | {seconds:.1} s",
             self.seeds,
             a.steps,
             classes.join(" "),
@@ -121,6 +122,7 @@ impl Sum {
             a.quarantined,
             a.dropped,
             a.gaps,
+            a.late,
             a.changes,
         )
     }

@@ -20,11 +20,7 @@ impl Spool {
             if self.disk.read_at(&request, 0, &mut [0; 1]).is_err() {
                 continue;
             }
-            // First from the ledger, so that nobody writes the file again. After a crash the request is still there.
-            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
-            self.lock().receivers.retain(|r| r.name != name);
-            crash::point("forget.listed");
-            match self.remove_cursor(&name) {
+            match self.forget(&name) {
                 Ok(()) => log::info("spool", format!("the cursor of `{name}` is forgotten, as `spool forget` asked")),
                 Err(e) => log::warn("spool", format!("cannot remove the cursor of `{name}`: {e}")),
             }
@@ -32,14 +28,24 @@ impl Spool {
         }
     }
 
-    fn remove_cursor(&self, name: &str) -> io::Result<()> {
+    fn forget(&self, name: &str) -> io::Result<()> {
         let file = cursor::file_name(name);
-        let _ = self.ark.remove(&file);
-        match self.disk.remove(&file) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+        {
+            // Nobody writes the file again meanwhile.
+            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+            // First from the disk: a cursor that stays there keeps what it pins, or whoever comes back to it misses that.
+            match self.disk.remove(&file) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => drop(self.ark.remove(&file)),
+            }
+            crash::point("forget.removed");
+            self.lock().receivers.retain(|r| r.name != name);
         }
-        crash::point("forget.removed");
+        crash::point("forget.listed");
+        // Should one of that name come again, it is new, and no cursor of it is missing.
+        self.account().receivers.retain(|r| r != name);
+        self.save_state(true);
+        // After a crash the request is still there.
         self.disk.remove(&cursor::request_name(name))?;
         self.disk.sync_names()
     }

@@ -245,22 +245,29 @@ impl Spool {
         ledger.notes = 1;
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
-        let oldest = oldest_undelivered(&ledger, &loaded);
+        // Its cursor says nothing any more, or is gone: rather everything again than nothing.
+        let there = |name: &str| {
+            let file = cursor::file_name(name);
+            account.receivers.iter().any(|n| n == name) || files.iter().chain(&in_ark).any(|f| f.name == file)
+        };
+        let damaged: Vec<String> =
+            loaded.iter().filter(|l| l.cursor.is_none() && there(&l.name)).map(|l| l.name.clone()).collect();
         let held = ledger.segments.front().map_or(ledger.next_seq, |s| s.first).max(1);
+        let mut oldest = oldest_undelivered(&ledger, &loaded);
+        if !damaged.is_empty() {
+            // Nobody knows what it still needs: for one that may have taken its place that is everything, too.
+            oldest = oldest.min(held);
+        }
         for Loaded { name, place, cursor, on_disk, dirty } in loaded {
             let file = cursor::file_name(&name);
-            // Its cursor says nothing any more, or is gone: rather everything again than nothing.
-            let known = account.receivers.contains(&name) || files.iter().chain(&in_ark).any(|f| f.name == file);
-            let damaged = cursor.is_none() && known;
-            if damaged {
+            if damaged.contains(&name) {
                 log::error("spool", format!("`{file}` is damaged: `{name}` is given all that is held once more"));
             }
             let configured = self.settings.receivers.iter().find(|(n, _)| *n == name);
             if configured.is_none() {
                 log::warn("spool", format!("there is a cursor for `{name}`, but no such receiver: its events are kept until `spool forget {name}`"));
             }
-            let from = if damaged { held.min(oldest) } else { oldest };
-            let new = || Cursor { next: from, filtered: from - 1, ..Cursor::default() };
+            let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
             // What of it may stand on the disk: where it is there no file yet, that nothing has come of it.
             let begun = |c: &Cursor| Cursor { next: c.filtered + 1, filtered: c.filtered, ..Cursor::default() };
             let before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));

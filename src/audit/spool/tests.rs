@@ -16,13 +16,14 @@ struct Moody {
     no_write: AtomicBool,
     no_sync: AtomicBool,
     no_names: AtomicBool,
+    no_remove: AtomicBool,
 }
 
 impl Moody {
     fn new() -> Arc<Moody> {
         let ark = Ark::open(Ark::create().unwrap()).unwrap();
-        let [no_write, no_sync, no_names] = [(); 3].map(|()| AtomicBool::new(false));
-        Arc::new(Moody { ark, no_write, no_sync, no_names })
+        let no = || AtomicBool::new(false);
+        Arc::new(Moody { ark, no_write: no(), no_sync: no(), no_names: no(), no_remove: no() })
     }
 
     fn state(&self) -> Option<Vec<u8>> {
@@ -64,6 +65,9 @@ impl Disk for Moody {
         self.ark.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
+        if self.no_remove.load(Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
         self.ark.remove(name)
     }
     fn place(&self) -> String {
@@ -376,6 +380,10 @@ fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
     disk.truncate("cursor-r2", 0).unwrap();
     let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!(spool.cursor("r2").unwrap().next, 1);
+    // And who takes the place of that one gets what it may have lacked.
+    disk.truncate("cursor-r2", 0).unwrap();
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r3", false)]));
+    assert_eq!((spool.position("r1"), spool.position("r2"), spool.position("r3")), (21, 1, 1));
 }
 
 #[test]
@@ -438,4 +446,26 @@ fn the_pieces_of_a_line_end_with_its_input() {
     assert_eq!(spool.account().pieces, 0);
     put_part(&spool, Kind::Own, 0);
     assert_eq!(open(&disk, &ark, of_epoch(2)).account().pieces, 0);
+}
+
+#[test]
+fn a_receiver_is_forgotten_wholly_or_not_at_all() {
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("old", false)]));
+    (1..=20).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
+    spool.delivered("r1", 15);
+    spool.save_cursors();
+    spool.sync(1000);
+    spool.save_state(true);
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    disk.write_at("forget-old", 0, b"forget\n").unwrap();
+    disk.no_remove.store(true, Ordering::Relaxed);
+    spool.tidy(1000);
+    assert_eq!(spool.position("old"), 1, "its cursor is on the disk, and nothing is kept for it");
+    disk.no_remove.store(false, Ordering::Relaxed);
+    spool.tidy(1000);
+    assert!(spool.cursor("old").is_none() && disk.read_at("forget-old", 0, &mut [0; 1]).is_err());
+    // One of that name that comes again is new.
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("old", false)]));
+    assert_eq!(spool.position("old"), 15);
 }

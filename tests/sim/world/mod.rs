@@ -6,18 +6,21 @@
 
 mod counts;
 mod input;
+mod names;
 mod oracle;
 mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan};
+pub use plan::{Figures, Plan, MORE};
 
 use counts::Counts;
+use names::Name;
 
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, Faults, SimDisk, WELL};
+use crate::late::Flight;
 use crate::receiver::{Mood, Outside, Receiver};
 use gostech::audit::record::Ending;
 use gostech::audit::sender::{Sender, Wait};
@@ -41,7 +44,9 @@ struct Worker {
     spool: Arc<Spool>,
     writer: Writer,
     tender: Tender,
-    senders: Vec<Sender>,
+    /// None: not there, or its step waits for an answer.
+    senders: Vec<Option<Box<Sender>>>,
+    flights: Vec<Option<Flight>>,
 }
 
 /// The world.
@@ -49,6 +54,8 @@ pub struct World {
     pub plan: Plan,
     pub figures: Figures,
     chance: Chance,
+    /// For what came later than the seeds that are known.
+    more: Chance,
     canary: Canary,
     disk: Arc<SimDisk>,
     ark: File,
@@ -82,6 +89,8 @@ pub struct World {
     unborn: BTreeSet<String>,
     /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
     unsecured: bool,
+    /// How each receiver stands, in the order of the plan.
+    names: Vec<Name>,
 }
 
 type Verdict = Result<(), String>;
@@ -90,10 +99,12 @@ impl World {
     /// Of a seed.
     pub fn new(seed: u64, canary: Canary) -> World {
         let mut chance = Chance::new(seed);
-        let plan = Plan::of(seed, &mut chance);
+        let mut more = Chance::new(!seed);
+        let plan = Plan::of(seed, &mut chance, &mut more);
         let receivers = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
         let outside = Outside { receivers, ..Outside::default() };
         World {
+            names: (0..plan.receivers.len()).map(|i| Name::of(i < plan.first)).collect(),
             disk: SimDisk::new(chance.next(), canary),
             ark: Ark::create().expect("memory"),
             ring: Arc::new(Ring::create(4096, 1).expect("memory")),
@@ -101,6 +112,7 @@ impl World {
             figures: Figures::default(),
             plan,
             chance,
+            more,
             canary,
             mono: Duration::ZERO,
             wall: 1_795_224_477_000,
@@ -135,6 +147,7 @@ impl World {
                 self.figures.steps += 1;
                 beat(self.figures.steps);
                 self.trouble();
+                self.trouble_with_names()?;
                 self.one_step()?;
             }
             self.drain(beat)?;
@@ -203,6 +216,21 @@ impl World {
         }
     }
 
+    /// Receivers come and go.
+    fn trouble_with_names(&mut self) -> Verdict {
+        if !self.plan.changes {
+            return Ok(());
+        }
+        if self.more.once_in(250) {
+            self.restart()?;
+        }
+        if self.more.once_in(60) {
+            let i = self.more.below(self.names.len() as u64) as usize;
+            self.ask_to_forget(i)?;
+        }
+        Ok(())
+    }
+
     /// A receiver becomes kind or unkind.
     fn change_a_mood(&mut self) {
         let i = self.chance.below(self.plan.receivers.len() as u64) as usize;
@@ -218,6 +246,11 @@ impl World {
             9 => Mood::Small(small),
             10 => Mood::Says401,
             _ => Mood::Takes,
+        };
+        let mood = match mood {
+            Mood::TakesAndCloses if self.plan.late && self.more.once_in(2) => Mood::TakesAndTimes,
+            Mood::Takes if self.plan.late && self.more.once_in(5) => Mood::TakesTwice,
+            mood => mood,
         };
         self.outside().receivers[i].mood = mood;
     }
@@ -252,6 +285,7 @@ impl World {
             // Its turn is over: a helper takes it for its own again.
             self.worker = None;
             self.adopting = false;
+            self.change_names();
             return Ok(());
         }
         let verdict = match if self.adopting { what.max(6) } else { what } {
@@ -325,6 +359,8 @@ impl World {
                 }
                 self.excuse();
                 self.new_life();
+                self.lose_newborns();
+                self.change_names();
             }
         }
         let may_drop = self.plan.full == Full::DropOldest;
@@ -376,6 +412,17 @@ impl World {
         Ok(done)
     }
 
+    /// As the writer's thread does it: it goes on telling until all is told.
+    fn is_at_the_end(&self) -> bool {
+        let Some(w) = self.worker.as_ref().filter(|w| w.spool.all_delivered() && w.spool.account().all_told()) else {
+            return false;
+        };
+        let losses = w.spool.take_losses();
+        let none = losses.is_empty();
+        w.spool.give_back(losses);
+        none
+    }
+
     /// The end of the input with all well: everything is delivered or accounted for.
     fn drain(&mut self, beat: &dyn Fn(u64)) -> Verdict {
         self.disk.set_faults(WELL);
@@ -384,6 +431,7 @@ impl World {
         if std::mem::take(&mut self.adopting) {
             self.worker = None;
         }
+        self.gather_names()?;
         let mut written = false;
         for step in 0..DRAIN_STEPS {
             beat(self.figures.steps + step);
@@ -426,13 +474,8 @@ impl World {
             if written {
                 w.spool.end();
             }
-            // As the writer's thread does it: it goes on telling until all is told.
-            if done == self.plan.receivers.len() && w.spool.all_delivered() && w.spool.account().all_told() {
-                let losses = w.spool.take_losses();
-                if losses.is_empty() {
-                    return self.settle();
-                }
-                w.spool.give_back(losses);
+            if !self.forget_who_is_away() && done == self.plan.receivers.len() && self.is_at_the_end() {
+                return self.settle();
             }
         }
         Err(format!("it does not come to an end: {:?}", self.worker.as_ref().map(|w| w.spool.receivers())))

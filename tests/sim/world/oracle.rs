@@ -3,7 +3,7 @@
 use super::counts::Counts;
 use super::{Verdict, World};
 use gostech::audit::quarantine;
-use gostech::audit::spool::{Full, Receiver as Kept};
+use gostech::audit::spool::{Full, Receiver as Kept, Spool};
 use gostech::limits;
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ impl World {
         if let Some(text) = &self.outside().wrong {
             return Err(text.clone());
         }
+        self.look_who_is_forgotten();
         let Some(w) = &self.worker else { return Ok(()) };
         let spool = w.spool.clone();
         let (account, receivers) = spool.snapshot();
@@ -33,7 +34,9 @@ impl World {
             if sum != k.next - 1 || k.next > next {
                 return Err(format!("{}: the parts of {k:?} are not its sum, of {next}", r.name));
             }
-            if k.filtered > 0 && !self.damaged && !self.unborn.contains(&r.name) {
+            let name = self.plan.receivers.iter().position(|(n, _)| *n == r.name);
+            let before = name.map_or(0, |i| self.names[i].filtered);
+            if k.filtered > before && !self.damaged && !self.unborn.contains(&r.name) {
                 return Err(format!("{}: {} records count as before its time", r.name, k.filtered));
             }
         }
@@ -64,24 +67,35 @@ impl World {
         Ok(())
     }
 
+    /// At a clean stop with all well.
+    pub(super) fn keep_all(&self, spool: &Spool) -> Verdict {
+        spool.sync(self.wall);
+        if !spool.recover_disk() {
+            return Err("all is well, and yet the disk does not recover".into());
+        }
+        spool.save_cursors();
+        spool.save_state(true);
+        Ok(())
+    }
+
     /// Everything has a fate.
     pub(super) fn settle(&mut self) -> Verdict {
         self.disk.douse();
         let Some(w) = self.worker.take() else { return Err("no worker".into()) };
-        w.spool.sync(self.wall);
-        if !w.spool.recover_disk() {
-            return Err("all is well, and yet the disk does not recover".into());
-        }
-        w.spool.save_cursors();
-        w.spool.save_state(true);
+        self.keep_all(&w.spool)?;
         let (account, receivers) = w.spool.snapshot();
         let c = &account.counters;
         let mut all_quarantined = BTreeSet::new();
         for (i, (name, optional)) in self.plan.receivers.clone().iter().enumerate() {
-            let cursor = receivers.iter().find(|r| r.name == *name).ok_or("no cursor")?.cursor.clone();
             let quarantined = self.quarantine_of(name)?;
+            all_quarantined.extend(&quarantined);
+            if !self.names[i].stand.is_live() {
+                continue;
+            }
+            let cursor = receivers.iter().find(|r| r.name == *name).ok_or("no cursor")?.cursor.clone();
             let o = self.outside();
-            let lost = |n: &usize| !o.receivers[i].has.contains(n) && !quarantined.contains(n) && !o.fed[*n].excused;
+            let due = |n: &usize| !o.fed[*n].excused && !self.names[i].spared.contains(n);
+            let lost = |n: &usize| !o.receivers[i].has.contains(n) && !quarantined.contains(n) && due(n);
             let missing: Vec<usize> = (0..o.fed.len()).filter(lost).collect();
             let may_lose = *optional || self.plan.full != Full::Block;
             let forgotten = self.forgotten.dropped + self.forgotten.dropped_for(name);
@@ -95,7 +109,7 @@ impl World {
                 (false, true) => counted.min(injected.flips),
                 (false, false) => 0,
             };
-            if missing.len() as u64 > allowed {
+            if missing.len() as u64 > allowed.saturating_add(self.dropped_before(i)) {
                 let n = missing[0];
                 gostech::log::debug("sim", format!("missing: {missing:?}, flips {}", injected.flips));
                 return Err(format!(
@@ -107,11 +121,10 @@ impl World {
                     cursor.quarantined
                 ));
             }
+            drop(o);
             if !self.plan.power && !self.damaged && !self.unsecured && !may_lose && counted > 0 {
                 return Err(format!("{name}: {counted} are counted as dropped, and nothing may be"));
             }
-            drop(o);
-            all_quarantined.extend(&quarantined);
             self.figures.quarantined += quarantined.len() as u64;
             self.figures.dropped += counted;
         }
@@ -119,11 +132,12 @@ impl World {
         drop(w);
         self.plan.deaths = true;
         self.new_life();
+        self.change_names();
         Ok(())
     }
 
     /// The records in a receiver's quarantine; every line must be whole.
-    fn quarantine_of(&self, name: &str) -> Result<BTreeSet<usize>, String> {
+    pub(super) fn quarantine_of(&self, name: &str) -> Result<BTreeSet<usize>, String> {
         let bytes = self.disk.contents(&quarantine::file_name(name));
         let mut all = BTreeSet::new();
         let mut o = self.outside();

@@ -24,17 +24,37 @@ pub struct Plan {
     pub retain_ms: u64,
     pub steps: u64,
     pub ways: u64,
+    /// Answers may come later, and receivers have more moods.
+    pub late: bool,
+    /// How many receivers are there from the beginning.
+    pub first: usize,
+    /// Receivers come and go.
+    pub changes: bool,
+    /// The first of them stays all the time.
+    pub anchored: bool,
 }
+
+/// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
+/// run that it always was.
+pub const MORE: u64 = 300_000_000_000_000;
 
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
-    pub fn of(seed: u64, chance: &mut Chance) -> Plan {
+    pub fn of(seed: u64, chance: &mut Chance, more: &mut Chance) -> Plan {
         let class = seed % 5;
         let mut receivers = Vec::new();
         for i in 0..chance.between(1, 3) {
             receivers.push((format!("r{i}"), i > 0 && chance.once_in(3)));
         }
-        let formats = receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
+        let first = receivers.len();
+        let mut formats: Vec<&'static str> =
+            receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
+        let late = seed >= MORE && !more.once_in(3);
+        let changes = seed >= MORE && more.once_in(2);
+        for i in 0..if changes { more.between(1, 2) } else { 0 } {
+            receivers.push((format!("later{i}"), more.once_in(4)));
+            formats.push(more.pick(&["json", "ndjson", "single"]));
+        }
         let millis = chance.pick(&[0, 0, 50, 1000]);
         Plan {
             full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
@@ -56,6 +76,10 @@ impl Plan {
             retain_ms: chance.pick(&[0, 0, 3_000]),
             steps: chance.pick(&[300, 1_500, 4_000]),
             ways: chance.pick(&[1, 1, 2]),
+            late,
+            first,
+            changes,
+            anchored: more.once_in(2),
         }
     }
 
@@ -85,6 +109,8 @@ pub struct Figures {
     pub deaths: u64,
     pub power_cuts: u64,
     pub calls: u64,
+    /// Steps that had their answers later, where they asked for any.
+    pub late: u64,
     pub unsecured: u64,
     /// Events of our own that tell of missing records.
     pub gaps: u64,

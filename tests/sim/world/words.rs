@@ -50,7 +50,7 @@ impl World {
     /// What is told as missing did not come.
     fn no_gap_is_false(&self, aside: &BTreeSet<usize>) -> Verdict {
         let o = self.outside();
-        let came = |n: usize| aside.contains(&n) || o.receivers.iter().any(|r| r.has.contains(&n));
+        let came = |n: usize| aside.contains(&n) || o.receivers.iter().any(|r| r.ever_had(n));
         let held = |g: &Gap, f: &Fed| f.count.is_some_and(|n| g.tells(n)) && !f.excused;
         for g in &o.gaps {
             let mut inside = o.fed.iter().enumerate().filter(|(_, f)| held(g, f));
@@ -69,7 +69,13 @@ impl World {
         let o = self.outside();
         let by_count: BTreeMap<u64, usize> =
             o.fed.iter().enumerate().filter_map(|(n, f)| Some((f.count?, n))).collect();
-        let came = |n: &usize| aside.contains(n) || o.receivers[0].has.contains(n);
+        // By the eyes of one who was always there, if there is one.
+        let steady = self.names.iter().zip(&self.plan.receivers).position(|(n, (_, optional))| n.steady && !optional);
+        let came = |n: &usize| match steady {
+            _ if aside.contains(n) => true,
+            Some(i) => o.receivers[i].has.contains(n),
+            None => o.receivers.iter().any(|r| r.ever_had(*n)),
+        };
         // Behind the last one that came nobody knows yet what is missing; nor before one that came and then went with the
         // power, until the next one comes.
         let known = |n: &usize| came(n) && !o.fed[*n].excused;
@@ -78,7 +84,12 @@ impl World {
         // What never was put in shows by the next one; where that was not promised when memory went, so was this.
         let seen = |count: u64| by_count.range(count..).next().is_some_and(|(_, n)| !o.fed[*n].excused);
         let expected = |count: &u64| by_count.contains_key(count) || seen(*count);
-        let missing = |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count) && expected(count);
+        // Nobody has promised anything of what only one lacked who was forgotten; nor that anybody else is told of it.
+        let let_go = |count: &u64| {
+            steady.is_none() && by_count.get(count).map_or(*count <= o.let_go_to, |n| o.let_go.contains(n))
+        };
+        let missing =
+            |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count) && expected(count) && !let_go(count);
         let untold: Vec<u64> = (1..last).filter(missing).collect();
         // Whose id nobody knows is told as a number.
         let numbered: u64 = o.gaps.iter().filter(|g| g.range.is_none()).map(|g| g.missing).sum();
@@ -89,7 +100,8 @@ impl World {
             ));
         }
         let dropped: u64 = o.gaps.iter().filter(|g| g.reason == "dropped").map(|g| g.missing).sum();
-        let gone = o.fed.iter().enumerate().filter(|(n, f)| !came(n) && !f.excused).count() as u64;
+        let due = |n: &usize| steady.is_some() || !o.let_go.contains(n);
+        let gone = o.fed.iter().enumerate().filter(|(n, f)| !came(n) && !f.excused && due(n)).count() as u64;
         if !self.plan.power && self.plan.full != Full::Block && dropped < gone {
             return Err(format!("{gone} records were dropped, and {dropped} are told"));
         }

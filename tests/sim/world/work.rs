@@ -5,6 +5,7 @@ use crate::ark::SimArk;
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, WELL};
+use crate::late::{Came, Flight};
 use crate::receiver::SimSink;
 use gostech::audit::format;
 use gostech::audit::record::Ending;
@@ -12,7 +13,7 @@ use gostech::audit::sender::{Now, Sender, Wait};
 use gostech::audit::sink::Sink;
 use gostech::audit::spool::ark::Ark;
 use gostech::audit::spool::record::Identity;
-use gostech::audit::spool::{Full, Settings, Spool};
+use gostech::audit::spool::{cursor, Full, Settings, Spool};
 use gostech::audit::tender::Tender;
 use gostech::audit::writer::{Done, Writer};
 use gostech::limits;
@@ -30,11 +31,21 @@ impl World {
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
             // A spool that is adopted takes no input.
             epoch: if self.adopting { 0 } else { self.ring.epoch() },
-            receivers: self.plan.receivers.clone(),
+            receivers: self.configured(),
         }
     }
 
+    /// The receivers of the options.
+    fn configured(&self) -> Vec<(String, bool)> {
+        let all = self.plan.receivers.iter().zip(&self.names);
+        all.filter(|(_, n)| n.stand.is_live()).map(|(r, _)| r.clone()).collect()
+    }
+
     pub(super) fn open(&mut self) -> Verdict {
+        if self.canary == Canary::AwayOverlooked {
+            let away = self.plan.receivers.iter().zip(&self.names).filter(|(_, n)| !n.stand.is_live());
+            self.disk.overlook(away.map(|(r, _)| cursor::file_name(&r.0)).collect());
+        }
         let ark = Ark::open(self.ark.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let ark = Arc::new(SimArk { ark, disk: self.disk.clone() });
         self.disk.opening(true);
@@ -67,25 +78,36 @@ impl World {
         let writer = Writer::new(spool.clone(), self.plan.event_max, self.plan.sync_each);
         let mut senders = Vec::new();
         for (i, (name, _)) in self.plan.receivers.clone().iter().enumerate() {
-            let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-            // A stand-in is another way to the same receiver.
-            for _ in 0..self.plan.ways {
-                sinks.push(Box::new(SimSink {
-                    who: i,
-                    outside: self.outside.clone(),
-                    chance: Chance::new(self.chance.next()),
-                    canary: self.canary,
-                    spool: spool.clone(),
-                }));
+            if !self.names[i].stand.is_live() {
+                senders.push(None);
+                continue;
             }
-            let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
-            senders.push(Sender::new(name, spool.clone(), sinks, format, self.plan.portion, limits::QUARANTINE_BYTES));
+            senders.push(Some(self.sender(i, name, &spool)?));
         }
         if self.adopting {
             spool.end();
         }
-        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders });
+        let flights = senders.iter().map(|_| None).collect();
+        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
+        self.see_newborns()?;
         self.look()
+    }
+
+    fn sender(&mut self, i: usize, name: &str, spool: &Arc<Spool>) -> Result<Box<Sender>, String> {
+        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+        // A stand-in is another way to the same receiver.
+        for _ in 0..self.plan.ways {
+            sinks.push(Box::new(SimSink {
+                who: i,
+                outside: self.outside.clone(),
+                chance: Chance::new(self.chance.next()),
+                canary: self.canary,
+                spool: spool.clone(),
+            }));
+        }
+        let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
+        let (portion, most) = (self.plan.portion, limits::QUARANTINE_BYTES);
+        Ok(Box::new(Sender::new(name, spool.clone(), sinks, format, portion, most)))
     }
 
     /// One step of the writer, as the worker's thread does it. True when nothing is left to be written.
@@ -122,10 +144,14 @@ impl World {
 
     pub(super) fn send(&mut self, i: usize, hurry: bool) -> Result<Wait, String> {
         let now = Now { mono: self.mono, wall_ms: self.wall, chance: self.chance.next() };
+        if !self.names[i].stand.is_live() {
+            return Ok(Wait::Done);
+        }
         let name = self.plan.receivers[i].0.clone();
-        let Some(w) = self.worker.as_mut() else { return Ok(Wait::Not) };
+        let Some(w) = &self.worker else { return Ok(Wait::Not) };
         let before = w.spool.cursor(&name).ok_or("no cursor")?;
-        let wait = w.senders[i].step(now, hurry);
+        let wait = self.turn(i, now, hurry);
+        let Some(w) = &self.worker else { return Ok(Wait::Not) };
         let after = w.spool.cursor(&name).ok_or("no cursor")?;
         // What is taken may be counted later, when what stands before it is judged; with nothing in memory all is.
         let counted = after.delivered.saturating_sub(before.delivered);
@@ -153,6 +179,39 @@ impl World {
             ));
         }
         Ok(wait)
+    }
+
+    /// A sender has the turn: it begins a step, or its answer comes, or it goes on waiting for that.
+    fn turn(&mut self, i: usize, now: Now, hurry: bool) -> Wait {
+        let Some(w) = self.worker.as_mut() else { return Wait::Not };
+        let came = match w.flights[i].take() {
+            Some(mut flight) if flight.patience > 0 => {
+                flight.patience -= 1;
+                Came::UnderWay(flight)
+            }
+            Some(flight) => flight.arrive(),
+            None => {
+                let Some(mut sender) = w.senders[i].take() else { return Wait::Not };
+                if self.plan.late && self.more.once_in(5) {
+                    self.figures.late += 1;
+                    let most = self.more.pick(&[2, 10, 10, 100]);
+                    Flight::begin(sender, now, hurry, self.more.below(most))
+                } else {
+                    let wait = sender.step(now, hurry);
+                    Came::Back(sender, wait)
+                }
+            }
+        };
+        match came {
+            Came::Back(sender, wait) => {
+                w.senders[i] = Some(sender);
+                wait
+            }
+            Came::UnderWay(flight) => {
+                w.flights[i] = Some(flight);
+                Wait::Not
+            }
+        }
     }
 
     pub(super) fn tend(&mut self) {
