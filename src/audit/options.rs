@@ -4,6 +4,7 @@
 //! they may come later, and the events are kept until then.
 
 use super::format::{self, Format};
+use super::sender::tally::Tally;
 use super::sender::Portion;
 use super::spool::Full;
 use crate::error::{Error, Result};
@@ -47,6 +48,8 @@ pub struct ReceiverOptions {
     pub portion: Portion,
     /// `--quarantine-max`
     pub quarantine_max: u64,
+    /// What its senders know of each other.
+    pub tally: Tally,
 }
 
 /// Everything.
@@ -219,6 +222,7 @@ impl Options {
                     linger: value::duration(&parsed.need_of("linger", i))?,
                 },
                 quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
+                tally: Tally::default(),
             };
             self.receivers.push(receiver);
         }
