@@ -193,10 +193,13 @@ impl Options {
                     return Err(opener
                         .error("the first URL cannot be --failover: it must stand behind the URL it stands in for"));
                 };
-                if let Some(name) = parsed.of("name", i) {
-                    return Err(
-                        name.error(format!("a --failover URL has no name of its own: it delivers for `{}`", last.name))
-                    );
+                // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
+                const OF_RECEIVER: &[&str] =
+                    &["name", "optional", "format", "batch-events", "batch-bytes", "linger", "quarantine-max"];
+                let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
+                if let Some(item) = OF_RECEIVER.iter().find_map(own) {
+                    let text = "a --failover URL has none of its own: it delivers for";
+                    return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
                 }
                 last.targets.push(target);
                 continue;
@@ -383,6 +386,8 @@ mod tests {
             &["--url", "ftp://x"],
             &["--url", "http://x", "--name", "a/b"],
             &["--url", "http://x", "--failover"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--optional"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--format", "single"],
             &["--url", "http://x", "--name", "r2", "--url", "http://y"],
             &["--url", "http://x", "--user", "u"],
             &["--url", "http://x", "--token-file", "f", "--user", "u", "--password-file", "g"],
