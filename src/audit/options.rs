@@ -16,7 +16,7 @@ use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
 use crate::net::target::Target;
-use crate::net::tls::ClientOptions;
+use crate::net::tls::{self, ClientOptions};
 use crate::net::verdict::Names;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -135,10 +135,7 @@ impl Options {
                 limits::EVENT_MAX_BYTES.0..=limits::EVENT_MAX_BYTES.1,
             )? as usize,
             drain: value::duration(&parsed.need("drain"))?,
-            on_alarm: match parsed.get("on-alarm") {
-                Some(i) => value::nonempty(i)?.split_whitespace().map(String::from).collect(),
-                None => Vec::new(),
-            },
+            on_alarm: parsed.get("on-alarm").map(command_of).transpose()?.unwrap_or_default(),
             unconfined: parsed.is_on("no-confinement"),
             metrics_addr: match parsed.get("metrics-addr") {
                 Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
@@ -262,6 +259,9 @@ impl Options {
             key: path("private-key")?,
             server_name: parsed.of("tls-server-name", i).map(value::nonempty).transpose()?.map(String::from),
         };
+        if let Some(name) = parsed.of("tls-server-name", i) {
+            tls::Client::new(http.tls.clone()).name_for("").map_err(|f| name.error(f.text))?;
+        }
         if let (None, Some(key)) = (&http.tls.certificate, parsed.of("private-key", i)) {
             return Err(key.error("a private key needs a --certificate"));
         }
@@ -273,15 +273,7 @@ impl Options {
             }
         }
         http.gzip = parsed.is_on_of("gzip", i);
-        let time = |name: &str| {
-            value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
-        };
-        http.timeouts = Timeouts {
-            connect: time("connect-timeout")?,
-            send: time("send-timeout")?,
-            first_byte: time("first-byte-timeout")?,
-            total: time("total-timeout")?,
-        };
+        http.timeouts = timeouts_of(parsed, i)?;
         http.user_agent = concat!("gostech-audit-log/", env!("CARGO_PKG_VERSION")).to_string();
         http.proxy = match parsed.of("proxy", i) {
             Some(item) => {
@@ -294,6 +286,27 @@ impl Options {
         Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
         Ok(http)
     }
+}
+
+fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {
+    let time = |name: &str| {
+        value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
+    };
+    Ok(Timeouts {
+        connect: time("connect-timeout")?,
+        send: time("send-timeout")?,
+        first_byte: time("first-byte-timeout")?,
+        total: time("total-timeout")?,
+    })
+}
+
+/// The words of a command.
+fn command_of(item: &Item) -> Result<Vec<String>> {
+    let words: Vec<String> = item.value.split_whitespace().map(String::from).collect();
+    if words.is_empty() {
+        return Err(item.error("there is no command in it"));
+    }
+    Ok(words)
 }
 
 fn auth_of(parsed: &Parsed, i: usize) -> Result<Auth> {
@@ -396,6 +409,8 @@ mod tests {
             &["--url", "http://x", "--type", "file"],
             &["--url", "http://x", "--header", "no colon"],
             &["--url", "http://x", "--linger", "5"],
+            &["--url", "https://x", "--tls-server-name", "a b"],
+            &["--url", "http://x", "--on-alarm", "  "],
             &["--ulr", "http://x"],
         ];
         for args in bad {
