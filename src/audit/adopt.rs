@@ -273,8 +273,12 @@ impl Adopter<'_> {
             log::calm("adopter");
         }
         let course = Arc::new(Course::of(self.course.ring.clone()));
-        let receivers = self.options.receivers.iter().filter(|r| wanted.iter().any(|(n, _)| *n == r.name));
-        let crew = Crew::new(spool.clone(), course.clone(), receivers);
+        let mut receivers = self.options.receivers.clone();
+        receivers.retain(|r| wanted.iter().any(|(n, _)| *n == r.name));
+        if only(dir).is_some() {
+            receivers.iter_mut().for_each(|r| r.tally = r.tally.of_retry());
+        }
+        let crew = Crew::new(spool.clone(), course.clone(), receivers.iter());
         let (dir, given, since) = (dir.to_path_buf(), Vec::new(), Instant::now());
         Ok(Some(Adopted { dir, spool, course, crew, given, at: 0, since, leaving: false, _lock: lock }))
     }

@@ -72,7 +72,7 @@ fn start(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) -> io::Res
     let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
     let mark = course.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
     let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
-    let sender = sender.marked(mark);
+    let sender = sender.marked(mark).tallied(&r.tally);
     course.senders.fetch_add(1, Ordering::AcqRel);
     let (name, mine) = (format!("sender-{}", r.name), course.clone());
     start_thread(&name, move || live(sender, &spool, &mine)).map(drop).inspect_err(|_| {

@@ -4,6 +4,7 @@
 //! they may come later, and the events are kept until then.
 
 use super::format::{self, Format};
+use super::sender::tally::Tally;
 use super::sender::Portion;
 use super::spool::Full;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
 use crate::net::target::Target;
-use crate::net::tls::ClientOptions;
+use crate::net::tls::{self, ClientOptions};
 use crate::net::verdict::Names;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub struct ReceiverOptions {
     pub portion: Portion,
     /// `--quarantine-max`
     pub quarantine_max: u64,
+    /// What its senders know of each other.
+    pub tally: Tally,
 }
 
 /// Everything.
@@ -132,10 +135,7 @@ impl Options {
                 limits::EVENT_MAX_BYTES.0..=limits::EVENT_MAX_BYTES.1,
             )? as usize,
             drain: value::duration(&parsed.need("drain"))?,
-            on_alarm: match parsed.get("on-alarm") {
-                Some(i) => value::nonempty(i)?.split_whitespace().map(String::from).collect(),
-                None => Vec::new(),
-            },
+            on_alarm: parsed.get("on-alarm").map(command_of).transpose()?.unwrap_or_default(),
             unconfined: parsed.is_on("no-confinement"),
             metrics_addr: match parsed.get("metrics-addr") {
                 Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
@@ -190,10 +190,13 @@ impl Options {
                     return Err(opener
                         .error("the first URL cannot be --failover: it must stand behind the URL it stands in for"));
                 };
-                if let Some(name) = parsed.of("name", i) {
-                    return Err(
-                        name.error(format!("a --failover URL has no name of its own: it delivers for `{}`", last.name))
-                    );
+                // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
+                const OF_RECEIVER: &[&str] =
+                    &["name", "optional", "format", "batch-events", "batch-bytes", "linger", "quarantine-max"];
+                let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
+                if let Some(item) = OF_RECEIVER.iter().find_map(own) {
+                    let text = "a --failover URL has none of its own: it delivers for";
+                    return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
                 }
                 last.targets.push(target);
                 continue;
@@ -219,6 +222,7 @@ impl Options {
                     linger: value::duration(&parsed.need_of("linger", i))?,
                 },
                 quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
+                tally: Tally::default(),
             };
             self.receivers.push(receiver);
         }
@@ -255,6 +259,9 @@ impl Options {
             key: path("private-key")?,
             server_name: parsed.of("tls-server-name", i).map(value::nonempty).transpose()?.map(String::from),
         };
+        if let Some(name) = parsed.of("tls-server-name", i) {
+            tls::Client::new(http.tls.clone()).name_for("").map_err(|f| name.error(f.text))?;
+        }
         if let (None, Some(key)) = (&http.tls.certificate, parsed.of("private-key", i)) {
             return Err(key.error("a private key needs a --certificate"));
         }
@@ -266,15 +273,7 @@ impl Options {
             }
         }
         http.gzip = parsed.is_on_of("gzip", i);
-        let time = |name: &str| {
-            value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
-        };
-        http.timeouts = Timeouts {
-            connect: time("connect-timeout")?,
-            send: time("send-timeout")?,
-            first_byte: time("first-byte-timeout")?,
-            total: time("total-timeout")?,
-        };
+        http.timeouts = timeouts_of(parsed, i)?;
         http.user_agent = concat!("gostech-audit-log/", env!("CARGO_PKG_VERSION")).to_string();
         http.proxy = match parsed.of("proxy", i) {
             Some(item) => {
@@ -287,6 +286,27 @@ impl Options {
         Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
         Ok(http)
     }
+}
+
+fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {
+    let time = |name: &str| {
+        value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
+    };
+    Ok(Timeouts {
+        connect: time("connect-timeout")?,
+        send: time("send-timeout")?,
+        first_byte: time("first-byte-timeout")?,
+        total: time("total-timeout")?,
+    })
+}
+
+/// The words of a command.
+fn command_of(item: &Item) -> Result<Vec<String>> {
+    let words: Vec<String> = item.value.split_whitespace().map(String::from).collect();
+    if words.is_empty() {
+        return Err(item.error("there is no command in it"));
+    }
+    Ok(words)
 }
 
 fn auth_of(parsed: &Parsed, i: usize) -> Result<Auth> {
@@ -379,6 +399,8 @@ mod tests {
             &["--url", "ftp://x"],
             &["--url", "http://x", "--name", "a/b"],
             &["--url", "http://x", "--failover"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--optional"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--format", "single"],
             &["--url", "http://x", "--name", "r2", "--url", "http://y"],
             &["--url", "http://x", "--user", "u"],
             &["--url", "http://x", "--token-file", "f", "--user", "u", "--password-file", "g"],
@@ -387,6 +409,8 @@ mod tests {
             &["--url", "http://x", "--type", "file"],
             &["--url", "http://x", "--header", "no colon"],
             &["--url", "http://x", "--linger", "5"],
+            &["--url", "https://x", "--tls-server-name", "a b"],
+            &["--url", "http://x", "--on-alarm", "  "],
             &["--ulr", "http://x"],
         ];
         for args in bad {

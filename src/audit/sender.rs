@@ -3,10 +3,12 @@
 //! A machine of steps: `step` does one thing and says what to wait for, so that a simulation can drive it. Order is kept.
 //! An event is condemned (quarantined) only when it was refused alone, the receiver then took another one (a later one,
 //! or once more one that it had taken before), and the event is refused alone again: a receiver that refuses everything, or
-//! turns bad within a halving, is misconfigured, and that fills the spool, never empties it.
+//! turns bad within a halving, is misconfigured, and that fills the spool, never empties it. What a retry
+//! has brought has no other one beside it: there it may be of another spool (`tally`).
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
+pub mod tally;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -26,6 +28,7 @@ use crate::sys::marks::Mark;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tally::Tally;
 
 /// The time and some chance, from outside.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +119,7 @@ pub struct Sender {
     /// It was asked in this halving already.
     recalled: bool,
     bound: usize,
+    tally: Tally,
     loss: Option<Loss>,
     /// Losses between suspects and their witness: passed when the events before them are.
     passed: Vec<Loss>,
@@ -195,6 +199,7 @@ impl Sender {
             last_taken: None,
             recalls_refused: 0,
             recalled: false,
+            tally: Tally::default(),
             loss: None,
             passed: Vec::new(),
             until: None,
@@ -204,6 +209,12 @@ impl Sender {
             unread: None,
             watch: Watch::default(),
         }
+    }
+
+    /// With what other senders to the same receiver know.
+    pub fn tallied(mut self, tally: &Tally) -> Sender {
+        self.tally = tally.shared();
+        self
     }
 
     /// With the mark of this sender, as workers before have left it. A record that they have died of again and again is

@@ -68,6 +68,10 @@ fn items(program: &'static Program, path: &Path, bytes: &[u8]) -> Result<Vec<Ite
             let limit = format!("at most {FLAGS_FILE_LINES} lines of {FLAGS_FILE_LINE_BYTES} bytes");
             return Err(refuse(format!("line {}: too long; {limit}", at + 1)));
         }
+        // People comment in the letters they have.
+        if line.trim_ascii_start().starts_with(b"#") {
+            continue;
+        }
         let text = std::str::from_utf8(line).map_err(|_| refuse(format!("line {} is not UTF-8", at + 1)))?;
         let place = Place::File(path.to_owned(), at + 1);
         items.extend(one(program, text, place).map_err(|what| match what {

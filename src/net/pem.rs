@@ -72,7 +72,10 @@ fn certificates(
     }
     let mut count = 0;
     for certificate in CertificateDer::pem_reader_iter(file) {
-        take(certificate.map_err(|e| fail(what, path, &format!("is damaged after {count} certificates: {e}")))?);
+        take(
+            certificate
+                .map_err(|e| fail(what, path, &format!("is damaged after {count} certificates: {}", damage(&e))))?,
+        );
         count += 1;
         if count > limits::PEM_CERTIFICATES {
             return Err(fail(what, path, &format!("holds more than {} certificates", limits::PEM_CERTIFICATES)));
@@ -81,6 +84,18 @@ fn certificates(
     match count {
         0 => Err(fail(what, path, "holds no certificate (PEM: -----BEGIN CERTIFICATE-----)")),
         _ => Ok(()),
+    }
+}
+
+/// What is wrong with a PEM file, for people: the library shows the bytes of a line as numbers.
+fn damage(e: &rustls::pki_types::pem::Error) -> String {
+    use rustls::pki_types::pem::Error as PemError;
+    match e {
+        PemError::MissingSectionEnd { end_marker } => {
+            format!("the line `-----END {}-----` is missing", String::from_utf8_lossy(end_marker))
+        }
+        PemError::IllegalSectionStart { .. } => "a line `-----BEGIN …-----` is broken".to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -148,5 +163,8 @@ mod tests {
         let cut = dir.write("cut.pem", "-----BEGIN PRIVATE KEY-----\n!!!hush!!!\n-----END PRIVATE KEY-----\n");
         let f = private_key(&cut, &mut Watch::default()).unwrap_err();
         assert!(f.text.contains("damaged") && !f.text.contains("hush"), "{f}");
+        let cut = dir.write("cut.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n");
+        let f = validities(&cut, "CA file").unwrap_err();
+        assert!(f.text.ends_with("the line `-----END CERTIFICATE-----` is missing"), "{f}");
     }
 }

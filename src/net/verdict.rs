@@ -65,8 +65,14 @@ fn certificate_trouble(e: &CertificateError, names: Names) -> String {
         C::Expired | C::ExpiredContext { .. } => "has expired (or the clock here is wrong)".to_string(),
         C::NotValidYet | C::NotValidYetContext { .. } => "is not valid yet (or the clock here is wrong)".to_string(),
         C::NotValidForName => "is for another name: see --tls-server-name".to_string(),
+        C::NotValidForNameContext { expected, presented } if presented.is_empty() => {
+            let name = expected.to_str();
+            format!("is for nobody (its common name counts no more): issue one with a subjectAltName for `{name}`")
+        }
         C::NotValidForNameContext { expected, presented } => {
-            let names: String = presented.join(", ").chars().take(200).collect();
+            // The library writes them as `DnsName("example.com")`.
+            let bare = |name: &String| name.split('"').nth(1).unwrap_or(name).to_string();
+            let names: String = presented.iter().map(bare).collect::<Vec<_>>().join(", ").chars().take(200).collect();
             format!("is not for `{}` but for {names}: see --tls-server-name", expected.to_str())
         }
         other if is_authority(other) => {
@@ -93,6 +99,7 @@ fn alert_words(alert: AlertDescription, names: Names) -> String {
         }
         A::CertificateExpired | A::CertificateRevoked => ": our client certificate is not valid any more",
         A::HandshakeFailure => ": no common cipher, or it wants a client certificate",
+        A::ProtocolVersion => ": it speaks neither TLS 1.2 nor 1.3",
         A::UnrecognisedName => ": it does not know the name we asked for (--tls-server-name)",
         _ => "",
     };
@@ -114,6 +121,15 @@ mod tests {
             assert!(f.kind == FailureKind::Tls && f.text.contains("db:1") && f.text.ends_with(ca), "{f}");
             let anew = rustls::Error::InvalidCertificate(CertificateError::BadSignature);
             assert!(failure(&anew, "db:1", true, names).text.ends_with(ca));
+            let nobody = |presented: &[&str]| {
+                let expected = rustls::pki_types::ServerName::try_from("db").unwrap();
+                let presented = presented.iter().map(ToString::to_string).collect();
+                let e = CertificateError::NotValidForNameContext { expected, presented };
+                failure(&rustls::Error::InvalidCertificate(e), "db:1", true, names).text
+            };
+            assert!(nobody(&[]).ends_with("subjectAltName for `db`"));
+            assert!(nobody(&["DnsName(\"a.b\")", "IpAddress(::1)"])
+                .contains("not for `db` but for a.b, IpAddress(::1): see"));
             let f = failure(&required, "db:1", false, names);
             assert!(f.text.contains(names.certificate()) && f.text.contains(certificate), "{f}");
         }

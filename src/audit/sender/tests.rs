@@ -249,6 +249,41 @@ impl Sink for Picky {
     }
 }
 
+/// What a retry brings has no other event beside it: that the receiver takes those of another spool condemns it once more.
+#[test]
+fn what_is_tried_again_is_condemned_when_the_receiver_takes_those_of_another_spool() {
+    crate::log::mute();
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    let feed = |spool: &Arc<Spool>, at: u64| {
+        let line = b"{\"id\":\"1.0.1\"}\n";
+        Writer::new(spool.clone(), 1 << 20, false).step(line, at, Ending::Open, 0);
+    };
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let tally = Tally::default();
+    let make = |spool: &Arc<Spool>, refuses: usize, tally: &Tally| {
+        let sink = Strange { asked: 0, from: 1, to: refuses, took: took.clone() };
+        let sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+        sender.tallied(tally)
+    };
+    let (retried, home) = (spool(), spool());
+    let (mut bad, mut well) = (make(&retried, usize::MAX, &tally.of_retry()), make(&home, 0, &tally));
+    feed(&retried, 0);
+    let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
+    let mut steps = |sender: &mut Sender| {
+        for _ in 0..40 {
+            sender.step(now, false);
+            now.mono += Duration::from_secs(40);
+        }
+    };
+    let quarantined = |spool: &Arc<Spool>| spool.cursor("r1").expect("a cursor").quarantined;
+    steps(&mut bad);
+    assert_eq!(quarantined(&retried), 0, "nobody knows that it takes anything");
+    feed(&home, 0);
+    steps(&mut well);
+    steps(&mut bad);
+    assert_eq!((took.lock().expect("one thread").len(), quarantined(&retried), quarantined(&home)), (1, 1, 0));
+}
+
 /// Does not answer; counts how often it was asked, and how often it gave its connection back.
 struct Silent(Arc<Mutex<(usize, usize)>>);
 

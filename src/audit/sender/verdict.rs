@@ -10,7 +10,7 @@ use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::Loss;
 use crate::sys::crash;
 use crate::{limits, log};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 impl Sender {
@@ -33,6 +33,7 @@ impl Sender {
     fn taken(&mut self, task: Task, said: &Said, now: Now) {
         crash::point("send.answered");
         self.plan.pop();
+        self.tally.took(self.which);
         match task {
             Task::Send(part) => {
                 self.witness = Some(part.start);
@@ -84,6 +85,11 @@ impl Sender {
                 let middle = part.start + part.len() / 2;
                 self.plan.push(Task::Send(middle..part.end));
                 self.plan.push(Task::Send(part.start..middle));
+            }
+            Task::Send(part) if self.tally.took_from_others_since(self.batch.seq(part.start), self.which) => {
+                self.plan.pop();
+                self.fates[part.start] = Fate::Condemned(said);
+                self.commit(now);
             }
             Task::Send(part) => {
                 self.plan.pop();
@@ -245,6 +251,11 @@ impl Sender {
     fn leave_in_peace(&mut self, now: Now) {
         let said = self.refusal.take();
         let tried = self.suspects.len();
+        let ends = self.suspects.first().zip(self.suspects.last());
+        let ends = ends.map(|(a, b)| self.batch.seq(*a)..=self.batch.seq(*b));
+        // One that was not asked alone between them: then nothing is said of any.
+        let whole = |seqs: &RangeInclusive<u64>| seqs.end() - seqs.start() + 1 == tried as u64;
+        self.tally.refused(ends.filter(whole), self.which);
         self.forget_batch();
         if tried >= self.bound {
             self.bound = (self.bound * 2).min(limits::SUSPECTS_MOST);

@@ -216,6 +216,12 @@ fn holder(dir: &Path) -> Use {
     }
 }
 
+/// Whether a helper works here or beside it: each adopts all of its root.
+pub fn is_helped(look: &Look) -> bool {
+    let beside = look.dir.parent().and_then(|root| below(root).ok()).unwrap_or_default();
+    look.in_use.may_change() || beside.iter().any(|dir| holder(dir).may_change())
+}
+
 impl Use {
     /// Whether files may change under our eyes.
     pub fn may_change(self) -> bool {

@@ -44,7 +44,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
 
 /// When a new sub-directory is taken up.
 pub fn when(look: &Look) -> &'static str {
-    if look.in_use.may_change() {
+    if look::is_helped(look) {
         "the helper takes them up within some ten seconds"
     } else {
         "the helper takes them up at its next start"

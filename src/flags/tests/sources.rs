@@ -158,6 +158,7 @@ fn which_file_is_read() {
     let read = |path: &Path| match path.to_str() {
         Some("/x") => Ok(b"drain 7s".to_vec()),
         Some("/latin1") => Ok(b"drain 7s\ntag \xff".to_vec()),
+        Some("/comment") => Ok(b"  # \xcb\xcf\xc9\ndrain 7s".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::PermissionDenied)),
     };
     let text = |args: &[&str]| match parse(&PROGRAM, &words(args), &[], &read) {
@@ -173,6 +174,7 @@ fn which_file_is_read() {
          make it readable for this user, or say `--no-config`"
     );
     assert!(text(&["--config", "/y"]).starts_with("cannot read the configuration `/y`: permission denied; see"));
+    assert_eq!(text(&["--config", "/comment"]), "7s", "a comment may be in any letters");
     assert_eq!(text(&["--config", "/latin1"]), "configuration `/latin1` line 2 is not UTF-8");
     assert!(refused(&["--config", "/not-there"], &[], None).starts_with("cannot read the configuration `/not-there`"));
 }

@@ -160,8 +160,12 @@ fn a_retry_that_was_interrupted_is_taken_up_and_a_torn_line_costs_itself() {
     bytes.extend_from_slice(b"{\"torn");
     fs::write(dir.join("quarantine-r1.jsonl.retrying-0"), &bytes).unwrap();
     fs::remove_file(&file).unwrap();
+    // A helper that works beside it adopts what is queued.
+    drop(made(&den.path("b"), 1, 1, &["r1"]));
+    let _works = place::lock(&den.path("b")).unwrap().unwrap();
     let (exit, text) = tool(&["quarantine", "retry", "--spool-dir", &den.text("")]);
     assert!(exit == Exit::Failed && text.starts_with("2 events queued"), "{text}");
+    assert!(text.contains("within some ten seconds"), "{text}");
     assert_eq!(bodies(&only_new(&den, "a.retry-")).len(), 2);
 }
 
