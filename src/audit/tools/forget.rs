@@ -88,7 +88,8 @@ pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()>
             match std::fs::remove_file(&request) {
                 // At the last moment.
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-                _ => {}
+                // Nor does a power cut bring it back, after it was said that nothing is forgotten.
+                _ => drop(File::open(&look.dir).and_then(|dir| dir.sync_all())),
             }
             let who = match look.in_use {
                 Use::By(pid) => format!("the helper (process {pid})"),

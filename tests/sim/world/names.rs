@@ -106,6 +106,7 @@ impl World {
             }
             Stand::Leaving if self.disk.is_there(&request) && self.disk.is_there(&cursor::file_name(&name)) => {
                 self.disk.erase(&request);
+                self.disk.keep_names();
                 self.stands(i, Stand::Away);
                 if !held {
                     return Err(format!("{name} is not forgotten, as was said, and yet nothing is kept for it"));
