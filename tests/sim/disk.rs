@@ -172,6 +172,14 @@ impl SimDisk {
         self.lock().name(NameOp::Unlink(name.to_string()));
     }
 
+    /// Somebody else syncs the directory.
+    pub fn keep_names(&self) {
+        let mut s = self.lock();
+        s.name_ops.clear();
+        s.platter_names = s.names.clone();
+        s.forget_unnamed();
+    }
+
     /// Whether there is such a file.
     pub fn is_there(&self, name: &str) -> bool {
         self.lock().names.contains_key(name)
@@ -499,9 +507,8 @@ impl Disk for SimDisk {
         }
         let names = s.faults.names;
         s.fails(names)?;
-        s.name_ops.clear();
-        s.platter_names = s.names.clone();
-        s.forget_unnamed();
+        drop(s);
+        self.keep_names();
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! `SEED=n cargo test --test sim` replays one seed exactly, `SIM_SECONDS=n` says how long fresh seeds are tried (20;
 //! `tests/run` takes 120; with `GOSTECH_LONG`, that is `tests/long`, at least until 10,000,000 steps are done),
 //! `SIM_CLASS=n` tries one class alone (0: deaths; 1: and disk faults; 2: power cuts; 3: all that; 4: flipped bits too),
-//! `SIM_LOG=1` lets the program's own log through. A failing seed is printed with the command that replays it, kept in the
+//! `SIM_LOG=1` lets the program's own log through. In seeds from 300,000,000,000,000 on (all fresh ones) answers may come
+//! late, and receivers come and go. A failing seed is printed with the command that replays it, kept in the
 //! target directory and tried again by the next run; mended, it becomes a line of `tests/data/sim-seeds.txt`.
 
 mod ark;

@@ -121,9 +121,30 @@ pub struct Receiver {
     pub taken: u64,
     /// Records that were refused alone: they may come late.
     pub pardoned: BTreeSet<usize>,
+    /// Documents whose taking was answered and is not counted by the cursor yet, and those that are counted.
+    pub answering: BTreeSet<String>,
+    pub answered: BTreeSet<String>,
+    counting: u64,
 }
 
 impl Receiver {
+    /// So many records more are counted as delivered; `held`: others wait for that still.
+    pub fn counts(&mut self, delivered: u64, held: bool) {
+        self.counting += delivered;
+        if !held {
+            let (mut docs, count) = (std::mem::take(&mut self.answering), std::mem::take(&mut self.counting));
+            if docs.len() as u64 == count {
+                self.answered.append(&mut docs);
+            }
+        }
+    }
+
+    /// The worker is dead: nobody counts what was answered.
+    pub fn counts_no_more(&mut self) {
+        self.answering.clear();
+        self.counting = 0;
+    }
+
     /// It was forgotten: what comes now comes for the first time.
     pub fn begin_anew(&mut self) {
         let new = Receiver::new(&self.name);
@@ -148,6 +169,9 @@ impl Receiver {
             repeats: 0,
             taken: 0,
             pardoned: BTreeSet::new(),
+            answering: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            counting: 0,
         }
     }
 }
@@ -290,7 +314,9 @@ impl Sink for SimSink {
         };
         if matches!(outcome, Outcome::Taken(_)) {
             let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-            outside.receivers[self.who].taken += lines.len() as u64;
+            let r = &mut outside.receivers[self.who];
+            r.taken += lines.len() as u64;
+            r.answering.extend(lines.iter().filter_map(|l| doc_of(l)).map(String::from));
         }
         outcome
     }

@@ -198,6 +198,9 @@ impl Sender {
                     None => account.not_dropped(self.batch.noted(i)),
                 }
             }
+            drop(account);
+            // Or the next worker tells of them what the note before says.
+            self.spool.remember_state();
         }
     }
 

@@ -246,9 +246,11 @@ impl Spool {
         // A cursor ahead of the records: the power went, and the tail of the spool with it. Numbers are not used twice.
         ledger.next_seq = next_seq.max(known);
         // Its cursor says nothing any more, or is gone: rather everything again than nothing.
+        // One that was forgotten at rest is known to the state still.
         let there = |name: &str| {
-            let file = cursor::file_name(name);
-            account.receivers.iter().any(|n| n == name) || files.iter().chain(&in_ark).any(|f| f.name == file)
+            let is_there = |file: String| files.iter().chain(&in_ark).any(|f| f.name == file);
+            let known = account.receivers.iter().any(|n| n == name) && !is_there(cursor::request_name(name));
+            known || is_there(cursor::file_name(name))
         };
         let damaged: Vec<String> =
             loaded.iter().filter(|l| l.cursor.is_none() && there(&l.name)).map(|l| l.name.clone()).collect();

@@ -15,7 +15,7 @@ use crate::sys::crash;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The command.
@@ -54,7 +54,7 @@ fn forget(call: &mut Call<'_>, look: &Look, name: &str) -> Result<()> {
     let cannot =
         |e: io::Error| Error::failed(format!("cannot forget `{name}` in `{}`: {}", look.dir.display(), io_words(&e)));
     match place::lock(&look.dir).map_err(cannot)? {
-        Some(_lock) => remove(&look.dir, name).map_err(cannot)?,
+        Some(_lock) => remove(look, name).map_err(cannot)?,
         None => ask(look, name, Duration::from_millis(limits::FORGET_WAIT_MILLIS)).map_err(cannot)?,
     }
     let events = words::count(waiting, "event");
@@ -62,18 +62,25 @@ fn forget(call: &mut Call<'_>, look: &Look, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn remove(dir: &Path, name: &str) -> io::Result<()> {
-    std::fs::remove_file(dir.join(cursor::file_name(name)))?;
+/// The state knows the name still: a request that stays says to the next helper that no cursor of it is missing.
+fn remove(look: &Look, name: &str) -> io::Result<()> {
+    request(look, name)?;
+    std::fs::remove_file(look.dir.join(cursor::file_name(name)))?;
     crash::point("tool-forget.removed");
-    File::open(dir)?.sync_all()
+    File::open(&look.dir)?.sync_all()
 }
 
-/// Asks the helper that works there, and waits until it has obeyed; takes the request back when it does not.
-pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()> {
+fn request(look: &Look, name: &str) -> io::Result<PathBuf> {
     let request = look.dir.join(cursor::request_name(name));
     File::create(&request)?.write_all(b"forget\n")?;
     let meta = std::fs::metadata(&look.dir)?;
     give(&request, (meta.uid(), meta.gid()))?;
+    Ok(request)
+}
+
+/// Asks the helper that works there, and waits until it has obeyed; takes the request back when it does not.
+pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()> {
+    let request = request(look, name)?;
     crash::point("tool-forget.asked");
     let end = Instant::now() + patience;
     while request.exists() {
@@ -81,7 +88,8 @@ pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()>
             match std::fs::remove_file(&request) {
                 // At the last moment.
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-                _ => {}
+                // Nor does a power cut bring it back, after it was said that nothing is forgotten.
+                _ => drop(File::open(&look.dir).and_then(|dir| dir.sync_all())),
             }
             let who = match look.in_use {
                 Use::By(pid) => format!("the helper (process {pid})"),

@@ -106,6 +106,7 @@ impl World {
             }
             Stand::Leaving if self.disk.is_there(&request) && self.disk.is_there(&cursor::file_name(&name)) => {
                 self.disk.erase(&request);
+                self.disk.keep_names();
                 self.stands(i, Stand::Away);
                 if !held {
                     return Err(format!("{name} is not forgotten, as was said, and yet nothing is kept for it"));
@@ -309,9 +310,23 @@ impl World {
         let Some(w) = self.worker.take() else { return Ok(()) };
         self.keep_all(&w.spool)?;
         drop(w);
+        self.forget_at_rest();
         self.new_life();
         self.change_names();
         Ok(())
+    }
+
+    /// `spool forget` in a spool that nobody works in: it removes the cursor itself.
+    fn forget_at_rest(&mut self) {
+        for i in 0..self.names.len() {
+            if self.names[i].stand == Stand::Away && self.more.once_in(4) {
+                let name = self.plan.receivers[i].0.clone();
+                self.disk.touch(&cursor::request_name(&name));
+                self.disk.erase(&cursor::file_name(&name));
+                self.disk.keep_names();
+                self.forgets(i);
+            }
+        }
     }
 
     /// Before the end of an epoch nobody is away: they come back, or are forgotten.

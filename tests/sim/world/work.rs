@@ -6,7 +6,7 @@ use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, WELL};
 use crate::late::{Came, Flight};
-use crate::receiver::SimSink;
+use crate::receiver::{Receiver, SimSink};
 use gostech::audit::format;
 use gostech::audit::record::Ending;
 use gostech::audit::sender::{Now, Sender, Wait};
@@ -87,6 +87,7 @@ impl World {
         if self.adopting {
             spool.end();
         }
+        self.outside().receivers.iter_mut().for_each(Receiver::counts_no_more);
         let flights = senders.iter().map(|_| None).collect();
         self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
         self.see_newborns()?;
@@ -159,6 +160,7 @@ impl World {
         let mut outside = self.outside();
         let taken = outside.receivers[i].taken;
         outside.receivers[i].taken = if held { taken.saturating_sub(counted) } else { 0 };
+        outside.receivers[i].counts(counted, held);
         drop(outside);
         if after.next != before.next {
             let (last, step) = (self.outside().receivers[i].last, self.figures.steps);

@@ -186,6 +186,21 @@ fn forget_removes_the_cursor_of_a_spool_at_rest() {
 }
 
 #[test]
+fn one_that_was_forgotten_at_rest_is_new_when_it_comes_again() {
+    let den = Den::new();
+    let dir = den.path("a");
+    let spool = made(&dir, 5, 1, &["r1", "old"]);
+    spool.delivered("r1", 4);
+    save(&spool, &dir);
+    drop(spool);
+    let (exit, text) = tool(&["spool", "forget", "old", "--spool-dir", &den.text("")]);
+    assert_eq!(exit, Exit::Clean, "{text}");
+    let spool = open(&dir, &["r1", "old"]);
+    assert_eq!((spool.position("r1"), spool.position("old")), (4, 4), "not all that is held, as for a damaged cursor");
+    assert!(!dir.join("forget-old").exists());
+}
+
+#[test]
 fn a_running_helper_forgets_what_is_not_configured_and_nothing_else() {
     let den = Den::new();
     let dir = den.path("a");
