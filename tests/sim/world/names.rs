@@ -49,6 +49,8 @@ pub struct Name {
     pub filtered: u64,
     /// It came before, and the power took its cursor: the state may know it still, and then it is given everything again.
     pub again: bool,
+    /// A death came between the cursor that it got and our look: those of others may have gone back since.
+    pub begun: bool,
     /// How many were dropped for others before it came.
     pub dropped_before: u64,
 }
@@ -57,7 +59,15 @@ impl Name {
     /// Of the first hour, or of one that may come later.
     pub fn of(first: bool) -> Name {
         let stand = if first { Stand::Live } else { Stand::Unknown };
-        Name { stand, steady: first, spared: BTreeSet::new(), filtered: 0, again: false, dropped_before: 0 }
+        Name {
+            stand,
+            steady: first,
+            spared: BTreeSet::new(),
+            filtered: 0,
+            again: false,
+            begun: false,
+            dropped_before: 0,
+        }
     }
 }
 
@@ -175,7 +185,9 @@ impl World {
     pub(super) fn lose_newborns(&mut self) {
         for i in 0..self.names.len() {
             let name = self.plan.receivers[i].0.clone();
-            if self.names[i].steady || self.disk.is_there(&cursor::file_name(&name)) {
+            let there = self.disk.is_there(&cursor::file_name(&name));
+            self.names[i].begun |= there && self.names[i].stand == Stand::New;
+            if self.names[i].steady || there {
                 continue;
             }
             match self.names[i].stand {
@@ -207,7 +219,8 @@ impl World {
             self.names[i].stand = Stand::Live;
             let mine = all.iter().find(|r| r.name == name).ok_or("a new receiver has no cursor")?;
             let oldest = others.iter().map(|r| r.cursor.next).min();
-            if oldest.is_some_and(|o| mine.cursor.next > o) {
+            let begun = std::mem::take(&mut self.names[i].begun);
+            if !begun && oldest.is_some_and(|o| mine.cursor.next > o) {
                 return Err(format!("{name} is new and begins with {}, and {oldest:?} is needed", mine.cursor.next));
             }
             let dropped_before = others.iter().map(|r| self.dropped_for(&r.name, r.cursor.dropped)).sum();
@@ -225,7 +238,15 @@ impl World {
             }
             // What was before its time may come now.
             self.outside().receivers[i].last = None;
-            self.names[i] = Name { stand: Stand::Live, steady: false, spared, filtered, again: false, dropped_before };
+            self.names[i] = Name {
+                stand: Stand::Live,
+                steady: false,
+                spared,
+                filtered,
+                again: false,
+                begun: false,
+                dropped_before,
+            };
         }
         Ok(())
     }
