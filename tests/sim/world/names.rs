@@ -280,7 +280,7 @@ impl World {
     }
 
     /// How many records were dropped for one whose cursor says so many; before its time as well.
-    fn dropped_for(&self, name: &str, dropped: u64) -> u64 {
+    pub(super) fn dropped_for(&self, name: &str, dropped: u64) -> u64 {
         let before =
             self.plan.receivers.iter().position(|(n, _)| n == name).map_or(0, |i| self.names[i].dropped_before);
         dropped + self.forgotten.dropped_for(name) + before

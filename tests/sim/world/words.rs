@@ -113,7 +113,10 @@ impl World {
         let untold: Vec<u64> = (1..last).filter(missing).collect();
         // Whose id nobody knows is told as a number.
         let numbered: u64 = o.gaps.iter().filter(|g| g.range.is_none()).map(|g| g.missing).sum();
-        if untold.len() as u64 > numbered {
+        // What is dropped for one that may not pin is counted, and no audit_gap tells of it: where nobody else was there.
+        let optional = self.plan.receivers.iter().filter(|(_, optional)| *optional && steady.is_none());
+        let given_up: u64 = optional.map(|(n, _)| self.dropped_for(n, self.seen.dropped_for(n))).sum();
+        if untold.len() as u64 > numbered + given_up {
             let first = by_count.get(&untold[0]).map(|n| &o.fed[*n]);
             return Err(format!(
                 "events {untold:?} never came, and no audit_gap tells of them; the first is {first:?}"
