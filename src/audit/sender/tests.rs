@@ -108,8 +108,9 @@ impl Disk for Scratched {
 #[test]
 fn a_bad_sector_costs_its_events_and_no_others() {
     crate::log::mute();
-    let disk = Arc::new(Scratched { ark: ark(), dead: AtomicBool::new(true) });
+    let disk = Arc::new(Scratched { ark: ark(), dead: AtomicBool::new(false) });
     let spool = spool_on(disk.clone());
+    disk.dead.store(true, Ordering::Relaxed);
     let mut writer = Writer::new(spool.clone(), 1 << 20, false);
     let took = Arc::new(Mutex::new(Vec::new()));
     let sink = Strange { asked: 0, from: 0, to: 0, took: took.clone() };
