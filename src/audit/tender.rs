@@ -91,6 +91,7 @@ impl Tender {
     /// Rounds until `stop`, and a last one.
     pub fn run(&mut self, spool: &Spool, sync: bool, stop: &AtomicBool, now_ms: impl Fn() -> i64) {
         let begin = Instant::now();
+        spool.save_new_state();
         while !stop.load(Ordering::Acquire) {
             // Nothing happens in an idle helper; the first record after a while starts the rhythm.
             spool.wait_news(self.seen, Duration::from_secs(1));

@@ -84,11 +84,6 @@ impl Spool {
         }
 
         spool.save_new_cursors();
-        // A new state as well, while there is room for its copies: a full disk can be emptied only when it can be written.
-        let new = spool.state.lock().unwrap_or_else(PoisonError::into_inner).place.is_new();
-        if new {
-            spool.save_state(true);
-        }
         crash::point("open.done");
         Ok(spool)
     }
@@ -294,6 +289,15 @@ impl Spool {
         }
         account.receivers = ledger.receivers.iter().map(|r| r.name.clone()).take(limits::STATE_RECEIVERS).collect();
         Ok(())
+    }
+
+    /// A new state is written at once, while there is room for its copies: a full disk can be emptied only when it can be
+    /// written. Not when the spool is opened: the database must not wait for its syncs.
+    pub fn save_new_state(&self) {
+        let new = self.state.lock().unwrap_or_else(PoisonError::into_inner).place.is_new();
+        if new {
+            self.save_state(true);
+        }
     }
 
     /// A receiver that has no cursor yet has one on the platter before anything is delivered: else the next start takes it

@@ -62,6 +62,8 @@ impl World {
             }
             Err(e) => return Err(format!("the spool cannot be opened: {e:?}")),
         };
+        // The tender's first act.
+        spool.save_new_state();
         let account = spool.account().clone();
         if account.epoch == self.ring.epoch() && self.canary != Canary::NoCatchUp {
             let head = self.tail + self.cushion.len() as u64;
