@@ -40,6 +40,7 @@ use std::process::ExitCode;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    signal::hold();
     match run() {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(e) => {
@@ -83,8 +84,6 @@ fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
 
 /// No new rights, no core, nothing for others to read; what fails is an error, not a death.
 fn harden() {
-    // A log that has grown beyond a limit must not end whoever has something to say.
-    signal::ignore_broken_pipes();
     for (what, done) in [("no_new_privs", process::no_new_privileges()), ("dumpable", process::not_dumpable())] {
         if let Err(e) = done {
             log::warn("start", format!("cannot set {what}: {e}"));
@@ -120,6 +119,9 @@ fn print(text: &str) {
 
 /// Any of the commands.
 fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
+    // Who has started it may end it.
+    signal::defaults();
+    signal::ignore_broken_pipes();
     crash::arm(env, None);
     let options = Options::read(parsed, env, false)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));

@@ -26,7 +26,7 @@ use crate::error::{Error, Exit, Result};
 use crate::flags::{Outcome, Parsed};
 use crate::limits;
 use crate::log;
-use crate::sys::{activation, process};
+use crate::sys::{activation, process, signal};
 use asker::Asker;
 use options::{Job, Options};
 use std::ffi::{OsStr, OsString};
@@ -40,6 +40,7 @@ use std::time::SystemTime;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    signal::hold();
     let end = run().unwrap_or_else(|error| {
         log::error("usage", &error);
         error.exit()
@@ -70,6 +71,11 @@ fn run() -> Result<Exit> {
     let options = options?;
     log::init("gostech-metrics", options.level, journald);
     options.warnings.iter().for_each(|w| log::warn("options", w));
+    if !matches!(options.job, Job::Serve) {
+        // Who has started it may end it.
+        signal::defaults();
+        signal::ignore_broken_pipes();
+    }
     match options.job {
         Job::Serve => serve::run(options, started),
         Job::Once(format) => print_once(options, format, started),

@@ -16,6 +16,7 @@ mod net_receivers;
 pub mod real;
 mod repair;
 mod siege;
+mod signals;
 
 use std::time::Instant;
 
