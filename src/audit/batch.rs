@@ -1,5 +1,6 @@
 //! ○ Events of one request: their bytes, and which stretch is whose, so that any part of them can be sent alone.
 
+use super::event::Maker;
 use super::format::{Format, Pen};
 use super::record::{EventId, Kind};
 use super::spool::record::{Head, Stored};
@@ -29,6 +30,7 @@ pub struct Batch {
     body: Vec<u8>,
     ids: Vec<u8>,
     places: Vec<Place>,
+    maker: Maker,
     pen: Pen,
     part: Vec<u8>,
 }
@@ -37,7 +39,7 @@ impl Batch {
     /// An empty one.
     pub fn new(format: &'static Format) -> Batch {
         let (body, ids, places) = (Vec::new(), Vec::new(), Vec::new());
-        Batch { format, body, ids, places, pen: Pen::default(), part: Vec::new() }
+        Batch { format, body, ids, places, maker: Maker::default(), pen: Pen::default(), part: Vec::new() }
     }
 
     /// How many events.
@@ -88,26 +90,28 @@ impl Batch {
 
     /// Adds an event.
     pub fn push(&mut self, r: &Stored<'_>, head: &Arc<Head>) {
-        let before = if self.places.is_empty() { self.format.open } else { self.format.between };
-        self.body.extend_from_slice(before.as_bytes());
+        let frame = self.format.frame;
+        self.body.extend_from_slice(if self.places.is_empty() { frame.open() } else { frame.between() });
         let (from, id) = (self.body.len(), self.ids.len());
-        (self.format.write)(&mut self.pen, &mut self.body, r, head);
-        self.pen.push_id(&mut self.ids, r, head);
-        let event = EventId::parse(r.id.of(r.raw));
+        let event = self.maker.make(r, head);
+        (self.format.write)(&mut self.pen, &mut self.body, &event);
+        frame.settle(&mut self.body, from);
+        self.ids.extend_from_slice(event.id);
         let (own, piece) = ((r.kind == Kind::Own).then(|| r.raw.into()), r.part > 1);
-        self.places.push(Place { seq: r.seq, at: from..self.body.len(), id: id..self.ids.len(), event, own, piece });
+        let (at, id, event) = (from..self.body.len(), id..self.ids.len(), event.number);
+        self.places.push(Place { seq: r.seq, at, id, event, own, piece });
     }
 
     /// The body for some of the events. That for all is not copied.
     pub fn body(&mut self, part: Range<usize>) -> &[u8] {
-        let close = self.format.close.as_bytes();
+        let close = self.format.frame.close();
         if part == (0..self.places.len()) {
             self.body.extend_from_slice(close);
             // The next event would stand behind it: the length that counts is that of the last event.
             return &self.body;
         }
         self.part.clear();
-        self.part.extend_from_slice(self.format.open.as_bytes());
+        self.part.extend_from_slice(self.format.frame.open());
         let (from, to) = (self.places[part.start].at.start, self.places[part.end - 1].at.end);
         self.part.extend_from_slice(&self.body[from..to]);
         self.part.extend_from_slice(close);
@@ -165,6 +169,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::super::format::FORMATS;
+    use super::super::frame::Frame;
     use super::super::record::{read, Kind};
     use super::super::spool::record::{decode, encode, New};
     use super::*;
@@ -173,7 +178,7 @@ mod tests {
     #[test]
     fn any_part_is_a_body() {
         let head = Arc::new(Head { first_seq: 1, ..Head::default() });
-        for format in FORMATS.iter().filter(|f| !f.alone) {
+        for format in FORMATS.iter().filter(|f| f.frame != Frame::Alone) {
             let mut b = Batch::new(format);
             for n in 1..=5u64 {
                 let raw = format!("{{\"id\":\"1.0.{n}\"}}");

@@ -27,6 +27,16 @@ impl Kind {
     pub fn of(n: u8) -> Option<Kind> {
         [Kind::Object, Kind::Cut, Kind::Unparsed, Kind::Own].into_iter().find(|k| *k as u8 == n)
     }
+
+    /// The title and severity of a record that does not say its own; none of a whole one, which is taken at its word. This
+    /// is the one place where they are decided: for counting, for filters and for every format.
+    pub fn stand_in(self) -> Option<(&'static str, Severity)> {
+        match self {
+            Kind::Object | Kind::Own => None,
+            Kind::Cut => Some(("truncated", Severity::High)),
+            Kind::Unparsed => Some(("unparsed", Severity::Medium)),
+        }
+    }
 }
 
 /// The id of an event as the database counts.
@@ -197,18 +207,16 @@ impl Facts {
 
     /// The title for counting.
     pub fn title_of<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
-        match self.kind {
-            Kind::Unparsed => b"unparsed",
-            Kind::Cut if self.title.to == 0 => b"truncated",
+        match self.kind.stand_in() {
+            Some((title, _)) if self.title.to == 0 || self.kind == Kind::Unparsed => title.as_bytes(),
             _ => self.title.of(raw),
         }
     }
 
     /// The severity it is delivered and counted with.
     pub fn severity_as_delivered(&self) -> Severity {
-        match self.kind {
-            Kind::Unparsed => Severity::Medium,
-            Kind::Cut if self.severity == Severity::Other => Severity::High,
+        match self.kind.stand_in() {
+            Some((_, severity)) if self.severity == Severity::Other || self.kind == Kind::Unparsed => severity,
             _ => self.severity,
         }
     }

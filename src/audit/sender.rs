@@ -15,6 +15,7 @@ mod verdict;
 
 use super::batch::Batch;
 use super::format::Format;
+use super::frame::Frame;
 use super::quarantine::Quarantine;
 use super::record::Kind;
 use super::sink::{About, Outcome, Said, Sink};
@@ -347,7 +348,7 @@ impl Sender {
 
     fn is_full(&self) -> bool {
         let last = self.batch.len().checked_sub(1).map(|i| self.batch.seq(i));
-        last.is_some() && (self.format.alone || last == self.watch.bare)
+        last.is_some() && (self.format.frame == Frame::Alone || last == self.watch.bare)
             || self.batch.len() >= self.portion.events
             || self.batch.bytes() >= self.bytes_now
     }

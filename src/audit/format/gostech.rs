@@ -3,27 +3,21 @@
 //! Values that are no strings are written as their JSON text: the old program dropped such records in silence.
 
 use super::Pen;
-use crate::audit::record::{Kind, Severity};
-use crate::audit::spool::record::{Head, Stored};
+use crate::audit::event::Event;
+use crate::audit::record::Kind;
 use crate::json::{self, Kind as Value};
-use crate::stamp;
-use std::sync::Arc;
 
 /// Writes one event.
-pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, r: &Stored<'_>, _head: &Arc<Head>) {
+pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     let mut p = Params::default();
-    match r.kind {
-        Kind::Object | Kind::Own | Kind::Cut => {
-            json::object(r.raw, true, |f| p.take(f.key.of(r.raw), f.kind, f.value.of(r.raw)));
-        }
-        Kind::Unparsed => p.take(b"message", Value::Text, &escaped(r.raw)),
+    e.fields(|key, kind, value| p.take(key, kind, value));
+    if e.kind == Kind::Unparsed {
+        p.take(b"message", Value::Text, &escaped(e.raw));
     }
-    let (title, severity): (&[u8], &[u8]) = match r.kind {
-        Kind::Unparsed => (b"unparsed", Severity::Medium.name().as_bytes()),
-        Kind::Cut => (p.title.as_deref().unwrap_or(b"truncated"), p.severity.as_deref().unwrap_or(b"high")),
-        _ => (p.title.as_deref().unwrap_or(b""), p.severity.as_deref().unwrap_or(b"")),
-    };
-    let created = stamp::parse_written(r.time.of(r.raw)).map_or(r.read_ms, |w| w.millis);
+    let (title, severity) = e.kind.stand_in().map_or(("", ""), |(title, severity)| (title, severity.name()));
+    let title = p.title.as_deref().unwrap_or(title.as_bytes());
+    let severity = p.severity.as_deref().unwrap_or(severity.as_bytes());
+    let created = e.time_ms();
     out.extend_from_slice(b"{\"tags\":[\"");
     out.extend_from_slice(severity);
     out.extend_from_slice(format!("\"],\"createdAt\":{created},\"module\":\"picodata\",").as_bytes());
@@ -61,9 +55,6 @@ struct Params {
 
 impl Params {
     fn take(&mut self, key: &[u8], kind: Value, value: &[u8]) {
-        if std::str::from_utf8(key).is_err() || std::str::from_utf8(value).is_err() {
-            return;
-        }
         let value = if kind == Value::Text { value.to_vec() } else { escaped(value) };
         if !self.list.is_empty() {
             self.list.push(b',');

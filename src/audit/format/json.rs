@@ -3,56 +3,53 @@
 //! A whole object is spliced byte for byte. A cut one carries its readable fields, anything else is wrapped; both carry
 //! their exact bytes. Nothing of ours stands under `host`, `headers`, `url`, `http` or `user_agent`.
 
-use super::{event_of, Pen};
+use super::Pen;
+use crate::audit::event::Event;
 use crate::audit::record::Kind;
-use crate::audit::spool::record::{Head, Stored};
 use crate::json::{self, Kind as Value};
 use crate::{limits, stamp};
-use std::sync::Arc;
 
 /// Writes one event.
-pub fn write(pen: &mut Pen, out: &mut Vec<u8>, r: &Stored<'_>, head: &Arc<Head>) {
-    pen.dip(head);
+pub fn write(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(b"{\"@timestamp\":\"");
-    let time = r.time.of(r.raw);
-    match stamp::parse_written(time) {
-        Some(written) => stamp::push_rfc3339(out, time, written),
-        None => out.extend_from_slice(pen.stamp(r.read_ms)),
+    match e.written {
+        Some((time, written)) => stamp::push_rfc3339(out, time, written),
+        None => out.extend_from_slice(pen.stamp(e.read_ms)),
     }
     out.extend_from_slice(b"\",");
-    push_gostech(pen, out, r, head);
-    match r.kind {
-        Kind::Object | Kind::Own => splice(out, r.raw),
-        Kind::Cut => push_readable(out, r.raw),
-        Kind::Unparsed => push_wrapped(out, r.raw),
+    push_gostech(pen, out, e);
+    match e.kind {
+        Kind::Object | Kind::Own => splice(out, e.raw),
+        Kind::Cut => push_readable(out, e),
+        Kind::Unparsed => push_wrapped(out, e),
     }
 }
 
 /// The object that is ours.
-fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, r: &Stored<'_>, head: &Arc<Head>) {
+fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(b"\"gostech\":{\"id\":\"");
-    pen.push_id(out, r, head);
+    json::push_text(out, e.id);
     out.push(b'"');
-    if let Some(e) = event_of(r) {
-        for (name, n) in [(&b",\"raft_id\":"[..], e.raft_id), (b",\"gen\":", e.gen), (b",\"count\":", e.count)] {
+    if let Some(n) = e.number {
+        for (name, n) in [(&b",\"raft_id\":"[..], n.raft_id), (b",\"gen\":", n.gen), (b",\"count\":", n.count)] {
             out.extend_from_slice(name);
             json::push_number(out, n);
         }
     }
-    out.extend_from_slice(&pen.place);
-    out.extend_from_slice(pen.stamp(r.read_ms));
+    out.extend_from_slice(pen.place(e.origin));
+    out.extend_from_slice(pen.stamp(e.read_ms));
     out.push(b'"');
-    if r.kind == Kind::Cut {
+    if e.kind == Kind::Cut {
         out.extend_from_slice(b",\"truncated\":true");
     }
-    for (name, n) in [(&b",\"part\":"[..], r.part), (b",\"parts\":", r.parts)] {
+    for (name, n) in [(&b",\"part\":"[..], e.part.0), (b",\"parts\":", e.part.1)] {
         if n > 0 {
             out.extend_from_slice(name);
             json::push_number(out, n.into());
         }
     }
-    if matches!(r.kind, Kind::Cut | Kind::Unparsed) {
-        push_raw(out, r.raw);
+    if !e.is_whole() {
+        push_raw(out, e.raw);
     }
     out.push(b'}');
 }
@@ -82,42 +79,42 @@ fn splice(out: &mut Vec<u8>, raw: &[u8]) {
     out.extend_from_slice(fields);
 }
 
-/// The readable fields of a cut object.
-fn push_readable(out: &mut Vec<u8>, raw: &[u8]) {
+/// The readable fields of a cut object, and what stands in for those that it lacks.
+fn push_readable(out: &mut Vec<u8>, e: &Event<'_>) {
     let (mut title, mut severity) = (false, false);
-    json::object(raw, true, |f| {
-        let key = f.key.of(raw);
+    e.fields(|key, kind, value| {
         if json::key_is(key, "@timestamp") || json::key_is(key, "gostech") {
             return;
         }
         title |= key == b"title";
         severity |= key == b"severity";
-        // A cut value was shortened to what is text; the rest has to be.
-        let checked = if f.cut { key } else { f.whole.of(raw) };
-        if std::str::from_utf8(checked).is_err() {
-            return;
-        }
         out.extend_from_slice(b",\"");
         out.extend_from_slice(key);
         out.extend_from_slice(b"\":");
-        let quote: &[u8] = if f.kind == Value::Text { b"\"" } else { b"" };
+        let quote: &[u8] = if kind == Value::Text { b"\"" } else { b"" };
         out.extend_from_slice(quote);
-        out.extend_from_slice(f.value.of(raw));
+        out.extend_from_slice(value);
         out.extend_from_slice(quote);
     });
-    if !title {
-        out.extend_from_slice(b",\"title\":\"truncated\"");
-    }
-    if !severity {
-        out.extend_from_slice(b",\"severity\":\"high\"");
-    }
+    push_stand_in(out, e.kind, title, severity);
     out.push(b'}');
 }
 
+fn push_stand_in(out: &mut Vec<u8>, kind: Kind, has_title: bool, has_severity: bool) {
+    let Some((title, severity)) = kind.stand_in() else { return };
+    if !has_title {
+        out.extend_from_slice(format!(",\"title\":\"{title}\"").as_bytes());
+    }
+    if !has_severity {
+        out.extend_from_slice(format!(",\"severity\":\"{}\"", severity.name()).as_bytes());
+    }
+}
+
 /// What is no object.
-fn push_wrapped(out: &mut Vec<u8>, raw: &[u8]) {
-    out.extend_from_slice(b",\"title\":\"unparsed\",\"severity\":\"medium\",\"message\":\"");
-    json::push_text(out, shown(raw));
+fn push_wrapped(out: &mut Vec<u8>, e: &Event<'_>) {
+    push_stand_in(out, e.kind, false, false);
+    out.extend_from_slice(b",\"message\":\"");
+    json::push_text(out, shown(e.raw));
     out.extend_from_slice(b"\"}");
 }
 

@@ -5,7 +5,7 @@ use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{tend, Loss, Segment, Spool, Store};
 use crate::audit::account::Account;
-use crate::audit::record::{EventId, Kind};
+use crate::audit::record::Kind;
 use crate::limits;
 use crate::log;
 use crate::sys::crash;
@@ -289,7 +289,7 @@ impl Spool {
                         let range = account.untold(walk.record(m).raw);
                         losses.extend(range.map(|(from, to)| Loss { from, to, before: None, after: None }));
                     } else {
-                        let event = EventId::parse(m.id.of(walk.record(m).raw)).filter(|_| m.part <= 1);
+                        let event = walk.record(m).number().filter(|_| m.part <= 1);
                         account.note_dropped(event);
                     }
                 }

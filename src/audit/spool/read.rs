@@ -80,7 +80,7 @@ impl Reader {
             }
         };
         let Some((segment, walk)) = &mut self.at else { return Next::Wait };
-        let event = event_of(walk.record(meta));
+        let event = walk.record(meta).number();
         if let Some(loss) = self.loss.take() {
             walk.back(meta);
             return Next::Lost(Loss { after: event, ..loss });
@@ -107,7 +107,7 @@ impl Reader {
         let Some((s, walk)) = &mut self.at else { return self.find_segment(spool) };
         match walk.next(spool.store(s.store), &s.name, &s.head, s.bytes) {
             Ok(Found::Record(m)) if m.seq < self.want => {
-                self.last = event_of(walk.record(m)).or(self.last);
+                self.last = walk.record(m).number().or(self.last);
                 Move::Again
             }
             Ok(Found::Record(m)) if m.seq >= s.next => {
@@ -213,8 +213,4 @@ impl Reader {
         }
         Move::Again
     }
-}
-
-fn event_of(r: Stored<'_>) -> Option<EventId> {
-    EventId::parse(r.id.of(r.raw))
 }

@@ -225,6 +225,11 @@ pub struct Stored<'a> {
 }
 
 impl Stored<'_> {
+    /// Its id as the database counts, where it has one.
+    pub fn number(&self) -> Option<EventId> {
+        EventId::parse(self.id.of(self.raw))
+    }
+
     /// The same as mere bytes, for those who may not look into it; an event of our own stays what it is.
     pub fn bare(self) -> Self {
         let kind = if self.meta.kind == Kind::Own { Kind::Own } else { Kind::Unparsed };

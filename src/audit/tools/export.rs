@@ -6,11 +6,10 @@ use super::look::{self, Look, Seen};
 use super::progress::Progress;
 use super::range::Range;
 use super::{say, words, Call, Result};
+use crate::audit::event::Maker;
 use crate::audit::format::{self, Pen};
-use crate::audit::record::EventId;
-use crate::audit::spool::record::{Head, Stored};
+
 use crate::error::Exit;
-use std::sync::Arc;
 
 /// The command.
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
@@ -22,13 +21,13 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let (mut damaged, mut written) = (0u64, 0u64);
     for look in &looks {
         find(look, &mut range, &mut progress)?;
-        let (mut pen, mut line) = (Pen::default(), Vec::new());
+        let (mut maker, mut pen, mut line) = (Maker::default(), Pen::default(), Vec::new());
         let mut tell = Vec::new();
         look.walk(&mut progress, |seen| {
             if let Seen::Record(r, head) = &seen {
-                if range.holds(r.seq, event_of(r)) {
+                if range.holds(r.seq, r.number()) {
                     line.clear();
-                    (format::FORMATS[0].write)(&mut pen, &mut line, r, head);
+                    (format::FORMATS[0].write)(&mut pen, &mut line, &maker.make(r, head));
                     line.push(b'\n');
                     call.out.write_all(&line)?;
                     written += 1;
@@ -55,25 +54,12 @@ pub fn find(look: &Look, range: &mut Range, progress: &mut Progress) -> Result<(
     if range.is_all() {
         return Ok(());
     }
-    let mut pen = Pen::default();
+    let mut maker = Maker::default();
     look.walk(progress, |seen| {
         if let Seen::Record(r, head) = &seen {
-            let document = if range.wants_documents() { document_id(&mut pen, r, head) } else { String::new() };
-            range.see(r.seq, event_of(r), r.part, &document);
+            let document = if range.wants_documents() { maker.document_id(r, head) } else { String::new() };
+            range.see(r.seq, r.number(), r.part, &document);
         }
         Ok(())
     })
-}
-
-/// The event id as numbers, where it is one.
-pub fn event_of(r: &Stored<'_>) -> Option<EventId> {
-    EventId::parse(r.id.of(r.raw))
-}
-
-/// The document id.
-pub fn document_id(pen: &mut Pen, r: &Stored<'_>, head: &Arc<Head>) -> String {
-    let mut out = Vec::new();
-    pen.push_id(&mut out, r, head);
-    // Names of instances are escaped in it, as in the event.
-    crate::json::text_of(&out).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use super::build::Builder;
 use super::look::{self, Look};
 use super::replay::when;
 use super::{say, words, Call, Result, Stop};
-use crate::audit::format::Pen;
+use crate::audit::event::Maker;
 use crate::audit::quarantine::{self as held, Held};
 use crate::audit::record::{self, Kind};
 use crate::audit::spool::cursor;
@@ -20,7 +20,6 @@ use crate::sys::{crash, file};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The receiver of a quarantine's file.
@@ -293,10 +292,5 @@ fn document_id(h: &Held, id: Span, time: Span) -> String {
     let (kind, raw, (part, parts)) = (h.kind, h.raw.as_slice(), h.part);
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms });
-    let mut out = Vec::new();
-    if let Ok(r) = decode(&head, &bytes) {
-        Pen::default().push_id(&mut out, &r, &Arc::new(head));
-    }
-    // The quarantine has it as it stands in the event, escapes and all.
-    String::from_utf8(out).unwrap_or_default()
+    decode(&head, &bytes).map_or_else(|_| String::new(), |r| Maker::default().document_id(&r, &head))
 }

@@ -4,7 +4,7 @@
 //! touch the spool they come from.
 
 use super::build::Builder;
-use super::export::{event_of, find};
+use super::export::find;
 use super::look::{self, Look, Seen};
 use super::progress::Progress;
 use super::range::Range;
@@ -65,7 +65,7 @@ fn copy(look: &Look, range: &Range, progress: &mut Progress, now_ms: i64) -> Res
             say(&format!("{}: {text}; passed over", look.dir.display()));
         }
         let Seen::Record(r, head) = &seen else { return Ok(()) };
-        if !range.holds(r.seq, event_of(r)) {
+        if !range.holds(r.seq, r.number()) {
             return Ok(());
         }
         let b = match &mut builder {

@@ -4,7 +4,9 @@
 //! Refuses: to know receivers.
 
 use super::{stretch, Dice};
+use gostech::audit::event::Maker;
 use gostech::audit::format::{Pen, FORMATS};
+use gostech::audit::frame::Frame;
 use gostech::audit::record::{read, Kind};
 use gostech::audit::spool::record::{decode, encode, Head, Identity, New};
 use gostech::json::{from_base64, Span};
@@ -80,13 +82,14 @@ pub fn check(input: &[u8]) {
     let stored = decode(&head, &bytes).expect("written a moment ago");
     assert!(stored.raw == raw && stored.kind == kind && stored.id == id && stored.time == time);
     for format in FORMATS {
-        let (mut pen, mut body) = (Pen::default(), format.open.as_bytes().to_vec());
-        (format.write)(&mut pen, &mut body, &stored, &head);
-        if !format.alone {
-            body.extend_from_slice(format.between.as_bytes());
-            (format.write)(&mut pen, &mut body, &stored, &head);
+        let (mut maker, mut pen, mut body) = (Maker::default(), Pen::default(), format.frame.open().to_vec());
+        let event = maker.make(&stored, &head);
+        (format.write)(&mut pen, &mut body, &event);
+        if format.frame != Frame::Alone {
+            body.extend_from_slice(format.frame.between());
+            (format.write)(&mut pen, &mut body, &event);
         }
-        body.extend_from_slice(format.close.as_bytes());
+        body.extend_from_slice(format.frame.close());
         match format.name {
             "json" => {
                 let Some(list) = parsed(&body) else { continue };

@@ -48,6 +48,8 @@ pub const PURE: &[&str] = &[
     "src/audit/record/",
     "src/audit/gap.rs",
     "src/audit/batch.rs",
+    "src/audit/event.rs",
+    "src/audit/frame.rs",
     "src/audit/spool/record.rs",
     "src/audit/spool/cursor.rs",
     "src/audit/format.rs",

@@ -4,6 +4,7 @@ use super::super::forget;
 use super::super::look::Look;
 use super::*;
 use crate::audit::adopt;
+use crate::audit::event::Maker;
 use crate::audit::format::{Pen, FORMATS};
 use crate::audit::quarantine as held;
 use crate::audit::sink::Said;
@@ -19,7 +20,7 @@ fn bodies(dir: &Path) -> Vec<String> {
         match reader.next(&spool) {
             Next::Record(r, head) => {
                 let mut out = Vec::new();
-                (FORMATS[0].write)(&mut pen, &mut out, &r, &head);
+                (FORMATS[0].write)(&mut pen, &mut out, &Maker::default().make(&r, &head));
                 all.push(String::from_utf8(out).unwrap());
             }
             Next::Wait => return all,
@@ -78,9 +79,7 @@ fn refuse_all(dir: &Path) -> Vec<String> {
     let (mut reader, mut q, mut ids) = (Reader::new(1), held::Quarantine::new("r1", 1 << 20), Vec::new());
     let said = Said { status: 422, text: "no \"good\"".into() };
     while let Next::Record(r, head) = reader.next(&spool) {
-        let mut id = Vec::new();
-        Pen::default().push_id(&mut id, &r, &head);
-        ids.push(String::from_utf8(id).unwrap());
+        ids.push(Maker::default().document_id(&r, &head));
         let line = held::line(&r, &head, ids.last().unwrap(), &said, NOW);
         q.put(&RealDisk::new(dir), &line).unwrap();
     }
