@@ -1,6 +1,6 @@
 //! The table of options of `gostech-audit-log`: parser, `--help`, man pages, completions and README blocks are made of it.
 
-use crate::flags::{text, Command, Program, Row, Text};
+use crate::flags::{signals, text, Command, Program, Row, Text};
 
 const DELIVERY: &str = "Delivery";
 const TLS: &str = "TLS and identity";
@@ -168,6 +168,11 @@ pub static PROGRAM: Program = Program {
         ("GOSTECH_ALARM", text("for the command of --on-alarm: what is the matter", "для команды --on-alarm: что случилось")),
     ],
     files: &[("/var/lib/gostech-audit-log", text("the spool, by default", "очередь, по умолчанию"))],
+    signals: &[
+        ("SIGTERM, SIGINT", text("reading goes on to the end of input, because the database writes its last events after the signal; then what is left is delivered for --drain, and the rest stays in the spool", "чтение продолжается до конца ввода, так как последние события СУБД пишет после сигнала; затем оставшееся доставляется в течение --drain, а недоставленное остаётся в очереди")),
+        ("SIGHUP", text("certificates and secrets are read again, receivers are tried at once; to the keeper, which passes it on", "сертификаты и секреты читаются заново, приёмники пробуются сразу; посылается хранителю, он передаёт его дальше")),
+        signals::BROKEN_WRITES,
+    ],
     exit_status: &[
         ("0", text("nothing was lost; what is not delivered yet is in the spool", "ничего не потеряно; недоставленное лежит в очереди")),
         ("1", text("something was lost, and it was counted and said; or a command found something wrong", "что-то потеряно, это сосчитано и сказано; или команда нашла неладное")),

@@ -22,6 +22,9 @@ pub fn complaints(program: &Program) -> Vec<String> {
         if command.name.is_empty() || !command.name.iter().all(|word| plain(word)) {
             say("words of small letters");
         }
+        for word in super::placeholder::unknown(command.operands) {
+            say(&format!("`{word}` has no Russian in `placeholder`"));
+        }
     }
     frame(program, &mut out);
     out
@@ -48,6 +51,9 @@ fn names(row: &Row, say: &mut impl FnMut(&str)) {
         say("the short name is a letter");
     }
     let capital = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || "-:=. ".contains(c));
+    for word in super::placeholder::unknown(row.metavar().unwrap_or_default()) {
+        say(&format!("`{word}` has no Russian in `placeholder`"));
+    }
     match row.metavar() {
         None => {}
         Some("") => say("the value has no name"),
@@ -124,7 +130,7 @@ fn frame(program: &Program, out: &mut Vec<String>) {
     if program.usage.is_empty() || program.examples.is_empty() || program.exit_status.is_empty() {
         say("usage, examples and exit status are wanted");
     }
-    let titled = program.environment.iter().chain(program.files).chain(program.exit_status).chain(program.examples);
+    let titled = program.environment.iter().chain(program.files).chain(program.signals).chain(program.exit_status).chain(program.examples);
     for both in titled.map(|(_, both)| both).chain(program.description).chain(program.groups) {
         if both.en.is_empty() || cyrillic(both.en) || !cyrillic(both.ru) {
             say(&format!("`{}` wants both languages", both.en));

@@ -3,6 +3,7 @@
 //! Every text is escaped here, so a table needs to know nothing of roff: `` `code` `` becomes bold, a dash in code a
 //! real minus, a dot or apostrophe at the start of a line harmless. Refuses to do: state the day it was made on.
 
+use super::placeholder::shown;
 use super::table::{text, Language, Program, Row, Text};
 
 /// The whole page.
@@ -20,6 +21,10 @@ pub(super) fn page(program: &Program, language: Language) -> String {
     environment(&mut out, program, language);
     section(&mut out, language, text("FILES", "ФАЙЛЫ"));
     files(&mut out, program, language);
+    if !program.signals.is_empty() {
+        section(&mut out, language, text("SIGNALS", "СИГНАЛЫ"));
+        pairs(&mut out, program.signals, language);
+    }
     section(&mut out, language, text("EXIT STATUS", "КОД ЗАВЕРШЕНИЯ"));
     pairs(&mut out, program.exit_status, language);
     section(&mut out, language, text("EXAMPLES", "ПРИМЕРЫ"));
@@ -46,7 +51,7 @@ fn head(program: &Program, language: Language) -> String {
     section(&mut out, language, text("SYNOPSIS", "ОБЗОР"));
     for (at, usage) in program.usage.iter().enumerate() {
         let between = if at == 0 { "" } else { ".br\n" };
-        out.push_str(&format!("{between}\\fB{}\\fR {}\n", code(name), code(usage)));
+        out.push_str(&format!("{between}\\fB{}\\fR {}\n", code(name), code(&shown(usage, language))));
     }
     out
 }
@@ -72,7 +77,7 @@ fn pairs(out: &mut String, pairs: &[(&str, Text)], language: Language) {
 fn commands(out: &mut String, program: &Program, language: Language) {
     for command in program.commands {
         let help = language.of(text(command.help, command.help_ru));
-        let operands = if command.operands.is_empty() { String::new() } else { format!(" {}", code(command.operands)) };
+        let operands = if command.operands.is_empty() { String::new() } else { format!(" {}", code(&shown(command.operands, language))) };
         out.push_str(&format!(".TP\n\\fB{}\\fR{operands}\n{}\n", code(&command.full_name()), prose(help)));
     }
 }
@@ -89,17 +94,17 @@ fn options(out: &mut String, program: &Program, language: Language) {
     for (group, rows) in program.grouped() {
         out.push_str(&format!(".SS {}\n", prose(language.of(group))));
         for row in rows {
-            out.push_str(&format!(".TP\n{}\n{}\n", term(row), prose(&about(program, row, language))));
+            out.push_str(&format!(".TP\n{}\n{}\n", term(row, language), prose(&about(program, row, language))));
         }
     }
 }
 
 /// `\fB\-h\fR, \fB\-\-help\fR`, with the other names, the value, and the mark of a receiver's row.
-fn term(row: &Row) -> String {
+fn term(row: &Row, language: Language) -> String {
     let short = row.short.map(|letter| format!("-{letter}"));
     let names = short.into_iter().chain(row.names().map(|name| format!("--{name}")));
     let names: Vec<String> = names.map(|name| format!("\\fB{}\\fR", code(&name))).collect();
-    let value = row.metavar().map(|metavar| format!(" \\fI{}\\fR", code(metavar))).unwrap_or_default();
+    let value = row.metavar().map(|metavar| format!(" \\fI{}\\fR", code(&shown(metavar, language)))).unwrap_or_default();
     let mark = if row.scope == super::Scope::Receiver && !row.opens { " *" } else { "" };
     format!("{}{value}{mark}", names.join(", "))
 }

@@ -2,6 +2,7 @@
 //!
 //! Refuses to do: write the markers around itself; where the block stands is the README's matter.
 
+use super::placeholder::shown;
 use super::table::{text, Language, Program, Row};
 
 /// Commands, then a table for each group.
@@ -11,7 +12,7 @@ pub(super) fn block(program: &Program, language: Language) -> String {
         let title = language.of(text("Command | What it does", "Команда | Что делает"));
         out.push_str(&format!("| {title} |\n| --- | --- |\n"));
         for command in program.commands {
-            let name = format!("{} {}", command.full_name(), command.operands);
+            let name = format!("{} {}", command.full_name(), shown(command.operands, language));
             let help = language.of(text(command.help, command.help_ru));
             out.push_str(&format!("| {} | {} |\n", code(name.trim_end()), prose(help)));
         }
@@ -29,7 +30,7 @@ pub(super) fn block(program: &Program, language: Language) -> String {
 
 fn line(program: &Program, row: &Row, language: Language) -> String {
     let short = row.short.map(|letter| format!("{}, ", code(&format!("-{letter}")))).unwrap_or_default();
-    let metavar = row.metavar().map(|metavar| format!(" {metavar}")).unwrap_or_default();
+    let metavar = row.metavar().map(|metavar| format!(" {}", shown(metavar, language))).unwrap_or_default();
     let name = code(&format!("--{}{metavar}", row.name));
     let default = program.default_of(row);
     let default = if default.is_empty() { String::new() } else { code(default) };

@@ -22,6 +22,8 @@ mod man;
 mod markdown;
 mod merge;
 mod near;
+mod placeholder;
+pub mod signals;
 mod table;
 #[cfg(test)]
 mod tests;

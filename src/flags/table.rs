@@ -282,6 +282,8 @@ pub struct Program {
     pub environment: &'static [(&'static str, Text)],
     /// Files beside the configuration file.
     pub files: &'static [(&'static str, Text)],
+    /// What it does on signals: their names, and what happens.
+    pub signals: &'static [super::signals::Row],
     /// Exit codes.
     pub exit_status: &'static [(&'static str, Text)],
     /// Commands to copy, each with what it does; the first ones also end `--help`.

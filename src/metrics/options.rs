@@ -8,7 +8,7 @@ use super::render::Format;
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
 use crate::error::Result;
-use crate::flags::{self, text, value, Item, Outcome, Parsed, Place as Where, Program, Row, Text};
+use crate::flags::{self, signals, text, value, Item, Outcome, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
 use crate::iproto::Place;
 use crate::limits;
@@ -67,6 +67,14 @@ pub static PROGRAM: Program = Program {
         ),
     ],
     files: &[],
+    signals: &[
+        ("SIGTERM, SIGINT", text("the program ends at once", "программа сразу завершается")),
+        (
+            "SIGHUP",
+            text("the page's certificates and users are read again", "сертификаты и пользователи страницы читаются заново"),
+        ),
+        signals::BROKEN_WRITES,
+    ],
     exit_status: &[
         ("0", text("ended as asked", "штатное завершение")),
         ("1", text("`--once` or `--check`: the database could not be asked", "`--once`, `--check`: база недоступна")),
@@ -116,8 +124,8 @@ const ROWS: &[Row] = &[
     Row::value(PAGE.en, "scrape-timeout-offset", "TIME", "answer this much before the scraper's own timeout", "отвечать на столько раньше, чем истечёт время у сборщика").default("500ms"),
     Row::value(PAGE.en, "web-tls-cert", "FILE", "serve HTTPS with this certificate", "отдавать по HTTPS с этим сертификатом"),
     Row::value(PAGE.en, "web-tls-key", "FILE", "its private key", "закрытый ключ сертификата"),
-    Row::value(PAGE.en, "web-client-ca", "FILE", "only visitors with a certificate of this authority", "только посетители с сертификатом этого центра"),
-    Row::value(PAGE.en, "web-users", "FILE", "only these visitors: lines of `name:bcrypt`, as `htpasswd -B` writes them", "только эти посетители: строки `имя:bcrypt`, как их пишет `htpasswd -B`"),
+    Row::value(PAGE.en, "web-client-ca", "FILE", "only visitors with a certificate of this authority", "только клиенты с сертификатом этого центра"),
+    Row::value(PAGE.en, "web-users", "FILE", "only these visitors: lines of `name:bcrypt`, as `htpasswd -B` writes them", "только эти клиенты: строки `имя:bcrypt`, как их пишет `htpasswd -B`"),
     Row::switch(PAGE.en, "no-confinement", "do not restrict files and system calls; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы; для ядер и контейнеров, где это мешает работе"),
     Row::value(PAGE.en, "log-level", "error|warn|info|debug", "what is logged", "подробность журнала").default("info"),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),

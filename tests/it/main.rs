@@ -20,6 +20,7 @@ mod examples;
 mod harness_self;
 mod lab;
 mod metrics;
+mod packages;
 mod pages;
 mod tidy;
 mod units;

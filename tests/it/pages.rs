@@ -44,6 +44,7 @@ static SAMPLE: Program = Program {
     description: &[text("Reads stdin — all of it.", "Читает ввод — весь."), text(".TH not a request", "'br не запрос")],
     environment: &[("STATE_DIRECTORY", text("Where the spool is.", "Где очередь."))],
     files: &[("/var/lib/gostech-sample", text("The spool.", "Очередь."))],
+    signals: &[("SIGHUP", text("'reads' again", "перечитывает"))],
     exit_status: &[("0", text("Nothing was lost.", "Ничего не потеряно."))],
     examples: &[("picodata run --audit='| gostech-sample \\ \"x\"'", text("From Picodata", "Из Picodata"))],
     see_also: &["gostech-metrics(1)", "picodata(1)"],

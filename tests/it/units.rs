@@ -53,6 +53,7 @@ const KNOWN: &[(&str, u32, &[Value])] = &[
     ("MemoryMax", 231, FREE),
     ("NoNewPrivileges", 187, YES),
     ("NotifyAccess", 1, &[("main", 1)]),
+    ("OOMPolicy", 243, &[("continue", 243)]),
     ("PrivateDevices", 209, YES),
     ("PrivateMounts", 239, YES),
     ("PrivateTmp", 1, YES),

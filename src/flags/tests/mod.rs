@@ -71,6 +71,7 @@ pub(super) static PROGRAM: Program = Program {
     ],
     environment: &[("GOSTECH_TEST_SLOT", text("Set by the program itself.", "Задаётся самой программой."))],
     files: &[("/var/lib/gostech-test", text("The spool.", "Очередь."))],
+    signals: &[("SIGHUP", text("Reads again.", "Перечитывает."))],
     exit_status: &[("0", text("Nothing was lost.", "Ничего не потеряно."))],
     examples: &[
         ("picodata run --audit='| gostech-test --url https://example.com'", text("From Picodata", "Из Picodata")),

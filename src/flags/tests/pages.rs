@@ -29,6 +29,7 @@ const PROGRAM_COPY: Program = Program {
     description: &[],
     environment: &[],
     files: &[],
+    signals: &[],
     exit_status: &[],
     examples: &[],
     see_also: &[],

@@ -1,0 +1,65 @@
+//! What the packaging scripts say and lay out, where no package has to be made for it: that every link of an installed
+//! document leads to an installed file, and that what is missing is named before anything is replaced.
+//!
+//! Whether packages install, upgrade and purge well is shown by packaging/try-install. Refuses: to install anything.
+
+use crate::harness::setup::text;
+use crate::harness::Den;
+use std::path::Path;
+use std::process::Command;
+
+fn script(name: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging").join(name));
+    command
+}
+
+/// The targets of the links of a packed document that are no addresses.
+fn links(packed: &Path) -> Vec<String> {
+    let out = Command::new("gzip").arg("-dc").arg(packed).output().expect("gzip runs");
+    let text = text(&out.stdout);
+    let target = |rest: &str| rest.split([')', '#']).next().unwrap_or_default().to_string();
+    let all = text.split("](").skip(1).map(target);
+    all.filter(|t| !t.is_empty() && !t.contains("://")).collect()
+}
+
+#[test]
+fn every_link_of_the_installed_documents_leads_to_an_installed_file() {
+    let den = Den::new("documents");
+    let doc = den.path().join("doc");
+    let out = script("documents").arg(&doc).output().expect("bash runs");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    for readme in ["README.md.gz", "README.ru.md.gz"] {
+        let links = links(&doc.join(readme));
+        assert!(links.len() > 10, "{links:?}");
+        let lost: Vec<_> = links.iter().filter(|link| !doc.join(link).is_file()).collect();
+        assert!(lost.is_empty(), "{readme} leads to {lost:?}");
+    }
+}
+
+#[test]
+fn what_packages_lack_is_named_before_anything_is_replaced() {
+    let den = Den::new("packages");
+    // All programs of this machine but rpmbuild.
+    let bin = den.path().join("bin");
+    std::fs::create_dir(&bin).expect("a directory");
+    for dir in ["/usr/bin", "/bin"] {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_name() != "rpmbuild" {
+                let _ = std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name()));
+            }
+        }
+    }
+    let packages = den.path().join("packages");
+    std::fs::create_dir(&packages).expect("a directory");
+    let old = packages.join("gostech-metrics_0.0.1-1_amd64.deb");
+    std::fs::write(&old, "made before").expect("written");
+    let mut command = script("packages");
+    command.env("PATH", &bin).env("GOSTECH_PACKAGES", &packages).env("GOSTECH_STATIC_OUT", den.path().join("static"));
+    let out = command.output().expect("bash runs");
+    let said = text(&out.stderr);
+    assert!(!out.status.success());
+    assert!(said.contains("missing rpmbuild: apt-get install rpm, or packaging/packages --deb"), "{said}");
+    assert!(said.contains("static/x86_64/gostech-metrics: packaging/build x86_64"), "{said}");
+    assert!(old.exists(), "a package that cannot be replaced was removed");
+}
