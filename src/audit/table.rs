@@ -43,7 +43,7 @@ static ROWS: &[Row] = &[
     Row::value(DELIVERY, "proxy", "URL", "go through this HTTP proxy (default: HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", "идти через этот HTTP-прокси (по умолчанию HTTPS_PROXY, HTTP_PROXY, NO_PROXY)").receiver().secret(),
     Row::value(DELIVERY, "connect-timeout", "TIME", "for name, connection and TLS together", "на имя, соединение и TLS вместе").receiver().default("10s"),
     Row::value(DELIVERY, "send-timeout", "TIME", "for sending the request", "на отправку запроса").receiver().default("30s"),
-    Row::value(DELIVERY, "first-byte-timeout", "TIME", "from there to the answer", "оттуда до ответа").receiver().default("60s"),
+    Row::value(DELIVERY, "first-byte-timeout", "TIME", "from there to the beginning of the answer", "от отправки запроса до начала ответа").receiver().default("60s"),
     Row::value(DELIVERY, "total-timeout", "TIME", "for everything together", "на всё вместе").receiver().default("120s"),
     Row::value(TLS, "ca-certificate", "FILE", "trust these certificates instead of the system's", "доверять этим сертификатам вместо системных").receiver(),
     Row::switch(TLS, "system-ca", "trust the system's certificates as well", "доверять также системным сертификатам").receiver(),
@@ -171,7 +171,8 @@ pub static PROGRAM: Program = Program {
     signals: &[
         ("SIGTERM, SIGINT", text("reading goes on to the end of input, because the database writes its last events after the signal; then what is left is delivered for --drain, and the rest stays in the spool", "чтение продолжается до конца ввода, так как последние события СУБД пишет после сигнала; затем оставшееся доставляется в течение --drain, а недоставленное остаётся в очереди")),
         ("SIGHUP", text("certificates and secrets are read again, receivers are tried at once; to the keeper, which passes it on", "сертификаты и секреты читаются заново, приёмники пробуются сразу; посылается хранителю, он передаёт его дальше")),
-        signals::BROKEN_WRITES,
+        ("SIGKILL", text("one of the three processes that is killed is replaced, and nothing is lost; when all three are killed at once, the audit trail ends until the database is restarted", "если убит один из трёх процессов, он заменяется и ничего не теряется; если все три убиты одновременно, журнал аудита прерывается до перезапуска СУБД")),
+        signals::ALL_OTHERS,
     ],
     exit_status: &[
         ("0", text("nothing was lost; what is not delivered yet is in the spool", "ничего не потеряно; недоставленное лежит в очереди")),

@@ -130,7 +130,13 @@ fn frame(program: &Program, out: &mut Vec<String>) {
     if program.usage.is_empty() || program.examples.is_empty() || program.exit_status.is_empty() {
         say("usage, examples and exit status are wanted");
     }
-    let titled = program.environment.iter().chain(program.files).chain(program.signals).chain(program.exit_status).chain(program.examples);
+    let titled = program
+        .environment
+        .iter()
+        .chain(program.files)
+        .chain(program.signals)
+        .chain(program.exit_status)
+        .chain(program.examples);
     for both in titled.map(|(_, both)| both).chain(program.description).chain(program.groups) {
         if both.en.is_empty() || cyrillic(both.en) || !cyrillic(both.ru) {
             say(&format!("`{}` wants both languages", both.en));

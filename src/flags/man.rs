@@ -77,7 +77,11 @@ fn pairs(out: &mut String, pairs: &[(&str, Text)], language: Language) {
 fn commands(out: &mut String, program: &Program, language: Language) {
     for command in program.commands {
         let help = language.of(text(command.help, command.help_ru));
-        let operands = if command.operands.is_empty() { String::new() } else { format!(" {}", code(&shown(command.operands, language))) };
+        let operands = if command.operands.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", code(&shown(command.operands, language)))
+        };
         out.push_str(&format!(".TP\n\\fB{}\\fR{operands}\n{}\n", code(&command.full_name()), prose(help)));
     }
 }
@@ -104,7 +108,8 @@ fn term(row: &Row, language: Language) -> String {
     let short = row.short.map(|letter| format!("-{letter}"));
     let names = short.into_iter().chain(row.names().map(|name| format!("--{name}")));
     let names: Vec<String> = names.map(|name| format!("\\fB{}\\fR", code(&name))).collect();
-    let value = row.metavar().map(|metavar| format!(" \\fI{}\\fR", code(&shown(metavar, language)))).unwrap_or_default();
+    let value =
+        row.metavar().map(|metavar| format!(" \\fI{}\\fR", code(&shown(metavar, language)))).unwrap_or_default();
     let mark = if row.scope == super::Scope::Receiver && !row.opens { " *" } else { "" };
     format!("{}{value}{mark}", names.join(", "))
 }

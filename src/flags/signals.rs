@@ -7,12 +7,12 @@ use super::table::{text, Text};
 /// One row: the names, and what happens.
 pub type Row = (&'static str, Text);
 
-/// Writing where nobody reads, or beyond a limit, is an error to the programs, never their end.
-pub const BROKEN_WRITES: Row = (
-    "SIGPIPE, SIGXFSZ",
+/// Who signals a whole unit (`systemctl kill -s USR1`, for a snapshot) means the database.
+pub const ALL_OTHERS: Row = (
+    "SIGUSR1, SIGUSR2, SIGQUIT, SIGPIPE and all others",
     text(
-        "ignored: writing where nobody reads any more, or beyond a limit of the size of files, is an error like others",
-        "игнорируются: запись туда, откуда больше никто не читает, или сверх ограничения на размер файла считается \
-         обычной ошибкой",
+        "ignored, so that a signal to all processes of a unit reaches the database alone; SIGKILL and SIGSTOP nobody can \
+         ignore",
+        "игнорируются, чтобы сигнал всем процессам юнита действовал только на СУБД; SIGKILL и SIGSTOP игнорировать нельзя",
     ),
 );

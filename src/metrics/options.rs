@@ -73,7 +73,11 @@ pub static PROGRAM: Program = Program {
             "SIGHUP",
             text("the page's certificates and users are read again", "сертификаты и пользователи страницы читаются заново"),
         ),
-        signals::BROKEN_WRITES,
+        (
+            "SIGKILL",
+            text("the program is gone; its unit starts it again", "программа завершена; её юнит запускает её снова"),
+        ),
+        signals::ALL_OTHERS,
     ],
     exit_status: &[
         ("0", text("ended as asked", "штатное завершение")),

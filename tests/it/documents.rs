@@ -25,10 +25,14 @@ fn programs() -> [&'static Program; 2] {
 
 /// What `PROGRAM --help-markdown LANGUAGE` prints.
 fn table(program: &'static Program, language: &str) -> String {
-    let args = [OsString::from("--help-markdown"), OsString::from(language)];
+    printed(program, "--help-markdown", language)
+}
+
+fn printed(program: &'static Program, option: &str, language: &str) -> String {
+    let args = [OsString::from(option), OsString::from(language)];
     match flags::parse(program, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())) {
         Ok(Outcome::Print(text)) => text,
-        _ => panic!("{}: no table", program.name),
+        _ => panic!("{}: nothing printed by {option}", program.name),
     }
 }
 
@@ -57,6 +61,27 @@ fn the_tables_of_the_readmes_are_those_of_the_programs() {
                 is == should,
                 "{name} is not up to date: GOSTECH_WRITE_DOCUMENTS=1 cargo test --test it documents\n{differs:?}"
             );
+        }
+    }
+}
+
+/// What a program does on each signal that asks for something; those are a list in the source, SIGCHLD is between its own
+/// processes.
+#[test]
+fn the_man_pages_say_what_every_signal_does() {
+    let source = read("src/sys/signal.rs");
+    let list = source.split("const ASKING").nth(1).and_then(|rest| rest.split(';').next()).expect("the list");
+    let asking: Vec<&str> = list.split("libc::").filter_map(|piece| piece.split([',', ']']).next()).collect();
+    let asking: Vec<&str> = asking.into_iter().filter(|s| s.starts_with("SIG") && *s != "SIGCHLD").collect();
+    assert!(asking.len() >= 3, "{asking:?}");
+    for (program, (language, title)) in
+        programs().into_iter().flat_map(|p| [("en", "SIGNALS"), ("ru", "СИГНАЛЫ")].map(|l| (p, l)))
+    {
+        let page = printed(program, "--help-man", language);
+        let section = page.split(&format!(".SH {title}\n")).nth(1).and_then(|rest| rest.split(".SH ").next());
+        let section = section.unwrap_or_else(|| panic!("{} has no {title}", program.name));
+        for signal in asking.iter().chain(&["SIGUSR1", "SIGKILL"]) {
+            assert!(section.contains(signal), "{} ({language}) does not say what {signal} does", program.name);
         }
     }
 }

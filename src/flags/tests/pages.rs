@@ -103,7 +103,7 @@ fn every_visible_row_is_on_every_page() {
 fn the_man_page_has_its_sections() {
     let (en, ru) = (print(&["--help-man"]), print(&["--help-man=ru"]));
     let sections = |page: &str| page.lines().filter_map(|line| line.strip_prefix(".SH ")).count();
-    assert_eq!((sections(&en), sections(&ru)), (10, 10));
+    assert_eq!((sections(&en), sections(&ru)), (11, 11));
     assert!(en.contains("gostech\\-test \\- a program for tests\n"), "{en}");
     assert!(ru.contains(".SH ИМЯ\ngostech\\-test \\- программа для проверок\n"));
     assert!(en.contains("\n\\&.A paragraph") && en.contains(".TH GOSTECH\\-TEST 1 2025-11-21 \"gostech-test 1.2.3\""));
