@@ -19,7 +19,8 @@ mod stand;
 use gostech::iproto::auth::Method::ChapSha1;
 use gostech::iproto::protocol::Request;
 use gostech::iproto::{Client, Place};
-use gostech::metrics::render::Format;
+use gostech::metrics::assemble::Assembled;
+use gostech::metrics::render::{Render, OPENMETRICS, PROMETHEUS};
 use gostech::metrics::rules::Rules;
 use gostech::metrics::snapshot::{Builder, Snapshot};
 use gostech::metrics::text;
@@ -84,16 +85,16 @@ fn pages() {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for (name, page) in [("recorded", recorded_page("metrics-http.txt")), ("100,000", page_of(100_000))] {
         let snapshot = read(&page);
-        let families: Vec<_> = snapshot.families.iter().collect();
+        let assembled = Assembled::of([&snapshot], &[], 0);
         let reading = median(|| drop(read(&page)));
         let mut out = Vec::new();
-        let mut write = |format: Format| {
+        let mut write = |render: &Render| {
             median(|| {
                 out.clear();
-                format.write(&families, &mut out);
+                (render.write)(&assembled, &mut out);
             })
         };
-        let (plain, open) = (write(Format::Prometheus), write(Format::OpenMetrics));
+        let (plain, open) = (write(&PROMETHEUS), write(&OPENMETRICS));
         let (mut gzip, mut packed) = (Gzip::fast(), Vec::new());
         let zipping = median(|| gzip.pack(&out, &mut packed));
         let series = snapshot.series();

@@ -7,6 +7,7 @@
 mod write;
 
 use crate::limits;
+use write::PLAIN;
 pub use write::{from_base64, push_base64, push_number, push_text};
 
 /// A stretch of the text.
@@ -117,18 +118,6 @@ struct Reader<'a> {
     /// Nothing in the text needs a second look: a string ends at the next quote.
     plain: bool,
 }
-
-const PLAIN: [bool; 256] = {
-    let mut t = [true; 256];
-    let mut i = 0;
-    while i < 0x20 {
-        t[i] = false;
-        i += 1;
-    }
-    t[b'"' as usize] = false;
-    t[b'\\' as usize] = false;
-    t
-};
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = ONES << 7;

@@ -61,7 +61,7 @@ impl Heirlooms {
         })?;
         place::keep_locks().map_err(|e| cannot("make a socket pair", e))?;
         let ring = Arc::new(ring);
-        crash::arm(env, Some(&ring));
+        crash::arm(env, Some(ring.clone()));
         Ok(Heirlooms { ring, relay: Arc::new(relay), ark })
     }
 }

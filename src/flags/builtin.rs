@@ -1,10 +1,8 @@
-//! The rows every program has, and what those that only print print.
+//! The rows every program has.
 //!
-//! Refuses to do: read the configuration or the environment before printing. `--help` works on a broken system.
+//! Refuses to do: anything. It holds text.
 
-use super::table::{text, Language, Program, Row, Text};
-use super::{complete, help, man, markdown};
-use crate::error::{Error, Result};
+use super::row::{text, Row, Text};
 
 pub(super) const CONFIG: &str = "config";
 pub(super) const NO_CONFIG: &str = "no-config";
@@ -12,10 +10,10 @@ pub(super) const NO_CONFIG: &str = "no-config";
 pub(super) const GROUP: Text = text("General", "Общее");
 
 const HELP: &str = "help";
-const VERSION: &str = "version";
-const HELP_MAN: &str = "help-man";
-const HELP_COMPLETION: &str = "help-completion";
-const HELP_MARKDOWN: &str = "help-markdown";
+pub(super) const VERSION: &str = "version";
+pub(super) const HELP_MAN: &str = "help-man";
+pub(super) const HELP_COMPLETION: &str = "help-completion";
+pub(super) const HELP_MARKDOWN: &str = "help-markdown";
 
 pub(super) const ROWS: &[Row] = &[
     Row::value(
@@ -45,30 +43,4 @@ pub(super) const ROWS: &[Row] = &[
 /// Whether a row only prints something, so that the rest of the call does not matter.
 pub(super) fn prints(row: &Row) -> bool {
     [HELP, VERSION, HELP_MAN, HELP_COMPLETION, HELP_MARKDOWN].contains(&row.name)
-}
-
-/// The text of a row that only prints; `value` is empty for switches.
-pub(super) fn print(program: &Program, row: &Row, value: &str) -> Result<String> {
-    let wrong = || Error::usage(format!("`--{}` takes one of {}", row.name, row.metavar().unwrap_or_default()));
-    let language = || match value {
-        "en" => Ok(Language::En),
-        "ru" => Ok(Language::Ru),
-        _ => Err(wrong()),
-    };
-    match row.name {
-        VERSION => Ok(version(program)),
-        HELP_MAN => language().map(|language| man::page(program, language)),
-        HELP_MARKDOWN => language().map(|language| markdown::block(program, language)),
-        HELP_COMPLETION => complete::script(program, value).ok_or_else(wrong),
-        _ => Ok(help::page(program)),
-    }
-}
-
-fn version(program: &Program) -> String {
-    let mut out = format!("{} {}\n", program.name, program.version);
-    for line in (program.version_lines)() {
-        out.push_str(&line);
-        out.push('\n');
-    }
-    out
 }

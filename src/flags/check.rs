@@ -2,7 +2,8 @@
 //!
 //! Refuses to do: anything at run time; a bad table is a fault found by `cargo test`.
 
-use super::table::{Program, Row, Scope, Takes, Text};
+use super::row::{Row, Scope, Takes, Text};
+use super::table::Program;
 use crate::limits::FLAGS_HELP_CHARS;
 use std::collections::BTreeSet;
 

@@ -3,7 +3,8 @@
 //! What a value may be is read from the name it has in the table: `FILE` and `DIR` complete paths, `a|b` the words.
 //! Refuses to do: run the program at completion time; the scripts are plain text and know all.
 
-use super::table::{Program, Row};
+use super::row::Row;
+use super::table::Program;
 
 /// The script of a shell, if we know it.
 pub(super) fn script(program: &Program, shell: &str) -> Option<String> {

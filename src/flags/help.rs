@@ -2,7 +2,8 @@
 //!
 //! Refuses to do: explain. That is for the man page.
 
-use super::table::{Program, Row};
+use super::row::Row;
+use super::table::Program;
 use crate::limits::FLAGS_COLUMNS;
 
 /// Where the sentences begin; a longer name pushes its sentence to the next line.

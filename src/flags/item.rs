@@ -3,7 +3,8 @@
 //! Refuses to do: show a secret, also in `{:?}`.
 
 use super::near::shown;
-use super::table::{Command, Program, Row, Takes};
+use super::row::{Row, Takes};
+use super::table::{Command, Program};
 use crate::error::Error;
 use std::fmt;
 use std::path::PathBuf;

@@ -3,12 +3,13 @@
 //! Refuses to do: echo anything that may be a secret. Of an unknown option only the name is shown; a free word right
 //! behind a secret's value is not shown at all, for it may be the rest of one that holds blanks.
 
-use super::builtin;
 use super::item::{Item, Place};
 use super::merge;
 use super::near::{hint, shown};
-use super::table::{Program, Row, Takes};
+use super::row::{Row, Takes};
+use super::table::Program;
 use super::value;
+use super::{builtin, print};
 use crate::error::{Error, Result};
 use crate::limits::{FLAGS_ARGS, FLAGS_VALUE_BYTES};
 use lexopt::{Arg, Parser};
@@ -70,7 +71,7 @@ pub(super) fn read(program: &'static Program, args: &[OsString]) -> Result<Line>
         let row = row.ok_or_else(|| unknown(program, &written))?;
         let value = take_value(program, row, &written, &mut parser)?;
         if builtin::prints(row) {
-            return builtin::print(program, row, &value).map(Line::Print);
+            return print::row(program, row, &value).map(Line::Print);
         }
         behind_secret = row.secret.then(|| written.clone());
         flags.items.push(check_value(Item::new(row, value, Place::Flag(written)))?);

@@ -4,7 +4,8 @@
 //! real minus, a dot or apostrophe at the start of a line harmless. Refuses to do: state the day it was made on.
 
 use super::placeholder::shown;
-use super::table::{text, Language, Program, Row, Text};
+use super::row::{text, Language, Row, Text};
+use super::table::Program;
 
 /// The whole page.
 pub(super) fn page(program: &Program, language: Language) -> String {

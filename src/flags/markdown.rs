@@ -3,7 +3,8 @@
 //! Refuses to do: write the markers around itself; where the block stands is the README's matter.
 
 use super::placeholder::shown;
-use super::table::{text, Language, Program, Row};
+use super::row::{text, Language, Row};
+use super::table::Program;
 
 /// Commands, then a table for each group.
 pub(super) fn block(program: &Program, language: Language) -> String {

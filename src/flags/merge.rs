@@ -4,7 +4,8 @@
 
 use super::item::Item;
 use super::near::shown;
-use super::table::{Program, Row, Scope};
+use super::row::{Row, Scope};
+use super::table::Program;
 use crate::error::Result;
 use std::collections::BTreeMap;
 

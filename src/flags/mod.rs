@@ -23,6 +23,8 @@ mod markdown;
 mod merge;
 mod near;
 mod placeholder;
+mod print;
+mod row;
 pub mod signals;
 mod table;
 #[cfg(test)]
@@ -31,7 +33,8 @@ pub mod value;
 
 pub use item::{Item, Parsed, Place};
 pub use near::{nearest, shown};
-pub use table::{no_lines, text, Command, Language, Program, Row, Scope, Takes, Text};
+pub use row::{text, Language, Row, Scope, Takes, Text};
+pub use table::{no_lines, Command, Program};
 
 use crate::error::Result;
 use std::ffi::OsString;

@@ -2,7 +2,7 @@
 //!
 //! Refuses to do: touch anything else. Choices (`block|drop-newest`) are typed as they stand, in any language.
 
-use super::table::Language;
+use super::row::Language;
 
 /// English and Russian. What is the same in both stands here too, so that a new word is not forgotten.
 const WORDS: &[(&str, &str)] = &[

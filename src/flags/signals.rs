@@ -2,7 +2,7 @@
 //!
 //! Refuses to do: anything with a signal. What a program takes, its own table says.
 
-use super::table::{text, Text};
+use super::row::{text, Text};
 
 /// One row: the names, and what happens.
 pub type Row = (&'static str, Text);

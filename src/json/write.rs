@@ -1,6 +1,16 @@
 //! The writing half: strings, numbers and base64 into a buffer. Refuses: to write what a reader of JSON would not take.
 
-use super::PLAIN;
+pub(super) const PLAIN: [bool; 256] = {
+    let mut t = [true; 256];
+    let mut i = 0;
+    while i < 0x20 {
+        t[i] = false;
+        i += 1;
+    }
+    t[b'"' as usize] = false;
+    t[b'\\' as usize] = false;
+    t
+};
 
 /// Writes `text` as the inside of a JSON string; bytes that are no UTF-8 become U+FFFD.
 pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {

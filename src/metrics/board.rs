@@ -19,6 +19,8 @@ pub struct Reading {
     pub sources: Vec<(Grade, bool)>,
     /// When it ended.
     pub at: Instant,
+    /// The same by the wall clock, milliseconds since the epoch.
+    pub wall_ms: i64,
     /// How long it took.
     pub took: Duration,
 }
@@ -160,7 +162,7 @@ mod tests {
 
     fn reading() -> Reading {
         let trouble = Trouble::new(Reason::Connect, "no");
-        Reading { result: Err(trouble), sources: Vec::new(), at: Instant::now(), took: Duration::ZERO }
+        Reading { result: Err(trouble), sources: Vec::new(), at: Instant::now(), wall_ms: 0, took: Duration::ZERO }
     }
 
     #[test]

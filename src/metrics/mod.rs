@@ -7,6 +7,7 @@
 //! Refuses: to end because of the world; only a wrong option does that (exit code 2), and the jobs that end anyway.
 
 pub mod asker;
+pub mod assemble;
 pub mod board;
 pub mod catalog;
 mod check;
@@ -132,7 +133,7 @@ fn print(bytes: &[u8]) -> Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| Error::failed(format!("cannot print: {e}")))
 }
 
-fn print_once(options: Options, format: render::Format, started: SystemTime) -> Result<Exit> {
+fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
     let board = Arc::new(board::Board::default());
     let pages = serve::pages(&options, board.clone(), started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);

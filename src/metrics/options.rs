@@ -4,7 +4,7 @@
 
 use super::asker;
 use super::login::Login;
-use super::render::Format;
+use super::render::{self, Render};
 use super::rules::Rules;
 use super::source::{Grade, Wishes, PARTS};
 use crate::error::Result;
@@ -138,12 +138,12 @@ const ROWS: &[Row] = &[
 ];
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Job {
     /// Serve the page.
     Serve,
     /// Print the page.
-    Once(Format),
+    Once(&'static Render),
     /// Say what can be seen.
     Check,
 }
@@ -250,7 +250,7 @@ fn path(parsed: &Parsed, name: &str) -> Result<Option<PathBuf>> {
 }
 
 fn job(parsed: &Parsed) -> Result<Job> {
-    let format = Format::parse(value::listed(&parsed.need("format"))?).unwrap_or(Format::Prometheus);
+    let format = render::find(value::listed(&parsed.need("format"))?).unwrap_or(&render::PROMETHEUS);
     match (parsed.is_on("once"), parsed.is_on("check")) {
         (true, true) => Err(parsed.need("check").error("`--once` and `--check` are two jobs: name one")),
         (true, false) => Ok(Job::Once(format)),
@@ -460,7 +460,7 @@ mod tests {
         .unwrap();
         assert_eq!(o.database.place, Place::Tcp("localhost".into(), 3301));
         assert_eq!((o.login.user.as_str(), o.addresses[0].to_string().as_str()), ("pico_service", "localhost:4401"));
-        assert!(o.warnings.iter().any(|w| w.contains("--password-file")) && o.job == Job::Serve);
+        assert!(o.warnings.iter().any(|w| w.contains("--password-file")) && matches!(o.job, Job::Serve));
         let o = options(&[]).unwrap();
         assert_eq!(
             (o.database.place, o.addresses[0].to_string().as_str()),

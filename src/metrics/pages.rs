@@ -1,10 +1,10 @@
 //! The pages: `/metrics`, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
 
+use super::assemble::Assembled;
 use super::board::{Board, View};
 use super::own::{self, Program};
-use super::render::Format;
+use super::render::{Render, OPENMETRICS, PROMETHEUS};
 use super::rules::Rules;
-use super::snapshot::Family;
 use crate::guard::Parts;
 use crate::limits;
 use crate::net::gzip::Gzip;
@@ -77,7 +77,7 @@ impl Pages {
         let format = negotiate(request.header("accept").unwrap_or_default());
         let prefixes = request.arguments("name[]");
         let body = self.render(&view, format, &prefixes);
-        let page = Page { status: 200, content_type: format.content_type().into(), headers: Vec::new(), body };
+        let page = Page { status: 200, content_type: format.content_type.into(), headers: Vec::new(), body };
         let page = page.with("Vary", "Accept, Accept-Encoding").with("Cache-Control", "no-store");
         match request.header("accept-encoding") {
             Some(accepted) if page.body.len() >= limits::METRICS_GZIP_BYTES && takes_gzip(accepted) => {
@@ -95,19 +95,17 @@ impl Pages {
     }
 
     /// The page of a view; with prefixes, only families that begin with one of them.
-    pub fn render(&self, view: &View, format: Format, prefixes: &[String]) -> Vec<u8> {
+    pub fn render(&self, view: &View, format: &Render, prefixes: &[String]) -> Vec<u8> {
         let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
         let (protection, refused) = (self.protection)();
         let program = Program { started: self.started, memory: (self.memory)(), protection, refused };
         let own = own::families(view, age, program, &self.rules);
         let theirs = view.reading.as_ref().and_then(|r| r.result.as_ref().ok());
-        let theirs = theirs.map_or(&[][..], |(page, _)| &page.snapshot.families);
-        let wanted = |f: &&Family| prefixes.is_empty() || prefixes.iter().any(|p| f.name.starts_with(p.as_str()));
-        let mut all: Vec<&Family> = own.families.iter().chain(theirs).filter(wanted).collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
+        let at_ms = view.reading.as_ref().map_or(0, |r| r.wall_ms);
+        let page = Assembled::of(std::iter::once(&own).chain(theirs.map(|(page, _)| &page.snapshot)), prefixes, at_ms);
         // Names, values and punctuation are about as much again as the labels.
-        let mut body = Vec::with_capacity(all.iter().map(|f| 2 * f.bytes()).sum::<usize>() + 64);
-        format.write(&all, &mut body);
+        let mut body = Vec::with_capacity(2 * page.bytes() + 64);
+        (format.write)(&page, &mut body);
         body.shrink_to_fit();
         body
     }
@@ -194,7 +192,7 @@ fn patience(header: Option<&str>, offset: Duration) -> Duration {
 }
 
 /// The format that a scraper wants most, of those there are.
-fn negotiate(accept: &str) -> Format {
+fn negotiate(accept: &str) -> &'static Render {
     let (mut open, mut text) = (0.0, 0.0f64);
     for range in accept.split(',').take(limits::METRICS_ACCEPT_RANGES) {
         let mut parts = range.split(';').map(str::trim);
@@ -214,9 +212,9 @@ fn negotiate(accept: &str) -> Format {
         }
     }
     if open > 0.0 && open >= text {
-        Format::OpenMetrics
+        &OPENMETRICS
     } else {
-        Format::Prometheus
+        &PROMETHEUS
     }
 }
 
@@ -238,17 +236,17 @@ mod tests {
     #[test]
     fn the_format_is_the_one_that_is_wanted_most() {
         for (accept, format) in [
-            ("", Format::Prometheus),
-            ("*/*", Format::Prometheus),
-            ("text/html", Format::Prometheus),
-            ("application/openmetrics-text", Format::OpenMetrics),
-            ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", Format::OpenMetrics),
-            ("text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5", Format::Prometheus),
-            ("application/openmetrics-text;version=2.0.0", Format::Prometheus),
-            ("application/openmetrics-text; version=\"1.0.0\"; q=0.3, text/plain;version=1.0.0;q=0.2", Format::OpenMetrics),
-            ("application/openmetrics-text;q=0", Format::Prometheus),
+            ("", &PROMETHEUS),
+            ("*/*", &PROMETHEUS),
+            ("text/html", &PROMETHEUS),
+            ("application/openmetrics-text", &OPENMETRICS),
+            ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", &OPENMETRICS),
+            ("text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5", &PROMETHEUS),
+            ("application/openmetrics-text;version=2.0.0", &PROMETHEUS),
+            ("application/openmetrics-text; version=\"1.0.0\"; q=0.3, text/plain;version=1.0.0;q=0.2", &OPENMETRICS),
+            ("application/openmetrics-text;q=0", &PROMETHEUS),
         ] {
-            assert_eq!(negotiate(accept), format, "{accept}");
+            assert_eq!(negotiate(accept).name, format.name, "{accept}");
         }
     }
 
@@ -300,7 +298,7 @@ mod tests {
         // An old reading is never shown as how it is now.
         let pages = pages();
         let (at, result) = (Instant::now(), Ok((Default::default(), Grade::Least)));
-        pages.board.publish(Reading { result, sources: Vec::new(), at, took: Duration::ZERO }, None);
+        pages.board.publish(Reading { result, sources: Vec::new(), at, wall_ms: 0, took: Duration::ZERO }, None);
         let landing = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
         let landing = String::from_utf8(landing.body).unwrap();
         assert!(landing.contains("<td>up, when asked 0 s ago</td>"), "{landing}");

@@ -8,7 +8,7 @@ use crate::limits;
 use crate::log;
 use crate::sys::process;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Starts the thread. It lives as long as the program.
 pub fn start(board: Arc<Board>, mut asker: Asker, interval: Option<Duration>) -> std::io::Result<()> {
@@ -38,7 +38,8 @@ pub fn once(asker: &mut Asker) -> (Reading, Option<(String, String)>) {
     let database = found.as_ref().ok().map(|f| (f.version.clone(), f.instance.clone()));
     let result = found.map(|f| (f.page, f.grade));
     let at = Instant::now();
-    (Reading { result, sources, at, took: at - began }, database)
+    let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+    (Reading { result, sources, at, wall_ms, took: at - began }, database)
 }
 
 /// The grades in the order they are tried, up to the one that gave its numbers. That a Tarantool is no Picodata is no

@@ -11,6 +11,7 @@
 
 use super::rules::{Rules, Tally};
 use crate::limits;
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -98,6 +99,11 @@ impl Family {
         &self.labels[s.at as usize..(s.at + s.size) as usize]
     }
 
+    /// The labels of a sample as names and values, unescaped: for formats that have other rules.
+    pub fn pairs<'a>(&'a self, s: &Sample) -> Pairs<'a> {
+        Pairs { rest: self.labels(s) }
+    }
+
     /// The value of `le` or `quantile` as it was written.
     pub fn edge(&self, s: &Sample) -> Option<&str> {
         let text = &self.labels(s)[(s.size - s.edge) as usize..];
@@ -108,6 +114,42 @@ impl Family {
     pub fn bytes(&self) -> usize {
         self.name.len() + self.help.len() + self.labels.len() + std::mem::size_of_val::<[Sample]>(&self.samples) + 88
     }
+}
+
+/// Walks labels as `put_label` has written them.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, quoted) = self.rest.split_once("=\"")?;
+        let mut escaped = false;
+        let end = quoted.bytes().position(|b| {
+            let ends = b == b'"' && !escaped;
+            escaped = b == b'\\' && !escaped;
+            ends
+        })?;
+        self.rest = quoted[end + 1..].trim_start_matches(',');
+        Some((name, unescaped(&quoted[..end])))
+    }
+}
+
+fn unescaped(value: &str) -> Cow<'_, str> {
+    if !value.contains('\\') {
+        return Cow::Borrowed(value);
+    }
+    let (mut out, mut chars) = (String::with_capacity(value.len()), value.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.extend(chars.next().map(|c| if c == 'n' { '\n' } else { c })),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// What one poll found.
@@ -409,6 +451,9 @@ mod tests {
         let z = s.family("z").expect("z");
         assert_eq!(z.labels(&z.samples()[0]), "");
         assert_eq!(z.labels(&z.samples()[1]), r#"a="x\"\\\n",b="2""#);
+        let pairs = z.pairs(&z.samples()[1]).map(|(n, v)| (n, v.into_owned())).collect::<Vec<_>>();
+        assert_eq!(pairs, [("a", "x\"\\\n".to_string()), ("b", "2".to_string())]);
+        assert_eq!(z.pairs(&z.samples()[0]).count(), 0);
         assert_eq!(s.series(), 3);
         assert!(std::mem::size_of::<Sample>() <= 24);
     }

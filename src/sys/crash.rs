@@ -12,9 +12,15 @@
 //! To add one: a row in `POINTS`, `crash::point("its.name")` at the place, the name in a scenario of `tests/it/lab/crash`.
 //! Refuses: to do anything but die; a name that is not in the table.
 
-use super::ring::Ring;
 use std::ffi::OsString;
+use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
+
+/// Where it is counted, for all processes of a family, how many deaths have been died.
+pub trait StepsDone: Send + Sync {
+    /// The count.
+    fn count(&self) -> &AtomicU64;
+}
 
 /// Whether this build has them.
 pub const HERE: bool = cfg!(debug_assertions);
@@ -103,11 +109,11 @@ pub const POINTS: &[(&str, &str)] = &[
 ];
 
 /// Takes the orders from the environment. With a ring they are of all processes that share it, one after the other.
-pub fn arm(env: &[(OsString, OsString)], ring: Option<&Arc<Ring>>) {
+pub fn arm(env: &[(OsString, OsString)], steps_done: Option<Arc<dyn StepsDone>>) {
     #[cfg(debug_assertions)]
-    armed::arm(env, ring);
+    armed::arm(env, steps_done);
     #[cfg(not(debug_assertions))]
-    let _ = (env, ring);
+    let _ = (env, steps_done);
 }
 
 /// The place of that name.
@@ -155,8 +161,8 @@ pub fn poison<'a>(victim: Victim, records: impl Iterator<Item = &'a [u8]>) {
 
 #[cfg(debug_assertions)]
 mod armed {
-    use super::super::ring::{Ring, Word};
     use super::super::signal;
+    use super::StepsDone;
     use std::ffi::OsString;
     use std::io::Write;
     use std::os::unix::ffi::OsStrExt;
@@ -166,22 +172,22 @@ mod armed {
     struct Orders {
         steps: Vec<(String, u64)>,
         poisons: [Option<Vec<u8>>; 3],
-        ring: Option<Arc<Ring>>,
+        steps_done: Option<Arc<dyn StepsDone>>,
     }
 
     static ORDERS: OnceLock<Orders> = OnceLock::new();
     /// How often the point of the step that is due was passed by this process.
     static PASSED: AtomicU64 = AtomicU64::new(0);
-    /// The steps done, where there is no ring.
+    /// The steps done, where no family counts them.
     static DONE: AtomicU64 = AtomicU64::new(0);
 
     impl Orders {
         fn done(&self) -> &AtomicU64 {
-            self.ring.as_ref().map_or(&DONE, |r| r.word(Word::Crashes))
+            self.steps_done.as_ref().map_or(&DONE, |s| s.count())
         }
     }
 
-    pub fn arm(env: &[(OsString, OsString)], ring: Option<&Arc<Ring>>) {
+    pub fn arm(env: &[(OsString, OsString)], steps_done: Option<Arc<dyn StepsDone>>) {
         let of = |name: &str| env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         let text = of("GOSTECH_CRASH_AT").unwrap_or_default();
         let step = |s: &str| {
@@ -192,7 +198,7 @@ mod armed {
         let steps = text.to_string_lossy().split(',').filter(|s| !s.is_empty()).map(step).collect();
         let poisons = ["GOSTECH_POISON", "GOSTECH_POISON_SENDER", "GOSTECH_POISON_ANSWER"];
         let poisons = poisons.map(|name| of(name).map(|p| p.as_bytes().to_vec()));
-        let _ = ORDERS.set(Orders { steps, poisons, ring: ring.cloned() });
+        let _ = ORDERS.set(Orders { steps, poisons, steps_done });
     }
 
     /// Whether this passing is the one to die at. The step is done then: the next process has the next one.

@@ -437,6 +437,12 @@ impl Taker {
     }
 }
 
+impl crash::StepsDone for Ring {
+    fn count(&self) -> &AtomicU64 {
+        self.word(Word::Crashes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

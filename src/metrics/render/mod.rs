@@ -1,90 +1,37 @@
-//! Snapshot to bytes ○: one file a format, and how numbers are written in all of them.
+//! A page to bytes ○: one pure file and one row for each format.
 
 pub mod openmetrics;
 pub mod prometheus;
+pub mod text;
 
-use super::snapshot::Family;
-use std::io::Write;
+use super::assemble::Assembled;
 
-/// A way to write a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text 0.0.4
-    Prometheus,
-    /// OpenMetrics 1.0
-    OpenMetrics,
-}
-
-impl Format {
+/// A row of the table.
+#[derive(Debug)]
+pub struct Render {
+    /// The name that `--format` takes.
+    pub name: &'static str,
     /// What stands in Content-Type.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-
-    /// The format of a name.
-    pub fn parse(name: &str) -> Option<Format> {
-        match name {
-            "prometheus" => Some(Format::Prometheus),
-            "openmetrics" => Some(Format::OpenMetrics),
-            _ => None,
-        }
-    }
-
-    /// Writes the families, which are sorted by name.
-    pub fn write(self, families: &[&Family], out: &mut Vec<u8>) {
-        match self {
-            Format::Prometheus => prometheus::write(families, out),
-            Format::OpenMetrics => openmetrics::write(families, out),
-        }
-    }
+    pub content_type: &'static str,
+    /// Writes a page.
+    pub write: fn(&Assembled<'_>, &mut Vec<u8>),
 }
 
-/// Writes a number as every reader of these formats reads it: the shortest text that is this number.
-pub fn put_number(out: &mut Vec<u8>, n: f64) {
-    let size = n.abs();
-    // Writing to memory cannot fail.
-    let _ = match () {
-        () if n.is_nan() => out.write_all(b"NaN"),
-        () if n.is_infinite() => out.write_all(if n > 0.0 { b"+Inf" } else { b"-Inf" }),
-        () if size < 1e15 && n.trunc() == n => write!(out, "{}", n as i64),
-        () if !(1e-5..1e21).contains(&size) => write!(out, "{n:e}"),
-        () => write!(out, "{n}"),
-    };
-}
+/// Prometheus text 0.0.4
+pub static PROMETHEUS: Render =
+    Render { name: "prometheus", content_type: "text/plain; version=0.0.4; charset=utf-8", write: prometheus::write };
 
-/// Writes the escaped help text; OpenMetrics escapes the quote too.
-fn put_help(out: &mut Vec<u8>, help: &str, quote: bool) {
-    for b in help.bytes() {
-        match b {
-            b'\\' => out.extend(b"\\\\"),
-            b'\n' => out.extend(b"\\n"),
-            b'"' if quote => out.extend(b"\\\""),
-            b => out.push(b),
-        }
-    }
-}
+/// OpenMetrics 1.0
+pub static OPENMETRICS: Render = Render {
+    name: "openmetrics",
+    content_type: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    write: openmetrics::write,
+};
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// All of them.
+pub static RENDERS: &[&Render] = &[&PROMETHEUS, &OPENMETRICS];
 
-    #[test]
-    fn a_number_is_read_back_as_the_same_number() {
-        let mut bits = 1u64;
-        let mut numbers = vec![0.0, 1.0, -1.0, 0.1, 1e15, 1e21, 1e-5, f64::MAX, f64::MIN_POSITIVE, 4398046510080.0];
-        for _ in 0..5000 {
-            bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            numbers.push(f64::from_bits(bits));
-        }
-        for n in numbers.into_iter().filter(|n| n.is_finite()) {
-            let mut out = Vec::new();
-            put_number(&mut out, n);
-            let text = String::from_utf8(out).expect("text");
-            assert_eq!(text.parse::<f64>().ok(), Some(n), "{text}");
-            assert!(text.len() < 30, "{text}");
-        }
-    }
+/// The row of a name.
+pub fn find(name: &str) -> Option<&'static Render> {
+    RENDERS.iter().copied().find(|r| r.name == name)
 }

@@ -3,13 +3,14 @@
 //! What this format forbids and the source has all the same keeps its name and becomes `unknown`: a counter without
 //! `_total`, one that is negative or no number, and one whose short name another family has.
 
-use super::{put_help, put_number};
+use super::text::{put_help, put_number};
+use crate::metrics::assemble::Assembled;
 use crate::metrics::snapshot::{number, Family, Kind, Part};
 
-/// Writes the families, which are sorted by name.
-pub fn write(families: &[&Family], out: &mut Vec<u8>) {
-    for f in families {
-        let short = short_name(f, families);
+/// Writes a page.
+pub fn write(page: &Assembled<'_>, out: &mut Vec<u8>) {
+    for f in &page.families {
+        let short = short_name(f, &page.families);
         let kind = match f.kind {
             Kind::Counter if short.is_none() => "unknown",
             Kind::Counter => "counter",
@@ -93,19 +94,20 @@ fn edged(base: &str, name: &str, edge: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::metrics::render::Format;
+    use crate::metrics::assemble::Assembled;
+    use crate::metrics::render::{Render, OPENMETRICS, PROMETHEUS};
     use crate::metrics::rules::Rules;
     use crate::metrics::snapshot::Builder;
     use crate::metrics::text;
 
-    fn through(page: &str, format: Format) -> String {
+    fn through(page: &str, render: &Render) -> String {
         let rules = Rules::default();
         let mut b = Builder::new(&rules);
         text::read(page, &mut b);
         let (s, tally) = b.finish();
         assert_eq!(tally.total(), 0, "{tally:?}");
         let mut out = Vec::new();
-        format.write(&s.families.iter().collect::<Vec<_>>(), &mut out);
+        (render.write)(&Assembled::of([&s], &[], 0), &mut out);
         String::from_utf8(out).expect("text")
     }
 
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_same_page_in_both_formats() {
-        let om = through(PAGE, Format::OpenMetrics);
+        let om = through(PAGE, &OPENMETRICS);
         assert_eq!(
             om,
             "# TYPE h histogram\nh_bucket{a=\"b\",le=\"0.5\"} 1\nh_bucket{a=\"b\",le=\"1.0\"} 1\n\
@@ -125,13 +127,13 @@ mod tests {
              # TYPE w_total unknown\nw_total 1\n# TYPE x counter\n# HELP x a \\\"x\\\"\\n\nx_total{a=\"1\"} 5\n\
              # TYPE y unknown\ny 1\n# TYPE z_total unknown\nz_total -1\n# EOF\n"
         );
-        let text = through(PAGE, Format::Prometheus);
+        let text = through(PAGE, &PROMETHEUS);
         assert!(
             text.starts_with("# TYPE h histogram\nh_bucket{a=\"b\",le=\"0.5\"} 1\nh_bucket{a=\"b\",le=\"1\"} 1\n"),
             "{text}"
         );
         assert!(text.contains("# HELP x_total a \"x\"\\n\n# TYPE x_total counter\n"), "{text}");
         // What was written is what is read again.
-        assert_eq!(through(&text, Format::Prometheus), text);
+        assert_eq!(through(&text, &PROMETHEUS), text);
     }
 }

@@ -1,11 +1,12 @@
 //! The Prometheus text format 0.0.4 ○, strictly: one HELP and TYPE a family, families in one block, no timestamps.
 
-use super::{put_help, put_number};
+use super::text::{put_help, put_number};
+use crate::metrics::assemble::Assembled;
 use crate::metrics::snapshot::{Family, Kind};
 
-/// Writes the families in the order given.
-pub fn write(families: &[&Family], out: &mut Vec<u8>) {
-    families.iter().for_each(|f| family(f, out));
+/// Writes a page.
+pub fn write(page: &Assembled<'_>, out: &mut Vec<u8>) {
+    page.families.iter().for_each(|f| family(f, out));
 }
 
 fn family(f: &Family, out: &mut Vec<u8>) {

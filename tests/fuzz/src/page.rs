@@ -4,7 +4,8 @@
 //! Refuses: to say which families a sloppy page should keep (the unit tests do).
 
 use super::Dice;
-use gostech::metrics::render::Format;
+use gostech::metrics::assemble::Assembled;
+use gostech::metrics::render::{Render, OPENMETRICS, PROMETHEUS};
 use gostech::metrics::rules::{is_own, Rules, Tally};
 use gostech::metrics::snapshot::{Builder, Snapshot};
 use gostech::metrics::text;
@@ -30,18 +31,18 @@ fn read(page: &str, rules: &Rules) -> (Snapshot, Tally) {
     b.finish()
 }
 
-fn written(snapshot: &Snapshot, format: Format) -> String {
+fn written(snapshot: &Snapshot, render: &Render) -> String {
     let mut out = Vec::new();
-    format.write(&snapshot.families.iter().collect::<Vec<_>>(), &mut out);
+    (render.write)(&Assembled::of([snapshot], &[], 0), &mut out);
     String::from_utf8(out).expect("a page is text")
 }
 
 /// What is written can be read, and is what it was.
 pub fn is_strict(snapshot: Snapshot) {
-    let page = written(&snapshot, Format::Prometheus);
+    let page = written(&snapshot, &PROMETHEUS);
     let (again, tally) = read(&page, &Rules::default());
     assert_eq!(tally, Tally::default(), "our own page is refused:\n{page}");
-    assert_eq!(written(&again, Format::Prometheus), page, "another page the second time");
+    assert_eq!(written(&again, &PROMETHEUS), page, "another page the second time");
     assert_eq!(again.series(), snapshot.series());
     for (a, b) in snapshot.families.iter().zip(&again.families) {
         assert_eq!((&a.name, a.kind, &a.help), (&b.name, b.kind, &b.help));
@@ -54,7 +55,7 @@ pub fn is_strict(snapshot: Snapshot) {
     }
     assert!(snapshot.families.windows(2).all(|w| w[0].name < w[1].name), "not sorted, or twice");
     lines(&page);
-    let open = written(&snapshot, Format::OpenMetrics);
+    let open = written(&snapshot, &OPENMETRICS);
     assert!(open.ends_with("# EOF\n"));
     lines(&open);
 }

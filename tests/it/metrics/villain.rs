@@ -505,8 +505,8 @@ fn trickle(socket: &mut TcpStream, answer: &[u8]) -> Option<()> {
 
 /// The numbers of a snapshot as a scraper would read them.
 pub fn shown(snapshot: &gostech::metrics::snapshot::Snapshot) -> Samples {
-    let families: Vec<_> = snapshot.families.iter().collect();
     let mut page = Vec::new();
-    gostech::metrics::render::prometheus::write(&families, &mut page);
+    let all = gostech::metrics::assemble::Assembled::of([snapshot], &[], 0);
+    gostech::metrics::render::prometheus::write(&all, &mut page);
     samples(&String::from_utf8(page).expect("a page of UTF-8"))
 }

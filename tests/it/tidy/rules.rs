@@ -54,6 +54,7 @@ pub const PURE: &[&str] = &[
     "src/audit/spool/cursor.rs",
     "src/audit/format.rs",
     "src/audit/format/",
+    "src/metrics/assemble.rs",
     "src/metrics/catalog.rs",
     "src/metrics/snapshot.rs",
     "src/metrics/render.rs",

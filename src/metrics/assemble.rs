@@ -1,0 +1,29 @@
+//! One page of all families ○: the program's own and the source's, filtered and in order, with the time of the reading.
+//!
+//! Whoever serves, prints or pushes numbers begins here. Refuses: to write anything.
+
+use super::snapshot::{Family, Snapshot};
+
+/// A page before it is written.
+#[derive(Debug)]
+pub struct Assembled<'a> {
+    /// Sorted by name.
+    pub families: Vec<&'a Family>,
+    /// When the numbers were read, milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+impl<'a> Assembled<'a> {
+    /// Of these snapshots, in which no two families have the same name; with prefixes, only families that begin with one.
+    pub fn of(all: impl IntoIterator<Item = &'a Snapshot>, prefixes: &[String], at_ms: i64) -> Assembled<'a> {
+        let wanted = |f: &&Family| prefixes.is_empty() || prefixes.iter().any(|p| f.name.starts_with(p.as_str()));
+        let mut families: Vec<&Family> = all.into_iter().flat_map(|s| &s.families).filter(wanted).collect();
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+        Assembled { families, at_ms }
+    }
+
+    /// Bytes its families take, about.
+    pub fn bytes(&self) -> usize {
+        self.families.iter().map(|f| f.bytes()).sum()
+    }
+}
