@@ -58,6 +58,17 @@ pub const GUARD_RULES: usize = 512;
 pub const GUARD_DEPTH: usize = 3;
 /// The keeper makes no more than one stand-in in this time: one that is killed again and again costs next to nothing.
 pub const STAND_IN_MILLIS: u64 = 200;
+/// The first and the longest wait of a stand-in that cannot take the keeper's place yet: somebody gives descriptors or
+/// memory back within a moment, or an administrator does within minutes.
+pub const SUCCESSION_RETRY_MILLIS: (u64, u64) = (10, 1_000);
+/// How many descriptors it must be able to open besides its own: what a worker needs to work at all.
+pub const SUCCESSION_DESCRIPTORS: usize = 8;
+/// How often a worker that waits for its turn, and one without a keeper, look for each other.
+pub const SUCCESSION_LOOK_MILLIS: u64 = 5;
+/// A worker that has been without a keeper for so long says so.
+pub const SUCCESSION_TELL_SECONDS: u64 = 10;
+/// A worker that does not make room for so long stands still: leaving takes milliseconds.
+pub const SUCCESSION_PATIENCE_SECONDS: u64 = 30;
 /// How often it is looked whether the confinement still fits the files: a certificate that moved is found soon, and some
 /// twenty looks at directories cost nothing.
 pub const GUARD_LOOK_SECONDS: u64 = 10;

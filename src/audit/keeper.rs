@@ -3,7 +3,7 @@
 //! ```text
 //! database ──pipe──▶ stdin, held by all three alike; the ring, the relay pipe and the ark outlive the worker
 //! keeper ──fork──▶ worker: reads, spools, delivers       worker ──alarm pipe──▶ keeper ──▶ --on-alarm CMD
-//!        ──fork──▶ stand-in: waits                       keeper dies ──▶ the worker ends ──▶ the stand-in is the keeper
+//!        ──fork──▶ stand-in: waits                       keeper dies ──▶ the stand-in is the keeper (`succession`)
 //! ```
 //!
 //! The worker lives in a cage that it and all its children keep for ever, so it can be nobody's keeper: that is what the
@@ -16,6 +16,7 @@ use super::cage;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::place;
+use super::succession::{self, End, Lives};
 use super::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
 use crate::sys::marks;
@@ -26,13 +27,34 @@ use crate::sys::{crash, pipe};
 use crate::{limits, log};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// As large as was asked for, or as the system lets it be: a file of memory counts for the limit of file sizes as well.
+fn cushion(wanted: u64) -> std::io::Result<Ring> {
+    let mut size = wanted;
+    loop {
+        match Ring::create(size as usize, process::chance()) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EFBIG | libc::ENOMEM)) && size > limits::MEMORY_BYTES.0 => {
+                size = (size / 2).max(limits::MEMORY_BYTES.0);
+            }
+            Ok(ring) if size < wanted => {
+                let cure = "raise the limit of file sizes or of memory (`LimitFSIZE=`, `LimitAS=`, `ulimit -f -v`)";
+                let text = format!(
+                    "--memory-max: {wanted} bytes cannot be had here, only {size}; going on with these; {cure}"
+                );
+                log::warn("start", text);
+                return Ok(ring);
+            }
+            other => return other,
+        }
+    }
+}
 
 /// What outlives every worker.
 #[derive(Debug)]
@@ -48,37 +70,18 @@ pub struct Heirlooms {
 impl Heirlooms {
     /// New ones, for the first keeper.
     pub fn make(memory: u64, env: &[(OsString, OsString)]) -> Result<Heirlooms> {
-        let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
-        let ring = Ring::create(memory as usize, process::chance()).map_err(|e| cannot("make the cushion", e))?;
-        let relay = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
+        let made = succession::insist("make the memory between the database and the worker", false, || {
+            let ring = cushion(memory)?;
+            let relay = pipe::pair()?;
+            let ark = Ark::create()?;
+            place::keep_locks()?;
+            Ok((ring, relay, ark))
+        });
+        let (ring, relay, ark) = made.map_err(|e| Error::failed(format!("cannot make the cushion: {e}")))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
-        let ark = Ark::create().map_err(|e| match e.kind() {
-            ErrorKind::FileTooLarge => {
-                let cure = "raise the limit of file sizes to 16 GiB (`LimitFSIZE=`, `ulimit -f`): empty pages count";
-                Error::failed(format!("cannot make a memory file: File too large; {cure}"))
-            }
-            _ => cannot("make a memory file", e),
-        })?;
-        place::keep_locks().map_err(|e| cannot("make a socket pair", e))?;
         let ring = Arc::new(ring);
         crash::arm(env, Some(ring.clone()));
         Ok(Heirlooms { ring, relay: Arc::new(relay), ark })
-    }
-}
-
-/// Pipes in which nothing is ever written: each hangs up when all who hold its write end are gone.
-struct Lives {
-    /// Held by the keeper.
-    keeper: (OwnedFd, OwnedFd),
-    /// Held by keeper and worker: when it hangs up, the stand-in has a place to take.
-    work: (OwnedFd, OwnedFd),
-    /// Held by keeper and stand-in: when it hangs up, nobody will start another worker.
-    future: (OwnedFd, OwnedFd),
-}
-
-impl Lives {
-    fn make() -> std::io::Result<Lives> {
-        Ok(Lives { keeper: pipe::pair()?, work: pipe::pair()?, future: pipe::pair()? })
     }
 }
 
@@ -86,6 +89,7 @@ struct Keeper<'a> {
     options: &'a Options,
     heirlooms: &'a Heirlooms,
     caged: bool,
+    /// Shared by all three: each reads its own from it.
     signals: Signals,
     worker: Option<i32>,
     stand_in: Option<i32>,
@@ -96,17 +100,17 @@ struct Keeper<'a> {
     start_at: Option<Instant>,
     alarms: Alarms,
     lives: Lives,
+    /// The future that the worker of a keeper before was promised: held, so that it waits for ours.
+    promise: End,
     alarm_pipe: (OwnedFd, OwnedFd),
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
 pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
-    let cannot = |what: &str, e: std::io::Error| Error::failed(format!("cannot {what}: {e}"));
     process::lead();
     let wanted = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGCHLD];
-    let signals = Signals::take(&wanted).map_err(|e| cannot("take signals", e))?;
-    let lives = Lives::make().map_err(|e| cannot("make a pipe", e))?;
-    let alarm_pipe = pipe::pair().map_err(|e| cannot("make a pipe", e))?;
+    let made = succession::insist("begin", false, || Ok((Signals::take(&wanted)?, Lives::make()?, pipe::pair()?)));
+    let (signals, lives, alarm_pipe) = made.map_err(|e| Error::failed(format!("cannot begin: {e}")))?;
     let mut keeper = Keeper {
         options,
         heirlooms,
@@ -120,13 +124,14 @@ pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
         start_at: Some(Instant::now()),
         alarms: Alarms::new(options.on_alarm.clone()),
         lives,
+        promise: None,
         alarm_pipe,
     };
-    keeper.watch()
+    Ok(keeper.watch())
 }
 
 impl Keeper<'_> {
-    fn watch(&mut self) -> Result<Exit> {
+    fn watch(&mut self) -> Exit {
         loop {
             // First: its memory is the keeper's, and what the keeper touches later it does not share.
             if self.stand_in.is_none() && self.stand_in_at <= Instant::now() {
@@ -157,7 +162,7 @@ impl Keeper<'_> {
                     if let Some(exit) = self.worker_ended(ended) {
                         self.dismiss_stand_in();
                         self.alarms.last_words(&self.alarm_pipe.0);
-                        return Ok(exit);
+                        return exit;
                     }
                 } else if Some(pid) == self.stand_in {
                     log::warn("keeper", "the stand-in is gone; there will be another");
@@ -184,28 +189,46 @@ impl Keeper<'_> {
         }
     }
 
-    /// The life of the stand-in: it waits until keeper and worker are gone, and is the keeper then.
+    /// The life of the stand-in: it waits until the keeper is gone, and is the keeper then. The worker at work is left to
+    /// itself until another one can take its place.
     fn stand_in(&mut self) -> ! {
         process::set_name(c"gostech-audit-s");
         // What it held, nobody would see hang up.
-        let mine = [&self.lives.work.0, &self.lives.future.1].map(AsRawFd::as_raw_fd);
-        let l = &self.lives;
-        let all = [&l.keeper, &l.work, &l.future, &self.alarm_pipe].map(|(r, w)| [r.as_raw_fd(), w.as_raw_fd()]);
-        all.into_iter().flatten().filter(|fd| !mine.contains(fd)).for_each(process::close);
-        process::close(self.signals.as_fd().as_raw_fd());
+        (self.lives.keeper.1, self.lives.future.0, self.promise) = (None, None, None);
         process::let_go_of_program();
-        while !pipe::wait([l.work.0.as_fd()], None).is_ok_and(|[work]| work.hung_up) {}
-        mine.into_iter().for_each(process::close);
+        while !self.is_orphan() {}
+        self.lives.keeper.0 = None;
         // The worker may have ended as it wanted just before the keeper died.
         let finished = self.heirlooms.ring.word(Word::Finished).load(Ordering::Acquire);
-        if finished == 0 {
-            process::set_name(c"gostech-audit-l");
-            log::error("keeper", "the keeper is gone; its stand-in takes its place");
-            crash::point("succession.after");
-            let code = run(self.options, self.heirlooms).map_or(Exit::Failed, |exit| exit);
-            process::exit_now(code as i32)
+        if finished > 0 {
+            process::exit_now(finished as i32 - 1)
         }
-        process::exit_now(finished as i32 - 1)
+        process::set_name(c"gostech-audit-l");
+        log::error("keeper", "the keeper is gone; its stand-in takes its place");
+        process::lead();
+        crash::point("succession.after");
+        if let Ok(lives) = succession::insist("take the keeper's place", true, succession::prepared) {
+            self.promise = std::mem::replace(&mut self.lives, lives).future.1;
+        }
+        (self.worker, self.stand_in, self.quick_deaths) = (None, None, 0);
+        (self.start_at, self.stand_in_at) = (Some(Instant::now()), Instant::now());
+        self.alarms = Alarms::new(self.options.on_alarm.clone());
+        process::exit_now(self.watch() as i32)
+    }
+
+    /// Sleeps until something happens; whether the keeper is gone.
+    fn is_orphan(&self) -> bool {
+        let Some(keeper) = &self.lives.keeper.0 else { return true };
+        let ready = pipe::wait([keeper.as_fd(), self.signals.as_fd()], None);
+        // They are the keeper's to answer.
+        while self.signals.next().is_some() {}
+        match ready {
+            Ok([keeper, _]) => keeper.hung_up,
+            Err(_) => {
+                std::thread::sleep(Duration::from_millis(limits::SUCCESSION_RETRY_MILLIS.0));
+                false
+            }
+        }
     }
 
     /// The end is near: nothing is to be taken over.
@@ -218,38 +241,48 @@ impl Keeper<'_> {
 
     fn start(&mut self) {
         self.start_at = None;
-        let ring = &self.heirlooms.ring;
-        ring.word(Word::Ready).store(0, Ordering::Release);
-        ring.word(Word::Finished).store(0, Ordering::Release);
+        self.heirlooms.ring.word(Word::Ready).store(0, Ordering::Release);
         match process::fork_single_threaded() {
             Ok(Forked::Parent(pid)) => {
                 self.worker = Some(pid);
                 self.born = Instant::now();
                 crash::point("keeper.forked");
             }
-            Ok(Forked::Child) => {
-                // These ends are not the worker's to hold.
-                let l = &self.lives;
-                let ends = [&l.keeper.1, &l.future.1, &l.work.0, &self.alarm_pipe.0].map(AsRawFd::as_raw_fd);
-                ends.into_iter().for_each(process::close);
-                process::close(self.signals.as_fd().as_raw_fd());
-                let given = Given {
-                    options: self.options,
-                    heirlooms: self.heirlooms,
-                    caged: self.caged,
-                    keeper: self.lives.keeper.0.as_fd(),
-                    future: self.lives.future.0.as_fd(),
-                    alarms: self.alarm_pipe.1.as_fd(),
-                };
-                let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
-                self.heirlooms.ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
-                process::exit_now(exit as i32)
-            }
+            Ok(Forked::Child) => self.work(),
             Err(e) => {
                 log::error("keeper", format!("cannot start a worker: {e}; trying again"));
                 self.start_at = Some(Instant::now() + Duration::from_secs(1));
             }
         }
+    }
+
+    /// The life of a worker, as a child of this keeper.
+    fn work(&mut self) -> ! {
+        // These ends are not the worker's to hold.
+        (self.lives.keeper.1, self.lives.future.1, self.promise) = (None, None, None);
+        process::close(self.alarm_pipe.0.as_raw_fd());
+        let ring = &self.heirlooms.ring;
+        succession::take_turn(ring);
+        let finished = ring.word(Word::Finished).load(Ordering::Acquire);
+        if finished > 0 {
+            // The one before has done everything, and the keeper it had was gone.
+            process::exit_now(finished as i32 - 1)
+        }
+        let (Some(keeper), Some(future)) = (&self.lives.keeper.0, &self.lives.future.0) else {
+            process::exit_now(worker::AGAIN)
+        };
+        let given = Given {
+            options: self.options,
+            heirlooms: self.heirlooms,
+            caged: self.caged,
+            signals: &self.signals,
+            keeper: keeper.as_fd(),
+            future: future.as_fd(),
+            alarms: self.alarm_pipe.1.as_fd(),
+        };
+        let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
+        ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
+        process::exit_now(exit as i32)
     }
 
     /// What to do when the worker is gone: its exit code if it wanted to go.

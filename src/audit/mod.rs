@@ -22,6 +22,7 @@ pub mod record;
 pub mod sender;
 pub mod sink;
 pub mod spool;
+pub mod succession;
 pub mod table;
 pub mod tender;
 pub mod tools;
@@ -71,11 +72,12 @@ fn run() -> Result<Exit> {
 
 /// The main job.
 fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
-    let options = Options::read(parsed, env, true)?;
+    let mut options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    start_log(&options, env);
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
     process::wipe_environment();
-    start_log(&options, env);
+    options.fit_memory(heirlooms.ring.size() as u64);
     let stdin = std::io::stdin();
     match pipe::widen(stdin.as_fd(), limits::PIPE_BYTES) {
         Ok(bytes) => log::debug("input", format!("the pipe holds {bytes} bytes")),

@@ -158,6 +158,12 @@ impl Options {
         Ok(options)
     }
 
+    /// There is only so much memory: what depends on it gives way.
+    pub fn fit_memory(&mut self, bytes: u64) {
+        self.memory_max = self.memory_max.min(bytes);
+        self.event_max = self.event_max.min(self.memory_max as usize / 2);
+    }
+
     /// Sizes that must go together.
     fn check_sizes(&mut self, parsed: &Parsed) -> Result<()> {
         let event = parsed.need("event-max");

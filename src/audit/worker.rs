@@ -21,6 +21,7 @@ use super::spool::place::{self, Home, LateDisk};
 use super::spool::record::Identity;
 use super::spool::recover::Refusal;
 use super::spool::{Settings, Spool};
+use super::succession::Elders;
 use super::tender::Tender;
 use super::writer::{Done, Writer};
 use crate::error::Exit;
@@ -48,6 +49,8 @@ pub struct Given<'a> {
     pub heirlooms: &'a Heirlooms,
     /// It lives in a cage.
     pub caged: bool,
+    /// Tells of signals.
+    pub signals: &'a Signals,
     /// Hangs up when the keeper dies.
     pub keeper: BorrowedFd<'a>,
     /// Hangs up when its stand-in has died as well.
@@ -122,10 +125,6 @@ pub const AGAIN: i32 = 75;
 /// Lives a worker's life; gives its exit code, or nothing when another worker is to go on.
 pub fn run(given: Given<'_>) -> Option<Exit> {
     process::set_name(c"gostech-audit-w");
-    let signals = match Signals::take(&[signal::SIGTERM, signal::SIGINT, signal::SIGHUP]) {
-        Ok(s) => s,
-        Err(e) => panic!("cannot take signals: {e}"),
-    };
     let ring = given.heirlooms.ring.clone();
     marks::begin(&ring);
     let mut cage = cage::enter(given.options, given.caged, &ring);
@@ -149,12 +148,11 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
-        alone: AtomicBool::new(false),
     };
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
-    worker.live(&given, &signals, &mut cage, taker)
+    worker.live(&given, &mut cage, taker)
 }
 
 struct Worker {
@@ -167,12 +165,10 @@ struct Worker {
     /// Bytes of input that could be put nowhere.
     left_behind: Arc<AtomicU64>,
     lost_before: u64,
-    /// Nobody would start another worker.
-    alone: AtomicBool,
 }
 
 impl Worker {
-    fn live(self, given: &Given<'_>, signals: &Signals, cage: &mut Cage, taker: Taker) -> Option<Exit> {
+    fn live(self, given: &Given<'_>, cage: &mut Cage, taker: Taker) -> Option<Exit> {
         let writer = self.start_writer(taker);
         let tender = self.start_tender();
         let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
@@ -181,13 +177,14 @@ impl Worker {
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
         let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone());
         let mut ended: Option<Instant> = None;
+        let mut elders = Elders::default();
         loop {
             crew.complete();
             if adopter.is_some_and(|at| at <= Instant::now()) {
                 let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
                 adopter = self.start_adopter().is_err().then_some(again);
             }
-            if !self.look_around(given, signals, cage) {
+            if !self.look_around(given, &mut elders, cage) {
                 self.spool.save_cursors();
                 crash::point("succession.before");
                 return None;
@@ -217,24 +214,18 @@ impl Worker {
     }
 
     /// Signals, the keeper's death, alarms, the cage; waits a little. False: another worker is to go on.
-    fn look_around(&self, given: &Given<'_>, signals: &Signals, cage: &mut Cage) -> bool {
+    fn look_around(&self, given: &Given<'_>, elders: &mut Elders, cage: &mut Cage) -> bool {
         let patience = Duration::from_millis(if self.cushion.ended() { 5 } else { 200 });
-        let alone = self.alone.load(Ordering::Relaxed);
-        let ready = match alone {
-            // Both pipes have hung up for ever.
-            true => pipe::wait([signals.as_fd()], Some(patience)).map(|_| false),
-            false => pipe::wait([signals.as_fd(), given.keeper], Some(patience)).map(|[_, keeper]| keeper.hung_up),
-        };
-        if ready.unwrap_or(false) {
-            let future = pipe::wait([given.future], Some(Duration::ZERO));
-            if !future.is_ok_and(|[f]| f.hung_up) {
-                return false;
-            }
-            self.alone.store(true, Ordering::Relaxed);
-            log::error("worker", "the keeper and its stand-in are gone; going on without them");
+        let ring = &self.cushion.ring;
+        let (leave, news) = elders.look([given.signals.as_fd(), given.keeper, given.future], ring, patience);
+        if leave {
+            return false;
+        }
+        if let Some(text) = news {
+            self.spool.alarm("keeper", text);
         }
         let mut reload = false;
-        while let Some(s) = signals.next() {
+        while let Some(s) = given.signals.next() {
             if s == signal::SIGHUP {
                 log::info("worker", "SIGHUP: certificates and secrets are read again");
                 log::calm("worker");
@@ -246,8 +237,7 @@ impl Worker {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
             }
         }
-        let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring)
-            && !self.alone.load(Ordering::Relaxed);
+        let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring) && elders.keep();
         self.forward_alarms(given.alarms);
         !again
     }

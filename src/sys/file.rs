@@ -19,6 +19,34 @@ pub fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
+fn whole(kind: libc::c_int) -> libc::flock {
+    // SAFETY: flock is plain numbers, for which all zeros is a value: from the beginning of the file to its end.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock
+}
+
+/// Claims a file for this very process, without a wait: false when another one has claimed it. Children do not inherit it, and
+/// it ends with the process, or when that closes any descriptor of the file.
+pub fn claim(file: &File) -> io::Result<bool> {
+    let lock = whole(libc::F_WRLCK);
+    // SAFETY: the descriptor is kept open by `file`; the kernel reads one struct, which lives through the call.
+    match check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &lock) }) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Which other process has claimed it.
+pub fn claimed_by(file: &File) -> Option<i32> {
+    let mut lock = whole(libc::F_WRLCK);
+    // SAFETY: the descriptor is kept open by `file`; the kernel writes to one struct, which is ours.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &mut lock) }).ok()?;
+    (lock.l_type != libc::F_UNLCK as libc::c_short && lock.l_pid > 1).then_some(lock.l_pid)
+}
+
 /// Who holds the lock that `lock` takes on this file, as the system tells: the process that took it. Nothing is locked or
 /// asked for, so a helper that starts at this moment does not notice.
 pub fn lock_holder(file: &File) -> io::Result<Option<i32>> {

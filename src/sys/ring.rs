@@ -70,6 +70,8 @@ pub enum Word {
     Refused = 14,
     /// Events of orphans that were found lost, and told.
     OrphansLost = 15,
+    /// The process of a worker that waits for its turn; 0: none does.
+    Waiting = 20,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }
@@ -171,6 +173,16 @@ impl Ring {
     /// The memory file, to hand on.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Makes this process the one that works on it; false as long as another one does.
+    pub fn claim(&self) -> io::Result<bool> {
+        file::claim(&self.file)
+    }
+
+    /// Which other process works on it.
+    pub fn claimed_by(&self) -> Option<i32> {
+        file::claimed_by(&self.file)
     }
 
     /// Keeps a short text for the next worker (one writer at a time; the length is written last).

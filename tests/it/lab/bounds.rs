@@ -12,12 +12,12 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Sets a limit of a running process.
-fn limit(pid: u32, what: &str) {
+pub fn limit(pid: u32, what: &str) {
     limit_as("", pid, what);
 }
 
 /// The same as another user: that of the process, for whom the limit counts.
-fn limit_as(user: &str, pid: u32, what: &str) {
+pub fn limit_as(user: &str, pid: u32, what: &str) {
     let script = format!("{user}prlimit --pid {pid} {what}");
     let out = Command::new("/bin/sh").args(["-c", &script]).output().expect("a shell");
     assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
@@ -74,6 +74,23 @@ fn little_address_space_at_the_start() {
 #[test]
 fn small_files_at_the_start() {
     starts_under("lab-fsize-start", "bounds: files of 32 MiB at most", "prlimit --fsize=33554432:33554432 ");
+}
+
+/// The cushion is a file too, of memory: what cannot be had is said, and the helper works with less.
+#[test]
+fn a_cushion_larger_than_a_file_may_be() {
+    let real = Real::new("lab-fsize-cushion");
+    let mut setup = real.setup();
+    let at = setup.args.iter().position(|a| a == "1M").expect("--memory-max");
+    setup.args[at] = "64M".to_owned();
+    setup.before = "prlimit --fsize=6291456:6291456 ".to_owned();
+    let mut picodata = setup.args(&["--spool-max", "32M"]).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 1000, 2000);
+    let said = "--memory-max: 67108864 bytes cannot be had here, only 4194304";
+    assert!(picodata.err().contains(said), "{}", picodata.err());
+    real.whole(&mut picodata);
+    real.say("bounds: a cushion larger than a file", 1, picodata.ledger.len());
 }
 
 /// While it works it may open nothing more, for a while: no new segment, no new connection.
@@ -181,7 +198,7 @@ fn no_thread_left_for_a_sender() {
 }
 
 /// For a helper that is not root: the program is reached, the directory is writable.
-fn open_to_all(dir: &std::path::Path) {
+pub fn open_to_all(dir: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o777)).expect("permissions");
 }

@@ -17,6 +17,7 @@ pub mod real;
 mod repair;
 mod siege;
 mod signals;
+mod succession;
 
 use std::time::Instant;
 

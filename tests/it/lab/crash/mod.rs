@@ -83,7 +83,7 @@ const PLANS: &[Plan] = &[
     },
     Plan { run: stage::keeper_dies, names: &[("keeper.forked", "append.written:3,{}")] },
     Plan { run: stage::keeper_is_replaced, names: &[("keeper.reaped", "{}"), ("succession.before", "{}")] },
-    Plan { run: stage::all_die, names: &[("succession.after", "{}")] },
+    Plan { run: stage::successor_dies, names: &[("succession.after", "{}")] },
     Plan {
         run: stage::late_disk,
         names: &[

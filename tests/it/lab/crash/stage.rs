@@ -4,7 +4,6 @@ use super::super::real::on_tmpfs;
 use super::after::{counters, status, verify, whole, BATCH, LIMIT};
 use super::After;
 use crate::harness::den::wait_for;
-use crate::harness::setup::wait_spooled;
 use crate::harness::{procs, wait, Den, Events, Mode, Picodata, Receiver, Setup};
 use std::time::Duration;
 
@@ -159,26 +158,20 @@ pub fn keeper_is_replaced(stage: &Stage) -> After {
     stage.after(picodata.ledger.len(), &receiver)
 }
 
-/// All three die when everything is in the spool: that is what is promised then, and the next start delivers.
-pub fn all_die(stage: &Stage) -> After {
+/// The keeper dies, and then its stand-in before it has done anything: the worker goes on without them.
+pub fn successor_dies(stage: &Stage) -> After {
     let receiver = Receiver::start();
-    receiver.down();
     let setup = stage.setup(&receiver).env("GOSTECH_CRASH_AT", &stage.orders);
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
     picodata.events(&mut events, 300, 10_000);
-    picodata.write(&events.event_saying("the last of the first")).expect("the pipe never breaks");
-    wait_spooled(&stage.den.path().join("spool"), "the last of the first");
+    wait("a stand-in", LIMIT, || picodata.family().stand_in.is_some());
     assert!(procs::kill9(picodata.family().keeper.expect("a process to kill")));
-    picodata.wait_end(LIMIT);
+    wait("it is said", LIMIT, || picodata.err().contains("going on without them"));
     assert_eq!(stage.died(&picodata.err()), 1, "{}\n{}", stage.title, picodata.err());
-    receiver.up();
-    let setup = stage.plain(&setup).env("GOSTECH_CRASH_AT", &stage.second);
-    let mut second = setup.picodata();
-    second.ledger.join(&picodata.ledger);
-    receiver.wait_count(301, LIMIT);
-    whole(&mut second, &receiver, &setup, stage, 0);
-    stage.after(second.ledger.len(), &receiver)
+    picodata.events(&mut events, 300, 1000);
+    whole(&mut picodata, &receiver, &setup, stage, 0);
+    stage.after(picodata.ledger.len(), &receiver)
 }
 
 /// There is no directory for a while: everything is in memory, and then comes to the disk.
