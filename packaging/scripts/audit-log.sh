@@ -73,6 +73,6 @@ tell_of_upgrade() {
 # Where undelivered events are when the program is gone, and what can be done with them.
 tell_of_spool() {
     tell "gostech-audit-log: $SPOOL is kept: $(du -sh "$SPOOL" 2>/dev/null | cut -f1) of audit events, of which some may"
-    tell "not be delivered. They are delivered when the package is installed again and the instance started, or by"
-    tell "gostech-audit-log --url URL --drain 10m </dev/null as the spool's owner. To give them up: rm -r $SPOOL"
+    tell "not be delivered. They are, when the package is installed again and the instance started, or by hand: the command"
+    tell "of --audit with --drain 10m </dev/null, as the spool's owner. To give them up: rm -r $SPOOL"
 }
