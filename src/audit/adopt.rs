@@ -3,12 +3,14 @@
 //!
 //! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one.
 
+use super::alarm::State;
 use super::crew::Crew;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::recover::Refusal;
 use super::spool::{place, Loss, Settings, Spool};
+use super::troubles::Troubles;
 use super::worker::{self, settings, wall_ms, Course};
 use crate::sys::ring::Word;
 use crate::sys::{crash, file};
@@ -35,7 +37,8 @@ pub fn only(dir: &Path) -> Option<String> {
 #[derive(Debug, Default)]
 pub struct Estate {
     losses: Mutex<Vec<Loss>>,
-    alarms: Mutex<Vec<String>>,
+    /// What is wrong in adopted spools.
+    pub troubles: Troubles,
     /// Losses that were given away, and those that the writer has told.
     given: AtomicU64,
     told: AtomicU64,
@@ -58,11 +61,6 @@ impl Estate {
         self.told.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The alarms that were raised since the last call.
-    pub fn take_alarms(&self) -> Vec<String> {
-        std::mem::take(&mut *open(&self.alarms))
-    }
-
     /// How many events in adopted spools are not delivered yet.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
@@ -73,10 +71,20 @@ impl Estate {
         open(&self.losses).extend(losses);
     }
 
-    fn alarm(&self, texts: Vec<String>) {
-        let mut alarms = open(&self.alarms);
-        let room = limits::ALARMS.saturating_sub(alarms.len());
-        alarms.extend(texts.into_iter().take(room));
+    /// What is wrong in one of them, as ours to tell; `all`: nobody tends it any more, so it is over.
+    fn take_troubles(&self, of: &Adopted, all: bool) {
+        let whose = format!(" of `{}`", of.dir.file_name().unwrap_or_default().to_string_lossy());
+        of.spool.troubles.hand_on(|alarm| {
+            let about = format!("{}{whose}", alarm.about);
+            match alarm.state {
+                State::Firing => self.troubles.fires(alarm.kind, &about, &alarm.text),
+                State::Resolved => self.troubles.over(alarm.kind, &about).is_some(),
+            };
+            true
+        });
+        if all {
+            self.troubles.over_where(|about| about.ends_with(&whose));
+        }
     }
 
     fn all_told(&self) -> bool {
@@ -346,7 +354,7 @@ impl Adopted {
         }
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
-        estate.alarm(self.spool.take_alarms());
+        estate.take_troubles(self, false);
         // Damage that senders have found: the spool takes no new events, so ours tells of it.
         let losses = self.spool.take_losses();
         estate.give(&losses);
@@ -369,12 +377,14 @@ impl Adopted {
             // Its senders have stopped, perhaps in the middle.
             self.spool.save_cursors();
             self.spool.save_state(true);
+            estate.take_troubles(self, true);
             return Seen::Left;
         }
         if self.leaving || !self.crew.is_done() || !self.given.is_empty() {
             return Seen::Busy;
         }
         self.spool.save_state(true);
+        estate.take_troubles(self, true);
         crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));

@@ -5,6 +5,7 @@
 //! started again: nothing is lost by that, and the next cage fits. Refuses: to ask for that more often than every few
 //! seconds.
 
+use super::alarm::AlarmKind;
 use super::options::Options;
 use super::spool::{place, Spool};
 use super::worker::roots;
@@ -116,7 +117,7 @@ impl Cage {
             ring.word(Word::Refused).fetch_add(refused - self.told, Ordering::Relaxed);
             self.told = refused;
             let text = format!("the worker tried a forbidden system call (number {last}); it was refused");
-            spool.alarm("confinement", text);
+            spool.alarm(AlarmKind::Confinement, "confinement", text);
         }
         if !at_once && !homeless && Instant::now() < self.next_look {
             return false;

@@ -12,12 +12,14 @@
 //! It has one thread, so that a fork is a whole copy; the worker needs no program file on disk. Refuses: to read stdin,
 //! to touch the spool, to give up.
 
+use super::alarm::AlarmKind;
+use super::alarms::Alarms;
 use super::cage;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::place;
 use super::succession::{self, End, Lives};
-use super::worker::{self, Given};
+use super::worker::{self, wall_ms, Given};
 use crate::error::{Error, Exit, Result};
 use crate::sys::marks;
 use crate::sys::process::{self, Ended, Forked};
@@ -27,10 +29,7 @@ use crate::sys::{crash, pipe};
 use crate::{limits, log};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,7 +121,7 @@ pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
         born: Instant::now(),
         quick_deaths: 0,
         start_at: Some(Instant::now()),
-        alarms: Alarms::new(options.on_alarm.clone()),
+        alarms: Alarms::new(options.on_alarm.clone(), options.alarm_repeat),
         lives,
         promise: None,
         alarm_pipe,
@@ -168,7 +167,7 @@ impl Keeper<'_> {
                     log::warn("keeper", "the stand-in is gone; there will be another");
                     self.stand_in = None;
                 } else {
-                    self.alarms.reaped(pid);
+                    self.alarms.reaped(pid, ended);
                 }
             }
         }
@@ -204,7 +203,8 @@ impl Keeper<'_> {
             process::exit_now(finished as i32 - 1)
         }
         process::set_name(c"gostech-audit-l");
-        log::error("keeper", "the keeper is gone; its stand-in takes its place");
+        let text = "the keeper is gone; its stand-in takes its place";
+        log::error("keeper", text);
         process::lead();
         crash::point("succession.after");
         if let Ok(lives) = succession::insist("take the keeper's place", true, succession::prepared) {
@@ -212,7 +212,8 @@ impl Keeper<'_> {
         }
         (self.worker, self.stand_in, self.quick_deaths) = (None, None, 0);
         (self.start_at, self.stand_in_at) = (Some(Instant::now()), Instant::now());
-        self.alarms = Alarms::new(self.options.on_alarm.clone());
+        self.alarms = Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat);
+        self.alarms.fires(AlarmKind::KeeperDied, "keeper", text, wall_ms());
         process::exit_now(self.watch() as i32)
     }
 
@@ -279,6 +280,7 @@ impl Keeper<'_> {
             keeper: keeper.as_fd(),
             future: future.as_fd(),
             alarms: self.alarm_pipe.1.as_fd(),
+            standing: self.alarms.standing(),
         };
         let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
         ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
@@ -313,7 +315,9 @@ impl Keeper<'_> {
         let patient =
             if ready { self.quick_deaths.saturating_sub(limits::WORKER_QUICK_DEATHS * 3) } else { self.quick_deaths };
         let wait = Duration::from_millis((first << patient.min(20)).min(most));
-        log::error("worker", format!("the worker {how}; a new one goes on where it was"));
+        let text = format!("the worker {how}; a new one goes on where it was");
+        log::error("worker", &text);
+        self.alarms.fires(AlarmKind::WorkerDied, "worker", &text, wall_ms());
         self.start_at = Some(Instant::now() + wait);
         None
     }
@@ -349,135 +353,5 @@ fn cause(signal: i32) -> &'static str {
         signal::SIGSYS => " (SIGSYS: a forbidden system call)",
         signal::SIGKILL => " (SIGKILL: by hand, or by the system for want of memory)",
         _ => "",
-    }
-}
-
-/// Alarms on their way to the command.
-struct Alarms {
-    command: Vec<String>,
-    waiting: Option<String>,
-    left_out: u64,
-    last: Option<Instant>,
-    running: Option<(Child, Instant)>,
-}
-
-impl Alarms {
-    fn new(command: Vec<String>) -> Alarms {
-        Alarms { command, waiting: None, left_out: 0, last: None, running: None }
-    }
-
-    fn take(&mut self, from: &OwnedFd) {
-        let Ok(copy) = from.try_clone() else { return };
-        let mut bytes = vec![0; 4 * limits::ALARM_BYTES];
-        let Ok(n) = File::from(copy).read(&mut bytes) else { return };
-        for text in String::from_utf8_lossy(&bytes[..n]).lines().filter(|l| !l.is_empty()) {
-            self.left_out += u64::from(self.waiting.is_some());
-            self.waiting = Some(text.to_string());
-        }
-    }
-
-    fn due(&self) -> Option<Duration> {
-        self.waiting.as_ref()?;
-        let pause = Duration::from_secs(limits::ALARM_SECONDS);
-        Some(self.last.map_or(Duration::ZERO, |t| pause.saturating_sub(t.elapsed())))
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        let most = Duration::from_secs(limits::ALARM_COMMAND_SECONDS);
-        let end = self.running.as_ref().map(|(_, t)| most.saturating_sub(t.elapsed()));
-        let due = self.due().filter(|_| !self.command.is_empty());
-        [due, end].into_iter().flatten().min()
-    }
-
-    fn tick(&mut self) {
-        if let Some((child, since)) = &self.running {
-            if since.elapsed() >= Duration::from_secs(limits::ALARM_COMMAND_SECONDS) {
-                // Also what it has started: a script that is ended alone leaves what it waits for behind, each minute.
-                signal::send_group(child.id() as i32, signal::SIGKILL);
-                log::warn("alarm", format!("`{}` took too long and was ended", self.command[0]));
-                self.running = None;
-            }
-        }
-        if self.command.is_empty() {
-            self.waiting = None;
-        } else if self.running.is_none() && self.due() == Some(Duration::ZERO) {
-            self.start();
-        }
-    }
-
-    fn start(&mut self) {
-        let Some(mut text) = self.waiting.take() else { return };
-        if self.left_out > 0 {
-            text = format!("{text} (and {} more)", std::mem::take(&mut self.left_out));
-        }
-        self.last = Some(Instant::now());
-        let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).env_clear().env("GOSTECH_ALARM", &text);
-        for name in ["PATH", "HOME", "LANG", "TZ"] {
-            if let Some(value) = std::env::var_os(name) {
-                command.env(name, value);
-            }
-        }
-        // Its stdin is not the database's pipe: it could read from it, and it would hold it.
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        process::before_exec(&mut command, signal::defaults);
-        match command.process_group(0).spawn() {
-            Ok(child) => self.running = Some((child, Instant::now())),
-            Err(e) => log::error("alarm", format!("cannot run `{}`: {e}", self.command[0])),
-        }
-    }
-
-    fn reaped(&mut self, pid: i32) {
-        if self.running.as_ref().is_some_and(|(c, _)| c.id() as i32 == pid) {
-            self.running = None;
-        }
-    }
-
-    /// The worker has ended: what it said last is still handed on.
-    fn last_words(&mut self, from: &OwnedFd) {
-        if pipe::held(from.as_fd()).is_ok_and(|n| n > 0) {
-            self.take(from);
-        }
-        self.tick();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alarm_command_that_hangs_is_ended_with_all_it_has_started() {
-        log::mute();
-        let mut alarms = Alarms::new(["/bin/sh", "-c", "sleep 300 & wait"].map(String::from).to_vec());
-        alarms.waiting = Some("it burns".into());
-        alarms.tick();
-        let group = alarms.running.as_ref().expect("a command").0.id() as i32;
-        let members = || {
-            let stat = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let all = std::fs::read_dir("/proc")
-                .expect("processes")
-                .flatten()
-                .filter_map(|e| e.file_name().into_string().ok());
-            let fields = |s: String| s.rsplit_once(')').map(|(_, f)| f.split_whitespace().map(String::from).collect());
-            let lives = |f: &Vec<String>| f.get(2) == Some(&group.to_string()) && f[0] != "Z";
-            all.filter_map(|pid| fields(stat(&pid))).filter(lives).count()
-        };
-        let soon = |n: usize| {
-            (0..500).any(|_| {
-                members() == n || {
-                    std::thread::sleep(Duration::from_millis(10));
-                    false
-                }
-            })
-        };
-        assert!(soon(2), "the shell and what it waits for");
-        alarms.tick();
-        assert_eq!(members(), 2, "it has its time");
-        let long_ago = Instant::now().checked_sub(Duration::from_secs(limits::ALARM_COMMAND_SECONDS));
-        alarms.running.as_mut().expect("a command").1 = long_ago.expect("the machine is up for a minute");
-        alarms.tick();
-        process::wait_for(group);
-        assert!(soon(0) && alarms.running.is_none());
     }
 }

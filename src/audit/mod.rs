@@ -5,6 +5,8 @@
 pub mod account;
 pub mod adopt;
 pub mod ahead;
+pub mod alarm;
+pub mod alarms;
 pub mod batch;
 pub mod bell;
 pub mod cage;
@@ -22,10 +24,12 @@ pub mod record;
 pub mod sender;
 pub mod sink;
 pub mod spool;
+pub mod standstill;
 pub mod succession;
 pub mod table;
 pub mod tender;
 pub mod tools;
+pub mod troubles;
 pub mod worker;
 pub mod writer;
 

@@ -81,6 +81,8 @@ pub struct Options {
     pub drain: Duration,
     /// `--on-alarm`, split.
     pub on_alarm: Vec<String>,
+    /// `--alarm-repeat`; none: never.
+    pub alarm_repeat: Option<Duration>,
     /// `--no-confinement`
     pub unconfined: bool,
     /// `--metrics-addr`
@@ -136,6 +138,7 @@ impl Options {
             )? as usize,
             drain: value::duration(&parsed.need("drain"))?,
             on_alarm: parsed.get("on-alarm").map(command_of).transpose()?.unwrap_or_default(),
+            alarm_repeat: alarm_repeat(parsed)?,
             unconfined: parsed.is_on("no-confinement"),
             metrics_addr: match parsed.get("metrics-addr") {
                 Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
@@ -292,6 +295,12 @@ impl Options {
         Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
         Ok(http)
     }
+}
+
+fn alarm_repeat(parsed: &Parsed) -> Result<Option<Duration>> {
+    let most = Duration::from_secs(limits::ALARM_REPEAT_MOST_SECONDS);
+    let time = value::duration_within(&parsed.need("alarm-repeat"), Duration::ZERO..=most)?;
+    Ok(Some(time).filter(|t| !t.is_zero()))
 }
 
 fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {

@@ -13,6 +13,7 @@ pub mod tally;
 mod tests;
 mod verdict;
 
+use super::alarm::AlarmKind;
 use super::batch::Batch;
 use super::format::Format;
 use super::frame::Frame;
@@ -229,7 +230,7 @@ impl Sender {
                 "{} workers have died of writing record {}: it is delivered as mere bytes (`unparsed`)",
                 deaths.there, deaths.at
             );
-            self.spool.alarm(&self.matter, text);
+            self.spool.alarm(AlarmKind::DeliveryFault, &self.matter, text);
         }
         let late = deaths.late();
         if !late.is_zero() {
@@ -239,7 +240,7 @@ impl Sender {
                 deaths.all,
                 late.as_secs()
             );
-            self.spool.alarm(&self.matter, text);
+            self.spool.alarm(AlarmKind::DeliveryFault, &self.matter, text);
         }
         self
     }
@@ -359,6 +360,7 @@ impl Sender {
             match self.reader.next(&self.spool) {
                 Next::Record(r, head) => {
                     self.unread = None;
+                    self.spool.troubles.over(AlarmKind::SpoolUnreadable, &self.matter);
                     let read_ms = r.read_ms;
                     let first = self.batch.is_empty();
                     self.watch.push(&mut self.batch, r, &head);
@@ -385,12 +387,13 @@ impl Sender {
         let early = now.mono.saturating_sub(since).as_secs() < limits::UNREADABLE_SECONDS;
         if early || tries < limits::UNREADABLE_TRIES {
             self.unread = Some((since, tries.saturating_add(1)));
-            return self.spool.alarm(&self.matter, text);
+            return self.spool.alarm(AlarmKind::SpoolUnreadable, &self.matter, text);
         }
         self.reader.accept_holes();
         let so = "and the disk works otherwise: what cannot be read is taken for damage, counted and told";
         let minutes = limits::UNREADABLE_SECONDS / 60;
-        self.spool.alarm(&self.matter, format!("{text}, for {minutes} minutes, {so}"));
+        self.spool.alarm(AlarmKind::Damage, &self.matter, format!("{text}, for {minutes} minutes, {so}"));
+        self.spool.troubles.over(AlarmKind::SpoolUnreadable, &self.matter);
     }
 
     /// There is nothing in the batch.

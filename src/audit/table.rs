@@ -1,6 +1,6 @@
 //! The table of options of `gostech-audit-log`: parser, `--help`, man pages, completions and README blocks are made of it.
 
-use crate::flags::{signals, text, Command, Program, Row, Text};
+use crate::flags::{signals, text, Command, Program, Row, Section, Text};
 
 const DELIVERY: &str = "Delivery";
 const TLS: &str = "TLS and identity";
@@ -64,7 +64,8 @@ static ROWS: &[Row] = &[
     Row::value(RECORDS, "cluster", "NAME", "name of the cluster: in document ids and in every event", "имя кластера: в идентификаторах документов и в каждом событии"),
     Row::value(RECORDS, "event-max", "SIZE", "longer records are delivered in pieces", "более длинные записи доставляются по частям").default("1M"),
     Row::value(RUNNING, "drain", "TIME", "how long to go on delivering after the end of input", "сколько продолжать доставку после конца ввода").default("10s"),
-    Row::value(RUNNING, "on-alarm", "CMD", "run this on an alarm (split at blanks, no shell; the text is in GOSTECH_ALARM; at most once a minute)", "запускать при тревоге (делится по пробелам, без оболочки; текст в GOSTECH_ALARM; не чаще раза в минуту)"),
+    Row::value(RUNNING, "on-alarm", "CMD", "run this on an alarm and at its end (split at blanks, no shell; what is the matter is in GOSTECH_ALARM and the variables beside it)", "запускать при тревоге и при её окончании (делится по пробелам, без оболочки; что случилось — в GOSTECH_ALARM и соседних переменных)"),
+    Row::value(RUNNING, "alarm-repeat", "TIME", "what lasts is told again after this; 0s: once", "через сколько сообщать о продолжающемся снова; 0s: один раз").default("1h"),
     Row::switch(RUNNING, "no-confinement", "do not restrict the files and system calls of the worker; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы рабочего процесса; для ядер и контейнеров, где это мешает работе"),
     Row::value(RUNNING, "type", "pipe|file", "where events come from; only pipe (standard input) in this version", "откуда приходят события; в этой версии только pipe (стандартный ввод)").default("pipe"),
     Row::value(RUNNING, "filename", "FILE", "known from the withdrawn program; not used with --type pipe", "известно по прежней программе; с --type pipe не используется").hidden(),
@@ -165,8 +166,21 @@ pub static PROGRAM: Program = Program {
         ("STATE_DIRECTORY", text("where the spool is when --spool-dir is not given (set by systemd)", "где находится очередь, если не указан --spool-dir (задаёт systemd)")),
         ("JOURNAL_STREAM", text("when it names stderr, as systemd sets it, lines begin with the priority that journald reads", "если она указывает на stderr, как её задаёт systemd, строки начинаются с приоритета, который читает journald")),
         ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", text("the proxy, unless --proxy is given", "прокси, если не указан --proxy")),
-        ("GOSTECH_ALARM", text("for the command of --on-alarm: what is the matter", "для команды --on-alarm: что случилось")),
+        ("GOSTECH_ALARM", text("for the command of --on-alarm: what is the matter, in words", "для команды --on-alarm: что случилось, словами")),
+        ("GOSTECH_ALARM_ID", text("the kind, as listed under ALARMS", "вид, как в разделе «ТРЕВОГИ»")),
+        ("GOSTECH_ALARM_STATE", text("`firing`, or `resolved` when what was told is over", "`firing` или `resolved`, когда то, о чём сообщалось, кончилось")),
+        ("GOSTECH_ALARM_GRAVITY", text("`critical` or `warning`", "`critical` или `warning`")),
+        ("GOSTECH_ALARM_ABOUT", text("what it is about: `spool`, `receiver r1`", "о чём речь: `spool`, `receiver r1`")),
+        ("GOSTECH_ALARM_SINCE", text("since when (RFC 3339)", "с какого времени (RFC 3339)")),
     ],
+    sections: &[Section {
+        title: text("ALARMS", "ТРЕВОГИ"),
+        intro: text(
+            "The command of --on-alarm is called for these, the gravest first and one at a time. One that is over before anybody was told is not told; of those marked * the end is told as well, and they are told again after --alarm-repeat. One matter calls it once a minute at most. A command that fails is logged, one that takes longer than 50 s is ended.",
+            "Команда --on-alarm вызывается для этих тревог, сначала самые тяжёлые, по одной. Если тревога кончилась раньше, чем о ней сообщено, о ней не сообщается; об окончании отмеченных * сообщается тоже, и пока они длятся, сообщение повторяется через --alarm-repeat. Об одном и том же — не чаще раза в минуту. Неудача команды пишется в журнал, команда дольше 50 с завершается.",
+        ),
+        rows: &super::alarm::FOR_DOCUMENTS,
+    }],
     files: &[("/var/lib/gostech-audit-log", text("the spool, by default", "очередь, по умолчанию"))],
     signals: &[
         ("SIGTERM, SIGINT", text("reading goes on to the end of input, because the database writes its last events after the signal; then what is left is delivered for --drain, and the rest stays in the spool", "чтение продолжается до конца ввода, так как последние события СУБД пишет после сигнала; затем оставшееся доставляется в течение --drain, а недоставленное остаётся в очереди")),

@@ -1,5 +1,6 @@
 //! What has to be done from time to time, on no one's path: sync, save, tidy, warn, bring a failed disk back.
 
+use super::alarm::AlarmKind;
 use super::spool::Spool;
 use crate::{limits, log};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +54,11 @@ impl Tender {
             self.look_at_room(spool);
         }
         let sizes = spool.sizes();
+        if sizes.disk_bad.is_none() {
+            for kind in [AlarmKind::DiskFailing, AlarmKind::DiskFull, AlarmKind::SpoolGone] {
+                spool.troubles.over(kind, "spool");
+            }
+        }
         let again = spool.take_room_made() || due(&mut self.disk_at, limits::DISK_RETRY_MILLIS);
         if (sizes.disk_bad.is_some() || sizes.in_memory > 0) && again {
             // The segment in memory that is being written comes back a round later.
@@ -74,16 +80,25 @@ impl Tender {
             75.. => self.fullness.min(Fullness::Warned),
             _ => Fullness::Fine,
         };
+        let text = format!("the spool is {percent} % full ({} of {} bytes)", s.live, s.max);
         if now > self.fullness {
-            let text = format!("the spool is {percent} % full ({} of {} bytes)", s.live, s.max);
             match now {
-                Fullness::Alarmed => spool.alarm("room", text),
-                _ => log::warn("room", text),
+                Fullness::Alarmed => spool.alarm(AlarmKind::SpoolNearlyFull, "spool", text),
+                _ => {
+                    log::warn("room", &text);
+                    spool.troubles.fires(AlarmKind::SpoolFilling, "spool", &text);
+                }
             }
         } else if now < self.fullness && now == Fullness::Fine {
             log::calm("room");
             log::info("room", format!("the spool is {percent} % full"));
             log::calm("room");
+        }
+        if now < Fullness::Alarmed {
+            spool.troubles.over(AlarmKind::SpoolNearlyFull, "spool");
+        }
+        if now == Fullness::Fine {
+            spool.troubles.over(AlarmKind::SpoolFilling, "spool");
         }
         self.fullness = now;
     }

@@ -9,6 +9,7 @@
 
 use super::adopt::{self, Estate};
 use super::ahead::Ahead;
+use super::alarm::{Alarm, AlarmKind};
 use super::cage::{self, Cage};
 use super::crew::Crew;
 use super::keeper::Heirlooms;
@@ -21,6 +22,7 @@ use super::spool::place::{self, Home, LateDisk};
 use super::spool::record::Identity;
 use super::spool::recover::Refusal;
 use super::spool::{Settings, Spool};
+use super::standstill::Standstill;
 use super::succession::Elders;
 use super::tender::Tender;
 use super::writer::{Done, Writer};
@@ -57,6 +59,8 @@ pub struct Given<'a> {
     pub future: BorrowedFd<'a>,
     /// Takes alarms.
     pub alarms: BorrowedFd<'a>,
+    /// What the worker before has left that is wrong.
+    pub standing: Vec<Alarm>,
 }
 
 /// What all threads look at.
@@ -135,6 +139,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     start_reader(cushion.clone(), filler);
     let (spool, home) = open_spool(given.options, given.heirlooms);
     let spool = Arc::new(spool);
+    spool.troubles.inherit(given.standing.clone());
     let mut taker = Taker::new(ring.clone());
     catch_up(&spool, &mut taker, &ring);
     crash::point("worker.caught-up");
@@ -178,13 +183,14 @@ impl Worker {
         let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone());
         let mut ended: Option<Instant> = None;
         let mut elders = Elders::default();
+        let mut still = Standstill::default();
         loop {
             crew.complete();
             if adopter.is_some_and(|at| at <= Instant::now()) {
                 let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
                 adopter = self.start_adopter().is_err().then_some(again);
             }
-            if !self.look_around(given, &mut elders, cage) {
+            if !self.look_around(given, &mut elders, cage, &mut still) {
                 self.spool.save_cursors();
                 crash::point("succession.before");
                 return None;
@@ -214,7 +220,7 @@ impl Worker {
     }
 
     /// Signals, the keeper's death, alarms, the cage; waits a little. False: another worker is to go on.
-    fn look_around(&self, given: &Given<'_>, elders: &mut Elders, cage: &mut Cage) -> bool {
+    fn look_around(&self, given: &Given<'_>, elders: &mut Elders, cage: &mut Cage, still: &mut Standstill) -> bool {
         let patience = Duration::from_millis(if self.cushion.ended() { 5 } else { 200 });
         let ring = &self.cushion.ring;
         let (leave, news) = elders.look([given.signals.as_fd(), given.keeper, given.future], ring, patience);
@@ -222,7 +228,7 @@ impl Worker {
             return false;
         }
         if let Some(text) = news {
-            self.spool.alarm("keeper", text);
+            self.spool.alarm(AlarmKind::KeeperDied, "keeper", text);
         }
         let mut reload = false;
         while let Some(s) = given.signals.next() {
@@ -238,6 +244,7 @@ impl Worker {
             }
         }
         let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring) && elders.keep();
+        still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
         self.forward_alarms(given.alarms);
         !again
     }
@@ -268,7 +275,7 @@ impl Worker {
             let text = format!(
                 "events were lost: {dropped} dropped or damaged, {in_memory} in memory with no disk to put them on, {left} bytes of input"
             );
-            self.spool.alarm("end", text);
+            self.spool.alarm(AlarmKind::LostAtEnd, "end", text);
         } else if waiting > 0 {
             log::info(
                 "end",
@@ -290,7 +297,15 @@ impl Worker {
     }
 
     fn forward_alarms(&self, to: BorrowedFd<'_>) {
-        hand_on(self.spool.take_alarms().into_iter().chain(self.course.estate.take_alarms()), to);
+        for troubles in [&*self.spool.troubles, &self.course.estate.troubles] {
+            troubles.hand_on(|alarm| {
+                // A pipe that is full of alarms gets the others later.
+                let room = pipe::held(to).is_ok_and(|n| n < limits::ALARM_PIPE_BYTES);
+                room && to
+                    .try_clone_to_owned()
+                    .is_ok_and(|fd| File::from(fd).write_all(alarm.line().as_bytes()).is_ok())
+            });
+        }
     }
 
     fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
@@ -440,19 +455,6 @@ fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
         word.store(1 + lost_so_far(spool), Ordering::Relaxed);
     }
     word.load(Ordering::Relaxed) - 1
-}
-
-fn hand_on(alarms: impl Iterator<Item = String>, to: BorrowedFd<'_>) {
-    for text in alarms {
-        let Ok(copy) = to.try_clone_to_owned() else { return };
-        let mut line: String =
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limits::ALARM_BYTES / 4).collect();
-        line.push('\n');
-        // A pipe that is full of alarms needs no more of them.
-        if pipe::held(to).is_ok_and(|n| n < 16 * limits::ALARM_BYTES) {
-            let _ = File::from(copy).write_all(line.as_bytes());
-        }
-    }
 }
 
 /// How a spool is to be kept, by the options.

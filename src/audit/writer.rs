@@ -7,6 +7,7 @@
 use super::account::{GapEvent, Reason};
 use super::adopt::Estate;
 use super::ahead::Found;
+use super::alarm::AlarmKind;
 use super::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use super::spool::append::{Appender, Room};
 use super::spool::record::{New, HEADER_BYTES};
@@ -185,7 +186,7 @@ impl Writer {
                 self.spool.pause(&mut self.appender);
                 if !std::mem::replace(&mut self.blocked, true) {
                     let text = "the spool is full and a receiver does not take events: reading stops, and the database with it";
-                    self.spool.alarm("spool", text.into());
+                    self.spool.alarm(AlarmKind::SpoolFull, "spool", text);
                 }
                 Err(())
             }
@@ -209,7 +210,15 @@ impl Writer {
 
     fn say_dropping(&mut self, what: &str, now_ms: i64) {
         if self.dropping.replace(now_ms).is_none() {
-            self.spool.alarm("spool", format!("the spool is full: {what}, counted, and told as audit_gap"));
+            let why = match self.spool.sizes().disk_bad {
+                None => "the spool is full".to_string(),
+                Some(why) => format!("the disk takes nothing ({why}) and memory is full"),
+            };
+            self.spool.alarm(
+                AlarmKind::EventsDropped,
+                "spool",
+                format!("{why}: {what}, counted, and told as audit_gap"),
+            );
         }
     }
 
@@ -274,6 +283,7 @@ impl Writer {
     }
 
     fn calm(&mut self) {
+        self.spool.troubles.over(AlarmKind::SpoolFull, "spool");
         if std::mem::take(&mut self.blocked) {
             log::calm("spool");
             log::info("spool", "there is room again: reading goes on");
@@ -312,6 +322,9 @@ impl Writer {
             self.dropping = None;
             log::calm("spool");
         }
+        if self.dropping.is_none() {
+            self.spool.troubles.over(AlarmKind::EventsDropped, "spool");
+        }
         let on_the_way = self.spool.dropped_on_the_way();
         {
             let mut account = self.spool.account();
@@ -339,10 +352,14 @@ impl Writer {
                 return;
             }
             let text = format!("{} events {}: {}", event.missing, event.reason.name(), String::from_utf8_lossy(&raw));
-            if event.reason == Reason::Lost {
-                log::warn("gap", text);
-            } else {
-                log::error("gap", text);
+            match event.reason {
+                Reason::Lost => {
+                    log::warn("gap", &text);
+                    self.spool.troubles.fires(AlarmKind::EventLost, "input", &text);
+                }
+                Reason::Damaged => self.spool.alarm(AlarmKind::Damage, "gap", &text),
+                // The episode of dropping was told when it began.
+                Reason::Dropped => log::error("gap", &text),
             }
             if event.reason == Reason::Damaged && event.spool.is_none() {
                 self.estate.told_one();

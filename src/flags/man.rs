@@ -28,6 +28,15 @@ pub(super) fn page(program: &Program, language: Language) -> String {
     }
     section(&mut out, language, text("EXIT STATUS", "КОД ЗАВЕРШЕНИЯ"));
     pairs(&mut out, program.exit_status, language);
+    for own in program.sections {
+        section(&mut out, language, own.title);
+        out.push_str(&format!("{}\n", prose(language.of(own.intro))));
+        for row in own.rows {
+            let mark = if row.marked { " *" } else { "" };
+            let meaning = capital(language.of(row.meaning));
+            out.push_str(&format!(".TP\n\\fB{}\\fR{mark}\n{}.\n", code(row.term), prose(&meaning)));
+        }
+    }
     section(&mut out, language, text("EXAMPLES", "ПРИМЕРЫ"));
     examples(&mut out, program, language);
     if !program.see_also.is_empty() {

@@ -1,4 +1,4 @@
-//! The README's tables of commands and options, in English or Russian.
+//! The README's tables of commands, options and what else a program lists, in English or Russian.
 //!
 //! Refuses to do: write the markers around itself; where the block stands is the README's matter.
 
@@ -26,7 +26,27 @@ pub(super) fn block(program: &Program, language: Language) -> String {
             out.push_str(&line(program, row, language));
         }
     }
+    for own in program.sections {
+        let title = text("What it means", "Что это значит");
+        let name = capital(language.of(own.title));
+        out.push_str(&format!(
+            "\n{}\n\n| {name} | {} |\n| --- | --- |\n",
+            prose(language.of(own.intro)),
+            language.of(title)
+        ));
+        for row in own.rows {
+            let mark = if row.marked { " \\*" } else { "" };
+            out.push_str(&format!("| {}{mark} | {} |\n", code(row.term), prose(language.of(row.meaning))));
+        }
+    }
     out
+}
+
+/// `ALARMS` as a word in a table.
+fn capital(title: &str) -> String {
+    let mut chars = title.chars();
+    let first: String = chars.next().into_iter().collect();
+    first + &chars.as_str().to_lowercase()
 }
 
 fn line(program: &Program, row: &Row, language: Language) -> String {

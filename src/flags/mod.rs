@@ -34,7 +34,7 @@ pub mod value;
 pub use item::{Item, Parsed, Place};
 pub use near::{nearest, shown};
 pub use row::{text, Language, Row, Scope, Takes, Text};
-pub use table::{no_lines, Command, Program};
+pub use table::{no_lines, Command, Entry, Program, Section};
 
 use crate::error::Result;
 use std::ffi::OsString;

@@ -33,6 +33,28 @@ impl Command {
     }
 }
 
+/// One line of a section: a word for programs, and what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The word.
+    pub term: &'static str,
+    /// A star stands beside it; the section says what that means.
+    pub marked: bool,
+    /// One sentence without a final dot.
+    pub meaning: Text,
+}
+
+/// A section of the man page and a table of the README beside those of the options.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Its title, in capitals as those of man pages are.
+    pub title: Text,
+    /// What has to be known of all its lines.
+    pub intro: Text,
+    /// Its lines.
+    pub rows: &'static [Entry],
+}
+
 /// One program: all that its parser, help, man pages, completions and README blocks are made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
@@ -60,6 +82,8 @@ pub struct Program {
     pub description: &'static [Text],
     /// Variables beside those of the options. Those that have our prefix are not warned about.
     pub environment: &'static [(&'static str, Text)],
+    /// Sections of its own, behind the exit codes.
+    pub sections: &'static [Section],
     /// Files beside the configuration file.
     pub files: &'static [(&'static str, Text)],
     /// What it does on signals: their names, and what happens.

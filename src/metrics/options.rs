@@ -66,6 +66,7 @@ pub static PROGRAM: Program = Program {
             text("systemd is told when the page is served", "systemd получает уведомление о готовности"),
         ),
     ],
+    sections: &[],
     files: &[],
     signals: &[
         ("SIGTERM, SIGINT", text("the program ends at once", "программа сразу завершается")),

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod audit_alarms;
 mod audit_answers;
 mod audit_kill;
 mod audit_nginx;

@@ -43,6 +43,7 @@ static SAMPLE: Program = Program {
     config: "/etc/gostech/gostech-sample.conf",
     description: &[text("Reads stdin — all of it.", "Читает ввод — весь."), text(".TH not a request", "'br не запрос")],
     environment: &[("STATE_DIRECTORY", text("Where the spool is.", "Где очередь."))],
+    sections: &[],
     files: &[("/var/lib/gostech-sample", text("The spool.", "Очередь."))],
     signals: &[("SIGHUP", text("'reads' again", "перечитывает"))],
     exit_status: &[("0", text("Nothing was lost.", "Ничего не потеряно."))],

@@ -376,3 +376,31 @@ fn many_suspects_take_little_memory_and_are_judged_all_the_same() {
     seen.dedup();
     assert_eq!(seen, (1..=150).collect::<Vec<u64>>());
 }
+
+#[test]
+fn a_receiver_that_takes_nothing_shows_at_once_and_is_an_alarm_after_five_minutes() {
+    crate::log::mute();
+    let spool = spool();
+    let asked = Arc::new(Mutex::new((0, 0)));
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
+    let mut sender = Sender::new("r1", spool.clone(), vec![sink], &FORMATS[0], portion, 1 << 20);
+    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
+    let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
+    sender.step(now, false);
+    let handed_on = || {
+        let mut all = Vec::new();
+        spool.troubles.hand_on(|a| {
+            all.push(a.headline());
+            true
+        });
+        all
+    };
+    assert_eq!(spool.troubles.standing()[0].headline(), "r1 HAS NOT TAKEN EVENTS");
+    assert!(handed_on().is_empty(), "a restart is no alarm");
+    now.mono += Duration::from_secs(limits::RECEIVER_DOWN_SECONDS + 1);
+    sender.step(now, false);
+    assert_eq!(handed_on(), ["r1 HAS NOT TAKEN EVENTS"]);
+    spool.well("receiver r1");
+    assert_eq!((handed_on().len(), spool.troubles.standing().len()), (1, 0), "its end is told");
+}

@@ -4,6 +4,7 @@
 //! Refuses: to condemn an event for the fault of a receiver, to pass an event that has no verdict.
 
 use super::{Fate, Now, Sender, Task, Wait};
+use crate::audit::alarm::AlarmKind;
 use crate::audit::quarantine;
 use crate::audit::sink::{self, Outcome, Said};
 use crate::audit::spool::read::{Next, Reader};
@@ -20,12 +21,12 @@ impl Sender {
             Outcome::Content(said) => self.refused(task, said, now),
             Outcome::Configuration(said) => {
                 let text = format!("{}; events are kept until this is mended", said.words());
-                self.retry("status", &text, None, true, now);
+                self.retry("status", &text, None, Some(AlarmKind::ReceiverRefuses), now);
             }
-            Outcome::NotNow(said, after) => self.retry("status", &said.words(), after, false, now),
+            Outcome::NotNow(said, after) => self.retry("status", &said.words(), after, None, now),
             Outcome::Failed(f) => {
-                let alarm = f.kind == crate::net::failure::FailureKind::Secret;
-                self.retry(sink::reason(f.kind), &f.text, None, alarm, now);
+                let secret = f.kind == crate::net::failure::FailureKind::Secret;
+                self.retry(sink::reason(f.kind), &f.text, None, secret.then_some(AlarmKind::SecretUnreadable), now);
             }
         }
     }
@@ -51,6 +52,7 @@ impl Sender {
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
         self.watch.mark.well();
+        self.spool.well(&self.matter);
         (self.failed, self.recalls_refused) = (0, 0);
         self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
         let words = format!("took the events ({})", said.status);
@@ -130,7 +132,7 @@ impl Sender {
     /// A suspect cannot be sent again: it is not there any more, or the disk does not give it now.
     pub(super) fn not_again(&mut self, i: usize, trouble: Option<String>, now: Now) {
         if let Some(text) = trouble {
-            return self.retry("status", &text, None, true, now);
+            return self.retry("status", &text, None, Some(AlarmKind::SpoolUnreadable), now);
         }
         // Damaged or dropped meanwhile: whoever passes it sees that.
         self.plan.pop();
@@ -268,7 +270,7 @@ impl Sender {
                 "{}, also to each of {tried} events alone; events are kept, since nothing shows that their content is at fault",
                 said.words()
             );
-            self.retry("status", &text, None, true, now);
+            self.retry("status", &text, None, Some(AlarmKind::ReceiverRefuses), now);
         }
     }
 
@@ -295,7 +297,7 @@ impl Sender {
         let line = match reader.next(&self.spool) {
             Next::Record(r, head) if r.seq == seq => quarantine::line(&r, &head, self.batch.id(at), said, now.wall_ms),
             Next::Trouble(text) => {
-                self.retry("status", &text, None, false, now);
+                self.retry("status", &text, None, None, now);
                 return false;
             }
             // Damaged meanwhile, or dropped: then the cursor is past it already.
@@ -319,7 +321,7 @@ impl Sender {
             }
             Err(e) => {
                 let text = format!("cannot quarantine a refused event, so it and all behind it wait: {e}");
-                self.retry("status", &text, None, true, now);
+                self.retry("status", &text, None, Some(AlarmKind::QuarantineFailing), now);
                 false
             }
         }
@@ -335,7 +337,7 @@ impl Sender {
     }
 
     /// Not delivered: counted, said, and tried again after a while (or at once with a stand-in).
-    fn retry(&mut self, reason: &str, text: &str, after: Option<Duration>, alarm: bool, now: Now) {
+    fn retry(&mut self, reason: &str, text: &str, after: Option<Duration>, alarm: Option<AlarmKind>, now: Now) {
         let place = self.sinks[self.which].place();
         let words = text.to_string();
         self.spool.update(&self.name, |c| {
@@ -345,12 +347,16 @@ impl Sender {
         });
         // Most failures of the network name the place themselves.
         let text = if text.contains(&format!("`{place}`")) { text.to_string() } else { format!("`{place}` {text}") };
-        if alarm {
-            self.spool.alarm(&self.matter, text);
+        let since = *self.since.get_or_insert(now.mono);
+        if let Some(kind) = alarm {
+            self.spool.alarm(kind, &self.matter, text);
         } else {
-            log::warn(&self.matter, text);
+            log::warn(&self.matter, &text);
+            match now.mono.saturating_sub(since).as_secs() < limits::RECEIVER_DOWN_SECONDS {
+                true => self.spool.troubles.shows(AlarmKind::ReceiverDown, &self.matter, &text),
+                false => self.spool.troubles.fires(AlarmKind::ReceiverDown, &self.matter, &text),
+            };
         }
-        self.since.get_or_insert(now.mono);
         self.failed += 1;
         if self.sinks.len() > 1 {
             self.which = (self.which + 1) % self.sinks.len();

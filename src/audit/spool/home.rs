@@ -5,6 +5,7 @@
 
 use super::record::RECORDS_AT;
 use super::{Segment, Spool, Store};
+use crate::audit::alarm::AlarmKind;
 use crate::limits;
 use crate::log;
 use std::io;
@@ -29,7 +30,7 @@ impl Spool {
         }
         let gone = io::Error::new(io::ErrorKind::NotFound, "it was removed or replaced");
         let text = format!("the directory `{}` was removed or replaced; what can still be read is kept", self.place());
-        self.alarm("spool", text);
+        self.alarm(AlarmKind::SpoolGone, "spool", text);
         self.disk_failed("find the directory", &gone);
         self.let_the_writer_finish();
         let (mine, room) = {

@@ -2,7 +2,6 @@
 //! Pure. Refuses: to touch a disk.
 
 use super::{Ledger, Receiver, Store};
-use crate::limits;
 
 impl Receiver {
     /// It goes on past records that only this note of the account tells of.
@@ -39,11 +38,5 @@ impl Ledger {
     /// How many bytes of segments there may still be in memory.
     pub(super) fn room_in_memory(&self, most: u64) -> u64 {
         most.saturating_sub(self.segments.iter().filter(|s| s.store == Store::Ark).map(|s| s.bytes).sum())
-    }
-
-    pub(super) fn alarm(&mut self, text: String) {
-        if self.alarms.len() < limits::ALARMS {
-            self.alarms.push(text);
-        }
     }
 }

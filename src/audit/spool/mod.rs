@@ -27,6 +27,7 @@ pub mod record;
 pub mod recover;
 pub mod slots;
 mod small;
+pub mod telling;
 pub mod tend;
 pub mod walk;
 
@@ -35,15 +36,15 @@ mod tests;
 
 use super::account::Account;
 use super::record::EventId;
+use super::troubles::Troubles;
 use crate::hash::xxh64;
 use crate::limits;
-use crate::log;
 use crate::sys::ring::Ring;
 use cursor::Cursor;
 use disk::Disk;
 use record::{Head, Identity};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -191,8 +192,6 @@ struct Ledger {
     notes_saved: u64,
     /// Losses seen by readers, to be told by the writer.
     losses: Vec<Loss>,
-    /// Alarms for the one who can raise them.
-    alarms: Vec<String>,
     files_set_aside: u64,
 }
 
@@ -259,6 +258,8 @@ pub struct Spool {
     /// The time as the last caller had it.
     clock: AtomicI64,
     memory: Option<Arc<Ring>>,
+    /// What is wrong now.
+    pub troubles: Arc<Troubles>,
 }
 
 impl std::fmt::Debug for Spool {
@@ -500,20 +501,6 @@ impl Spool {
         std::mem::take(&mut self.lock().losses)
     }
 
-    /// The alarms that were raised since the last call.
-    pub fn take_alarms(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().alarms)
-    }
-
-    /// Raises an alarm: logged now, handed on by whoever collects alarms.
-    pub fn alarm(&self, matter: &str, text: String) {
-        log::error(matter, &text);
-        let mut ledger = self.lock();
-        if ledger.alarms.len() < limits::ALARMS {
-            ledger.alarms.push(text);
-        }
-    }
-
     /// Sizes for pages and warnings.
     pub fn sizes(&self) -> Sizes {
         let ledger = self.lock();
@@ -543,43 +530,12 @@ impl Spool {
         ledger.receivers.iter().all(|r| r.cursor.next >= ledger.next_seq)
     }
 
-    /// There is no directory: memory alone, until there is one.
-    pub fn no_directory(&self, why: &str) {
-        self.lock().disk_bad = Some(why.to_string());
-        self.alarm("spool", format!("there is no writable spool directory ({why}): events are kept in memory alone"));
-    }
-
     /// How many records lie in memory and not on disk, and somebody still needs them.
     pub fn undelivered_in_memory(&self) -> u64 {
         let ledger = self.lock();
         let acked = ledger.acked_before(true);
         let in_memory = ledger.segments.iter().filter(|s| s.store == Store::Ark);
         in_memory.map(|s| s.next.saturating_sub(s.first.max(acked))).sum()
-    }
-
-    /// The disk does not do what it should: new records go to memory until it does.
-    fn disk_failed(&self, what: &str, error: &std::io::Error) {
-        let full = is_full(error);
-        let news = {
-            let mut ledger = self.lock();
-            ledger.seal = true;
-            // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
-            ledger.disk_full |= full;
-            if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {
-                let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(|s| s.bytes).sum();
-                // Room for a segment on its way from memory, and for what is beside the segments. Where we hold so little, it is
-                // others who fill the disk, and nothing of ours would help.
-                let segment = self.settings.segment_bytes();
-                let takes = there.saturating_sub(2 * segment);
-                let known = (takes, self.clock.load(Ordering::Relaxed));
-                ledger.disk_takes = (takes >= segment).then_some(known);
-            }
-            ledger.disk_bad.replace(error.to_string()).is_none()
-        };
-        if news {
-            let text = format!("cannot {what} in `{}`: {error}; new events are kept in memory", self.place());
-            self.alarm("spool", text);
-        }
     }
 }
 

@@ -64,6 +64,7 @@ impl Spool {
             syncing: Mutex::new(()),
             clock: AtomicI64::new(now_ms),
             memory,
+            troubles: Arc::default(),
         };
         crash::point("open.listed");
         let cursors = spool.load_cursors(&files)?;

@@ -5,6 +5,7 @@ use super::disk::Disk;
 use super::record::{self, Head, New};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
+use crate::audit::alarm::AlarmKind;
 use crate::limits;
 use crate::log;
 use crate::sys::crash;
@@ -330,7 +331,8 @@ impl Spool {
         crash::point("aside.copied");
         let mut ledger = self.lock();
         ledger.files_set_aside += 1;
-        ledger.alarm(text);
+        drop(ledger);
+        self.troubles.fires(AlarmKind::Damage, "spool", &text);
     }
 
     /// Whether the disk takes and keeps things now.

@@ -70,6 +70,7 @@ pub(super) static PROGRAM: Program = Program {
         text(".A paragraph that begins with a dot, 50\\% \"quoted\".", ".Абзац с точки, 50\\% «в кавычках»."),
     ],
     environment: &[("GOSTECH_TEST_SLOT", text("Set by the program itself.", "Задаётся самой программой."))],
+    sections: &[],
     files: &[("/var/lib/gostech-test", text("The spool.", "Очередь."))],
     signals: &[("SIGHUP", text("Reads again.", "Перечитывает."))],
     exit_status: &[("0", text("Nothing was lost.", "Ничего не потеряно."))],

@@ -28,6 +28,7 @@ const PROGRAM_COPY: Program = Program {
     config: "",
     description: &[],
     environment: &[],
+    sections: &[],
     files: &[],
     signals: &[],
     exit_status: &[],

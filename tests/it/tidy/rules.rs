@@ -44,6 +44,7 @@ pub const PURE: &[&str] = &[
     "src/iproto/protocol.rs",
     "src/iproto/auth.rs",
     "src/iproto/md5.rs",
+    "src/audit/alarm.rs",
     "src/audit/record.rs",
     "src/audit/record/",
     "src/audit/gap.rs",

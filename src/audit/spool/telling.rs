@@ -1,0 +1,59 @@
+//! What the spool says of itself: what is wrong with it, and what it is at one moment.
+//!
+//! Refuses: to hand anything on; the worker does that.
+
+use super::{is_full, Full, Spool, Store};
+use crate::audit::alarm::{AlarmKind, OF_RECEIVERS};
+use crate::log;
+use std::sync::atomic::Ordering;
+
+impl Spool {
+    /// This is the matter, or has happened: logged now, handed on to the keeper by whoever does that.
+    pub fn alarm(&self, kind: AlarmKind, matter: &str, text: impl AsRef<str>) {
+        log::error(matter, text.as_ref());
+        self.troubles.fires(kind, matter, text.as_ref());
+    }
+
+    /// A receiver has taken events: whatever was wrong with it is over.
+    pub fn well(&self, matter: &str) {
+        for kind in OF_RECEIVERS {
+            self.troubles.over(kind, matter);
+        }
+    }
+
+    /// There is no directory: memory alone, until there is one.
+    pub fn no_directory(&self, why: &str) {
+        self.lock().disk_bad = Some(why.to_string());
+        self.alarm(
+            AlarmKind::SpoolGone,
+            "spool",
+            format!("there is no writable spool directory ({why}): events are kept in memory alone"),
+        );
+    }
+
+    /// The disk does not do what it should: new records go to memory until it does.
+    pub(super) fn disk_failed(&self, what: &str, error: &std::io::Error) {
+        let full = is_full(error);
+        let news = {
+            let mut ledger = self.lock();
+            ledger.seal = true;
+            // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
+            ledger.disk_full |= full;
+            if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {
+                let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(|s| s.bytes).sum();
+                // Room for a segment on its way from memory, and for what is beside the segments. Where we hold so little, it is
+                // others who fill the disk, and nothing of ours would help.
+                let segment = self.settings.segment_bytes();
+                let takes = there.saturating_sub(2 * segment);
+                let known = (takes, self.clock.load(Ordering::Relaxed));
+                ledger.disk_takes = (takes >= segment).then_some(known);
+            }
+            ledger.disk_bad.replace(error.to_string()).is_none_or(|before| before != error.to_string())
+        };
+        if news {
+            let text = format!("cannot {what} in `{}`: {error}; new events are kept in memory", self.place());
+            self.alarm(if full { AlarmKind::DiskFull } else { AlarmKind::DiskFailing }, "spool", text);
+            self.troubles.over(if full { AlarmKind::DiskFailing } else { AlarmKind::DiskFull }, "spool");
+        }
+    }
+}
