@@ -1,6 +1,7 @@
 //! The metrics helper beside others: what a page costs, what a scrape costs, how much memory it takes.
 //!
 //! `cargo bench --bench metrics`. Prints a table with ratios; asserts nothing, since times depend on the machine.
+//! `GOSTECH_BENCH_SCALE` is a factor on the amounts (0.01 for a quick look).
 
 // The table is what it is for.
 #![allow(clippy::print_stdout)]
@@ -39,6 +40,12 @@ fn main() {
     pages();
     scrapes();
     memory();
+}
+
+/// A factor on all amounts.
+fn scaled(amount: usize) -> usize {
+    let factor: f64 = std::env::var("GOSTECH_BENCH_SCALE").ok().and_then(|v| v.parse().ok()).unwrap_or(1.0);
+    ((amount as f64 * factor) as usize).max(10)
 }
 
 /// A page of so many series: gauges of ten labelled samples, shaped as Picodata's are.
@@ -83,7 +90,7 @@ fn median(mut run: impl FnMut()) -> Duration {
 fn pages() {
     println!("| page | bytes | read | write 0.0.4 | write OpenMetrics | gzip | ns a series (read + write) |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for (name, page) in [("recorded", recorded_page("metrics-http.txt")), ("100,000", page_of(100_000))] {
+    for (name, page) in [("recorded", recorded_page("metrics-http.txt")), ("large", page_of(scaled(100_000)))] {
         let snapshot = read(&page);
         let assembled = Assembled::of([&snapshot], &[], 0);
         let reading = median(|| drop(read(&page)));
@@ -130,8 +137,8 @@ impl Drop for Peer {
 }
 
 fn scrapes() {
-    const COUNT: usize = 500;
-    println!("\n| scrape, {COUNT} times | bytes | p50 | p99 | p50 beside node_exporter |");
+    let count = scaled(500);
+    println!("\n| scrape, {count} times | bytes | p50 | p99 | p50 beside node_exporter |");
     println!("| --- | ---: | ---: | ---: | ---: |");
     let mut base = None;
     let mut row = |name: &str, bytes: usize, (p50, p99): (Duration, Duration)| {
@@ -145,7 +152,7 @@ fn scrapes() {
         command.arg(format!("--web.listen-address=127.0.0.1:{port}")).stdout(Stdio::null()).stderr(Stdio::null());
         let _peer = Peer(command.spawn().expect("node_exporter"));
         wait("node_exporter", Duration::from_secs(20), || page(port) > 0);
-        row("node_exporter", page(port), quantiles(COUNT, || assert!(page(port) > 0)));
+        row("node_exporter", page(port), quantiles(count, || assert!(page(port) > 0)));
     }
     let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(Some(recorded_page("metrics-http.txt"))));
     let port = stand.port.to_string();
@@ -156,18 +163,18 @@ fn scrapes() {
     row(
         "gostech-metrics, recorded Picodata page, a poll each",
         page(helper.port),
-        quantiles(COUNT, || {
+        quantiles(count, || {
             assert!(page(helper.port) > 0);
         }),
     );
     let evals = stand.asked().iter().filter(|a| matches!(a, Asked::Eval(_))).count();
-    println!("|   requests to the database per scrape: {:.2} | | | | |", evals as f64 / (COUNT + 1) as f64);
+    println!("|   requests to the database per scrape: {:.2} | | | | |", evals as f64 / (count + 1) as f64);
     let helper = Helper::start_with(&["--port", &port, "--min-interval", "1h"], &env);
     page(helper.port);
     row(
         "gostech-metrics, the same from the last reading",
         page(helper.port),
-        quantiles(COUNT, || {
+        quantiles(count, || {
             assert!(page(helper.port) > 0);
         }),
     );
@@ -204,7 +211,7 @@ fn real(row: &mut impl FnMut(&str, usize, (Duration, Duration)), page: impl Fn(u
     row(
         "gostech-metrics, Debian's tarantool, a poll each",
         page(helper.port),
-        quantiles(500, || {
+        quantiles(scaled(500), || {
             assert!(page(helper.port) > 0);
         }),
     );
@@ -212,7 +219,7 @@ fn real(row: &mut impl FnMut(&str, usize, (Duration, Duration)), page: impl Fn(u
     row(
         "that tarantool itself, one EVAL of box.* over an open connection",
         0,
-        quantiles(500, || {
+        quantiles(scaled(500), || {
             client.ask(&[Request::Eval(by_hand)], patience).expect("an answer");
         }),
     );
@@ -222,10 +229,11 @@ fn memory() {
     println!("\n| memory | resident KiB | peak KiB |");
     println!("| --- | ---: | ---: |");
     let figures = |h: &Helper| (h.figure("VmRSS"), h.figure("VmHWM"));
+    let large = scaled(100_000);
     for (name, series) in [
         ("idle, never asked", 0),
         ("after 20 scrapes of the recorded page", 1),
-        ("after 5 scrapes of 100,000 series", 100_000),
+        (&format!("after 5 scrapes of {large} series"), large),
     ] {
         let page = if series > 1 { page_of(series) } else { recorded_page("metrics-http.txt") };
         let bytes = page.len();

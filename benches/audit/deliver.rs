@@ -26,8 +26,8 @@ pub fn run() {
     type Start = Box<dyn Fn(&Den, u16) -> Picodata>;
     let mut consumers: Vec<(&str, Start)> = vec![("ours", Box::new(ours))];
     for buffer in [Buffer::Reliable, Buffer::Plain] {
-        let Some(root) = syslog_ng::root() else { continue };
-        let start = move |den: &Den, port| syslog_ng::start(&root, den, port, buffer, "batch-timeout(200)");
+        let Some(program) = syslog_ng::program() else { continue };
+        let start = move |den: &Den, port| syslog_ng::start(&program, den, port, buffer, "batch-timeout(200)");
         consumers.push((buffer.name(), Box::new(start)));
     }
     type Way = fn(&Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;

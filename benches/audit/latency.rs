@@ -15,9 +15,9 @@ pub fn run() {
         Setup::bare(den).url(&receiver.url()).args(&args).exec().picodata()
     });
     println!("  ours p50 {p50:.3} ms, p99 {p99:.3} ms");
-    let Some(root) = syslog_ng::root() else { return };
+    let Some(program) = syslog_ng::program() else { return };
     for buffer in [Buffer::Reliable, Buffer::Plain] {
-        let peer = measure(n, &|den, receiver| syslog_ng::start(&root, den, receiver.port(), buffer, ""));
+        let peer = measure(n, &|den, receiver| syslog_ng::start(&program, den, receiver.port(), buffer, ""));
         line("latency p50", p50, "ms", buffer.name(), peer.0, "");
         line("latency p99", p99, "ms", buffer.name(), peer.1, "");
     }

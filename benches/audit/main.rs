@@ -9,8 +9,8 @@
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
 //!
 //! Settings by environment: `GOSTECH_AUDIT_BIN` another binary, `GOSTECH_BENCH_SCALE` a factor on the amounts (0.1 for a
-//! quick look), `GOSTECH_BENCH_ROUNDS` rounds of each measure (3; the median is printed), `GOSTECH_SYSLOG_NG` the root
-//! of an unpacked syslog-ng, `TMPDIR` the disk. Nothing here fails when a goal is missed: it prints.
+//! quick look), `GOSTECH_BENCH_ROUNDS` rounds of each measure (3; the median is printed), `GOSTECH_SYSLOG_NG` another
+//! syslog-ng, `TMPDIR` the disk. Nothing here fails when a goal is missed: it prints.
 #![allow(clippy::print_stdout)] // printing is what a bench is for
 // The oldest Rust is a promise about the programs; tests are built by today's.
 #![allow(clippy::incompatible_msrv)]

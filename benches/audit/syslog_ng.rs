@@ -1,13 +1,11 @@
 //! The peer: syslog-ng 3.38 with its `stdin()` source on a pipe and its `http()` destination, batch-lines 1000.
 //!
-//! `GOSTECH_SYSLOG_NG` names the root of the unpacked packages; without it they are fetched by apt-get and unpacked
-//! below `target/`, never installed (they conflict with rsyslog). Without either the peer's columns are left out.
+//! `tests/run --peers` brings it, as it brings the peers of the tests; `GOSTECH_SYSLOG_NG` names another one. Without either,
+//! or when it does not start, the peer's columns are left out, and that is said.
 
 use crate::harness::{Den, Picodata};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-const PACKAGES: [&str; 6] = ["syslog-ng-core", "syslog-ng-mod-http", "libivykis0", "libnet1", "libjson-c5", "libwrap0"];
+use std::process::{Command, Stdio};
 
 /// Its kinds of disk buffer.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,36 +23,26 @@ impl Buffer {
     }
 }
 
-/// The root of the unpacked packages; said when there is none.
-pub fn root() -> Option<PathBuf> {
-    let root = match std::env::var_os("GOSTECH_SYSLOG_NG") {
-        Some(path) => PathBuf::from(path),
-        None => fetched(),
-    };
-    if root.join("usr/sbin/syslog-ng").is_file() {
-        return Some(root);
+/// The program, when it has answered once; said when there is none.
+pub fn program() -> Option<PathBuf> {
+    let program = std::env::var_os("GOSTECH_SYSLOG_NG").map_or_else(brought, PathBuf::from);
+    let answer = Command::new(&program).arg("--version").stdin(Stdio::null()).output();
+    if answer.is_ok_and(|a| a.status.success()) {
+        return Some(program);
     }
-    println!("  skipped: no syslog-ng in {}", root.display());
+    println!("  skipped: no syslog-ng that starts at {}; `tests/run --peers` brings it", program.display());
     None
 }
 
-fn fetched() -> PathBuf {
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/syslog-ng");
-    let root = cache.join("root");
-    if root.join("usr/sbin/syslog-ng").is_file() || std::fs::create_dir_all(&cache).is_err() {
-        return root;
-    }
-    let _ = Command::new("apt-get").arg("download").args(PACKAGES).current_dir(&cache).output();
-    let debs = std::fs::read_dir(&cache).into_iter().flatten().flatten().map(|e| e.path());
-    for deb in debs.filter(|p| p.extension().is_some_and(|e| e == "deb")) {
-        let _ = Command::new("dpkg").arg("-x").arg(deb).arg(&root).output();
-    }
-    root
+/// Where `tests/run --peers` puts it.
+fn brought() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("peers/bin/syslog-ng")
 }
 
 /// Starts it as the consumer of the pipe, sending to a port; `timeout` is what it may wait for a batch to fill, such as `batch-timeout(200)`.
-pub fn start(root: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -> Picodata {
-    let (home, root) = (den.path().display(), root.display());
+pub fn start(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -> Picodata {
+    let (home, program) = (den.path().display(), program.display());
     let kind = match buffer {
         Buffer::Reliable => "reliable(yes) mem-buf-size(16777216)",
         Buffer::Plain => "reliable(no) mem-buf-length(10000)",
@@ -69,9 +57,6 @@ pub fn start(root: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -
          log {{ source(s); destination(d); flags(flow-control); }};\n"
     );
     let path = den.put("syslog-ng.conf", conf);
-    let command = format!(
-        "exec env LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu:{root}/usr/lib/syslog-ng {root}/usr/sbin/syslog-ng \
-         -F --no-caps -f {path} -R {home}/persist -c {home}/ctl -p {home}/pid --module-path {root}/usr/lib/syslog-ng/3.38"
-    );
+    let command = format!("exec {program} -F --no-caps -f {path} -R {home}/persist -c {home}/ctl -p {home}/pid");
     Picodata::start(&command, den.path(), &[])
 }
