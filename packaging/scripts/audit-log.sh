@@ -20,7 +20,8 @@ helpers() {
     for at in /proc/[0-9]*; do
         pid=${at#/proc/}
         is_helper "$pid" || continue
-        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$at/status" 2>/dev/null)
+        # It may have ended meanwhile.
+        parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$at/status" 2>/dev/null) || continue
         [ -n "$parent" ] && ! is_helper "$parent" && echo "$pid"
     done
     return 0
