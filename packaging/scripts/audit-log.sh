@@ -47,7 +47,7 @@ holds_events() {
     [ -d "$SPOOL" ] || return 1
     command -v find >/dev/null || return 0
     # A segment of 2048 bytes is its head alone.
-    [ -n "$(find "$SPOOL" -mindepth 1 ! -type d ! \( -type f \( -name lock -o -name state -o -name 'cursor-*' \
+    [ -n "$(find "$SPOOL/" -mindepth 1 ! -type d ! \( -type f \( -name lock -o -name state -o -name 'cursor-*' \
         -o -name 'forget-*' -o -name '*.seg' -size -2049c \) \) -print 2>/dev/null | sed -n 1p)" ]
 }
 
@@ -73,7 +73,7 @@ tell_of_upgrade() {
 
 # Where undelivered events are when the program is gone, and what can be done with them.
 tell_of_spool() {
-    tell "gostech-audit-log: $SPOOL is kept: $(du -sh "$SPOOL" 2>/dev/null | cut -f1) of audit events, of which some may"
+    tell "gostech-audit-log: $SPOOL is kept: $(du -sh "$SPOOL/" 2>/dev/null | cut -f1) of audit events, of which some may"
     tell "not be delivered. They are, when the package is installed again and the instance started, or by hand: the command"
     tell "of --audit with --drain 10m </dev/null, as the spool's owner. To give them up: rm -r $SPOOL"
 }

@@ -104,7 +104,8 @@ impl Options {
     /// Reads them. `needs_url`: a call without a receiver is an error.
     pub fn read(parsed: &Parsed, env: &[(OsString, OsString)], needs_url: bool) -> Result<Options> {
         if value::listed(&parsed.need("type"))? == "file" {
-            let how = "reading a file is not in this version; use `tail -n +1 -F FILE | gostech-audit-log …`";
+            let how = "reading a file is not in this version; let Picodata write to the pipe, or use \
+                       `tail -n +1 -F FILE | gostech-audit-log …`, which loses records when the file is rotated";
             return Err(parsed.need("type").error(how));
         }
         let mut options = Options {
