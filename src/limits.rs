@@ -491,6 +491,18 @@ pub const METRICS_RULES: usize = 256;
 
 // ---- tools ----
 
+/// What a running helper says of itself at most: the account, the cursors and what is wrong.
+pub const STATUS_ANSWER_BYTES: u64 =
+    STATE_SLOT_BYTES + STATE_RECEIVERS as u64 * CURSOR_SLOT_BYTES + 2 * (ALARMS * PIPE_ATOM_BYTES) as u64;
+/// How long `status` waits for that, and the helper for whoever asks to take it.
+pub const STATUS_MILLIS: u64 = 2_000;
+/// How often it asks again where nobody listens, and after how long: a worker is replaced in milliseconds.
+pub const STATUS_TRIES: u32 = 3;
+/// The pause between two tries.
+pub const STATUS_RETRY_MILLIS: u64 = 100;
+/// Visitors of that socket who wait at once.
+pub const STATUS_QUEUE: i32 = 16;
+
 /// Damaged places and missing ranges that a command lists for one sub-directory; the rest is only counted.
 pub const TOOL_FINDINGS: usize = 200;
 /// Lines of a quarantine that the page for people lists; `--json` gives all.

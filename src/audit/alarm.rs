@@ -4,7 +4,7 @@
 //! page and both READMEs take their words from it. The gravest stands first. Refuses: to decide when there is one.
 
 use crate::flags::{text, Entry, Text};
-use crate::limits;
+use crate::{limits, stamp};
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -378,6 +378,15 @@ impl Alarm {
             Some(name) => format!("{name} {headline}"),
             None => headline.to_string(),
         }
+    }
+}
+
+impl Alarm {
+    /// Headline, since when, and what is known: how it stands in `status`, on the page and in the log alike.
+    pub fn sentence(&self, now_ms: i64) -> String {
+        let since: String = stamp::rfc3339_text(self.since_ms).chars().take(19).collect();
+        let lasts = stamp::for_people((now_ms - self.since_ms).max(0) as f64 / 1000.0);
+        format!("{} since {since} UTC ({lasts}): {}", self.headline(), self.text)
     }
 }
 

@@ -4,9 +4,13 @@
 //! in spool. Refuses: secrets (there are none in what it is given), to count anything itself.
 
 use super::account::Account;
+use super::adopt::Estate;
+use super::alarm;
+use super::moment::{Moment, Standing};
 use super::options::Options;
 use super::reader::Cushion;
-use super::spool::{Receiver, Sizes, Spool};
+use super::spool::Spool;
+use super::tools::words;
 use super::worker::wall_ms;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
@@ -16,22 +20,35 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// What the pages are made of.
+/// What the pages are made of, and what the running helper tells `status`.
 pub struct Source {
     spool: Arc<Spool>,
     cushion: Arc<Cushion>,
+    estate: Arc<Estate>,
     begin_ms: i64,
 }
 
 /// Serves them, if they are asked for, until the end of the process.
-pub fn start(options: &Options, spool: Arc<Spool>, cushion: Arc<Cushion>) -> Option<porch::Porch> {
+pub fn start(options: &Options, source: Arc<Source>) -> Option<porch::Porch> {
     let address = options.metrics_addr.clone()?;
-    let source = Source { spool, cushion, begin_ms: wall_ms() };
     let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));
     Some(porch::start(PorchOptions { addresses: vec![address], ..PorchOptions::default() }, handler))
 }
 
 impl Source {
+    /// Of this spool; `estate`: what is wrong in those that were adopted.
+    pub fn new(spool: Arc<Spool>, cushion: Arc<Cushion>, estate: Arc<Estate>) -> Source {
+        Source { spool, cushion, estate, begin_ms: wall_ms() }
+    }
+
+    /// All of it as it is now.
+    pub fn moment(&self) -> Moment {
+        let mut moment = self.spool.moment(wall_ms(), self.cushion.held());
+        moment.wrong.extend(self.estate.troubles.standing());
+        moment.wrong.sort_by_key(|a| a.kind);
+        moment
+    }
+
     fn answer(&self, request: &PageRequest) -> Page {
         match request.path.as_str() {
             "/metrics" => {
@@ -40,23 +57,29 @@ impl Source {
             }
             "/" => Page::html(200, self.status()),
             "/-/healthy" => Page::text(200, "the worker lives"),
-            "/-/ready" => match self.spool.sizes().disk_bad {
-                None => Page::text(200, "ready"),
-                Some(why) => Page::text(503, format!("events are kept in memory: {why}")),
-            },
+            "/-/ready" => {
+                let moment = self.moment();
+                let wrong = moment.sentences().join("\n");
+                match (moment.is_ready(), wrong.is_empty()) {
+                    (true, true) => Page::text(200, "ready"),
+                    (true, false) => Page::text(200, format!("{wrong}\nready")),
+                    (false, _) => Page::text(503, format!("{wrong}\nnot ready")),
+                }
+            }
             _ => Page::text(404, "there are /, /metrics, /-/healthy and /-/ready"),
         }
     }
 
     fn metrics(&self) -> String {
-        let (account, receivers) = self.spool.snapshot();
-        let sizes = self.spool.sizes();
+        let moment = self.moment();
+        let (account, receivers) = (&moment.account, &moment.receivers);
         let mut p = Text::default();
         let c = &account.counters;
         p.one("read_total", "counter", "Records read from standard input.", c.read as f64);
         p.one("own_total", "counter", "Events of the helper's own (audit_gap).", c.own as f64);
-        receivers_part(&mut p, &account, &receivers, wall_ms());
-        sizes_part(&mut p, &sizes);
+        receivers_part(&mut p, account, receivers, moment.now_ms);
+        sizes_part(&mut p, &moment);
+        wrong_part(&mut p, &moment);
         p.one("gaps_total", "counter", "Gaps found in the numbers of the database's events.", c.gaps as f64);
         p.one("repeats_total", "counter", "Events that the database wrote twice.", c.repeats as f64);
         p.one("reordered_total", "counter", "Events that came out of order.", c.late as f64);
@@ -85,7 +108,6 @@ impl Source {
         );
         let waited = word(Word::Waited) as f64 / 1e6;
         p.one("stdin_wait_seconds_total", "counter", "Time in which input was there and could not be taken.", waited);
-        p.one("cushion_bytes", "gauge", "Bytes read and not yet in the spool.", self.cushion.held() as f64);
         let refused = word(Word::Refused) as f64;
         p.one("refused_calls_total", "counter", "Forbidden system calls that the worker tried.", refused);
         p.family("protection", "gauge", "What restricts the worker: 1 when it is in force.");
@@ -98,37 +120,30 @@ impl Source {
     }
 
     fn status(&self) -> String {
-        let (account, receivers) = self.spool.snapshot();
-        let sizes = self.spool.sizes();
-        let now = wall_ms();
+        let moment = self.moment();
+        let (account, b, now) = (&moment.account, &moment.bytes, moment.now_ms);
         let mut out = String::from(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-audit-log</title><style>\
              body{font:16px/1.5 sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}\
              td,th{border:1px solid #999;padding:.3em .7em;text-align:left}.bad{color:#a00}</style></head><body>",
         );
+        for sentence in moment.sentences() {
+            let _ = write!(out, "<p class=\"bad\">{}</p>", escaped(&sentence));
+        }
+        let (live, retained, max) = (words::size(b.live), words::size(b.retained), words::size(b.max));
         let _ = write!(
             out,
-            "<h1>gostech-audit-log {}</h1><p>{} records read, {} of our own; spool {}: {} bytes waiting, {} kept for replay, \
-             {} at most.</p>",
+            "<h1>gostech-audit-log {}</h1><p>{} records read, {} of our own; spool {}: {live} waiting, {retained} kept for \
+             replay, {max} at most.</p>",
             env!("CARGO_PKG_VERSION"),
             account.counters.read,
             account.counters.own,
             escaped(&self.spool.place()),
-            sizes.live,
-            sizes.retained,
-            sizes.max
         );
-        if let Some(why) = &sizes.disk_bad {
-            let _ = write!(
-                out,
-                "<p class=\"bad\">The disk is not written to: {}. New events are kept in memory.</p>",
-                escaped(why)
-            );
-        }
         out.push_str("<table><tr><th>receiver</th><th>waiting</th><th>oldest</th><th>delivered</th><th>refused</th><th>dropped</th><th>last answer</th></tr>");
-        for r in &receivers {
+        for r in &moment.receivers {
             let c = &r.cursor;
-            let waiting = (account.seq + 1).saturating_sub(c.next);
+            let waiting = r.waiting(moment.next);
             let oldest = r.oldest_ms.map_or_else(String::new, |ms| ago(now, ms));
             let answer = if c.last_answer_ms == 0 {
                 String::new()
@@ -155,7 +170,7 @@ fn ago(now: i64, then: i64) -> String {
     stamp::for_people((now - then).max(0) as f64 / 1000.0)
 }
 
-fn receivers_part(p: &mut Text, account: &Account, receivers: &[Receiver], now: i64) {
+fn receivers_part(p: &mut Text, account: &Account, receivers: &[Standing], now: i64) {
     p.family("events_total", "counter", "What became of the events, by receiver.");
     for r in receivers {
         let (c, name) = (&r.cursor, r.name.as_str());
@@ -172,7 +187,7 @@ fn receivers_part(p: &mut Text, account: &Account, receivers: &[Receiver], now: 
     }
     p.family("spool_events", "gauge", "Events that wait for a receiver.");
     for r in receivers {
-        let waiting = (account.seq + 1).saturating_sub(r.cursor.next);
+        let waiting = r.waiting(account.seq + 1);
         p.sample("spool_events", &[("receiver", &r.name)], waiting as f64);
     }
     p.family(
@@ -200,7 +215,8 @@ fn receivers_part(p: &mut Text, account: &Account, receivers: &[Receiver], now: 
     }
 }
 
-fn sizes_part(p: &mut Text, s: &Sizes) {
+fn sizes_part(p: &mut Text, m: &Moment) {
+    let s = &m.bytes;
     p.one("spool_bytes", "gauge", "Bytes of the spool that somebody still needs.", s.live as f64);
     p.one("spool_max_bytes", "gauge", "How large the spool may become.", s.max as f64);
     p.one("retained_bytes", "gauge", "Bytes of delivered events kept for replay.", s.retained as f64);
@@ -210,13 +226,26 @@ fn sizes_part(p: &mut Text, s: &Sizes) {
         "Bytes of the spool that lie in memory because the disk fails.",
         s.in_memory as f64,
     );
+    let failing = f64::from(u8::from(m.disk_bad.is_some()));
+    p.one("disk_failing", "gauge", "1 while the spool's disk is not written to.", failing);
+    p.one("cushion_bytes", "gauge", "Bytes read and not yet in the spool.", s.cushion as f64);
+    p.one("set_aside_files", "gauge", "Files of damaged bytes that were set aside.", m.set_aside as f64);
+}
+
+/// The alarms that last, in the words of `--on-alarm` and `status`.
+fn wrong_part(p: &mut Text, m: &Moment) {
+    p.family("alarms", "gauge", "What is wrong now, by the id of the alarm: of how many things.");
+    for row in alarm::ROWS.iter().filter(|r| r.lasts) {
+        let n = m.wrong.iter().filter(|a| a.kind == row.kind).count();
+        p.sample("alarms", &[("id", row.id), ("gravity", row.gravity.name())], n as f64);
+    }
+    let waits = m.wrong.iter().any(|a| a.kind == alarm::AlarmKind::DatabaseWaits);
     p.one(
-        "disk_failing",
+        "database_waits",
         "gauge",
-        "1 while the spool's disk is not written to.",
-        f64::from(u8::from(s.disk_bad.is_some())),
+        "1 while the database stands still because nothing is read.",
+        f64::from(u8::from(waits)),
     );
-    p.one("set_aside_files", "gauge", "Files of damaged bytes that were set aside.", s.set_aside as f64);
 }
 
 /// Prometheus text.

@@ -14,8 +14,10 @@ use super::cage::{self, Cage};
 use super::crew::Crew;
 use super::keeper::Heirlooms;
 use super::options::{Options, Sync};
+use super::page::Source;
 use super::reader::{self, Cushion};
 use super::record::Ending;
+use super::speaker::Speaker;
 use super::spool::ark::Ark;
 use super::spool::disk::{Disk, RealDisk};
 use super::spool::place::{self, Home, LateDisk};
@@ -131,6 +133,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     process::set_name(c"gostech-audit-w");
     let ring = given.heirlooms.ring.clone();
     marks::begin(&ring);
+    let speaker = Speaker::prepare();
     let mut cage = cage::enter(given.options, given.caged, &ring);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
@@ -157,7 +160,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
-    worker.live(&given, &mut cage, taker)
+    worker.live(&given, &mut cage, taker, speaker)
 }
 
 struct Worker {
@@ -173,14 +176,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn live(self, given: &Given<'_>, cage: &mut Cage, taker: Taker) -> Option<Exit> {
+    fn live(self, given: &Given<'_>, cage: &mut Cage, taker: Taker, speaker: Speaker) -> Option<Exit> {
         let writer = self.start_writer(taker);
         let tender = self.start_tender();
         let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
-        let _porch = super::page::start(&self.options, self.spool.clone(), self.cushion.clone());
+        let source = Source::new(self.spool.clone(), self.cushion.clone(), self.course.estate.clone());
+        let source = Arc::new(source);
+        let _porch = super::page::start(&self.options, source.clone());
+        let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
         let mut ended: Option<Instant> = None;
         let mut elders = Elders::default();
         let mut still = Standstill::default();

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 /// To read one file, and whatever stands in its place later.
 const READ: Rights = landlock::READ_FILE;
-/// To work with files in a directory and its sub-directories.
+/// To work with files in a directory and its sub-directories, and to have a socket there that tells how the work stands.
 const WORK: Rights = landlock::READ_FILE
     | landlock::WRITE_FILE
     | landlock::TRUNCATE
     | landlock::READ_DIR
     | landlock::MAKE_REG
     | landlock::MAKE_DIR
+    | landlock::MAKE_SOCK
     | landlock::REMOVE_FILE
     | landlock::REMOVE_DIR;
 /// To bind a Unix socket and to remove the one that is left over.

@@ -48,9 +48,8 @@ pub fn wait(fd: BorrowedFd<'_>, read: bool, write: bool, timeout: Duration) -> i
     }
 }
 
-/// Connects to a Unix stream socket without waiting: a listener whose queue is full is `WouldBlock`, and a blocking
-/// connect (std's only one) would wait for it without end. The stream is non-blocking.
-pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+/// The address of a path.
+fn unix_address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
     let bytes = path.as_os_str().as_bytes();
     // SAFETY: sockaddr_un is plain old data; all zeroes is a valid value of it.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
@@ -61,19 +60,40 @@ pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
         *to = *from as libc::c_char;
     }
+    Ok((address, std::mem::size_of::<libc::sockaddr_un>() as libc::socklen_t))
+}
+
+fn unix_socket(flags: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; the result is checked before it is owned.
-    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | flags, 0) };
+    super::check(fd)?;
     // SAFETY: the descriptor was made just now and nobody else knows it.
-    let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-    let size = std::mem::size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A Unix stream socket without a name, whose file will have this mode.
+pub fn unbound_unix(mode: u32) -> io::Result<OwnedFd> {
+    let socket = unix_socket(0)?;
+    // SAFETY: no pointers; the descriptor is ours.
+    super::check(unsafe { libc::fchmod(socket.as_raw_fd(), mode as libc::mode_t) })?;
+    Ok(socket)
+}
+
+/// Gives it a name, and lets it listen with a queue so long.
+pub fn bind_unix(socket: BorrowedFd<'_>, path: &Path, queue: i32) -> io::Result<()> {
+    let (address, size) = unix_address(path)?;
     // SAFETY: `address` is an initialised sockaddr_un of `size` bytes that lives through the call.
-    let rc = unsafe { libc::connect(owned.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) };
-    if rc < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    super::check(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) })?;
+    lengthen_queue(socket, queue)
+}
+
+/// Connects to a Unix stream socket without waiting: a listener whose queue is full is `WouldBlock`, and a blocking
+/// connect (std's only one) would wait for it without end. The stream is non-blocking.
+pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    let (address, size) = unix_address(path)?;
+    let owned = unix_socket(libc::SOCK_NONBLOCK)?;
+    // SAFETY: `address` is an initialised sockaddr_un of `size` bytes that lives through the call.
+    super::check(unsafe { libc::connect(owned.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) })?;
     Ok(UnixStream::from(owned))
 }
 

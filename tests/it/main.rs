@@ -15,6 +15,7 @@ mod audit_secrets;
 mod audit_seeing;
 mod audit_spec;
 mod audit_spool;
+mod audit_status;
 mod audit_tools;
 mod documents;
 mod examples;

@@ -418,19 +418,6 @@ impl Spool {
         }
     }
 
-    /// The account and the receivers at one moment, so that for each receiver read + own is the sum of its parts.
-    pub fn snapshot(&self) -> (Account, Vec<Receiver>) {
-        let account = self.account();
-        let mut receivers = self.receivers();
-        for c in receivers.iter_mut().map(|r| &mut r.cursor) {
-            // Delivered before it was accounted for: not yet read, in the eyes of this snapshot.
-            let ahead = c.next.saturating_sub(account.seq + 1).min(c.delivered);
-            c.delivered -= ahead;
-            c.next -= ahead;
-        }
-        (account.clone(), receivers)
-    }
-
     /// Records up to `to` (not included) are delivered.
     pub fn delivered(&self, receiver: &str, to: u64) {
         self.update(receiver, |c| {
@@ -499,23 +486,6 @@ impl Spool {
     /// The losses that were reported since the last call.
     pub fn take_losses(&self) -> Vec<Loss> {
         std::mem::take(&mut self.lock().losses)
-    }
-
-    /// Sizes for pages and warnings.
-    pub fn sizes(&self) -> Sizes {
-        let ledger = self.lock();
-        let acked = ledger.acked_before(false);
-        let sum = |f: &dyn Fn(&&Segment) -> bool| ledger.segments.iter().filter(f).map(|s| s.bytes).sum();
-        Sizes {
-            live: sum(&|s| s.next > acked),
-            retained: sum(&|s| s.next <= acked),
-            in_memory: sum(&|s| s.store == Store::Ark),
-            to_renew: sum(&|s| s.renew),
-            max: self.settings.max,
-            next_seq: ledger.next_seq,
-            disk_bad: ledger.disk_bad.clone(),
-            set_aside: ledger.files_set_aside,
-        }
     }
 
     /// Whether every receiver that is configured has everything.

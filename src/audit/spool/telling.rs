@@ -2,8 +2,10 @@
 //!
 //! Refuses: to hand anything on; the worker does that.
 
-use super::{is_full, Full, Spool, Store};
+use super::{is_full, Full, Ledger, Receiver, Segment, Sizes, Spool, Store};
+use crate::audit::account::Account;
 use crate::audit::alarm::{AlarmKind, OF_RECEIVERS};
+use crate::audit::moment::{Bytes, Moment, Standing};
 use crate::log;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +20,58 @@ impl Spool {
     pub fn well(&self, matter: &str) {
         for kind in OF_RECEIVERS {
             self.troubles.over(kind, matter);
+        }
+    }
+
+    /// Sizes for warnings.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes_of(&self.lock())
+    }
+
+    fn sizes_of(&self, ledger: &Ledger) -> Sizes {
+        let acked = ledger.acked_before(false);
+        let sum = |f: &dyn Fn(&&Segment) -> bool| ledger.segments.iter().filter(f).map(|s| s.bytes).sum();
+        Sizes {
+            live: sum(&|s| s.next > acked),
+            retained: sum(&|s| s.next <= acked),
+            in_memory: sum(&|s| s.store == Store::Ark),
+            to_renew: sum(&|s| s.renew),
+            max: self.settings.max,
+            next_seq: ledger.next_seq,
+            disk_bad: ledger.disk_bad.clone(),
+            set_aside: ledger.files_set_aside,
+        }
+    }
+
+    /// The account, the receivers and the sizes at one moment, under both locks, so that for each receiver read + own is the
+    /// sum of its parts.
+    pub fn snapshot(&self) -> (Account, Vec<Receiver>, Sizes) {
+        let account = self.account();
+        let ledger = self.lock();
+        let mut receivers = ledger.receivers.clone();
+        for c in receivers.iter_mut().map(|r| &mut r.cursor) {
+            // Delivered before it was accounted for: not yet read, in the eyes of this snapshot.
+            let ahead = c.next.saturating_sub(account.seq + 1).min(c.delivered);
+            c.delivered -= ahead;
+            c.next -= ahead;
+        }
+        (account.clone(), receivers, self.sizes_of(&ledger))
+    }
+
+    /// The same for people and programs. `cushion`: what is read and not here yet.
+    pub fn moment(&self, now_ms: i64, cushion: u64) -> Moment {
+        let (account, receivers, sizes) = self.snapshot();
+        let of = |r: Receiver| Standing { name: r.name, live: r.live, cursor: r.cursor, oldest_ms: r.oldest_ms };
+        let Sizes { live, retained, in_memory, max, disk_bad, set_aside, .. } = sizes;
+        Moment {
+            now_ms,
+            next: account.seq + 1,
+            receivers: receivers.into_iter().map(of).collect(),
+            account,
+            bytes: Bytes { live, retained, in_memory, max, cushion },
+            disk_bad,
+            set_aside,
+            wrong: self.troubles.standing(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Result, Stop};
 use crate::audit::account::Account;
 use crate::audit::adopt;
 use crate::audit::options::Options;
+use crate::audit::record::Kind;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
 use crate::audit::spool::place::{self, LOCK};
@@ -400,6 +401,34 @@ impl Look {
                 Ok(Found::Torn(_) | Found::End) | Err(_) => return end,
             }
         }
+    }
+
+    /// The records that came after this one: how many of the database's and of our own, and the last one.
+    pub fn newer_than(&self, seq: u64) -> (u64, u64, u64) {
+        let (mut read, mut own, mut last) = (0, 0, seq);
+        let at = self.segments.partition_point(|s| s.head.first_seq <= seq + 1).saturating_sub(1);
+        for s in self.segments.iter().skip(at) {
+            let mut walk = Walk::start();
+            loop {
+                match walk.next(&self.disk, &s.name, &s.head, s.bytes) {
+                    Ok(Found::Record(m)) if m.seq > last => {
+                        let ours = u64::from(m.kind == Kind::Own);
+                        (read, own, last) = (read + 1 - ours, own + ours, m.seq);
+                    }
+                    Ok(Found::Record(_) | Found::Damage(..)) => {}
+                    Ok(Found::Torn(_) | Found::End) | Err(_) => break,
+                }
+            }
+        }
+        (read, own, last)
+    }
+
+    /// When the newest of its files was written, milliseconds since the epoch.
+    pub fn written_ms(&self) -> Option<i64> {
+        let names = [tend::STATE, LOCK].into_iter().chain(self.segments.last().map(|s| s.name.as_str()));
+        let times = names.filter_map(|n| std::fs::metadata(self.dir.join(n)).ok()?.modified().ok());
+        let newest = times.max()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(newest.as_millis() as i64)
     }
 
     fn size_now(&self, name: &str) -> Option<u64> {

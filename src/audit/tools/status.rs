@@ -1,11 +1,14 @@
-//! `status`: a short page for people, or `--json`: what waits, for whom, since when, and what was answered last.
+//! `status`: a short page for people, or `--json`: what is wrong, what waits, for whom, since when, and what was answered last.
 //!
-//! Read-only, also while the helper works; so what it holds in memory is not counted. Refuses: secrets (the spool has none).
+//! A running helper is asked (`speaker`), so that all figures are of one moment and what is in memory counts. Where none
+//! answers the files are read, and how old they are is said. Read-only. Refuses: secrets (the spool has none).
 
-use super::look::{self, Look, Use};
+use super::look::{self, Look, Small, Use};
 use super::{quarantine, words, Call, Result};
 use crate::audit::account::{Account, Counters};
+use crate::audit::moment::Moment;
 use crate::audit::options::Options;
+use crate::audit::speaker;
 use crate::audit::spool::cursor::Cursor;
 use crate::audit::spool::walk::{Found, Walk};
 use crate::audit::worker;
@@ -13,6 +16,8 @@ use crate::error::Exit;
 use crate::{limits, stamp};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::time::Duration;
 
 /// The oldest event that waits for somebody.
 #[derive(Clone, Debug)]
@@ -44,6 +49,10 @@ struct Sheet {
     retained: u64,
     max: u64,
     aside: (u64, u64),
+    /// What the running helper says; else the files are read.
+    now: Option<Moment>,
+    /// When the files were written, as far as that is known.
+    as_of: Option<i64>,
 }
 
 /// The command.
@@ -60,6 +69,13 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         writeln!(call.out, "{page:#}")?;
         return Ok(Exit::Clean);
     }
+    let answered = |s: &Sheet| s.now.is_some().then_some(s.look.in_use);
+    let answering: Vec<Use> = sheets.iter().filter_map(answered).collect();
+    for s in &sheets {
+        for sentence in wrong(s, &answering, call.now_ms) {
+            writeln!(call.out, "{}: {}", s.look.name, words::line(&sentence, 2 * limits::ALARM_CHARS))?;
+        }
+    }
     writeln!(call.out, "spool directory {}", root.display())?;
     for s in &sheets {
         page(call, s)?;
@@ -67,8 +83,43 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-fn sheet(look: Look, options: &Options) -> Result<Sheet> {
-    let (account, end) = (look.account(), look.end());
+/// What the helper that works there says of itself now.
+fn asked(look: &mut Look) -> Option<Moment> {
+    if !look.in_use.may_change() {
+        return None;
+    }
+    let mut tries = 0;
+    let answer = loop {
+        match speaker::ask(&look.dir) {
+            Ok(answer) => break answer,
+            // Between two workers there is nobody for a moment.
+            Err(e) if tries < limits::STATUS_TRIES && e.kind() != ErrorKind::TimedOut => tries += 1,
+            Err(_) => return None,
+        }
+        std::thread::sleep(Duration::from_millis(limits::STATUS_RETRY_MILLIS));
+    };
+    let moment = Moment::load(&answer)?;
+    let small = |c: &Cursor| Small { value: Some(c.clone()), turn: 0, half: false };
+    look.cursors = moment.receivers.iter().map(|r| (r.name.clone(), small(&r.cursor))).collect();
+    Some(moment)
+}
+
+/// The account as the files have it, with the records that came after it was saved: so that what is read and what waits are
+/// of one moment.
+fn from_files(look: &Look) -> (Account, u64) {
+    let (mut account, end) = (look.account(), look.end());
+    let (read, own, last) = look.newer_than(account.seq);
+    (account.counters.read, account.counters.own) = (account.counters.read + read, account.counters.own + own);
+    account.seq = last;
+    (account, end)
+}
+
+fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
+    let now = asked(&mut look);
+    let (account, end) = match &now {
+        Some(moment) => (moment.account.clone(), moment.next),
+        None => from_files(&look),
+    };
     let quarantines = look.files.iter().filter_map(|f| quarantine::receiver_of(&f.name).map(String::from));
     let mut names: Vec<String> = look.cursors.iter().map(|(n, _)| n.clone()).chain(quarantines).collect();
     names.sort();
@@ -81,11 +132,13 @@ fn sheet(look: Look, options: &Options) -> Result<Sheet> {
         let waiting = next.map_or(0, |n| end.saturating_sub(n));
         let first = next.filter(|_| waiting > 0);
         let file = look.dir.join(crate::audit::quarantine::file_name(&name));
+        let said = now.as_ref().and_then(|m| m.receivers.iter().find(|r| r.name == name));
+        let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));
         lines.push(Line {
             waiting,
             oldest: first.and_then(|n| oldest.entry(n).or_insert_with(|| oldest_from(&look, n)).clone()),
             held: quarantine::count_lines(&file)?,
-            known: (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name)),
+            known: said.map(|r| r.live).or(given),
             cursor,
             name,
         });
@@ -95,16 +148,34 @@ fn sheet(look: Look, options: &Options) -> Result<Sheet> {
     let ends = look.segments.iter().skip(1).map(|s| s.head.first_seq).chain([end]);
     let retained = look.segments.iter().zip(ends).filter(|(_, end)| *end <= slowest).map(|(s, _)| s.bytes).sum();
     let bad = look.files.iter().filter(|f| f.name.ends_with(".bad"));
+    let files = (look.bytes() - retained, retained, worker::settings(options, 0, Some(&look.dir)).max);
+    let (live, retained, max) = now.as_ref().map_or(files, |m| (m.bytes.live, m.bytes.retained, m.bytes.max));
     Ok(Sheet {
-        live: look.bytes() - retained,
+        live,
         retained,
-        max: worker::settings(options, 0, Some(&look.dir)).max,
+        max,
         aside: bad.fold((0, 0), |(n, bytes), f| (n + 1, bytes + f.bytes)),
+        as_of: look.written_ms(),
         account,
         end,
         lines,
+        now,
         look,
     })
+}
+
+/// What is wrong there, as the running helper says; or that it does not say anything.
+/// `answering`: who has answered for one; others that they work in they have adopted, and answer for there.
+fn wrong(s: &Sheet, answering: &[Use], now_ms: i64) -> Vec<String> {
+    match (&s.now, s.look.in_use) {
+        (Some(moment), _) => moment.sentences(),
+        (None, who) if answering.contains(&who) => Vec::new(),
+        (None, Use::By(pid)) => {
+            let since = s.as_of.map_or_else(String::new, |ms| format!(", written {}", words::ago(now_ms, ms)));
+            vec![format!("THE HELPER DOES NOT ANSWER (process {pid}): what follows is from its files{since}")]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The first record from `seq` on.
@@ -129,12 +200,21 @@ fn oldest_from(look: &Look, seq: u64) -> Option<Oldest> {
 
 fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
     let kind = if s.look.ephemeral { ", made by a replay or retry" } else { "" };
-    writeln!(call.out, "\n{}: {}{kind}", s.look.name, s.look.in_use.words())?;
+    let old = match (&s.now, s.as_of) {
+        (None, Some(ms)) => format!("; figures as of {}", words::ago(call.now_ms, ms)),
+        _ => String::new(),
+    };
+    writeln!(call.out, "\n{}: {}{kind}{old}", s.look.name, s.look.in_use.words())?;
     if let Some(name) = &s.look.foreign {
         writeln!(call.out, "  of another version of this program: `{name}`")?;
     }
     let (live, retained, max) = (words::size(s.live), words::size(s.retained), words::size(s.max));
-    writeln!(call.out, "  spool     {live} waiting, {retained} kept for replay; at most {max} by these options")?;
+    let by = if s.now.is_some() { "" } else { " by these options" };
+    writeln!(call.out, "  spool     {live} waiting, {retained} kept for replay; at most {max}{by}")?;
+    if let Some(b) = s.now.as_ref().map(|m| &m.bytes).filter(|b| b.in_memory + b.cushion > 0) {
+        let (memory, cushion) = (words::size(b.in_memory), words::size(b.cushion));
+        writeln!(call.out, "  memory    {memory} of the spool, {cushion} read and not in it yet")?;
+    }
     let c = &s.account.counters;
     writeln!(
         call.out,
@@ -150,7 +230,7 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
         c.unparsed
     )?;
     for l in &s.lines {
-        receiver(call, l)?;
+        receiver(call, l, c.dropped)?;
     }
     if s.aside.0 > 0 {
         let (files, bytes) = (words::count(s.aside.0, "file"), words::size(s.aside.1));
@@ -159,9 +239,10 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
     Ok(())
 }
 
-fn receiver(call: &mut Call<'_>, l: &Line) -> Result<()> {
+/// `dropped`: events that nobody was given.
+fn receiver(call: &mut Call<'_>, l: &Line, dropped: u64) -> Result<()> {
     let now = call.now_ms;
-    let foreign = if l.known == Some(false) { " (not among these options' receivers)" } else { "" };
+    let foreign = if l.known == Some(false) { " (no such receiver is configured)" } else { "" };
     let Some(c) = &l.cursor else {
         writeln!(call.out, "  {:<9} its cursor cannot be read; see `spool verify`{foreign}", l.name)?;
         return Ok(());
@@ -172,7 +253,7 @@ fn receiver(call: &mut Call<'_>, l: &Line) -> Result<()> {
         first.push_str(&format!(", the oldest {id}, read {}", words::ago(now, o.read_ms)));
     }
     writeln!(call.out, "  {:<9} {first}{foreign}", l.name)?;
-    let mut states = format!("{} delivered, {} refused, {} dropped", c.delivered, c.quarantined, c.dropped);
+    let mut states = format!("{} delivered, {} refused, {} dropped", c.delivered, c.quarantined, c.dropped + dropped);
     if c.filtered > 0 {
         states.push_str(&format!(", {} before its time", c.filtered));
     }
@@ -206,7 +287,7 @@ fn time(ms: i64) -> Value {
 
 fn as_json(s: &Sheet, now: i64) -> Value {
     let Counters { read, own, dropped, gaps, repeats, late, truncated, unparsed, damaged } = &s.account.counters;
-    let receivers: Vec<Value> = s.lines.iter().map(|l| line_json(l, now)).collect();
+    let receivers: Vec<Value> = s.lines.iter().map(|l| line_json(l, now, *dropped)).collect();
     let pid = match s.look.in_use {
         Use::By(pid) => Value::from(pid),
         _ => Value::Null,
@@ -220,6 +301,9 @@ fn as_json(s: &Sheet, now: i64) -> Value {
         "name": s.look.name, "dir": s.look.dir.display().to_string(), "in_use": in_use, "pid": pid,
         "ephemeral": s.look.ephemeral, "foreign_version": s.look.foreign, "next": s.end, "segments": s.look.segments.len(),
         "live_bytes": s.live, "retained_bytes": s.retained, "max_bytes": s.max,
+        "answered": s.now.is_some(), "as_of": s.now.as_ref().map(|m| m.now_ms).or(s.as_of).map(time), "wrong": wrong_json(s),
+        "disk_failing": s.now.as_ref().and_then(|m| m.disk_bad.clone()),
+        "memory_bytes": s.now.as_ref().map(|m| m.bytes.in_memory), "cushion_bytes": s.now.as_ref().map(|m| m.bytes.cushion),
         "set_aside": {"files": s.aside.0, "bytes": s.aside.1},
         "counters": {
             "read": read, "own": own, "dropped": dropped, "gaps": gaps, "repeats": repeats, "late": late,
@@ -229,7 +313,18 @@ fn as_json(s: &Sheet, now: i64) -> Value {
     })
 }
 
-fn line_json(l: &Line, now: i64) -> Value {
+/// What is wrong, in the words of `--on-alarm`.
+fn wrong_json(s: &Sheet) -> Vec<Value> {
+    let all = s.now.iter().flat_map(|m| &m.wrong);
+    all.map(|a| {
+        let row = a.kind.row();
+        let (id, gravity, since) = (row.id, row.gravity.name(), time(a.since_ms));
+        json!({"id": id, "gravity": gravity, "about": a.about, "since": since, "text": a.text})
+    })
+    .collect()
+}
+
+fn line_json(l: &Line, now: i64, dropped: u64) -> Value {
     let oldest = l.oldest.as_ref().map(|o| {
         let age = (now - o.read_ms).max(0) as f64 / 1000.0;
         json!({"id": o.id, "read_at": time(o.read_ms), "age_seconds": age})
@@ -242,7 +337,7 @@ fn line_json(l: &Line, now: i64) -> Value {
         value["next"] = c.next.into();
         value["delivered"] = c.delivered.into();
         value["quarantined"] = c.quarantined.into();
-        value["dropped"] = c.dropped.into();
+        value["dropped"] = (c.dropped + dropped).into();
         value["filtered"] = c.filtered.into();
         value["failed_attempts"] = json!(c.retries);
         value["last_delivery_at"] = time(c.last_ok_ms);

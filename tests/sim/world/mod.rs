@@ -333,7 +333,7 @@ impl World {
         }
         if let Some(w) = self.worker.take() {
             // What was counted in the step that it died of.
-            let (account, receivers) = w.spool.snapshot();
+            let (account, receivers, _) = w.spool.snapshot();
             for r in &receivers {
                 let known = self.synced.entry(r.name.clone()).or_default();
                 *known = r.synced.max(*known);

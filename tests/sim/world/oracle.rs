@@ -16,7 +16,7 @@ impl World {
         self.look_who_is_forgotten();
         let Some(w) = &self.worker else { return Ok(()) };
         let spool = w.spool.clone();
-        let (account, receivers) = spool.snapshot();
+        let (account, receivers, _) = spool.snapshot();
         let c = &account.counters;
         let next = spool.next_seq();
         if c.read + c.own - c.dropped.min(c.read) != next - 1 {
@@ -83,7 +83,7 @@ impl World {
         self.disk.douse();
         let Some(w) = self.worker.take() else { return Err("no worker".into()) };
         self.keep_all(&w.spool)?;
-        let (account, receivers) = w.spool.snapshot();
+        let (account, receivers, _) = w.spool.snapshot();
         let c = &account.counters;
         let mut all_quarantined = BTreeSet::new();
         for (i, (name, optional)) in self.plan.receivers.clone().iter().enumerate() {
