@@ -327,6 +327,10 @@ pub const STATE_MILLIS: u64 = 1_000;
 pub const DISK_RETRY_MILLIS: u64 = 1_000;
 /// For how long what a full disk took is the bound of `drop-oldest`: after that there may be more room, or it is full again.
 pub const DISK_TAKES_MILLIS: u64 = 60_000;
+/// The file that says to whom a spool belongs: all receivers with a few long URLs each. What is longer is not written, and
+/// nobody else adopts that spool.
+pub const OWNER_BYTES: u64 = 256 * 1024;
+const _: () = assert!(OWNER_BYTES > RECEIVERS as u64 * (LABEL_BYTES + URL_BYTES + 32) as u64);
 /// How often orphaned sub-directories are looked for.
 pub const ADOPT_SECONDS: u64 = 10;
 /// Orphans drained at once.
@@ -505,6 +509,8 @@ pub const STATUS_QUEUE: i32 = 16;
 
 /// Damaged places and missing ranges that a command lists for one sub-directory; the rest is only counted.
 pub const TOOL_FINDINGS: usize = 200;
+/// Files of damage that `spool verify` names; the rest is only counted.
+pub const TOOL_ASIDE_LINES: usize = 20;
 /// Lines of a quarantine that the page for people lists; `--json` gives all.
 pub const TOOL_LIST_LINES: usize = 200;
 /// A line of a quarantine file: the largest event, each byte as `\u00xx`, and what stands around it.
@@ -527,3 +533,7 @@ pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;
 pub const TOOL_LEFTOVER_SECONDS: u64 = 60;
 /// Times that a segment which grows under a reader's eyes is looked at again.
 pub const TOOL_GROWTHS: usize = 3;
+/// Symbolic links that are followed on the way to a spool: as many as the kernel follows.
+pub const PATH_LINKS: u32 = 40;
+/// The group of nobody: for a user whose own group the system does not know.
+pub const NOBODYS_GROUP: u32 = 65_534;

@@ -1,15 +1,18 @@
 //! Orphaned sub-directories: spools whose helper is gone, with events that were never delivered. They are adopted,
 //! drained to the same receivers, and left; what they keep for replay goes when its time is over.
 //!
-//! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one.
+//! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one, to deliver what is of
+//! another cluster or for other receivers (`claim`), to be a receiver of a spool that does not know it.
 
 use super::alarm::State;
+use super::claim::{self, Claim, Ours};
 use super::crew::Crew;
 use super::options::Options;
 use super::spool::ark::Ark;
 use super::spool::disk::RealDisk;
 use super::spool::recover::Refusal;
 use super::spool::{place, Loss, Settings, Spool};
+use super::stranded::Stranded;
 use super::troubles::Troubles;
 use super::worker::{self, settings, wall_ms, Course};
 use crate::sys::ring::Word;
@@ -29,7 +32,11 @@ pub const EPHEMERAL: &str = "ephemeral";
 /// The receiver that a sub-directory is for, if it is not for all.
 pub fn only(dir: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(dir.join(EPHEMERAL)).ok()?.take(4 * limits::LABEL_BYTES as u64).read_to_string(&mut text).ok()?;
+    file::read_regular(&dir.join(EPHEMERAL))
+        .ok()?
+        .take(4 * limits::LABEL_BYTES as u64)
+        .read_to_string(&mut text)
+        .ok()?;
     text.lines().find_map(|l| l.strip_prefix("only ")).map(String::from)
 }
 
@@ -44,6 +51,8 @@ pub struct Estate {
     told: AtomicU64,
     /// Events that adopted spools still hold for a receiver.
     waiting: AtomicU64,
+    /// Spools that nobody who runs here may adopt, and how many events each holds.
+    stranded: Mutex<Vec<(String, u64)>>,
 }
 
 fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -64,6 +73,11 @@ impl Estate {
     /// How many events in adopted spools are not delivered yet.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// The spools that nobody who runs here may adopt, and how many undelivered events each holds.
+    pub fn stranded(&self) -> Vec<(String, u64)> {
+        open(&self.stranded).clone()
     }
 
     fn give(&self, losses: &[Loss]) {
@@ -122,11 +136,13 @@ struct Adopter<'a> {
     own: &'a str,
     options: &'a Options,
     course: &'a Course,
+    ours: Ours,
     begun: Instant,
     adopted: Vec<Adopted>,
     done: BTreeMap<PathBuf, Done>,
     /// Those that gave way undrained, when, and with how many events.
     left: BTreeMap<PathBuf, (Instant, u64)>,
+    stranded: Stranded,
 }
 
 /// What a look at an adopted one has shown.
@@ -138,8 +154,10 @@ enum Seen {
 
 /// Looks for orphans from time to time, until the end.
 pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
-    let (adopted, done, left) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-    let mut adopter = Adopter { root, own, options, course, begun: Instant::now(), adopted, done, left };
+    let (adopted, done, left, stranded) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), Stranded::default());
+    let ours = Ours { owner: claim::owner_of(options), identity: settings(options, 0, None).identity };
+    let begun = Instant::now();
+    let mut adopter = Adopter { root, own, options, course, ours, begun, adopted, done, left, stranded };
     let mut next = Instant::now();
     while !course.stop.load(Ordering::Acquire) {
         if next <= Instant::now() {
@@ -159,7 +177,7 @@ impl Adopter<'_> {
     fn look(&mut self) {
         let Ok(entries) = std::fs::read_dir(self.root) else { return };
         self.left.retain(|dir, _| dir.exists());
-        let mut waiting = Vec::new();
+        let (mut waiting, mut foreign) = (Vec::new(), Vec::new());
         for entry in entries.flatten().take(limits::SPOOL_FILES) {
             let dir = entry.path();
             // A name with a dot in front: one that is being made.
@@ -170,16 +188,33 @@ impl Adopter<'_> {
             // Only what is a spool: a directory with segments; one that was drained is looked at again when it has changed.
             let Some(changed) = newest_segment(&dir) else { continue };
             match self.done.get(&dir).filter(|d| d.changed >= changed) {
-                Some(d) if d.swept || d.at.elapsed() < self.options.retain => {}
-                Some(_) => self.sweep(&dir, changed),
-                None => waiting.push((self.left.get(&dir).map(|(since, _)| *since), dir, changed)),
+                Some(d) if d.swept || d.at.elapsed() < self.options.retain => continue,
+                _ => {}
+            }
+            let names = match claim::decide(&dir, &self.ours) {
+                Ok(Claim::May(names)) => names,
+                Ok(Claim::Not(whose)) => {
+                    self.stranded.look(&dir, &whose, self.own);
+                    foreign.push(dir);
+                    continue;
+                }
+                Err(e) => {
+                    log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), worker::why(&e.into())));
+                    continue;
+                }
+            };
+            match self.done.contains_key(&dir) && !self.has_changed(&dir, changed) {
+                true => self.sweep(&dir, changed, &names),
+                false => waiting.push((self.left.get(&dir).map(|(since, _)| *since), dir, changed, names)),
             }
         }
+        self.stranded.keep(|dir| foreign.iter().any(|f| f == dir));
+        *open(&self.course.estate.stranded) = self.stranded.list();
         // Those that were never tried come first, then those that gave way long ago.
         waiting.sort_unstable();
-        for (_, dir, changed) in waiting {
+        for (_, dir, changed, names) in waiting {
             if self.adopted.len() < limits::ADOPT_AT_ONCE {
-                self.take(&dir, changed);
+                self.take(&dir, changed, &names);
             } else {
                 return self.make_way();
             }
@@ -202,25 +237,30 @@ impl Adopter<'_> {
         }
     }
 
+    /// Whether one that was done has new segments.
+    fn has_changed(&self, dir: &Path, changed: SystemTime) -> bool {
+        self.done.get(dir).is_some_and(|d| d.changed < changed)
+    }
+
     fn done(&mut self, dir: &Path, changed: SystemTime, swept: bool) {
         self.done.insert(dir.to_path_buf(), Done { changed, at: Instant::now(), swept });
     }
 
-    fn take(&mut self, dir: &Path, changed: SystemTime) {
+    fn take(&mut self, dir: &Path, changed: SystemTime, names: &[String]) {
         let Ok(Some(lock)) = place::lock(dir) else {
             // Whoever works in it tells of it.
             self.left.remove(dir);
             return;
         };
         crash::point("adopt.locked");
-        if self.settings(dir).receivers.is_empty() {
+        if names.is_empty() {
             // With nobody to deliver to it would count as drained.
             let name = only(dir).unwrap_or_default();
             let text = format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display());
             log::warn("adopter", text);
             return self.done(dir, changed, true);
         }
-        match self.adopt(dir, lock) {
+        match self.adopt(dir, names, lock) {
             Ok(Some(a)) => self.adopted.push(a),
             Ok(None) => {
                 self.left.remove(dir);
@@ -236,12 +276,11 @@ impl Adopter<'_> {
         }
     }
 
-    /// How it is to be kept: for the receivers that it is for.
-    fn settings(&self, dir: &Path) -> Settings {
+    /// How it is to be kept: for the receivers that it is for. Any other one of ours would have a cursor there that holds
+    /// its events.
+    fn settings(&self, dir: &Path, names: &[String]) -> Settings {
         let mut settings = settings(self.options, 0, Some(dir));
-        if let Some(name) = only(dir) {
-            settings.receivers.retain(|(n, _)| *n == name);
-        }
+        settings.receivers.retain(|(n, _)| names.contains(n));
         settings
     }
 
@@ -262,9 +301,8 @@ impl Adopter<'_> {
     }
 
     /// Adopts one; none when there is nothing to deliver.
-    fn adopt(&self, dir: &Path, lock: File) -> Result<Option<Adopted>, Refusal> {
-        let settings = self.settings(dir);
-        let wanted = settings.receivers.clone();
+    fn adopt(&self, dir: &Path, names: &[String], lock: File) -> Result<Option<Adopted>, Refusal> {
+        let settings = self.settings(dir, names);
         let spool = Arc::new(self.open(dir, settings)?);
         spool.end();
         crash::point("adopt.opened");
@@ -274,15 +312,16 @@ impl Adopter<'_> {
         }
         if !self.left.contains_key(dir) {
             let waiting = waiting(&spool);
-            log::info(
-                "adopter",
-                format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
-            );
+            let text = match dir.join(EPHEMERAL).exists() {
+                true => format!("`{}` is an ordered replay of {waiting} events: delivering them", dir.display()),
+                false => format!("`{}` is orphaned with {waiting} undelivered events: delivering them", dir.display()),
+            };
+            log::info("adopter", text);
             log::calm("adopter");
         }
         let course = Arc::new(Course::of(self.course.ring.clone()));
         let mut receivers = self.options.receivers.clone();
-        receivers.retain(|r| wanted.iter().any(|(n, _)| *n == r.name));
+        receivers.retain(|r| names.contains(&r.name));
         if only(dir).is_some() {
             receivers.iter_mut().for_each(|r| r.tally = r.tally.of_retry());
         }
@@ -292,9 +331,9 @@ impl Adopter<'_> {
     }
 
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
-    fn sweep(&mut self, dir: &Path, changed: SystemTime) {
+    fn sweep(&mut self, dir: &Path, changed: SystemTime, names: &[String]) {
         let Ok(Some(_lock)) = place::lock(dir) else { return };
-        match self.open(dir, self.settings(dir)) {
+        match self.open(dir, self.settings(dir, names)) {
             Ok(spool) => {
                 if spool.all_delivered() && spool.drained() {
                     spool.remove_acked(u64::MAX, i64::MAX);
@@ -420,7 +459,11 @@ pub fn clean(root: &Path) {
         if !entry.file_name().to_str().is_some_and(left) {
             continue;
         }
-        let free = match File::open(entry.path().join(place::LOCK)) {
+        // A link in its place is not followed.
+        if !entry.file_type().is_ok_and(|t| t.is_dir()) {
+            continue;
+        }
+        let free = match file::read_regular(&entry.path().join(place::LOCK)) {
             Ok(f) => file::lock(&f).unwrap_or(false),
             // Without a lock it is one that was being removed, or one that is begun at this moment.
             Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),

@@ -79,6 +79,7 @@ impl Source {
         p.one("own_total", "counter", "Events of the helper's own (audit_gap).", c.own as f64);
         receivers_part(&mut p, account, receivers, moment.now_ms);
         sizes_part(&mut p, &moment);
+        self.others_part(&mut p);
         wrong_part(&mut p, &moment);
         p.one("gaps_total", "counter", "Gaps found in the numbers of the database's events.", c.gaps as f64);
         p.one("repeats_total", "counter", "Events that the database wrote twice.", c.repeats as f64);
@@ -96,6 +97,14 @@ impl Source {
             p.sample("title_total", &[("title", title), ("severity", severity.name())], *n as f64);
         }
         p.out
+    }
+
+    fn others_part(&self, p: &mut Text) {
+        let help = "Undelivered events in a spool beside ours that belongs to another helper, which does not run.";
+        p.family("stranded_events", "gauge", help);
+        for (spool, events) in self.estate.stranded() {
+            p.sample("stranded_events", &[("spool", &spool)], events as f64);
+        }
     }
 
     fn process_part(&self, p: &mut Text) {

@@ -77,6 +77,7 @@ static ROWS: &[Row] = &[
     Row::switch(TOOLS, "apply", "do it, after a backup; without it, only say what would be done", "сделать это, после резервной копии; без него только сказать, что было бы сделано").only_in(&["spool repair"]).only_flag(),
     Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag(),
     Row::value(TOOLS, "to", "ID", "the last event, included", "последнее событие, включительно").only_in(&["spool replay", "spool export"]).only_flag(),
+    Row::value(TOOLS, "by", "NAME", "the helper that delivers them, by the name of its sub-directory (default: that from which they come); without --from and --to: all that waits", "модуль, который их доставит, по имени его подкаталога (по умолчанию тот, откуда события); без --from и --to — все ожидающие").only_in(&["spool replay"]).only_flag(),
 ];
 
 static COMMANDS: &[Command] = &[
@@ -114,8 +115,8 @@ static COMMANDS: &[Command] = &[
     Command {
         name: &["spool", "replay"],
         operands: "[DIR]",
-        help: "deliver the events from --from to --to again, with the same document ids (the helper may run)",
-        help_ru: "доставить события от --from до --to ещё раз, с теми же идентификаторами (программа может работать)",
+        help: "deliver the events from --from to --to again, with the same document ids (the helper may run); with --by those of a helper that is gone",
+        help_ru: "доставить события от --from до --to ещё раз, с теми же идентификаторами (программа может работать); с --by — события модуля, которого больше нет",
     },
     Command {
         name: &["spool", "forget"],

@@ -50,6 +50,7 @@ impl Tender {
                 self.saved = now;
             }
             spool.look_at_home(now_ms);
+            spool.save_owner();
             spool.tidy(now_ms);
             self.look_at_room(spool);
         }

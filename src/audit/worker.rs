@@ -11,6 +11,7 @@ use super::adopt::{self, Estate};
 use super::ahead::Ahead;
 use super::alarm::{Alarm, AlarmKind};
 use super::cage::{self, Cage};
+use super::claim;
 use super::crew::Crew;
 use super::keeper::Heirlooms;
 use super::options::{Options, Sync};
@@ -481,7 +482,13 @@ pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
         },
         epoch,
         receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
+        owner: None,
     }
+}
+
+/// How the one is to be kept that we live in.
+fn lived_in(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
+    Settings { owner: Some(claim::owner_of(options)), ..settings(options, epoch, dir) }
 }
 
 /// The directories that may hold the spool.
@@ -516,9 +523,14 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
     let epoch = ring.epoch();
     let why = match place::choose(&roots(options)) {
         Ok(root) => {
+            let owner = claim::owner_of(options);
             let open = |home: &Home| {
+                if let Some(whose) = claim::home_of_another(&home.dir, &owner) {
+                    return Err(format!("it belongs to another helper ({whose})"));
+                }
                 let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir));
-                let settings = settings(options, epoch, Some(&home.dir));
+                let settings = lived_in(options, epoch, Some(&home.dir));
+                claim::tell_of_a_move(&home.dir, &owner);
                 let mark = opening(Some(&ring), &home.dir);
                 let deaths = mark.deaths().there;
                 if deaths >= limits::WORKER_FAULTS {
@@ -530,7 +542,9 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
                 mark.well();
                 opened.map_err(|e| why(&e))
             };
-            match place::settle(&root, &base_name(options), &ring.note(), open) {
+            let before = Some(ring.note()).filter(|n| !n.is_empty());
+            let before = before.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
+            match place::settle(&root, &base_name(options), &before, open) {
                 Ok((home, spool)) => {
                     ring.set_note(&home.name);
                     return (spool, Some(home));
@@ -541,7 +555,7 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
         Err(e) => e,
     };
     let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots(options), base_name(options)));
-    let spool = Spool::open(disk, ark, settings(options, epoch, None), Some(ring), wall_ms());
+    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring), wall_ms());
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
     (spool, None)

@@ -42,6 +42,7 @@ pub const POINTS: &[(&str, &str)] = &[
     ("open.cut", "the torn tail of the newest segment is cut"),
     ("open.replayed", "what the saved state has not seen is taken in"),
     ("open.cursors", "the cursors are read"),
+    ("owner.written", "whose spool it is stands in a file that has not its name yet"),
     ("open.done", "the spool is open"),
     ("worker.caught-up", "what an earlier worker has spooled has left the ring"),
     ("worker.ready", "the worker is about to begin"),

@@ -2,11 +2,11 @@
 
 use super::check;
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Locks a file for its owner alone, without a wait: false when somebody else has it. Ends with the descriptor.
@@ -76,6 +76,42 @@ fn device_of(file: &File) -> io::Result<String> {
     found.ok_or_else(|| io::Error::other("the mount of the file is not known"))
 }
 
+/// Opens what must be a regular file, in a directory where others may have put something else: no link is followed, and
+/// nobody waits for the other end of a FIFO.
+pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    let file = match options.custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => return Err(irregular(path, "is a symbolic link")),
+        // A socket, or a FIFO without a reader.
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => return Err(irregular(path, "is a socket or a FIFO")),
+        Err(e) => return Err(e),
+    };
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(irregular(path, "is a directory, a FIFO or a device")),
+    }
+}
+
+/// The same, for reading.
+pub fn read_regular(path: &Path) -> io::Result<File> {
+    open_regular(path, OpenOptions::new().read(true))
+}
+
+/// A new file in the place of whatever has this name.
+pub fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    open_regular(path, OpenOptions::new().write(true).create_new(true).mode(0o600))
+}
+
+fn irregular(path: &Path, what: &str) -> io::Error {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    io::Error::other(format!("`{}` {what}, where a file should be", name.escape_debug()))
+}
+
 /// The size of a file system and what an unprivileged user may still write there, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -140,6 +176,29 @@ mod tests {
         assert_eq!(lock_holder(&b).unwrap(), None);
         assert!(lock(&b).unwrap());
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_neither_followed_nor_waited_for() {
+        let dir = std::env::temp_dir().join(format!("gostech-regular-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("directory")).unwrap();
+        let at = |name: &str| dir.join(name);
+        std::fs::write(at("file"), "x").unwrap();
+        for (link, target) in [("link", "file"), ("dangling", "made"), ("device", "/dev/zero")] {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert_eq!(read_regular(&at("file")).unwrap().metadata().unwrap().len(), 1);
+        for name in ["link", "dangling", "device", "fifo", "socket", "directory"] {
+            let said = read_regular(&at(name)).unwrap_err().to_string();
+            assert!(said.contains("where a file should be"), "{name}: {said}");
+            let write = open_regular(&at(name), OpenOptions::new().read(true).write(true).create(true));
+            assert!(write.is_err(), "{name}");
+            assert_eq!(create_anew(&at(name)).is_ok(), name != "directory", "{name}: it is another file now");
+        }
+        assert!(!at("made").exists() && std::fs::read(at("file")).unwrap() == b"x");
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod seccomp;
 pub mod signal;
 pub mod socket;
 pub mod trial;
+pub mod user;
 
 use std::io;
 

@@ -6,11 +6,13 @@ mod harness;
 
 mod audit_alarms;
 mod audit_answers;
+mod audit_belonging;
 mod audit_kill;
 mod audit_nginx;
 mod audit_outage;
 mod audit_receivers;
 mod audit_records;
+mod audit_rights;
 mod audit_secrets;
 mod audit_seeing;
 mod audit_spec;

@@ -39,6 +39,7 @@ fn settings() -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
+        owner: None,
     }
 }
 

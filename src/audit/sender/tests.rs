@@ -55,6 +55,7 @@ fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
         identity: Identity::default(),
         epoch: 1,
         receivers: vec![("r1".into(), false)],
+        owner: None,
     };
     Arc::new(Spool::open(disk, Arc::new(ark()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
 }

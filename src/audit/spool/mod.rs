@@ -6,7 +6,7 @@
 //! `--spool-full` says so, and then it is counted.
 //!
 //! ```text
-//! SPOOL-DIR/INSTANCE/  lock  state  cursor-NAME  quarantine-NAME.jsonl  00000000000000000042.seg  ….bad (set aside)
+//! SPOOL-DIR/INSTANCE/  lock  owner  state  cursor-NAME  quarantine-NAME.jsonl  00000000000000000042.seg  ….bad (set aside)
 //! ```
 //!
 //! Segments are named by the number of their first record: the directory listing is the ledger. When the disk fails, new
@@ -21,6 +21,7 @@ pub mod disk;
 mod forget;
 mod home;
 mod ledger;
+pub mod owner;
 pub mod place;
 pub mod read;
 pub mod record;
@@ -42,9 +43,10 @@ use crate::limits;
 use crate::sys::ring::Ring;
 use cursor::Cursor;
 use disk::Disk;
+use owner::Owner;
 use record::{Head, Identity};
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +79,8 @@ pub struct Settings {
     pub epoch: u64,
     /// `--url … --name … --optional`: the receivers by name.
     pub receivers: Vec<(String, bool)>,
+    /// To whom it belongs, to be written there; none: whoever opens it does not live there.
+    pub owner: Option<Owner>,
 }
 
 impl Settings {
@@ -257,6 +261,8 @@ pub struct Spool {
     syncing: Mutex<()>,
     /// The time as the last caller had it.
     clock: AtomicI64,
+    /// It stands in the directory to whom it belongs.
+    owned: AtomicBool,
     memory: Option<Arc<Ring>>,
     /// What is wrong now.
     pub troubles: Arc<Troubles>,

@@ -115,7 +115,8 @@ fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<Option<File>> {
 
 fn open_lock(dir: &Path) -> io::Result<File> {
     make(dir)?;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(dir.join(LOCK))
+    let mut options = OpenOptions::new();
+    file::open_regular(&dir.join(LOCK), options.read(true).write(true).create(true).truncate(false).mode(0o600))
 }
 
 /// The keeper whose family has this lock, by the word of the worker that took it, if it lives. For tools: in a container the

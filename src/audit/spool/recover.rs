@@ -16,7 +16,7 @@ use crate::sys::crash;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Why a spool cannot be opened here.
@@ -63,6 +63,7 @@ impl Spool {
             small: Mutex::new(()),
             syncing: Mutex::new(()),
             clock: AtomicI64::new(now_ms),
+            owned: AtomicBool::new(false),
             memory,
             troubles: Arc::default(),
         };
@@ -85,6 +86,7 @@ impl Spool {
         }
 
         spool.save_new_cursors();
+        spool.save_owner();
         crash::point("open.done");
         Ok(spool)
     }
@@ -416,7 +418,7 @@ pub fn number_of(name: &str) -> Option<u64> {
 }
 
 /// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
-fn edition_of(name: &str) -> u32 {
+pub fn edition_of(name: &str) -> u32 {
     name.strip_suffix(".seg").and_then(|n| n.get(21..)).and_then(|n| n.parse().ok()).unwrap_or(0)
 }
 
@@ -500,7 +502,9 @@ fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<
             kept.push(s);
             continue;
         };
-        let rank = |s: &Segment| (whole_records(disk, ark, s), s.store == Store::Ark, edition_of(&s.name));
+        let store = |s: &Segment| if s.store == Store::Disk { disk } else { ark };
+        let whole = |s: &Segment| whole_records(store(s), &s.name, &s.head, s.bytes);
+        let rank = |s: &Segment| (whole(s), s.store == Store::Ark, edition_of(&s.name));
         let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
         log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
         k.replaces.extend(lesser.replaces.iter().cloned());
@@ -521,12 +525,11 @@ fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<
     kept
 }
 
-/// How many whole records a segment holds.
-fn whole_records(disk: &dyn Disk, ark: &dyn Disk, s: &Segment) -> u64 {
-    let store = if s.store == Store::Disk { disk } else { ark };
+/// How many whole records a segment's file holds.
+pub fn whole_records(disk: &dyn Disk, name: &str, head: &Head, bytes: u64) -> u64 {
     let (mut walk, mut count) = (Walk::start(), 0);
     loop {
-        match walk.next(store, &s.name, &s.head, s.bytes) {
+        match walk.next(disk, name, head, bytes) {
             Ok(Found::Record(_)) => count += 1,
             Ok(Found::Damage(..)) => {}
             Ok(Found::Torn(_) | Found::End) | Err(_) => return count,

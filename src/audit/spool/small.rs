@@ -53,6 +53,18 @@ impl Spool {
         }
     }
 
+    /// Says in the directory to whom it belongs, where that does not stand there yet. A disk that fails is asked again later.
+    pub fn save_owner(&self) {
+        let Some(owner) = &self.settings.owner else { return };
+        if self.owned.load(Ordering::Relaxed) || self.lock().disk_bad.is_some() {
+            return;
+        }
+        match owner.write(&*self.disk) {
+            Ok(()) => self.owned.store(true, Ordering::Relaxed),
+            Err(e) => log::debug("spool", format!("cannot write whose `{}` is: {e}", self.place())),
+        }
+    }
+
     /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
     /// had is told as damaged. False: one of them waits for the state, all else is done.
     pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<bool> {

@@ -366,6 +366,7 @@ impl Spool {
                     return false;
                 }
                 self.lock().homeless = false;
+                self.owned.store(false, Ordering::Relaxed);
             }
             let works = self.probe();
             // And what became of things in the meantime stands before what comes now.

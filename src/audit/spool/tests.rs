@@ -84,6 +84,7 @@ fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
+        owner: None,
     }
 }
 

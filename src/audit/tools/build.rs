@@ -8,6 +8,7 @@ use super::{words, Result};
 use crate::audit::adopt::{self, EPHEMERAL};
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
+use crate::audit::spool::owner::{Owner, Stated, OWNER};
 use crate::audit::spool::place;
 use crate::audit::spool::record::{self, Head, Identity, New};
 use crate::audit::spool::slots;
@@ -15,16 +16,17 @@ use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{crash, file};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{chown, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// One that is being made.
 pub struct Builder {
     root: PathBuf,
     name: String,
-    owner: (u32, u32),
+    /// The source's file of its owner, as it is.
+    source: Option<Vec<u8>>,
     dir: PathBuf,
     disk: RealDisk,
     head: Head,
@@ -51,20 +53,28 @@ impl Builder {
         adopt::clean(&root);
         let base = source.file_name().and_then(|n| n.to_str()).unwrap_or("spool");
         let stem = format!("{}.{what}-{}", plain(base), words::file_time(now_ms));
-        let free = |n: &String| !root.join(n).exists() && !root.join(format!(".{n}")).exists();
+        // Also a link that leads nowhere takes a name.
+        let there = |n: &str| std::fs::symlink_metadata(root.join(n)).is_ok();
+        let free = |n: &String| !there(n) && !there(&format!(".{n}"));
         let mut names = std::iter::once(stem.clone()).chain((2..1000).map(|n| format!("{stem}-{n}")));
         let name =
             names.find(free).ok_or_else(|| Error::failed(format!("`{stem}` is there already: wait a second")))?;
         let dir = root.join(format!(".{name}"));
-        let cannot = |e: io::Error| Error::failed(format!("cannot make `{}`: {}", dir.display(), io_words(&e)));
-        let owner = std::fs::metadata(source).map(|m| (m.uid(), m.gid())).map_err(cannot)?;
+        let cannot = |e: io::Error| Error::failed(format!("cannot make `{}`: {}", words::shown(&dir), io_words(&e)));
+        let of_source = match Owner::read(&RealDisk::new(source)).map_err(cannot)? {
+            Stated::Owner(o) => o.encode(),
+            // Nobody knows for whom it is: the order is for whoever works there.
+            Stated::Nothing | Stated::Damaged => None,
+        };
+        // Not made where somebody else makes it at this moment.
+        DirBuilder::new().mode(0o700).create(&dir).map_err(cannot)?;
         let lock = place::lock(&dir).map_err(cannot)?;
         crash::point("build.begun");
         let disk = RealDisk::new(&dir);
         Ok(Builder {
             root,
             name,
-            owner,
+            source: of_source,
             disk,
             head: Head::default(),
             file: String::new(),
@@ -80,7 +90,7 @@ impl Builder {
     }
 
     fn failed(&self, e: &io::Error) -> Error {
-        Error::failed(format!("cannot write to `{}`: {}; nothing was queued", self.dir.display(), io_words(e)))
+        Error::failed(format!("cannot write to `{}`: {}; nothing was queued", words::shown(&self.dir), io_words(e)))
     }
 
     /// How many events are in it.
@@ -128,13 +138,14 @@ impl Builder {
         if self.out.len() as u64 + self.written <= free {
             return Ok(());
         }
-        let (root, free) = (self.root.display(), words::size(free));
+        let (root, free) = (words::shown(&self.root), words::size(free));
         let text = format!("the file system of `{root}` has only {free} left: choose fewer events, or make room");
         Err(Error::failed(text).into())
     }
 
-    /// Lets it appear, for all receivers or for one alone; gives its path.
-    pub fn publish(mut self, only: Option<&str>) -> Result<PathBuf> {
+    /// Lets it appear, for all receivers or for one alone; gives its path. `by`: who is to deliver it; none: whose the spool is
+    /// from which it comes.
+    pub fn publish(mut self, only: Option<&str>, by: Option<&Owner>) -> Result<PathBuf> {
         self.flush()?;
         let mut mark = String::from("made by a command; removed when everything in it is delivered\n");
         if let Some(name) = only {
@@ -145,6 +156,10 @@ impl Builder {
                 self.disk.write_at(&file, 0, &bytes).map_err(|e| self.failed(&e))?;
                 self.files.push(file);
             }
+        }
+        if let Some(bytes) = by.map_or_else(|| self.source.clone(), Owner::encode) {
+            self.disk.write_at(OWNER, 0, &bytes).map_err(|e| self.failed(&e))?;
+            self.files.push(OWNER.into());
         }
         self.disk.write_at(EPHEMERAL, 0, mark.as_bytes()).map_err(|e| self.failed(&e))?;
         self.files.push(EPHEMERAL.into());
@@ -159,9 +174,6 @@ impl Builder {
             self.disk.sync(name)?;
         }
         self.disk.sync_names()?;
-        for name in self.files.iter().map(String::as_str).chain([place::LOCK, ""]) {
-            give(&self.dir.join(name), self.owner)?;
-        }
         crash::point("build.synced");
         std::fs::rename(&self.dir, self.root.join(&self.name))?;
         crash::point("build.renamed");
@@ -175,15 +187,6 @@ impl Drop for Builder {
             let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
-}
-
-/// Gives a file to whom its spool belongs: a helper cannot read what root has made.
-pub fn give(path: &Path, (uid, gid): (u32, u32)) -> io::Result<()> {
-    let now = std::fs::metadata(path)?;
-    if (now.uid(), now.gid()) == (uid, gid) {
-        return Ok(());
-    }
-    chown(path, Some(uid), Some(gid))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `spool export`: the events of a spool as JSON lines, as `--format json` delivers them, in order.
 //!
-//! Read-only, also while the helper works. Damage is told on stderr and passed over; then the exit code is 1.
+//! Read-only, also while the helper works. Damage is told on stderr and passed over; then the exit code is 1. So it is when
+//! nothing of the range that was asked for is there.
 
 use super::look::{self, Look, Seen};
 use super::progress::Progress;
@@ -8,8 +9,7 @@ use super::range::Range;
 use super::{say, words, Call, Result};
 use crate::audit::event::Maker;
 use crate::audit::format::{self, Pen};
-
-use crate::error::Exit;
+use crate::error::{Error, Exit};
 
 /// The command.
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
@@ -35,7 +35,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
             }
             tell.extend(seen.words());
             damaged += tell.len() as u64;
-            tell.drain(..).for_each(|t| say(&format!("{}: {t}", look.dir.display())));
+            tell.drain(..).for_each(|t| say(&format!("{}: {t}", words::shown(&look.dir))));
             Ok(())
         })?;
     }
@@ -45,7 +45,17 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         say(&format!("{} printed; {left} passed over", words::count(written, "event")));
         return Ok(Exit::Failed);
     }
+    if written == 0 && !range.is_all() {
+        return Err(none_held(&looks).into());
+    }
     Ok(Exit::Clean)
+}
+
+/// Nothing of what was asked for is there.
+pub fn none_held(looks: &[Look]) -> Error {
+    let held = looks.iter().any(|l| !l.segments.is_empty());
+    let why = if held { "events are kept for --retain after they were delivered" } else { "the spool is empty" };
+    Error::failed(format!("no event in that range is held ({why})"))
 }
 
 /// The first round: where the range stands in this spool.

@@ -3,7 +3,6 @@
 //! In a spool that no helper works in the cursor is removed here. A running helper cannot be stopped without the database,
 //! so it is asked by a file, and obeys only when no receiver of that name is configured. Refuses: to forget one that is.
 
-use super::build::give;
 use super::look::{self, Look, Use};
 use super::{words, Call, Result};
 use crate::audit::spool::cursor;
@@ -11,10 +10,9 @@ use crate::audit::spool::place;
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::crash;
+use crate::sys::{crash, file};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -42,7 +40,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         known.sort();
         known.dedup();
         let known = if known.is_empty() { "there is none".into() } else { format!("there are: {}", known.join(", ")) };
-        return Err(Error::failed(format!("no cursor of `{name}` below `{}`; {known}", root.display())).into());
+        return Err(Error::failed(format!("no cursor of `{name}` below `{}`; {known}", words::shown(&root))).into());
     }
     Ok(Exit::Clean)
 }
@@ -51,14 +49,15 @@ fn forget(call: &mut Call<'_>, look: &Look, name: &str) -> Result<()> {
     let end = look.end();
     let next = look.cursors.iter().find(|(n, _)| n == name).and_then(|(_, c)| c.value.as_ref().map(|c| c.next));
     let waiting = next.map_or(0, |next| end.saturating_sub(next));
-    let cannot =
-        |e: io::Error| Error::failed(format!("cannot forget `{name}` in `{}`: {}", look.dir.display(), io_words(&e)));
+    let cannot = |e: io::Error| {
+        Error::failed(format!("cannot forget `{name}` in `{}`: {}", words::shown(&look.dir), io_words(&e)))
+    };
     match place::lock(&look.dir).map_err(cannot)? {
         Some(_lock) => remove(look, name).map_err(cannot)?,
         None => ask(look, name, Duration::from_millis(limits::FORGET_WAIT_MILLIS)).map_err(cannot)?,
     }
     let events = words::count(waiting, "event");
-    writeln!(call.out, "{}: `{name}` is forgotten ({events} were waiting for it)", look.dir.display())?;
+    writeln!(call.out, "{}: `{name}` is forgotten ({events} were waiting for it)", words::shown(&look.dir))?;
     Ok(())
 }
 
@@ -72,9 +71,7 @@ fn remove(look: &Look, name: &str) -> io::Result<()> {
 
 fn request(look: &Look, name: &str) -> io::Result<PathBuf> {
     let request = look.dir.join(cursor::request_name(name));
-    File::create(&request)?.write_all(b"forget\n")?;
-    let meta = std::fs::metadata(&look.dir)?;
-    give(&request, (meta.uid(), meta.gid()))?;
+    file::create_anew(&request)?.write_all(b"forget\n")?;
     Ok(request)
 }
 
@@ -83,7 +80,7 @@ pub(super) fn ask(look: &Look, name: &str, patience: Duration) -> io::Result<()>
     let request = request(look, name)?;
     crash::point("tool-forget.asked");
     let end = Instant::now() + patience;
-    while request.exists() {
+    while std::fs::symlink_metadata(&request).is_ok() {
         if Instant::now() > end {
             match std::fs::remove_file(&request) {
                 // At the last moment.

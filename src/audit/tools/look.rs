@@ -4,24 +4,27 @@
 //! Refuses: to write, to lock, to trust anything that it reads.
 
 use super::progress::Progress;
-use super::{Result, Stop};
+use super::words::shown;
+use super::{rights, Result, Stop};
 use crate::audit::account::Account;
 use crate::audit::adopt;
 use crate::audit::options::Options;
 use crate::audit::record::Kind;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
+use crate::audit::spool::owner::OWNER;
 use crate::audit::spool::place::{self, LOCK};
 use crate::audit::spool::record::{self, Head, Identity, Stored, HEAD_BYTES, RECORDS_AT};
-use crate::audit::spool::recover::number_of;
+use crate::audit::spool::recover::{self, edition_of, number_of};
 use crate::audit::spool::walk::{Found, Walk};
 use crate::audit::spool::{slots, tend};
+use crate::audit::stranded;
 use crate::audit::worker;
 use crate::error::Error;
 use crate::net::failure::words;
 use crate::sys::file;
 use crate::{limits, stamp};
-use std::fs::File;
+use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -97,11 +100,35 @@ pub struct Look {
     pub state: Option<Small<Account>>,
     /// It was made for a replay or a retry.
     pub ephemeral: bool,
+    /// What has the name of a file of the spool and is none, and what it is.
+    pub strange: Vec<(String, &'static str)>,
 }
 
 /// Whether a directory is a spool's sub-directory.
 pub fn is_spool(dir: &Path) -> bool {
     holds_spool(dir).unwrap_or(false)
+}
+
+/// Whether a file of this name is one of a spool.
+fn is_ours(name: &str) -> bool {
+    let begins = ["cursor-", "quarantine-", "forget-"].iter().any(|p| name.starts_with(p));
+    begins || [LOCK, tend::STATE, OWNER, adopt::EPHEMERAL].contains(&name) || name.ends_with(".seg")
+}
+
+/// What stands in the place of such a file, and is none.
+fn strangers(dir: &Path) -> Vec<(String, &'static str)> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(limits::SPOOL_FILES);
+    let strange = entries.filter_map(|e| {
+        let (kind, name) = (e.file_type().ok()?, e.file_name().into_string().ok()?);
+        let what = match kind {
+            _ if kind.is_file() || !is_ours(&name) => return None,
+            _ if kind.is_symlink() => "is a symbolic link",
+            _ if kind.is_dir() => "is a directory",
+            _ => "is a FIFO, a socket or a device",
+        };
+        Some((name, what))
+    });
+    strange.take(limits::TOOL_FINDINGS).collect()
 }
 
 fn holds_spool(dir: &Path) -> std::io::Result<bool> {
@@ -143,11 +170,11 @@ fn some_below(dir: &Path) -> Result<Vec<PathBuf>> {
         Ok((found, _)) if !found.is_empty() => Ok(found),
         Ok((_, Some(closed))) => Err(denied(&closed)),
         Ok(_) => {
-            let text = format!("there is no spool in `{}`; say where it is: --spool-dir DIR", dir.display());
+            let text = format!("there is no spool in `{}`; say where it is: --spool-dir DIR", shown(dir));
             Err(Error::failed(text).into())
         }
         Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(dir)),
-        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into()),
+        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", shown(dir), words(&e))).into()),
     }
 }
 
@@ -161,7 +188,7 @@ pub fn root(options: &Options) -> Result<PathBuf> {
             Ok(found) if !found.is_empty() => return Ok(dir.clone()),
             Ok(_) => empty = empty.or(Some(dir.clone())),
             Err(e) if e.kind() == ErrorKind::PermissionDenied => return Err(denied(dir)),
-            Err(e) => why.push(format!("`{}`: {}", dir.display(), words(&e))),
+            Err(e) => why.push(format!("`{}`: {}", shown(dir), words(&e))),
         }
     }
     let none = || Error::failed(format!("there is no spool ({}); say where it is: --spool-dir DIR", why.join(", ")));
@@ -169,8 +196,11 @@ pub fn root(options: &Options) -> Result<PathBuf> {
 }
 
 fn denied(dir: &Path) -> Stop {
-    let cure = "run this as the user the helper runs as, or as root";
-    Error::failed(format!("cannot read `{}`: Permission denied; {cure}", dir.display())).into()
+    let cure = match rights::acting_as() {
+        Some(whom) => format!("root acts here as {whom}: give all of it to one user (chown)"),
+        None => "run this as the user the helper runs as, or as root".into(),
+    };
+    Error::failed(format!("cannot read `{}`: Permission denied; {cure}", shown(dir))).into()
 }
 
 /// The sub-directories that a command is to look at: those of the directory given (a spool itself, or the root of some),
@@ -207,7 +237,7 @@ pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
 
 /// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.
 fn holder(dir: &Path) -> Use {
-    match File::open(dir.join(LOCK)) {
+    match file::read_regular(&dir.join(LOCK)) {
         Ok(lock) => match place::keeper_of(&lock) {
             Some(keeper) => Use::By(keeper),
             None => file::lock_holder(&lock).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By)),
@@ -217,10 +247,15 @@ fn holder(dir: &Path) -> Use {
     }
 }
 
-/// Whether a helper works here or beside it: each adopts all of its root.
-pub fn is_helped(look: &Look) -> bool {
-    let beside = look.dir.parent().and_then(|root| below(root).ok()).unwrap_or_default();
-    look.in_use.may_change() || beside.iter().any(|dir| holder(dir).may_change())
+/// Whether a helper that runs beside a sub-directory may deliver what is in it.
+pub fn is_helped(dir: &Path) -> bool {
+    stranded::twins(dir).iter().any(|twin| holder(twin).may_change())
+}
+
+/// Whether helpers run beside a sub-directory that nobody works in, and none of them may deliver what is in it.
+pub fn is_stranded(look: &Look) -> bool {
+    let runs = |dir: &PathBuf| holder(dir).may_change();
+    !look.in_use.may_change() && !is_helped(&look.dir) && stranded::beside(&look.dir).iter().any(runs)
 }
 
 impl Use {
@@ -255,7 +290,7 @@ impl Look {
         let disk = RealDisk::new(dir);
         let files = disk.list().map_err(|e| match e.kind() {
             ErrorKind::PermissionDenied => denied(dir),
-            _ => Error::failed(format!("cannot read `{}`: {}", dir.display(), words(&e))).into(),
+            _ => Error::failed(format!("cannot read `{}`: {}", shown(dir), words(&e))).into(),
         })?;
         let mut look = Look {
             dir: dir.to_path_buf(),
@@ -269,6 +304,7 @@ impl Look {
             cursors: Vec::new(),
             state: None,
             ephemeral: dir.join(adopt::EPHEMERAL).exists(),
+            strange: strangers(dir),
         };
         look.read_heads()?;
         look.read_small()?;
@@ -276,7 +312,7 @@ impl Look {
     }
 
     fn unreadable(&self, name: &str, e: &std::io::Error) -> Stop {
-        Error::failed(format!("cannot read `{}`: {}", self.dir.join(name).display(), words(e))).into()
+        Error::failed(format!("cannot read `{}`: {}", shown(&self.dir.join(name)), words(e))).into()
     }
 
     fn read_heads(&mut self) -> Result<()> {
@@ -309,9 +345,17 @@ impl Look {
             let head = self.guess_head(&f, first_seq, &identity);
             self.push(f, head, Heads::Lost);
         }
-        // Of two that begin with the same record the better one comes first, as the helper judges it.
-        let rank = |s: &Seg| (s.bytes, number_of(&s.name) == Some(s.head.first_seq));
-        self.segments.sort_by(|a, b| a.head.first_seq.cmp(&b.head.first_seq).then_with(|| rank(b).cmp(&rank(a))));
+        self.segments.sort_by_key(|s| s.head.first_seq);
+        // Of those that begin with the same record the better one comes first, as the helper judges it: by whole records.
+        let (disk, mut same) = (&self.disk, self.segments.as_mut_slice());
+        while let Some(first) = same.first().map(|s| s.head.first_seq) {
+            let (group, rest) = same.split_at_mut(same.partition_point(|s| s.head.first_seq == first));
+            if group.len() > 1 {
+                let rank = |s: &Seg| (recover::whole_records(disk, &s.name, &s.head, s.bytes), edition_of(&s.name));
+                group.sort_by_cached_key(|s| Reverse(rank(s)));
+            }
+            same = rest;
+        }
         Ok(())
     }
 
@@ -354,6 +398,9 @@ impl Look {
     }
 
     fn small<T>(&self, name: &str, room: u64, load: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Small<T>>> {
+        if self.strange.iter().any(|(n, _)| n == name) {
+            return Ok(None);
+        }
         let bytes = match read_all(&self.disk, name, slots::COPIES * room) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),

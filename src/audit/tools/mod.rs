@@ -13,6 +13,7 @@ pub mod quarantine;
 pub mod range;
 pub mod repair;
 pub mod replay;
+pub mod rights;
 pub mod scan;
 pub mod status;
 pub mod verify;
@@ -78,7 +79,8 @@ impl Call<'_> {
 /// Runs a command to its end.
 pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = dispatch(&mut Call { parsed, options, now_ms: wall_ms(), out: &mut out });
+    let mut call = Call { parsed, options, now_ms: wall_ms(), out: &mut out };
+    let done = give_up_rights(&call).and_then(|()| dispatch(&mut call));
     match done.and_then(|exit| out.flush().map(|()| exit).map_err(Stop::Output)) {
         Ok(exit) => Ok(exit),
         Err(Stop::Error(e)) => {
@@ -89,6 +91,16 @@ pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
         // A reader that has seen enough, as `head` does.
         Err(Stop::Output(e)) if e.kind() == ErrorKind::BrokenPipe => Ok(Exit::Clean),
         Err(Stop::Output(e)) => Err(Error::failed(format!("cannot write to standard output: {e}"))),
+    }
+}
+
+/// Before a command opens anything in a spool. `check` opens what the helper opens, not what lies there.
+fn give_up_rights(call: &Call<'_>) -> Result<()> {
+    let name = call.parsed.command_name();
+    let takes_dir = ["spool verify", "spool export", "spool repair", "spool replay"].contains(&name.as_str());
+    match name.as_str() {
+        "check" => Ok(()),
+        _ => rights::give_up(call, call.operand().filter(|_| takes_dir)),
     }
 }
 

@@ -29,8 +29,8 @@ pub fn receiver_of(file: &str) -> Option<&str> {
 
 /// Calls `f` with each line of a file, its newline taken off, and its number from 1. A file that is gone has none.
 fn each_line(path: &Path, mut f: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-    let cannot = |e: std::io::Error| Error::failed(format!("cannot read `{}`: {}", path.display(), io_words(&e)));
-    let mut file = match File::open(path) {
+    let cannot = |e: std::io::Error| Error::failed(format!("cannot read `{}`: {}", words::shown(path), io_words(&e)));
+    let mut file = match file::read_regular(path) {
         Ok(file) => BufReader::new(file),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(cannot(e).into()),
@@ -141,7 +141,12 @@ fn list_page(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
     if whole + bad == 0 {
         return Ok(0);
     }
-    writeln!(call.out, "{} refused by {receiver} (spool {}):", words::count(whole, "event"), look.name)?;
+    writeln!(
+        call.out,
+        "{} refused by {receiver} (spool {}):",
+        words::count(whole, "event"),
+        words::line_escaped(&look.name)
+    )?;
     let mut shown = 0;
     each_line(path, |_, line| {
         let Some(h) = held::parse(line) else { return Ok(()) };
@@ -159,7 +164,7 @@ fn list_page(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
         writeln!(call.out, "  and {} more; all of them: --json", shown - limits::TOOL_LIST_LINES)?;
     }
     if bad > 0 {
-        writeln!(call.out, "  {} in `{}` cannot be read", words::count(bad, "line"), path.display())?;
+        writeln!(call.out, "  {} in `{}` cannot be read", words::count(bad, "line"), words::shown(path))?;
     }
     Ok(whole + bad)
 }
@@ -182,7 +187,7 @@ pub fn retry(call: &mut Call<'_>) -> Result<Exit> {
     }
     if queued == 0 && exit == Exit::Clean {
         let of = name.map_or_else(String::new, |n| format!(" of `{n}`"));
-        return Err(Error::failed(format!("no event{of} is in quarantine below `{}`", root.display())).into());
+        return Err(Error::failed(format!("no event{of} is in quarantine below `{}`", words::shown(&root))).into());
     }
     Ok(exit)
 }
@@ -193,7 +198,8 @@ fn alone(root: &Path) -> Result<Option<File>> {
     match file::lock(&dir) {
         Ok(true) => Ok(Some(dir)),
         Ok(false) => {
-            let text = format!("another `quarantine retry` is at work below `{}`: wait for its end", root.display());
+            let text =
+                format!("another `quarantine retry` is at work below `{}`: wait for its end", words::shown(root));
             Err(Error::failed(text).into())
         }
         Err(_) => Ok(None),
@@ -213,7 +219,9 @@ fn taken(look: &Look, name: Option<&String>) -> Result<Vec<(String, PathBuf)>> {
     }
     let mut renamed = false;
     for (receiver, path) in files(look, name) {
-        let free = (0..1000).map(|n| look.dir.join(format!("quarantine-{receiver}{mark}-{n}"))).find(|p| !p.exists());
+        let free = (0..1000)
+            .map(|n| look.dir.join(format!("quarantine-{receiver}{mark}-{n}")))
+            .find(|p| std::fs::symlink_metadata(p).is_err());
         let Some(away) = free else { continue };
         match std::fs::rename(&path, &away) {
             Ok(()) => all.push((receiver, away)),
@@ -230,7 +238,7 @@ fn taken(look: &Look, name: Option<&String>) -> Result<Vec<(String, PathBuf)>> {
 }
 
 fn cannot_rename(path: &Path, e: &std::io::Error) -> Stop {
-    Error::failed(format!("cannot rename `{}`: {}", path.display(), io_words(e))).into()
+    Error::failed(format!("cannot rename `{}`: {}", words::shown(path), io_words(e))).into()
 }
 
 /// Queues the events of one file; gives how many, and how many lines could not be read.
@@ -246,32 +254,32 @@ fn retry_one(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
         }
         _ => {
             bad += 1;
-            say(&format!("`{}` line {number} cannot be read: passed over", path.display()));
+            say(&format!("`{}` line {number} cannot be read: passed over", words::shown(path)));
             Ok(())
         }
     })?;
     let count = builder.count();
     if count > 0 {
-        let place = builder.publish(Some(receiver))?;
+        let place = builder.publish(Some(receiver), None)?;
         crash::point("retry.queued");
         let events = words::count(count, "event");
-        writeln!(call.out, "{events} queued for {receiver} in {}: {}", place.display(), when(look))?;
+        writeln!(call.out, "{events} queued for {receiver} in {}: {}", words::shown(&place), when(&place))?;
     }
     if size(path) != before {
         // Rather twice than never: document ids tell the repeat.
-        let text = format!("`{}` grew meanwhile: run this again for the rest", path.display());
+        let text = format!("`{}` grew meanwhile: run this again for the rest", words::shown(path));
         return Err(Error::failed(text).into());
     }
-    let text = path.display().to_string();
-    let stem = text.split(".jsonl.retrying").next().unwrap_or(&text);
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+    let stem = name.split(".jsonl.retrying").next().unwrap_or(name);
     let done = (0..1000u32)
         .map(|n| if n == 0 { String::new() } else { format!("-{n}") })
-        .map(|n| PathBuf::from(format!("{stem}.jsonl.retried-{}{n}", words::file_time(call.now_ms))))
-        .find(|p| !p.exists());
+        .map(|n| look.dir.join(format!("{stem}.jsonl.retried-{}{n}", words::file_time(call.now_ms))))
+        .find(|p| std::fs::symlink_metadata(p).is_err());
     if let Some(done) = done {
         std::fs::rename(path, &done).map_err(|e| cannot_rename(path, &e))?;
         if bad > 0 {
-            say(&format!("what could not be read is kept in `{}`", done.display()));
+            say(&format!("what could not be read is kept in `{}`", words::shown(&done)));
         }
     }
     Ok((count, bad))

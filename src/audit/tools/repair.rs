@@ -4,7 +4,6 @@
 //! cannot be read made anew so that nothing is skipped: a cursor at the oldest record held. Each step first copies the
 //! file as it was into `backup-TIME`. Refuses: a spool that somebody works in or that is of another version.
 
-use super::build::give;
 use super::look::{self, Heads, Look, Seg};
 use super::progress::Progress;
 use super::scan::{scan, Findings};
@@ -18,10 +17,10 @@ use crate::audit::spool::{place, slots, tend};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::crash;
+use crate::sys::{crash, file};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// One thing to be done.
@@ -57,12 +56,8 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
 
 /// One sub-directory. True: nothing is left to be done.
 fn one(call: &mut Call<'_>, dir: &Path, apply: bool) -> Result<bool> {
-    let shown = dir.display();
-    let had_lock = dir.join(place::LOCK).exists();
+    let shown = words::shown(dir);
     let lock = place::lock(dir).map_err(|e| Error::failed(format!("cannot lock `{shown}`: {}", io_words(&e))))?;
-    if !had_lock {
-        let _ = std::fs::metadata(dir).and_then(|m| give(&dir.join(place::LOCK), (m.uid(), m.gid())));
-    }
     let Some(_lock) = lock else {
         let who = Look::at(dir)?.in_use.words();
         writeln!(call.out, "{shown}: {who}; a repair needs the helper stopped, nothing was changed")?;
@@ -70,7 +65,11 @@ fn one(call: &mut Call<'_>, dir: &Path, apply: bool) -> Result<bool> {
     };
     let look = Look::owned(dir)?;
     if let Some(name) = &look.foreign {
-        writeln!(call.out, "{shown}: `{name}` is of another version of this program; nothing was changed")?;
+        writeln!(
+            call.out,
+            "{shown}: `{}` is of another version of this program; nothing was changed",
+            words::line_escaped(name)
+        )?;
         return Ok(false);
     }
     let findings = scan(&look, &mut Progress::new(look.bytes()))?;
@@ -82,26 +81,40 @@ fn one(call: &mut Call<'_>, dir: &Path, apply: bool) -> Result<bool> {
     } else {
         writeln!(call.out, "{shown}: would do the following (--apply does it):")?;
         for t in &tasks {
-            writeln!(call.out, "  {}", t.words(&look))?;
+            writeln!(call.out, "  {}", words::line_escaped(&t.words(&look)))?;
         }
+        strangers(call, &look)?;
         return Ok(false);
     }
     remarks(call, &findings)?;
-    Ok(true)
+    strangers(call, &look)
+}
+
+/// What is no file, and not the helper's: only an administrator knows what it is for. True: there is none.
+fn strangers(call: &mut Call<'_>, look: &Look) -> Result<bool> {
+    for (name, what) in &look.strange {
+        let path = words::quoted(&look.dir.join(name));
+        writeln!(
+            call.out,
+            "  `{}` {what}, where a file should be; to remove it: rm -r {path}",
+            words::line_escaped(name)
+        )?;
+    }
+    Ok(look.strange.is_empty())
 }
 
 fn carry_out_all(call: &mut Call<'_>, look: &Look, tasks: &[Task]) -> Result<()> {
-    let shown = look.dir.display();
+    let shown = words::shown(&look.dir);
     let backup = look.dir.join(format!("backup-{}", words::file_time(call.now_ms)));
-    writeln!(call.out, "{shown}: copies of what is changed are in {}", backup.display())?;
+    writeln!(call.out, "{shown}: copies of what is changed are in {}", words::shown(&backup))?;
     let work = Work { look, backup, call_ms: call.now_ms };
     for t in tasks {
         work.carry_out(t).map_err(|e| {
-            let (what, why) = (t.words(look), io_words(&e));
+            let (what, why) = (words::line_escaped(&t.words(look)), io_words(&e));
             Error::failed(format!("cannot {what} in `{shown}`: {why}; what was done before is whole"))
         })?;
         crash::point("repair.done");
-        writeln!(call.out, "  done: {}", t.words(look))?;
+        writeln!(call.out, "  done: {}", words::line_escaped(&t.words(look)))?;
     }
     Ok(())
 }
@@ -204,30 +217,26 @@ impl Work<'_> {
 
     /// A copy of a file as it is, on the platter.
     fn keep(&self, name: &str) -> io::Result<()> {
-        if !self.backup.exists() {
-            std::fs::DirBuilder::new().mode(0o700).create(&self.backup)?;
-            self.own(&self.backup)?;
+        match std::fs::DirBuilder::new().mode(0o700).create(&self.backup) {
+            // Made for the file before this one; no link that leads elsewhere.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && is_directory(&self.backup) => {}
+            made => made?,
         }
-        let copy = self.backup.join(name);
-        std::fs::copy(self.path(name), &copy)?;
-        self.own(&copy)?;
-        File::open(&copy)?.sync_all()?;
+        let mut source = file::read_regular(&self.path(name))?;
+        let mut copy = file::create_anew(&self.backup.join(name))?;
+        io::copy(&mut source, &mut copy)?;
+        copy.sync_all()?;
         File::open(&self.backup)?.sync_all()?;
         crash::point("repair.kept");
         Ok(())
     }
 
-    fn own(&self, path: &Path) -> io::Result<()> {
-        let meta = std::fs::metadata(&self.look.dir)?;
-        give(path, (meta.uid(), meta.gid()))
-    }
-
     /// Writes a file anew beside the old one, and puts it in its place when it is on the platter.
     fn replace(&self, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         let made = self.path(&format!("{name}.new"));
-        let mut out = BufWriter::with_capacity(limits::TOOL_WRITE_BYTES, File::create(&made)?);
+        let mut out = BufWriter::with_capacity(limits::TOOL_WRITE_BYTES, file::create_anew(&made)?);
         let written = write(&mut out).and_then(|()| out.flush());
-        let done = written.and_then(|()| out.get_ref().sync_all()).and_then(|()| self.own(&made));
+        let done = written.and_then(|()| out.get_ref().sync_all());
         if let Err(e) = done {
             let _ = std::fs::remove_file(&made);
             return Err(e);
@@ -272,11 +281,11 @@ impl Work<'_> {
     /// Damaged bytes into a file of their own, under the name that the helper would give it.
     fn aside(&self, s: &Seg, from: u64, to: u64) -> io::Result<()> {
         let bad = self.path(&format!("{}.{from}.bad", s.name));
-        if bad.exists() || to <= from {
+        if std::fs::symlink_metadata(&bad).is_ok_and(|m| m.is_file()) || to <= from {
             return Ok(());
         }
         let unborn = self.path(&format!("{}.{from}.bad{}", s.name, tend::UNBORN));
-        let mut out = File::create(&unborn)?;
+        let mut out = file::create_anew(&unborn)?;
         let (mut at, mut buf) = (from, vec![0; limits::READ_BYTES]);
         while at < to {
             let most = ((to - at) as usize).min(buf.len());
@@ -288,7 +297,6 @@ impl Work<'_> {
             at += got as u64;
         }
         out.sync_all()?;
-        self.own(&unborn)?;
         // Half of it would be taken for all by the next repair.
         std::fs::rename(&unborn, &bad)?;
         crash::point("repair.aside");
@@ -309,9 +317,9 @@ impl Work<'_> {
 
     fn sort_lines(&self, name: &str) -> io::Result<()> {
         self.keep(name)?;
-        let mut source = BufReader::new(File::open(self.path(name))?);
+        let mut source = BufReader::new(file::read_regular(&self.path(name))?);
         let bad_path = self.path(&free_name(&self.look.dir, name));
-        let mut bad = File::create(&bad_path)?;
+        let mut bad = file::create_anew(&bad_path)?;
         self.replace(name, |out| {
             let mut line = Vec::new();
             loop {
@@ -327,8 +335,7 @@ impl Work<'_> {
                 }
             }
         })?;
-        bad.sync_all()?;
-        self.own(&bad_path)
+        bad.sync_all()
     }
 }
 
@@ -336,5 +343,9 @@ impl Work<'_> {
 fn free_name(dir: &Path, name: &str) -> String {
     let plain = format!("{name}.bad");
     let mut names = std::iter::once(plain.clone()).chain((2..1000).map(|n| format!("{name}.{n}.bad")));
-    names.find(|n| !dir.join(n).exists()).unwrap_or(plain)
+    names.find(|n| std::fs::symlink_metadata(dir.join(n)).is_err()).unwrap_or(plain)
+}
+
+fn is_directory(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
 }

@@ -92,7 +92,22 @@ pub fn scan(look: &Look, progress: &mut Progress) -> Result<Findings> {
             f.fault(format!("`{}`: {} cannot be read", file.name, words::count(bad, "line")));
         }
     }
+    set_aside(look, &mut f);
     Ok(f)
+}
+
+/// Damage that was set aside is no fault that remains: whoever was sent here by `status` is told what it is.
+fn set_aside(look: &Look, f: &mut Findings) {
+    let bad = || look.files.iter().filter(|e| e.name.ends_with(".bad"));
+    for e in bad().take(limits::TOOL_ASIDE_LINES) {
+        let size = words::size(e.bytes);
+        f.notes
+            .push(format!("`{}`: {size} of damage, set aside as it was: nothing reads it; keep or remove it", e.name));
+    }
+    let more = bad().skip(limits::TOOL_ASIDE_LINES).count();
+    if more > 0 {
+        f.notes.push(format!("and {more} more files of damage (*.bad)"));
+    }
 }
 
 fn heads(look: &Look, f: &mut Findings) {
@@ -182,6 +197,9 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
 }
 
 fn small_files(look: &Look, f: &mut Findings) {
+    for (name, what) in &look.strange {
+        f.fault(format!("`{name}` {what}, where a file should be: nobody follows or reads it; remove it"));
+    }
     let end = look.end();
     for (name, small) in &look.cursors {
         let Some(c) = &small.value else {

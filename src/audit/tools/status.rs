@@ -6,6 +6,7 @@
 use super::look::{self, Look, Small, Use};
 use super::{quarantine, words, Call, Result};
 use crate::audit::account::{Account, Counters};
+use crate::audit::claim;
 use crate::audit::moment::Moment;
 use crate::audit::options::Options;
 use crate::audit::speaker;
@@ -53,13 +54,15 @@ struct Sheet {
     now: Option<Moment>,
     /// When the files were written, as far as that is known.
     as_of: Option<i64>,
+    /// It holds undelivered events, and no helper that runs beside it may deliver them.
+    stranded: bool,
 }
 
 /// The command.
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let root = look::root(call.options)?;
     let mut sheets = Vec::new();
-    for look in look::all(&look::targets(call.options, Some(&root.display().to_string()))?)? {
+    for look in look::all(&look::targets(call.options, None)?)? {
         sheets.push(sheet(look, call.options)?);
     }
     if call.is_on("json") {
@@ -73,10 +76,11 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let answering: Vec<Use> = sheets.iter().filter_map(answered).collect();
     for s in &sheets {
         for sentence in wrong(s, &answering, call.now_ms) {
-            writeln!(call.out, "{}: {}", s.look.name, words::line(&sentence, 2 * limits::ALARM_CHARS))?;
+            let sentence = words::line(&sentence, 2 * limits::ALARM_CHARS);
+            writeln!(call.out, "{}: {sentence}", words::line_escaped(&s.look.name))?;
         }
     }
-    writeln!(call.out, "spool directory {}", root.display())?;
+    writeln!(call.out, "spool directory {}", words::shown(&root))?;
     for s in &sheets {
         page(call, s)?;
     }
@@ -131,13 +135,14 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
         let next = cursor.as_ref().map(|c| c.next);
         let waiting = next.map_or(0, |n| end.saturating_sub(n));
         let first = next.filter(|_| waiting > 0);
-        let file = look.dir.join(crate::audit::quarantine::file_name(&name));
+        let file = crate::audit::quarantine::file_name(&name);
+        let there = look.files.iter().any(|f| f.name == file);
         let said = now.as_ref().and_then(|m| m.receivers.iter().find(|r| r.name == name));
         let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));
         lines.push(Line {
             waiting,
             oldest: first.and_then(|n| oldest.entry(n).or_insert_with(|| oldest_from(&look, n)).clone()),
-            held: quarantine::count_lines(&file)?,
+            held: if there { quarantine::count_lines(&look.dir.join(&file))? } else { (0, 0) },
             known: said.map(|r| r.live).or(given),
             cursor,
             name,
@@ -150,7 +155,9 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
     let bad = look.files.iter().filter(|f| f.name.ends_with(".bad"));
     let files = (look.bytes() - retained, retained, worker::settings(options, 0, Some(&look.dir)).max);
     let (live, retained, max) = now.as_ref().map_or(files, |m| (m.bytes.live, m.bytes.retained, m.bytes.max));
+    let waits = lines.iter().any(|l| l.waiting > 0 || l.cursor.is_none());
     Ok(Sheet {
+        stranded: waits && look::is_stranded(&look),
         live,
         retained,
         max,
@@ -204,9 +211,12 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
         (None, Some(ms)) => format!("; figures as of {}", words::ago(call.now_ms, ms)),
         _ => String::new(),
     };
-    writeln!(call.out, "\n{}: {}{kind}{old}", s.look.name, s.look.in_use.words())?;
+    writeln!(call.out, "\n{}: {}{kind}{old}", words::line_escaped(&s.look.name), s.look.in_use.words())?;
     if let Some(name) = &s.look.foreign {
-        writeln!(call.out, "  of another version of this program: `{name}`")?;
+        writeln!(call.out, "  of another version of this program: `{}`", words::line_escaped(name))?;
+    }
+    if s.stranded {
+        stranded(call, s)?;
     }
     let (live, retained, max) = (words::size(s.live), words::size(s.retained), words::size(s.max));
     let by = if s.now.is_some() { "" } else { " by these options" };
@@ -232,10 +242,24 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
     for l in &s.lines {
         receiver(call, l, c.dropped)?;
     }
+    for (name, what) in &s.look.strange {
+        let name = words::line_escaped(name);
+        writeln!(call.out, "  strange   `{name}` {what}, where a file should be; see `spool verify`")?;
+    }
     if s.aside.0 > 0 {
         let (files, bytes) = (words::count(s.aside.0, "file"), words::size(s.aside.1));
         writeln!(call.out, "  damage    {files} of {bytes} set aside (*.bad); see `spool verify`")?;
     }
+    Ok(())
+}
+
+/// What waits there waits for a helper that does not run; the cure.
+fn stranded(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
+    let whose = claim::living_in(&s.look.dir).map_or_else(|| "nobody knows whose it is".into(), |o| o.owner.words());
+    writeln!(call.out, "  STRANDED  no helper that runs here may deliver what waits ({})", words::line(&whose, 400))?;
+    let dir = words::quoted(&s.look.dir);
+    writeln!(call.out, "            its own does at its next start; by another one's receivers:")?;
+    writeln!(call.out, "            gostech-audit-log spool replay {dir} --by NAME-OF-THAT-ONE'S-SUB-DIRECTORY")?;
     Ok(())
 }
 
@@ -299,7 +323,7 @@ fn as_json(s: &Sheet, now: i64) -> Value {
     };
     json!({
         "name": s.look.name, "dir": s.look.dir.display().to_string(), "in_use": in_use, "pid": pid,
-        "ephemeral": s.look.ephemeral, "foreign_version": s.look.foreign, "next": s.end, "segments": s.look.segments.len(),
+        "ephemeral": s.look.ephemeral, "stranded": s.stranded, "foreign_version": s.look.foreign, "next": s.end, "segments": s.look.segments.len(),
         "live_bytes": s.live, "retained_bytes": s.retained, "max_bytes": s.max,
         "answered": s.now.is_some(), "as_of": s.now.as_ref().map(|m| m.now_ms).or(s.as_of).map(time), "wrong": wrong_json(s),
         "disk_failing": s.now.as_ref().and_then(|m| m.disk_bad.clone()),

@@ -38,7 +38,7 @@ fn page(call: &mut Call<'_>, look: &Look, f: &Findings) -> Result<()> {
     writeln!(
         call.out,
         "{}: {verdict} ({}, {} in {}, {}; {})",
-        look.dir.display(),
+        words::shown(&look.dir),
         words::count(f.records, "record"),
         words::size(f.bytes),
         words::count(look.segments.len() as u64, "segment"),
@@ -52,7 +52,7 @@ fn page(call: &mut Call<'_>, look: &Look, f: &Findings) -> Result<()> {
         writeln!(call.out, "  note:  {}", words::line(&line, 400))?;
     }
     if !f.clean() && look.foreign.is_none() && f.damages + f.wrong.len() as u64 > 0 {
-        let dir = look.dir.display();
+        let dir = words::quoted(&look.dir);
         writeln!(
             call.out,
             "  cure:  the helper passes over damage by itself and tells of it; to clean up, stop it and"

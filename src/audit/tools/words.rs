@@ -1,6 +1,7 @@
 //! ○ Numbers as people read them, and words of receivers without what a terminal would obey.
 
 use crate::stamp;
+use std::path::Path;
 
 /// Bytes: `512 bytes`, `1.5 KiB`, `12.3 MiB`.
 pub fn size(bytes: u64) -> String {
@@ -43,6 +44,40 @@ pub fn file_time(now_ms: i64) -> String {
     stamp::rfc3339_text(now_ms).chars().filter(char::is_ascii_alphanumeric).take(15).collect()
 }
 
+/// The name of a file or directory as a terminal and a log may show it: whoever made it chose it.
+pub fn shown(path: &Path) -> String {
+    line_escaped(&path.to_string_lossy())
+}
+
+/// Text with its control characters as escapes, so that it moves nothing on a terminal and begins no line.
+pub fn line_escaped(text: &str) -> String {
+    // Also what turns the direction of writing: a name would be read as another one.
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escape = |c: char| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
+}
+
+/// A path as one word of a shell.
+pub fn quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(b);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return path.to_string_lossy().into_owned();
+    }
+    match std::str::from_utf8(bytes).ok().filter(|t| line_escaped(t) == *t) {
+        Some(text) => format!("'{}'", text.replace('\'', "'\\''")),
+        // What a terminal would obey, and bytes that are no text.
+        None => {
+            let byte = |b: &u8| match b {
+                b'\\' | b'\'' => format!("\\{}", char::from(*b)),
+                b' '..=b'~' => char::from(*b).to_string(),
+                _ => format!("\\x{b:02x}"),
+            };
+            format!("$'{}'", bytes.iter().map(byte).collect::<String>())
+        }
+    }
+}
+
 /// Foreign text in one line, bounded, without control characters.
 pub fn line(text: &str, most: usize) -> String {
     let mut out: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -68,5 +103,17 @@ mod tests {
         );
         assert_eq!(file_time(1_795_224_477_349), "20261121T012757");
         assert_eq!((line("a\x1b[1m\nb", 9), line("abc", 2)), ("a [1m b".into(), "ab…".into()));
+    }
+
+    #[test]
+    fn names_that_others_chose_move_nothing() {
+        assert_eq!(shown(Path::new("/a/я b\x1b[31m\n")), "/a/я b\\u{1b}[31m\\n");
+        for name in ["/a/b-1.x", "/a/b c", "/a/it's", "/a/$(id)\n", "/a/x\x1b'\\", "/a/\u{202e}x"] {
+            let word = quoted(Path::new(name));
+            assert!(!word.chars().any(char::is_control), "{word:?}");
+            let script = format!("printf %s {word}");
+            let out = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(out.stdout).unwrap(), name, "{word}");
+        }
     }
 }

@@ -34,6 +34,7 @@ pub fn settings() -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: vec![("r1".into(), false)],
+        owner: None,
     }
 }
 

@@ -32,6 +32,7 @@ impl World {
             // A spool that is adopted takes no input.
             epoch: if self.adopting { 0 } else { self.ring.epoch() },
             receivers: self.configured(),
+            owner: None,
         }
     }
 

@@ -3,6 +3,7 @@
 mod damage;
 mod queue;
 mod seeing;
+mod strangers;
 
 use super::{dispatch, Call, Stop};
 use crate::audit::options::Options;
@@ -68,6 +69,7 @@ fn settings(receivers: &[&str]) -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
+        owner: None,
     }
 }
 

@@ -55,6 +55,7 @@ const PLANS: &[Plan] = &[
             ("aside.copied", "append.torn:4,{}"),
             ("open.replayed", "state.written:2,{}"),
             ("open.cursors", "cursor.torn:2,{}"),
+            ("owner.written", "{}"),
             ("open.done", "state.torn:2,{}"),
             ("worker.caught-up", "append.entered:3,{}"),
             ("worker.ready", "append.written:3,{}"),
