@@ -47,8 +47,8 @@ holds_events() {
     [ -d "$SPOOL" ] || return 1
     command -v find >/dev/null || return 0
     # A segment of 2048 bytes is its head alone.
-    [ -n "$(find "$SPOOL/" -mindepth 1 ! -type d ! \( -type f \( -name lock -o -name state -o -name 'cursor-*' \
-        -o -name 'forget-*' -o -name '*.seg' -size -2049c \) \) -print 2>/dev/null | sed -n 1p)" ]
+    [ -n "$(find "$SPOOL/" -mindepth 1 ! -type d ! -type s ! \( -type f \( -name lock -o -name 'owner*' -o -name 'state*' \
+        -o -name 'cursor-*' -o -name 'forget-*' -o -name '*.seg' -size -2049c \) \) -print 2>/dev/null | sed -n 1p)" ]
 }
 
 warn_of_removal() {

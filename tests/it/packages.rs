@@ -4,9 +4,10 @@
 //! Whether packages install, upgrade and purge well is shown by packaging/try-install. Refuses: to install anything.
 
 use crate::harness::setup::text;
-use crate::harness::Den;
+use crate::harness::{wait, Den, Setup};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 fn script(name: &str) -> Command {
     let mut command = Command::new("bash");
@@ -62,4 +63,33 @@ fn what_packages_lack_is_named_before_anything_is_replaced() {
     assert!(said.contains("missing rpmbuild: apt-get install rpm, or packaging/packages --deb"), "{said}");
     assert!(said.contains("static/x86_64/gostech-metrics: packaging/build x86_64"), "{said}");
     assert!(old.exists(), "a package that cannot be replaced was removed");
+}
+
+/// What the scripts of the packages ask before a purge, of the spool of this den.
+fn holds_events(den: &Den) -> bool {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/scripts/audit-log.sh");
+    let ask = r#". "$0"; SPOOL=$1; if holds_events; then echo yes; else echo no; fi"#;
+    let out = Command::new("sh").args(["-c", ask]).arg(shared).arg(den.file("spool")).output().expect("sh runs");
+    match text(&out.stdout).trim() {
+        "yes" => true,
+        "no" => false,
+        other => panic!("{other}: {}", text(&out.stderr)),
+    }
+}
+
+/// A file of the helper that the scripts do not know counts as events, and no spool would ever be purged.
+#[test]
+fn a_purge_tells_a_spool_with_events_from_one_without() {
+    let den = Den::new("purge");
+    let setup = Setup::new(&den).args(&["--url", "http://127.0.0.1:9", "--drain", "0s"]);
+    assert!(!holds_events(&den), "there is no spool yet");
+    let mut picodata = setup.picodata();
+    wait("a spool", Duration::from_secs(20), || den.path().join("spool/default/state").exists());
+    assert!(!holds_events(&den), "a helper at work that was given nothing");
+    assert_eq!(picodata.finish(Duration::from_secs(20)), 0);
+    assert!(!holds_events(&den), "what it leaves");
+    let event = r#"{"id":"1.1.1","message":"m","severity":"low","time":"2026-01-01T00:00:00.000+0000","title":"x"}"#;
+    let out = setup.run(format!("{event}\n").as_bytes());
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(holds_events(&den), "one event that nobody took");
 }
