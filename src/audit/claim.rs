@@ -67,6 +67,16 @@ pub fn decide(dir: &Path, ours: &Ours) -> io::Result<Claim> {
     };
     Ok(match Owner::read(&disk)? {
         Stated::Owner(o) if ordered && o.is_same_instance(&ours.owner) => through_all(),
+        // Our own, left when its receivers were other ones: as in our home, what waits goes to those of today.
+        Stated::Owner(o) if o.is_same_instance(&ours.owner) => {
+            let mine = ours.owner.receivers.iter().map(|r| r.name.clone());
+            let known: Vec<String> = mine.filter(|n| o.receivers.iter().any(|r| r.name == *n)).collect();
+            if known.is_empty() {
+                through_all()
+            } else {
+                Claim::May(known)
+            }
+        }
         Stated::Owner(o) => match o.delivered_by(&ours.owner, only.as_deref()) {
             Some(names) => Claim::May(names),
             None => Claim::Not(o.words()),

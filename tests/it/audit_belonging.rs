@@ -196,6 +196,23 @@ fn what_waits_goes_to_the_new_place_of_a_receiver() {
     );
 }
 
+/// The same when the home was still held while the next helper started: what it left there is the instance's own.
+#[test]
+fn what_an_instance_has_left_in_another_home_goes_to_the_new_place_of_a_receiver() {
+    let den = Den::new("moved-beside");
+    let (old, new) = (Receiver::start(), Receiver::start());
+    old.down();
+    let first = leaves(&helper(&den, &old, "r1", &["--instance", "i1"]), 1, 50);
+    let lock = std::fs::File::open(den.path().join("spool/i1/lock")).expect("a lock");
+    assert!(gostech::sys::file::lock(&lock).expect("an answer"));
+    let mut second = helper(&den, &new, "r1", &["--instance", "i1"]).picodata();
+    wait("it has another home", LIMIT, || den.path().join("spool/i1.2/owner").exists());
+    drop(lock);
+    new.wait_count(50, LIMIT);
+    assert_eq!(second.finish(LIMIT), 0, "{}", second.err());
+    assert_eq!(first.ledger.compare(&new.docs()), Ok(()));
+}
+
 /// What stands in the file of the owner holds no secret.
 #[test]
 fn no_secret_stands_in_the_owner() {
