@@ -58,6 +58,17 @@ pub const GUARD_RULES: usize = 512;
 pub const GUARD_DEPTH: usize = 3;
 /// The keeper makes no more than one stand-in in this time: one that is killed again and again costs next to nothing.
 pub const STAND_IN_MILLIS: u64 = 200;
+/// Whoever signals a whole unit signals all three: what comes within this time is one request to read the configuration.
+pub const RELOAD_SETTLE_MILLIS: u64 = 50;
+/// And there is at most one in this time: each may end a worker in good order and begin another.
+pub const RELOAD_PAUSE_MILLIS: u64 = 1_000;
+/// How long reading the configuration may take: it is a small file.
+pub const RELOAD_READ_SECONDS: u64 = 5;
+/// How long a worker that makes room for new options waits for answers to what it has sent; without them it would be sent
+/// twice. Reading goes on meanwhile.
+pub const RELOAD_SENDERS_SECONDS: u64 = 5;
+/// Requests that may lie in the pipe to the keeper.
+pub const RELOAD_KNOCKS: usize = 64;
 /// The first and the longest wait of a stand-in that cannot take the keeper's place yet: somebody gives descriptors or
 /// memory back within a moment, or an administrator does within minutes.
 pub const SUCCESSION_RETRY_MILLIS: (u64, u64) = (10, 1_000);

@@ -78,6 +78,11 @@ pub fn init(program: &'static str, level: Level, journald: bool) {
     JOURNALD.store(journald, Ordering::Relaxed);
 }
 
+/// From which level on lines are printed now.
+pub fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
 /// Nothing is printed any more: for simulations, whose every second is a year of trouble.
 pub fn mute() {
     LEVEL.store(0, Ordering::Relaxed);

@@ -52,6 +52,8 @@ pub enum AlarmKind {
     KeeperDied,
     /// A worker was ended.
     WorkerDied,
+    /// What was read again on SIGHUP has a fault.
+    ConfigurationRefused,
     /// Soon the spool has no room.
     SpoolNearlyFull,
     /// A receiver refuses everything.
@@ -107,8 +109,8 @@ const fn sudden(kind: AlarmKind, id: &'static str, gravity: Gravity, headline: &
 use Gravity::{Critical, Warning};
 
 /// All kinds, the gravest first.
-pub static ROWS: [Row; 20] = ROWS_CONST;
-const ROWS_CONST: [Row; 20] = [
+pub static ROWS: [Row; 21] = ROWS_CONST;
+const ROWS_CONST: [Row; 21] = [
     lasting(
         AlarmKind::DatabaseWaits,
         "database-waits",
@@ -215,6 +217,16 @@ const ROWS_CONST: [Row; 20] = [
         text("the worker was ended; a new one goes on", "рабочий процесс завершён; новый продолжает"),
     ),
     lasting(
+        AlarmKind::ConfigurationRefused,
+        "configuration-refused",
+        Warning,
+        "THE NEW CONFIGURATION IS REFUSED",
+        text(
+            "the configuration that was read again on SIGHUP has a fault: the old one stays in force",
+            "в конфигурации, перечитанной по SIGHUP, ошибка: действует прежняя",
+        ),
+    ),
+    lasting(
         AlarmKind::SpoolNearlyFull,
         "spool-nearly-full",
         Warning,
@@ -288,10 +300,10 @@ const ROWS_CONST: [Row; 20] = [
 ];
 
 /// The table for the documents.
-pub static FOR_DOCUMENTS: [Entry; 20] = for_documents();
+pub static FOR_DOCUMENTS: [Entry; 21] = for_documents();
 
-const fn for_documents() -> [Entry; 20] {
-    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 20];
+const fn for_documents() -> [Entry; 21] {
+    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 21];
     let mut i = 0;
     while i < all.len() {
         all[i] = Entry { term: ROWS_CONST[i].id, marked: ROWS_CONST[i].lasts, meaning: ROWS_CONST[i].meaning };

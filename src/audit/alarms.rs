@@ -55,6 +55,11 @@ impl Alarms {
         Alarms { command, repeat, all: BTreeMap::new(), rest: Vec::new(), started: None, running: None }
     }
 
+    /// From now on this command is told, and what lasts is told again after this.
+    pub fn tell(&mut self, command: Vec<String>, repeat: Option<Duration>) {
+        (self.command, self.repeat) = (command, repeat);
+    }
+
     /// What lasts now, for the next worker.
     pub fn standing(&self) -> Vec<Alarm> {
         let lasts = |e: &&Entry| e.alarm.state == State::Firing && e.alarm.kind.row().lasts;
@@ -65,6 +70,12 @@ impl Alarms {
     pub fn fires(&mut self, kind: AlarmKind, about: &str, text: &str, now_ms: i64) {
         let (about, text) = (about.to_string(), text.to_string());
         self.enter(Alarm { kind, about, state: State::Firing, since_ms: now_ms, text });
+    }
+
+    /// It is over.
+    pub fn over(&mut self, kind: AlarmKind, about: &str, now_ms: i64) {
+        let (about, text) = (about.to_string(), String::new());
+        self.enter(Alarm { kind, about, state: State::Resolved, since_ms: now_ms, text });
     }
 
     /// Takes what a worker has written into the pipe.

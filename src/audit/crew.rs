@@ -85,7 +85,7 @@ fn live(mut sender: Sender, spool: &Spool, course: &Course) {
     let begin = Instant::now();
     let mut chance = process::chance() | 1;
     let mut reloads = course.reloads.load(Ordering::Acquire);
-    while !course.stop.load(Ordering::Acquire) {
+    while !course.is_over() {
         let now_reloads = course.reloads.load(Ordering::Acquire);
         if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
             sender.reload();

@@ -16,6 +16,7 @@ use super::alarm::AlarmKind;
 use super::alarms::Alarms;
 use super::cage;
 use super::options::Options;
+use super::reload::{self, Call, Renewal};
 use super::spool::ark::Ark;
 use super::spool::place;
 use super::succession::{self, End, Lives};
@@ -85,7 +86,7 @@ impl Heirlooms {
 }
 
 struct Keeper<'a> {
-    options: &'a Options,
+    options: Options,
     heirlooms: &'a Heirlooms,
     caged: bool,
     /// Shared by all three: each reads its own from it.
@@ -102,18 +103,24 @@ struct Keeper<'a> {
     /// The future that the worker of a keeper before was promised: held, so that it waits for ours.
     promise: End,
     alarm_pipe: (OwnedFd, OwnedFd),
+    /// Worker and stand-in write into it when they are sent SIGHUP.
+    knocks: (OwnedFd, OwnedFd),
+    renewal: Renewal,
+    /// The worker was told to make room for one with other options.
+    renewing: bool,
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
-pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
+pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> {
     process::lead();
     let wanted = [signal::SIGTERM, signal::SIGINT, signal::SIGHUP, signal::SIGCHLD];
-    let made = succession::insist("begin", false, || Ok((Signals::take(&wanted)?, Lives::make()?, pipe::pair()?)));
-    let (signals, lives, alarm_pipe) = made.map_err(|e| Error::failed(format!("cannot begin: {e}")))?;
+    let made = succession::insist("begin", false, || {
+        Ok((Signals::take(&wanted)?, Lives::make()?, pipe::pair()?, pipe::pair()?))
+    });
+    let (signals, lives, alarm_pipe, knocks) = made.map_err(|e| Error::failed(format!("cannot begin: {e}")))?;
     let mut keeper = Keeper {
-        options,
         heirlooms,
-        caged: cage::wanted(options),
+        caged: cage::wanted(&options),
         signals,
         worker: None,
         stand_in: None,
@@ -122,9 +129,13 @@ pub fn run(options: &Options, heirlooms: &Heirlooms) -> Result<Exit> {
         quick_deaths: 0,
         start_at: Some(Instant::now()),
         alarms: Alarms::new(options.on_alarm.clone(), options.alarm_repeat),
+        options,
         lives,
         promise: None,
         alarm_pipe,
+        knocks,
+        renewal: Renewal::of(call),
+        renewing: false,
     };
     Ok(keeper.watch())
 }
@@ -142,19 +153,27 @@ impl Keeper<'_> {
             let patience = self.patience();
             // It sleeps for weeks.
             process::let_go_of_program();
-            let ready = pipe::wait([self.signals.as_fd(), self.alarm_pipe.0.as_fd()], patience);
-            if let Ok([_, alarm]) = ready {
+            let knocks = self.knocks.0.as_fd();
+            let answer = self.renewal.as_fd().unwrap_or(knocks);
+            let ready = pipe::wait([self.signals.as_fd(), self.alarm_pipe.0.as_fd(), knocks, answer], patience);
+            if let Ok([_, alarm, knocked, _]) = ready {
                 if alarm.readable {
                     self.alarms.take(&self.alarm_pipe.0);
+                }
+                if knocked.readable {
+                    reload::answer_knocks(&self.knocks.0);
+                    self.renewal.ask();
                 }
             }
             while let Some(s) = self.signals.next() {
                 match (s, self.worker) {
+                    (signal::SIGHUP, _) => self.renewal.ask(),
                     (signal::SIGCHLD, _) | (_, None) => {}
                     // The worker reads on to the end of input; the keeper holds the pipe as long.
                     (s, Some(pid)) => signal::send(pid, s),
                 }
             }
+            self.renew();
             self.alarms.tick();
             while let Some((pid, ended)) = process::reap() {
                 if Some(pid) == self.worker {
@@ -176,7 +195,7 @@ impl Keeper<'_> {
     fn patience(&self) -> Option<Duration> {
         let restart = self.start_at.map(|t| t.saturating_duration_since(Instant::now()));
         let stand_in = self.stand_in.is_none().then(|| self.stand_in_at.saturating_duration_since(Instant::now()));
-        [restart, stand_in, self.alarms.patience()].into_iter().flatten().min()
+        [restart, stand_in, self.alarms.patience(), self.renewal.patience()].into_iter().flatten().min()
     }
 
     fn make_stand_in(&mut self) {
@@ -214,6 +233,8 @@ impl Keeper<'_> {
         (self.start_at, self.stand_in_at) = (Some(Instant::now()), Instant::now());
         self.alarms = Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat);
         self.alarms.fires(AlarmKind::KeeperDied, "keeper", text, wall_ms());
+        self.renewal.forget();
+        self.renewing = false;
         process::exit_now(self.watch() as i32)
     }
 
@@ -222,7 +243,11 @@ impl Keeper<'_> {
         let Some(keeper) = &self.lives.keeper.0 else { return true };
         let ready = pipe::wait([keeper.as_fd(), self.signals.as_fd()], None);
         // They are the keeper's to answer.
-        while self.signals.next().is_some() {}
+        while let Some(s) = self.signals.next() {
+            if s == signal::SIGHUP {
+                reload::knock(self.knocks.1.as_fd());
+            }
+        }
         match ready {
             Ok([keeper, _]) => keeper.hung_up,
             Err(_) => {
@@ -240,8 +265,65 @@ impl Keeper<'_> {
         }
     }
 
+    /// The configuration, when somebody has asked for it to be read again.
+    fn renew(&mut self) {
+        let ends = [&self.lives.keeper.1, &self.lives.future.1, &self.promise];
+        let ends: Vec<i32> = ends.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
+        // What the child held, nobody would see hang up.
+        let forget = || {
+            process::set_name(c"gostech-audit-r");
+            ends.into_iter().for_each(process::close);
+        };
+        match self.renewal.tick(forget) {
+            None => return,
+            Some(Ok(new)) => {
+                if self.take_over(new) {
+                    return;
+                }
+            }
+            Some(Err(e)) => {
+                let text = format!("the configuration is refused, the old one stays in force: {}", e.text());
+                log::error("configuration", &text);
+                self.alarms.fires(AlarmKind::ConfigurationRefused, "configuration", &text, wall_ms());
+            }
+        }
+        // Certificates and secrets are read again in any case.
+        self.worker.into_iter().for_each(|pid| signal::send(pid, signal::SIGHUP));
+    }
+
+    /// Takes new options; whether the worker makes room for one that has them.
+    fn take_over(&mut self, mut new: Options) -> bool {
+        let news = reload::compare(&self.options, &mut new);
+        self.alarms.over(AlarmKind::ConfigurationRefused, "configuration", wall_ms());
+        news.refused.iter().for_each(|text| log::warn("configuration", text));
+        if news.applied.is_empty() {
+            log::info("configuration", "read again: nothing else is to be put in force");
+            return false;
+        }
+        let texts: Vec<&str> = news.applied.iter().map(|c| c.text.as_str()).collect();
+        log::info("configuration", format!("read again, in force now: {}", texts.join("; ")));
+        for name in news.gone {
+            let text = "is not configured any more: what it has not taken stays in the spool until `spool forget`";
+            log::warn(&format!("receiver {name}"), text);
+        }
+        new.warnings.iter().for_each(|text| log::warn("options", text));
+        log::set_level(new.log_level);
+        self.alarms.tell(new.on_alarm.clone(), new.alarm_repeat);
+        self.options = new;
+        // The one that there is has the old options.
+        self.dismiss_stand_in();
+        self.make_stand_in();
+        let Some(worker) = self.worker else { return true };
+        self.renewing = true;
+        self.heirlooms.ring.word(Word::Renew).store(1, Ordering::Release);
+        signal::send(worker, signal::SIGHUP);
+        true
+    }
+
     fn start(&mut self) {
         self.start_at = None;
+        self.renewing = false;
+        self.heirlooms.ring.word(Word::Renew).store(0, Ordering::Release);
         self.heirlooms.ring.word(Word::Ready).store(0, Ordering::Release);
         match process::fork_single_threaded() {
             Ok(Forked::Parent(pid)) => {
@@ -262,6 +344,7 @@ impl Keeper<'_> {
         // These ends are not the worker's to hold.
         (self.lives.keeper.1, self.lives.future.1, self.promise) = (None, None, None);
         process::close(self.alarm_pipe.0.as_raw_fd());
+        process::close(self.knocks.0.as_raw_fd());
         let ring = &self.heirlooms.ring;
         succession::take_turn(ring);
         let finished = ring.word(Word::Finished).load(Ordering::Acquire);
@@ -273,7 +356,7 @@ impl Keeper<'_> {
             process::exit_now(worker::AGAIN)
         };
         let given = Given {
-            options: self.options,
+            options: &self.options,
             heirlooms: self.heirlooms,
             caged: self.caged,
             signals: &self.signals,
@@ -281,6 +364,7 @@ impl Keeper<'_> {
             future: future.as_fd(),
             alarms: self.alarm_pipe.1.as_fd(),
             standing: self.alarms.standing(),
+            knocks: self.knocks.1.as_fd(),
         };
         let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
         ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
@@ -296,8 +380,8 @@ impl Keeper<'_> {
             return Some(if finished == 1 { Exit::Clean } else { Exit::Failed });
         }
         let short = self.born.elapsed() < Duration::from_millis(limits::WORKER_SHORT_LIFE_MILLIS);
-        if ended == Ended::Code(worker::AGAIN) && !short {
-            // It did not die: it wants another cage.
+        if ended == Ended::Code(worker::AGAIN) && (!short || self.renewing) {
+            // It did not die: it wants another cage, or was asked to make room.
             self.start_at = Some(Instant::now());
             return None;
         }

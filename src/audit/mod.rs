@@ -16,6 +16,7 @@ pub mod event;
 pub mod format;
 pub mod frame;
 pub mod gap;
+pub mod in_force;
 pub mod keeper;
 pub mod moment;
 pub mod options;
@@ -23,6 +24,7 @@ pub mod page;
 pub mod quarantine;
 pub mod reader;
 pub mod record;
+pub mod reload;
 pub mod sender;
 pub mod sink;
 pub mod speaker;
@@ -43,6 +45,7 @@ use crate::sys::{crash, pipe, process, signal};
 use crate::{limits, log};
 use keeper::Heirlooms;
 use options::Options;
+use reload::Call;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -74,12 +77,12 @@ fn run() -> Result<Exit> {
             Ok(Exit::Clean)
         }
         Outcome::Run(parsed) if parsed.command.is_some() => command(&parsed, &env),
-        Outcome::Run(parsed) => keep(&env, &parsed),
+        Outcome::Run(parsed) => keep(&args, &env, &parsed),
     }
 }
 
 /// The main job.
-fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
+fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let mut options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
     start_log(&options, env);
@@ -91,7 +94,7 @@ fn keep(env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
         Ok(bytes) => log::debug("input", format!("the pipe holds {bytes} bytes")),
         Err(e) => log::debug("input", format!("standard input is no pipe: {e}")),
     }
-    keeper::run(&options, &heirlooms)
+    keeper::run(options, &heirlooms, Call::new(args, env))
 }
 
 /// No new rights, no core, nothing for others to read; what fails is an error, not a death.

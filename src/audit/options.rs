@@ -4,6 +4,7 @@
 //! they may come later, and the events are kept until then.
 
 use super::format::{self, Format};
+use super::in_force::{self, Setting};
 use super::sender::tally::Tally;
 use super::sender::Portion;
 use super::spool::Full;
@@ -89,6 +90,8 @@ pub struct Options {
     pub metrics_addr: Option<Address>,
     /// `--log-level`, `--debug`
     pub log_level: Level,
+    /// All of them as they are shown, and compared with others.
+    pub in_force: Vec<Setting>,
     /// To be logged once the log is there.
     pub warnings: Vec<String>,
     /// What must not stand in the arguments of the process.
@@ -149,11 +152,13 @@ impl Options {
                 true => Level::Debug,
                 false => Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
             },
+            in_force: Vec::new(),
             warnings: parsed.warnings.clone(),
             secrets: Vec::new(),
         };
         options.check_sizes(parsed)?;
-        options.read_receivers(parsed, env)?;
+        let names = options.read_receivers(parsed, env)?;
+        options.in_force = in_force::of(parsed, &names);
         if needs_url && options.receivers.is_empty() {
             return Err(Error::usage(
                 "no receiver: give at least one `--url URL`, as in `--url https://logstash.example.com:8080`",
@@ -191,7 +196,9 @@ impl Options {
         Ok(())
     }
 
-    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<()> {
+    /// Gives the names of all URLs, those of stand-ins too.
+    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Vec<String>> {
+        let mut names = Vec::new();
         for i in 0..parsed.receivers() {
             let Some(opener) = parsed.opener(i) else { continue };
             let target = self.http_options(parsed, env, opener, i)?;
@@ -208,6 +215,7 @@ impl Options {
                     let text = "a --failover URL has none of its own: it delivers for";
                     return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
                 }
+                names.push(format!("{} (failover {})", last.name, last.targets.len()));
                 last.targets.push(target);
                 continue;
             }
@@ -234,12 +242,13 @@ impl Options {
                 quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
                 tally: Tally::default(),
             };
+            names.push(receiver.name.clone());
             self.receivers.push(receiver);
         }
         if self.receivers.len() > limits::RECEIVERS {
             return Err(Error::usage(format!("there are more than {} receivers", limits::RECEIVERS)));
         }
-        Ok(())
+        Ok(names)
     }
 
     fn http_options(

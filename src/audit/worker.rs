@@ -18,6 +18,7 @@ use super::options::{Options, Sync};
 use super::page::Source;
 use super::reader::{self, Cushion};
 use super::record::Ending;
+use super::reload;
 use super::speaker::Speaker;
 use super::spool::ark::Ark;
 use super::spool::disk::{Disk, RealDisk};
@@ -64,6 +65,8 @@ pub struct Given<'a> {
     pub alarms: BorrowedFd<'a>,
     /// What the worker before has left that is wrong.
     pub standing: Vec<Alarm>,
+    /// Takes requests to read the configuration again.
+    pub knocks: BorrowedFd<'a>,
 }
 
 /// What all threads look at.
@@ -73,6 +76,8 @@ pub struct Course {
     pub hurry: AtomicBool,
     /// It is over.
     pub stop: AtomicBool,
+    /// Nothing more is to be sent: another worker will.
+    pub rest: AtomicBool,
     /// How often SIGHUP came.
     pub reloads: AtomicU64,
     /// Senders that are not done.
@@ -94,9 +99,14 @@ impl Course {
     /// Sleeps, but not through a change.
     pub fn sleep(&self, patience: Duration) {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.stop.load(Ordering::Acquire) {
+        if !self.is_over() {
             drop(self.changed.wait_timeout(guard, patience));
         }
+    }
+
+    /// Whether a sender is to do nothing more.
+    pub fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.rest.load(Ordering::Acquire)
     }
 
     /// It is over, for everybody who sleeps as well.
@@ -198,6 +208,7 @@ impl Worker {
                 adopter = self.start_adopter().is_err().then_some(again);
             }
             if !self.look_around(given, &mut elders, cage, &mut still) {
+                self.make_room();
                 self.spool.save_cursors();
                 crash::point("succession.before");
                 return None;
@@ -238,8 +249,11 @@ impl Worker {
             self.spool.alarm(AlarmKind::KeeperDied, "keeper", text);
         }
         let mut reload = false;
-        while let Some(s) = given.signals.next() {
-            if s == signal::SIGHUP {
+        while let Some((s, from)) = given.signals.next_from() {
+            if s == signal::SIGHUP && from != process::leader().0 && elders.keep() {
+                // The keeper has the configuration, and sends it on.
+                reload::knock(given.knocks);
+            } else if s == signal::SIGHUP {
                 log::info("worker", "SIGHUP: certificates and secrets are read again");
                 log::calm("worker");
                 reload = true;
@@ -250,10 +264,29 @@ impl Worker {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
             }
         }
+        if ring.word(Word::Renew).load(Ordering::Acquire) == 1 && elders.keep() {
+            return false;
+        }
         let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring) && elders.keep();
         still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
         self.forward_alarms(given.alarms);
         !again
+    }
+
+    /// Before another worker goes on with other options: what was sent is waited for, or it would be sent twice. Reading,
+    /// writing and syncing go on meanwhile.
+    fn make_room(&self) {
+        if self.cushion.ring.word(Word::Renew).load(Ordering::Acquire) == 0 {
+            return;
+        }
+        self.course.rest.store(true, Ordering::Release);
+        self.course.announce();
+        let end = Instant::now() + Duration::from_secs(limits::RELOAD_SENDERS_SECONDS);
+        while self.course.senders.load(Ordering::Acquire) > 0 && Instant::now() < end {
+            self.spool.wake();
+            std::thread::sleep(Duration::from_millis(limits::SUCCESSION_LOOK_MILLIS));
+        }
+        log::info("worker", "making room for one with the new options");
     }
 
     /// Everything on the platter; was anything lost?

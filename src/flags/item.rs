@@ -113,6 +113,11 @@ impl Parsed {
         self.command.map(Command::full_name).unwrap_or_default()
     }
 
+    /// The options that there are.
+    pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        self.program.all_rows()
+    }
+
     /// The last value of an option, whomever it speaks of; for one receiver ask `of`.
     pub fn get(&self, name: &str) -> Option<&Item> {
         self.all(name).pop()

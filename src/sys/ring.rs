@@ -72,6 +72,8 @@ pub enum Word {
     OrphansLost = 15,
     /// The process of a worker that waits for its turn; 0: none does.
     Waiting = 20,
+    /// 1 when the worker is to make room for one with other options.
+    Renew = 21,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

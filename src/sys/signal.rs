@@ -41,12 +41,17 @@ impl Signals {
 
     /// The next signal that has come, or none.
     pub fn next(&self) -> Option<libc::c_int> {
+        self.next_from().map(|(signal, _)| signal)
+    }
+
+    /// The same, and which process sent it (0: the kernel, or one that cannot be seen from here).
+    pub fn next_from(&self) -> Option<(libc::c_int, i32)> {
         // SAFETY: signalfd_siginfo is plain numbers, for which all zeros is a value.
         let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
         let size = std::mem::size_of::<libc::signalfd_siginfo>();
         // SAFETY: `info` is `size` bytes of plain data that the kernel may write.
         let got = unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut info).cast(), size) };
-        (check_size(got).ok()? == size).then_some(info.ssi_signo as libc::c_int)
+        (check_size(got).ok()? == size).then_some((info.ssi_signo as libc::c_int, info.ssi_pid as i32))
     }
 }
 
