@@ -67,6 +67,8 @@ pub const RELOAD_READ_SECONDS: u64 = 5;
 /// How long a worker that makes room for new options waits for answers to what it has sent; without them it would be sent
 /// twice. Reading goes on meanwhile.
 pub const RELOAD_SENDERS_SECONDS: u64 = 5;
+/// And for a write that is under way. A disk that takes longer stands still.
+pub const RELOAD_WRITER_MILLIS: u64 = 500;
 /// Requests that may lie in the pipe to the keeper.
 pub const RELOAD_KNOCKS: usize = 64;
 /// The first and the longest wait of a stand-in that cannot take the keeper's place yet: somebody gives descriptors or

@@ -73,8 +73,8 @@ impl Alarms {
     }
 
     /// It is over.
-    pub fn over(&mut self, kind: AlarmKind, about: &str, now_ms: i64) {
-        let (about, text) = (about.to_string(), String::new());
+    pub fn over(&mut self, kind: AlarmKind, about: &str, text: &str, now_ms: i64) {
+        let (about, text) = (about.to_string(), text.to_string());
         self.enter(Alarm { kind, about, state: State::Resolved, since_ms: now_ms, text });
     }
 
@@ -162,7 +162,7 @@ impl Alarms {
             if since.elapsed() >= Duration::from_secs(limits::ALARM_COMMAND_SECONDS) {
                 // Also what it has started: a script that is ended alone leaves what it waits for behind, each minute.
                 signal::send_group(child.id() as i32, signal::SIGKILL);
-                log::warn("alarm", format!("`{}` took too long and was ended", self.command[0]));
+                log::warn("alarm", format!("`{}` took too long and was ended", self.name()));
                 self.running = None;
             }
         }
@@ -176,6 +176,11 @@ impl Alarms {
         } else if self.running.is_none() && self.pause().is_zero() {
             self.start_next();
         }
+    }
+
+    /// The program that is told; it may be no option any more.
+    fn name(&self) -> &str {
+        self.command.first().map_or("the command of an alarm", String::as_str)
     }
 
     /// The gravest that is due; what begins before what ends.
@@ -211,7 +216,7 @@ impl Alarms {
             Ended::Code(c) => format!("ended with code {c}"),
             Ended::Signal(s) => format!("was ended by signal {s}"),
         };
-        log::error("alarm", format!("`{}` {how}: nobody may have been told", self.command[0]));
+        log::error("alarm", format!("`{}` {how}: nobody may have been told", self.name()));
     }
 
     /// The worker has ended: what it said last is still handed on.

@@ -283,6 +283,7 @@ impl Keeper<'_> {
             }
             Some(Err(e)) => {
                 let text = format!("the configuration is refused, the old one stays in force: {}", e.text());
+                log::calm("configuration");
                 log::error("configuration", &text);
                 self.alarms.fires(AlarmKind::ConfigurationRefused, "configuration", &text, wall_ms());
             }
@@ -294,12 +295,14 @@ impl Keeper<'_> {
     /// Takes new options; whether the worker makes room for one that has them.
     fn take_over(&mut self, mut new: Options) -> bool {
         let news = reload::compare(&self.options, &mut new);
-        self.alarms.over(AlarmKind::ConfigurationRefused, "configuration", wall_ms());
+        let well = "the configuration can be read again";
+        self.alarms.over(AlarmKind::ConfigurationRefused, "configuration", well, wall_ms());
         news.refused.iter().for_each(|text| log::warn("configuration", text));
         if news.applied.is_empty() {
             log::info("configuration", "read again: nothing else is to be put in force");
             return false;
         }
+        log::calm("configuration");
         let texts: Vec<&str> = news.applied.iter().map(|c| c.text.as_str()).collect();
         log::info("configuration", format!("read again, in force now: {}", texts.join("; ")));
         for name in news.gone {

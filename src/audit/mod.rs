@@ -38,6 +38,7 @@ pub mod tools;
 pub mod troubles;
 pub mod worker;
 pub mod writer;
+pub mod writing;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};

@@ -8,7 +8,6 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use super::adopt::{self, Estate};
-use super::ahead::Ahead;
 use super::alarm::{Alarm, AlarmKind};
 use super::cage::{self, Cage};
 use super::claim;
@@ -17,7 +16,6 @@ use super::keeper::Heirlooms;
 use super::options::{Options, Sync};
 use super::page::Source;
 use super::reader::{self, Cushion};
-use super::record::Ending;
 use super::reload;
 use super::speaker::Speaker;
 use super::spool::ark::Ark;
@@ -29,7 +27,8 @@ use super::spool::{Settings, Spool};
 use super::standstill::Standstill;
 use super::succession::Elders;
 use super::tender::Tender;
-use super::writer::{Done, Writer};
+use super::writer::Writer;
+use super::writing::write_all;
 use crate::error::Exit;
 use crate::hash::xxh64;
 use crate::sys::marks::{self, Mark};
@@ -78,6 +77,8 @@ pub struct Course {
     pub stop: AtomicBool,
     /// Nothing more is to be sent: another worker will.
     pub rest: AtomicBool,
+    /// Nor to be written.
+    pub halt: AtomicBool,
     /// How often SIGHUP came.
     pub reloads: AtomicU64,
     /// Senders that are not done.
@@ -208,7 +209,7 @@ impl Worker {
                 adopter = self.start_adopter().is_err().then_some(again);
             }
             if !self.look_around(given, &mut elders, cage, &mut still) {
-                self.make_room();
+                self.make_room(&writer);
                 self.spool.save_cursors();
                 crash::point("succession.before");
                 return None;
@@ -273,20 +274,30 @@ impl Worker {
         !again
     }
 
-    /// Before another worker goes on with other options: what was sent is waited for, or it would be sent twice. Reading,
-    /// writing and syncing go on meanwhile.
-    fn make_room(&self) {
-        if self.cushion.ring.word(Word::Renew).load(Ordering::Acquire) == 0 {
-            return;
+    /// Before another worker goes on: no write is left half done. With other options also what was sent is waited for, or it
+    /// would be sent twice. Reading goes on to the last.
+    fn make_room(&self, writer: &JoinHandle<()>) {
+        if self.cushion.ring.word(Word::Renew).load(Ordering::Acquire) == 1 {
+            self.course.rest.store(true, Ordering::Release);
+            self.course.announce();
+            self.wait_until(Duration::from_secs(limits::RELOAD_SENDERS_SECONDS), || {
+                self.course.senders.load(Ordering::Acquire) == 0
+            });
+            log::calm("renewal");
+            log::info("renewal", "this worker makes room for one with the new options");
         }
-        self.course.rest.store(true, Ordering::Release);
-        self.course.announce();
-        let end = Instant::now() + Duration::from_secs(limits::RELOAD_SENDERS_SECONDS);
-        while self.course.senders.load(Ordering::Acquire) > 0 && Instant::now() < end {
+        self.course.halt.store(true, Ordering::Release);
+        self.wait_until(Duration::from_millis(limits::RELOAD_WRITER_MILLIS), || writer.is_finished());
+    }
+
+    /// Wakes everybody who may sleep until this is so, but not for long: whatever hangs, the next worker goes on where it was.
+    fn wait_until(&self, most: Duration, so: impl Fn() -> bool) {
+        let end = Instant::now() + most;
+        while !so() && Instant::now() < end {
             self.spool.wake();
-            std::thread::sleep(Duration::from_millis(limits::SUCCESSION_LOOK_MILLIS));
+            self.cushion.filled.ring();
+            std::thread::sleep(Duration::from_millis(1));
         }
-        log::info("worker", "making room for one with the new options");
     }
 
     /// Everything on the platter; was anything lost?
@@ -363,8 +374,8 @@ impl Worker {
             writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
         }
         let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
-        let spool = self.spool.clone();
-        thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &last_call, &left))
+        let (spool, course) = (self.spool.clone(), self.course.clone());
+        thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &course, &last_call, &left))
     }
 
     fn start_tender(&self) -> JoinHandle<()> {
@@ -386,92 +397,6 @@ fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
         let stdin = std::io::stdin();
         reader::run(&cushion, &mut filler, stdin.as_fd());
     });
-}
-
-/// The writer's thread: from the cushion into the spool, to the end of the input.
-fn write_all(
-    writer: &mut Writer,
-    mut taker: Taker,
-    cushion: &Cushion,
-    spool: &Spool,
-    last_call: &AtomicBool,
-    left: &AtomicU64,
-) {
-    let mut ahead = Ahead::default();
-    loop {
-        let ended = cushion.ended();
-        writer.last_call = ended && last_call.load(Ordering::Acquire);
-        let (held, final_try) = (taker.peek().len(), writer.last_call);
-        let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
-        let working = cushion.ring.word(Word::Working);
-        working.store(1, Ordering::Release);
-        let done = step(writer, &mut ahead, &mut taker, ending);
-        working.store(0, Ordering::Release);
-        match done {
-            Done::Bytes(0) if ended && held == 0 => break,
-            Done::Bytes(0) => {
-                cushion.looked(taker.position() + held as u64);
-                let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
-                cushion.filled.sleep(Duration::from_millis(patience), || {
-                    cushion.held() as usize != held || cushion.ended() != ended
-                });
-                if held == 0 && cushion.held() == 0 {
-                    writer.rest();
-                    ahead.rest();
-                }
-            }
-            Done::Bytes(n) => {
-                taker.consume(n);
-                crash::point("ring.consumed");
-                cushion.emptied.ring();
-            }
-            Done::Blocked if final_try => {
-                left.store(held as u64, Ordering::Release);
-                break;
-            }
-            Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
-        }
-    }
-    spool.close();
-    // What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
-    // as they may take.
-    loop {
-        writer.last_call = last_call.load(Ordering::Acquire);
-        writer.tell(wall_ms(), taker.position(), true);
-        if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
-            break;
-        }
-        spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
-    }
-}
-
-/// Whether more is to be waited for before what is there is worked off.
-fn ending_of(held: usize, cushion: &Cushion) -> Ending {
-    if held >= cushion.ring.size() {
-        Ending::Crowded
-    } else if held > 0 && cushion.silence() >= Duration::from_millis(limits::CUT_SILENCE_MILLIS) {
-        Ending::Silent
-    } else {
-        Ending::Open
-    }
-}
-
-/// One step of the writer; under a flood with the next stretch being separated at the same time.
-fn step(writer: &mut Writer, ahead: &mut Ahead, taker: &mut Taker, ending: Ending) -> Done {
-    let base = taker.position();
-    let used = match ahead.take(base, writer.splitter()) {
-        Some(found) => {
-            let (used, spare) = writer.take_found(found);
-            ahead.give_back(spare);
-            used
-        }
-        None => writer.separate(taker.peek(), base, ending),
-    };
-    let chunk = writer.ahead(base);
-    if used > 0 && chunk > 0 {
-        ahead.ask(taker, used, chunk, writer.splitter());
-    }
-    writer.settle(used, taker.peek(), base, wall_ms())
 }
 
 /// What an earlier worker of this keeper has put into the spool already leaves the ring.

@@ -12,6 +12,7 @@ mod audit_nginx;
 mod audit_outage;
 mod audit_receivers;
 mod audit_records;
+mod audit_reload;
 mod audit_rights;
 mod audit_secrets;
 mod audit_seeing;
