@@ -157,8 +157,7 @@ impl Options {
             secrets: Vec::new(),
         };
         options.check_sizes(parsed)?;
-        let names = options.read_receivers(parsed, env)?;
-        options.in_force = in_force::of(parsed, &names);
+        options.read_receivers(parsed, env)?;
         if needs_url && options.receivers.is_empty() {
             return Err(Error::usage(
                 "no receiver: give at least one `--url URL`, as in `--url https://logstash.example.com:8080`",
@@ -196,8 +195,7 @@ impl Options {
         Ok(())
     }
 
-    /// Gives the names of all URLs, those of stand-ins too.
-    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Vec<String>> {
+    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<()> {
         let mut names = Vec::new();
         for i in 0..parsed.receivers() {
             let Some(opener) = parsed.opener(i) else { continue };
@@ -248,7 +246,8 @@ impl Options {
         if self.receivers.len() > limits::RECEIVERS {
             return Err(Error::usage(format!("there are more than {} receivers", limits::RECEIVERS)));
         }
-        Ok(names)
+        self.in_force = in_force::of(parsed, &names);
+        Ok(())
     }
 
     fn http_options(
