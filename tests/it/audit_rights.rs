@@ -196,6 +196,13 @@ fn root_follows_no_link_of_another_to_what_is_its_own() {
     }
     let said = text(&all(&setup, &den, &link)[0].1.stderr);
     assert!(said.contains(&format!("the user {OWNER}")), "{said}");
+    // Root's own beside his is closed to whom root has become, and that is said.
+    let beside = home.with_file_name("roots");
+    std::fs::create_dir(&beside).expect("a directory");
+    std::fs::set_permissions(&beside, Permissions::from_mode(0o700)).expect("a mode");
+    std::fs::remove_file(&link).expect("the link");
+    let out = setup.clone().tool(&["spool", "verify", &den.file("spool"), "--no-config"]);
+    assert!(text(&out.stderr).contains("/roots` may not be read by the user 61234"), "{}", text(&out.stderr));
     // Root's own directory is root's to work in.
     let out = setup.clone().tool(&["spool", "repair", roots.to_str().expect("text"), "--apply", "--no-config"]);
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));

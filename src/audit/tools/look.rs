@@ -5,7 +5,7 @@
 
 use super::progress::Progress;
 use super::words::shown;
-use super::{rights, Result, Stop};
+use super::{rights, say, Result, Stop};
 use crate::audit::account::Account;
 use crate::audit::adopt;
 use crate::audit::options::Options;
@@ -167,7 +167,14 @@ fn sought(root: &Path) -> std::io::Result<(Vec<PathBuf>, Option<PathBuf>)> {
 /// The spools of a directory; none is an error that says why.
 fn some_below(dir: &Path) -> Result<Vec<PathBuf>> {
     match sought(dir) {
-        Ok((found, _)) if !found.is_empty() => Ok(found),
+        Ok((found, closed)) if !found.is_empty() => {
+            // Else what could not be looked at would count as well; the one that each file system has is no spool.
+            if let Some(closed) = closed.filter(|c| !c.ends_with("lost+found")) {
+                let whom = rights::acting_as().map_or_else(String::new, |whom| format!(" by {whom}"));
+                say(&format!("`{}` may not be read{whom}: it is left out", shown(&closed)));
+            }
+            Ok(found)
+        }
         Ok((_, Some(closed))) => Err(denied(&closed)),
         Ok(_) => {
             let text = format!("there is no spool in `{}`; say where it is: --spool-dir DIR", shown(dir));
