@@ -479,13 +479,29 @@ const _: () = assert!(METRICS_FUNCTIONS <= IPROTO_PIPELINE);
 pub const METRICS_RETRY_FIRST_MILLIS: u64 = 250;
 /// The longest such wait: not longer than a usual scrape interval, so that the database's return is seen at once.
 pub const METRICS_RETRY_MOST_SECONDS: u64 = 5;
-/// A refused password is not tried again for this long: four wrong tries lock an account.
+/// Wrong tries in a row, a wrong method among them, after which Picodata locks an account.
+pub const METRICS_LOCKING_TRIES: u32 = 4;
+/// Tries that a password has in its whole life, in all runs together: two methods, and half of what locks.
+pub const METRICS_TRIES: usize = 2;
+const _: () = assert!(METRICS_TRIES as u32 * 2 <= METRICS_LOCKING_TRIES);
+/// After a refusal it is looked this often whether something is different now. A locked account is asked then: while it is
+/// locked a try does not count, and whoever unlocks it sees that within a minute.
+pub const METRICS_LOCKED_SECONDS: u64 = 45;
+/// `pico_service` is never locked: its password is tried again after this long.
 pub const METRICS_REFUSED_FIRST_SECONDS: u64 = 300;
-/// A password that was never let in rests likewise when it got no answer so often: each may have counted as a wrong try, and
-/// one may be an accident of a database that is just going down or coming up.
-pub const METRICS_UNANSWERED_LOGINS: u32 = 2;
 /// And each time twice as long, up to this.
 pub const METRICS_REFUSED_MOST_SECONDS: u64 = 3600;
+/// The file that keeps what is known of a login: some twelve short lines, a user's name among them.
+pub const METRICS_LOGIN_BYTES: u64 = 2048;
+/// Such files in one directory, and in memory where there is none: one for each user and instance.
+pub const METRICS_LOGINS: usize = 256;
+/// Another run that logs in is waited for this often the patience of one phase: several may stand before us, each of which
+/// takes some round trips.
+pub const METRICS_LOGIN_TURNS: u32 = 4;
+/// How often it is looked whether it has.
+pub const METRICS_LOGIN_TURN_MILLIS: u64 = 10;
+/// Rounds of the digest by which a password is recognised: some 10 ms, once a login, and too much for a dictionary.
+pub const METRICS_MARK_ROUNDS: u32 = 20_000;
 /// Connections opened for one poll: the kept one may be dead without having said so.
 pub const METRICS_CONNECTS: usize = 2;
 /// A page smaller than this is not worth packing.

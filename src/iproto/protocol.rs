@@ -26,6 +26,10 @@ pub mod code {
     pub const NO_SUCH_SPACE: u64 = 36;
     /// The account is locked, or may not log in at all.
     pub const LOCKED: u64 = 32;
+    /// The instance is not ready yet: nobody was asked for a password.
+    pub const LOADING: u64 = 116;
+    /// The server knows no such way to log in: it did not look at the password.
+    pub const UNKNOWN_METHOD: u64 = 251;
 }
 
 /// What the server says before anything is asked.

@@ -70,6 +70,12 @@ impl Asker {
         &self.address.place
     }
 
+    /// What was refused may be right now: nothing that was refused or failed is waited for.
+    pub fn forgive(&mut self) {
+        self.login.forgive();
+        self.rest = None;
+    }
+
     /// What was refused of a grade, in the database's words.
     pub fn refused(&self, grade: source::Grade) -> Option<&str> {
         self.memory.barred(grade, Instant::now())
@@ -136,7 +142,7 @@ impl Asker {
         };
         let patience = self.address.patience;
         let mut client = Client::connect(&self.address.place, tls.as_ref(), patience)?;
-        self.login.run(&mut client, patience)?;
+        self.login.run(&mut client, &self.address.place, patience)?;
         if self.instance != client.greeting().uuid {
             self.instance.clone_from(&client.greeting().uuid);
             self.memory.forget();

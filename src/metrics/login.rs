@@ -1,16 +1,21 @@
 //! Logging in without locking the account: which method, which password, and when not to try.
 //!
-//! Four wrong tries lock a user, and a wrong method is a wrong try. So: the method that was named; else the likely one, and
-//! the other one once, at the first start only; what worked is remembered. A refused password is not tried again for
-//! minutes, unless it changed; nor is one that was never let in and got no answer some times, since each may have counted
-//! (an LDAP server that is slow is asked all the same). Refuses: to show a password to a network in clear (`ldap`), unless insisted on.
+//! Four wrong tries lock a user, and a wrong method is a wrong try; nothing that a server says before a login tells the
+//! method of a user. So: the method that was named; else the one that worked before; else the likely one, and the other one
+//! once. How many tries a password has had is kept for all runs together (`ledger`, `tries`), one run logs in at a time, and
+//! what has had its tries waits until the password is another one or somebody says (SIGHUP) that it is right now. A locked
+//! account is asked from time to time, which does not count while it is locked. `pico_service` is never locked, and is tried
+//! again after minutes. Refuses: to show a password to a network in clear (`ldap`), unless insisted on.
 
+use super::ledger::{Held, Ledger};
+use super::tries::{Mark, May};
 use crate::iproto::auth::Method;
-use crate::iproto::protocol::{code, Greeting};
-use crate::iproto::{Client, Reason, Trouble};
+use crate::iproto::protocol::{code, Greeting, Refusal};
+use crate::iproto::{Client, Place, Reason, Trouble};
 use crate::limits;
 use crate::log;
 use crate::net::secret::{Secret, Wiped};
+use crate::sys::process;
 use std::time::{Duration, Instant};
 
 /// As whom, and how.
@@ -22,138 +27,301 @@ pub struct Login {
     named: Option<Method>,
     /// `ldap` also where others can read along.
     pub insist: bool,
-    worked: Option<Method>,
-    /// The password that was let in last.
-    proven: Option<Wiped>,
-    /// How often this password got no answer since the last one.
-    unanswered: Option<(Wiped, u32)>,
-    /// Methods that were refused, in the order they were tried.
-    tried: Vec<Method>,
-    refused: Option<Refused>,
+    /// A run that ends after one login: it may be made again and again.
+    pub one_shot: bool,
+    /// Where the tries of all runs are counted.
+    pub ledger: Ledger,
+    /// The last mark, which takes a moment to make, and its password.
+    mark: Option<(Wiped, Mark)>,
+    /// Somebody said that it is worth another try.
+    forgiving: bool,
+    rest: Option<Rest>,
 }
 
-/// A password that was refused, or might have been.
-struct Refused {
+/// A password that is not tried now, and why.
+struct Rest {
     password: Wiped,
     until: Instant,
     times: u32,
     trouble: Trouble,
 }
 
+/// What came of one try.
+enum Came {
+    In,
+    Refused(Refusal),
+    /// The database does not even look at the password.
+    Locked(Refusal),
+    /// Not now, and it did not count.
+    NotYet(Refusal),
+    /// No answer: it may have counted.
+    Nothing(Trouble),
+}
+
 impl Login {
     /// As whom, and how; nothing is read yet.
     pub fn new(user: &str, secret: Secret, named: Option<Method>) -> Login {
-        let (user, tried) = (user.into(), Vec::new());
-        let (worked, proven, unanswered, refused) = (None, None, None, None);
-        Login { user, secret, named, insist: false, worked, proven, unanswered, tried, refused }
+        let (insist, one_shot, forgiving) = (false, false, false);
+        let ledger = Ledger::default();
+        Login { user: user.into(), secret, named, insist, one_shot, ledger, mark: None, forgiving, rest: None }
     }
 
     /// Whether a login makes sense now: looked at before anything is connected.
     pub fn ready(&mut self, now: Instant) -> Result<(), Trouble> {
         let password = self.secret.read()?;
-        match &self.refused {
+        match &self.rest {
             Some(r) if r.password.bytes() == password && now < r.until => Err(r.trouble.clone()),
             _ => Ok(()),
         }
     }
 
+    /// What was refused may be right now: the next login tries it again.
+    pub fn forgive(&mut self) {
+        (self.forgiving, self.rest) = (true, None);
+        self.secret.forget();
+    }
+
     /// Logs in on a fresh connection.
-    pub fn run(&mut self, client: &mut Client, patience: Duration) -> Result<(), Trouble> {
+    pub fn run(&mut self, client: &mut Client, place: &Place, patience: Duration) -> Result<(), Trouble> {
         let password = Wiped::new(self.secret.read()?.to_vec());
         let text = std::str::from_utf8(password.bytes())
             .map_err(|_| Trouble::new(Reason::Auth, "the password is no UTF-8 text"))?;
         if self.user == "guest" && text.is_empty() {
             return Ok(());
         }
-        if self.refused.as_ref().is_some_and(|r| r.password != password) {
-            // Another password is another start.
-            self.tried.clear();
+        let mut ledger = std::mem::take(&mut self.ledger);
+        let came = self.with(&mut ledger, &password, client, place, patience);
+        self.ledger = ledger;
+        if came.is_ok() && text.is_empty() {
+            log::warn("password", format!("`{}` is let in with an empty password, by anyone: set one", self.user));
         }
-        let (mut words, mut names) = (String::new(), Vec::new());
-        for method in self.methods(client.greeting()) {
+        came
+    }
+
+    fn with(
+        &mut self,
+        ledger: &mut Ledger,
+        password: &Wiped,
+        client: &mut Client,
+        place: &Place,
+        patience: Duration,
+    ) -> Result<(), Trouble> {
+        let who = self.who(place, client.greeting());
+        let mut held = ledger.hold(&who, Instant::now() + limits::METRICS_LOGIN_TURNS * patience)?;
+        held.record.meet(self.mark(password, held.record.mark));
+        let forgiven = std::mem::take(&mut self.forgiving);
+        let order = self.methods(client.greeting(), held.record.worked, held.path.is_some());
+        if self.exempt() {
+            held.record.row = 0;
+        }
+        // The rest of an account that cannot be locked is over when it comes here.
+        if forgiven || self.exempt() {
+            held.record.forgive(&order);
+        }
+        let result = self.tries(&mut held, &order, password, client, patience);
+        held.keep();
+        result
+    }
+
+    /// The tries of this login, one or two.
+    fn tries(
+        &mut self,
+        held: &mut Held<'_>,
+        order: &[Method],
+        password: &Wiped,
+        client: &mut Client,
+        patience: Duration,
+    ) -> Result<(), Trouble> {
+        let mut said = None;
+        loop {
+            let method = match held.record.may(order, self.one_shot) {
+                May::Try(method) => method,
+                stop => return Err(self.stopped(held, stop, said, password)),
+            };
             if method == Method::Ldap && !client.private() && !self.insist {
                 return Err(Trouble::new(Reason::Auth, NOT_IN_CLEAR));
             }
-            let said = match client.login(method, &self.user, text, patience) {
-                Ok(said) => said,
-                Err(trouble) => return Err(self.no_answer(password, trouble)),
-            };
-            self.unanswered = None;
-            match said {
-                Ok(()) => {
-                    (self.worked, self.refused, self.proven) = (Some(method), None, Some(password.clone()));
-                    if text.is_empty() {
-                        log::warn(
-                            "password",
-                            format!("`{}` is let in with an empty password, by anyone: set one", self.user),
-                        );
-                    }
+            self.warn_of_a_lock(held);
+            held.record.begin(method);
+            held.keep();
+            match self.attempt(client, method, password, patience) {
+                Came::In => {
+                    held.record.let_in(method);
+                    self.rest = None;
                     return Ok(());
                 }
-                Err(refusal) => {
-                    // All of them: each was a try that counts.
-                    names.push(method.name());
-                    words = format!("{} ({})", refusal.text, names.join(", "));
-                    self.tried.push(method);
-                    if refusal.code == code::LOCKED {
-                        words.push_str("; an administrator unlocks it with ALTER USER … WITH LOGIN");
-                        break;
-                    }
+                Came::Refused(refusal) => {
+                    held.record.refused(method);
+                    said = Some(refusal.text);
                 }
+                Came::NotYet(refusal) => {
+                    held.record.uncounted();
+                    let text = format!("the database does not let `{}` in yet: {}", self.user, refusal.text);
+                    return Err(Trouble::new(Reason::Auth, text));
+                }
+                Came::Locked(refusal) => {
+                    held.record.uncounted();
+                    return Err(self.locked(password, &refusal.text, method));
+                }
+                Came::Nothing(trouble) => return Err(self.no_answer(held, order, password, trouble)),
             }
         }
-        Err(self.refuse(password, &words))
     }
 
-    /// The methods to try now, in order.
-    fn methods(&self, greeting: &Greeting) -> Vec<Method> {
-        if let Some(method) = self.named.or(self.worked) {
+    fn attempt(&self, client: &mut Client, method: Method, password: &Wiped, patience: Duration) -> Came {
+        let text = std::str::from_utf8(password.bytes()).unwrap_or_default();
+        match client.login(method, &self.user, text, patience) {
+            Ok(Ok(())) => Came::In,
+            Ok(Err(refusal)) => match refusal.code {
+                code::LOCKED if !self.exempt() => Came::Locked(refusal),
+                code::LOADING | code::UNKNOWN_METHOD => Came::NotYet(refusal),
+                _ => Came::Refused(refusal),
+            },
+            Err(trouble) => Came::Nothing(trouble),
+        }
+    }
+
+    fn exempt(&self) -> bool {
+        self.user == "pico_service"
+    }
+
+    /// Each instance counts by itself.
+    fn who(&self, place: &Place, greeting: &Greeting) -> String {
+        let uuid: String = greeting.uuid.chars().take(36).collect();
+        format!("{} at {place} {uuid}", self.user).escape_debug().collect()
+    }
+
+    /// The mark of the password, under the record's salt when there is one.
+    fn mark(&mut self, password: &Wiped, kept: Option<Mark>) -> Mark {
+        let salt = kept.map_or_else(salt, |m| m.salt);
+        match &self.mark {
+            Some((known, mark)) if known == password && mark.salt == salt => *mark,
+            _ => {
+                let mark = Mark::of(password.bytes(), salt);
+                self.mark = Some((password.clone(), mark));
+                mark
+            }
+        }
+    }
+
+    /// The methods to try, in order.
+    fn methods(&self, greeting: &Greeting, worked: Option<Method>, counted: bool) -> Vec<Method> {
+        if let Some(method) = self.named.or(worked) {
             return vec![method];
         }
         // Before 2.11 there was nothing else.
         if greeting.older_than(2, 11) {
             return vec![Method::ChapSha1];
         }
-        let pair = match self.user.as_str() {
-            "pico_service" => [Method::ChapSha1, Method::Md5],
-            _ => [Method::Md5, Method::ChapSha1],
-        };
-        match self.tried.last() {
-            None => pair.to_vec(),
-            // One try at a time from now on, each with the other method: the password may have been set anew with either.
-            Some(last) => pair.into_iter().filter(|m| m != last).take(1).collect(),
+        match self.user.as_str() {
+            "pico_service" => vec![Method::ChapSha1, Method::Md5],
+            // Where no other run would know of it there is no second guess.
+            _ if !counted => vec![Method::Md5],
+            _ => vec![Method::Md5, Method::ChapSha1],
         }
     }
 
-    fn refuse(&mut self, password: Wiped, words: &str) -> Trouble {
-        let text = format!("the database does not let `{}` in: {words}", self.user);
+    fn warn_of_a_lock(&self, held: &Held<'_>) {
+        let before = held.record.row;
+        if !self.exempt() && !held.record.proven && before as usize >= limits::METRICS_TRIES {
+            let next = before + 1;
+            log::warn(
+                "password",
+                format!(
+                    "{before} failed tries in a row are counted for `{}`, and the database locks an account at the {}th: \
+                     this is try {next}",
+                    self.user,
+                    limits::METRICS_LOCKING_TRIES
+                ),
+            );
+        }
+    }
+
+    /// Why no try is made, or no further one.
+    fn stopped(&mut self, held: &Held<'_>, stop: May, said: Option<String>, password: &Wiped) -> Trouble {
+        let user = &self.user;
+        let names: Vec<&str> = held.record.tried.iter().map(|t| t.method.name()).collect();
+        let names = names.join(", ");
+        let silent = held.record.tried.last().is_some_and(|t| !t.answered);
+        let mut text = match said {
+            Some(words) => format!("the database does not let `{user}` in: {words} ({names})"),
+            None if names.is_empty() => format!("`{user}` is not logged in"),
+            None if silent => {
+                format!("logins of `{user}` got no answer ({names}), and each may have counted as a failed one")
+            }
+            None => format!("the password of `{user}` was refused before ({names})"),
+        };
+        if self.exempt() {
+            return self.rest_for_minutes(password, Trouble::new(Reason::Auth, text));
+        }
+        text.push_str(match stop {
+            May::Brink if names.is_empty() => "; the next failed try could lock the account: make sure of the password",
+            May::Brink => "; one more failed try could lock the account: name the method with --auth-method",
+            _ => "; not tried again until the password is another one",
+        });
+        if stop == May::Spent && held.path.is_none() && self.named.is_none() && held.record.worked.is_none() {
+            text.push_str(" (no directory here keeps count of the tries of other runs, so the other method is not tried: name it with --auth-method)");
+        }
+        match &held.path {
+            Some(path) if self.one_shot => {
+                text.push_str(&format!(", or `{}` is removed, which lets it be tried all the same", path.display()));
+            }
+            _ => text.push_str(", or a SIGHUP (systemctl reload) says that it fits now"),
+        }
+        self.rest(password, Trouble::new(Reason::Auth, text))
+    }
+
+    fn locked(&mut self, password: &Wiped, words: &str, method: Method) -> Trouble {
+        let (user, method) = (&self.user, method.name());
+        let text = format!(
+            "the database does not let `{user}` in: {words} ({method}); the account is locked by failed tries, or may not log \
+             in: an administrator unlocks it with ALTER USER \"{}\" WITH LOGIN; looked at again every {} s",
+            user.replace('"', "\"\""),
+            limits::METRICS_LOCKED_SECONDS
+        );
         self.rest(password, Trouble::new(Reason::Auth, text))
     }
 
     /// A login without an answer may have counted as a wrong one. One that was let in before may be tried as ever.
-    fn no_answer(&mut self, password: Wiped, trouble: Trouble) -> Trouble {
-        if self.proven.as_ref() == Some(&password) {
+    fn no_answer(&mut self, held: &Held<'_>, order: &[Method], password: &Wiped, trouble: Trouble) -> Trouble {
+        if matches!(held.record.may(order, self.one_shot), May::Try(_)) {
             return trouble;
         }
-        let before = self.unanswered.take().filter(|(p, _)| *p == password).map_or(0, |(_, times)| times);
-        self.unanswered = Some((password.clone(), before + 1));
-        if before + 1 < limits::METRICS_UNANSWERED_LOGINS {
-            return trouble;
+        let text = format!("{}; it may have counted as a failed try", trouble.text);
+        let trouble = Trouble::new(trouble.reason, text);
+        if self.exempt() {
+            return self.rest_for_minutes(password, trouble);
         }
-        let text = format!("{}; it may have counted as a wrong try", trouble.text);
+        let text = format!(
+            "{}, so it is not tried again until the password is another one, or a SIGHUP (systemctl reload)",
+            trouble.text
+        );
         self.rest(password, Trouble::new(trouble.reason, text))
     }
 
-    /// Not this password, for minutes: longer each time.
-    fn rest(&mut self, password: Wiped, trouble: Trouble) -> Trouble {
-        let times = self.refused.as_ref().map_or(0, |r| if r.password == password { r.times + 1 } else { 0 });
-        let seconds = limits::METRICS_REFUSED_FIRST_SECONDS << times.min(8);
-        let pause = Duration::from_secs(seconds.min(limits::METRICS_REFUSED_MOST_SECONDS));
-        let text = format!("{}; not tried again for {pause:?}", trouble.text);
-        let trouble = Trouble::new(trouble.reason, text);
-        self.refused = Some(Refused { password, until: Instant::now() + pause, times, trouble: trouble.clone() });
+    /// Not this password for a while; then it is looked whether something is different.
+    fn rest(&mut self, password: &Wiped, trouble: Trouble) -> Trouble {
+        let until = Instant::now() + Duration::from_secs(limits::METRICS_LOCKED_SECONDS);
+        self.rest = Some(Rest { password: password.clone(), until, times: 0, trouble: trouble.clone() });
         trouble
     }
+
+    /// Not this password, for minutes: longer each time.
+    fn rest_for_minutes(&mut self, password: &Wiped, trouble: Trouble) -> Trouble {
+        let times = self.rest.as_ref().filter(|r| r.password == *password).map_or(0, |r| r.times + 1);
+        let seconds = limits::METRICS_REFUSED_FIRST_SECONDS << times.min(8);
+        let pause = Duration::from_secs(seconds.min(limits::METRICS_REFUSED_MOST_SECONDS));
+        let trouble = Trouble::new(trouble.reason, format!("{}; not tried again for {pause:?}", trouble.text));
+        let until = Instant::now() + pause;
+        self.rest = Some(Rest { password: password.clone(), until, times, trouble: trouble.clone() });
+        trouble
+    }
+}
+
+/// From the system's chance; it only has to differ from file to file.
+fn salt() -> [u8; 16] {
+    let (a, b) = (process::chance(), process::chance());
+    (u128::from(a) << 64 | u128::from(b)).to_be_bytes()
 }
 
 const NOT_IN_CLEAR: &str =
@@ -171,33 +339,39 @@ mod tests {
     fn methods_are_tried_sparingly() {
         let login = |user: &str, named| Login::new(user, Secret::literal("x"), named);
         use Method::{ChapSha1, Ldap, Md5};
-        assert_eq!(login("pico_service", None).methods(&greeting("2.11.5")), [ChapSha1, Md5]);
-        let mut mon = login("mon", None);
-        assert_eq!(mon.methods(&greeting("2.11.5")), [Md5, ChapSha1]);
-        assert_eq!(mon.methods(&greeting("2.6.0")), [ChapSha1]);
-        mon.tried = vec![Md5, ChapSha1];
-        assert_eq!(mon.methods(&greeting("2.11.5")), [Md5]);
-        mon.worked = Some(ChapSha1);
-        assert_eq!(mon.methods(&greeting("2.11.5")), [ChapSha1]);
-        assert_eq!(login("mon", Some(Ldap)).methods(&greeting("2.11.5")), [Ldap]);
+        let new = greeting("2.11.5");
+        assert_eq!(login("pico_service", None).methods(&new, None, false), [ChapSha1, Md5]);
+        let mon = login("mon", None);
+        assert_eq!(mon.methods(&new, None, true), [Md5, ChapSha1]);
+        assert_eq!(mon.methods(&new, None, false), [Md5], "no second guess that nobody counts");
+        assert_eq!(mon.methods(&greeting("2.6.0"), None, true), [ChapSha1]);
+        assert_eq!(mon.methods(&new, Some(ChapSha1), true), [ChapSha1]);
+        assert_eq!(login("mon", Some(Ldap)).methods(&new, Some(Md5), true), [Ldap]);
     }
 
     #[test]
     fn a_refused_password_rests_until_it_changes() {
         let path = std::env::temp_dir().join(format!("gostech-login-{}", std::process::id()));
         std::fs::write(&path, "wrong\n").unwrap();
-        let mut login = Login::new("mon", Secret::file(&path), None);
+        let mut login = Login::new("pico_service", Secret::file(&path), None);
         let now = Instant::now();
         assert_eq!(login.ready(now), Ok(()));
-        let trouble = login.refuse(Wiped::new(b"wrong".to_vec()), "no");
+        let wrong = Wiped::new(b"wrong".to_vec());
+        let trouble = login.rest_for_minutes(&wrong, Trouble::new(Reason::Auth, "no"));
         assert!(trouble.reason == Reason::Auth && !trouble.text.contains("wrong"));
         assert_eq!(login.ready(now).map_err(|t| t.reason), Err(Reason::Auth));
         assert_eq!(login.ready(now + Duration::from_secs(301)), Ok(()));
-        login.refuse(Wiped::new(b"wrong".to_vec()), "no");
+        login.rest_for_minutes(&wrong, Trouble::new(Reason::Auth, "no"));
         assert!(login.ready(now + Duration::from_secs(301)).is_err(), "twice as long");
         std::fs::write(&path, "right\n").unwrap();
         assert_eq!(login.ready(now), Ok(()));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(login.ready(now).map_err(|t| t.reason), Err(Reason::Auth));
+        // Said by somebody who knows.
+        let mut login = Login::new("mon", Secret::literal("x"), None);
+        login.locked(&Wiped::new(b"x".to_vec()), "no", Method::Md5);
+        assert!(login.ready(now).is_err_and(|t| t.text.contains("ALTER USER \"mon\" WITH LOGIN")));
+        login.forgive();
+        assert_eq!(login.ready(now), Ok(()));
     }
 }

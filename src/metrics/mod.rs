@@ -11,6 +11,7 @@ pub mod assemble;
 pub mod board;
 pub mod catalog;
 mod check;
+pub mod ledger;
 pub mod login;
 pub mod options;
 pub mod own;
@@ -22,6 +23,7 @@ mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod text;
+pub mod tries;
 
 use crate::error::{Error, Exit, Result};
 use crate::flags::{Outcome, Parsed};
@@ -29,6 +31,7 @@ use crate::limits;
 use crate::log;
 use crate::sys::{activation, process, signal};
 use asker::Asker;
+use ledger::Ledger;
 use options::{Job, Options};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -67,10 +70,12 @@ fn run() -> Result<Exit> {
     let directory = env.iter().find(|(n, _)| n == "CREDENTIALS_DIRECTORY").map(|(_, v)| PathBuf::from(v));
     let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
     let options = options::understand(&parsed, credentials.as_deref());
-    let journald = log::is_journal(&env);
+    let (journald, places) = (log::is_journal(&env), ledger::places(&env));
     forget(args, env, parsed);
-    let options = options?;
+    let mut options = options?;
     log::init("gostech-metrics", options.level, journald);
+    options.login.one_shot = options.job != Job::Serve;
+    options.login.ledger = Ledger::open(&places);
     options.warnings.iter().for_each(|w| log::warn("options", w));
     if !matches!(options.job, Job::Serve) {
         // Who has started it may end it.

@@ -62,6 +62,13 @@ pub static PROGRAM: Program = Program {
             ),
         ),
         (
+            "STATE_DIRECTORY",
+            text(
+                "where it is counted how often a password was tried, for all runs together",
+                "здесь считаются попытки входа, вместе для всех запусков",
+            ),
+        ),
+        (
             "NOTIFY_SOCKET",
             text("systemd is told when the page is served", "systemd получает уведомление о готовности"),
         ),
@@ -109,7 +116,7 @@ const ROWS: &[Row] = &[
     Row::value(DATABASE.en, "password", "TEXT", "the password; `--password-file` keeps it out of `ps`", "пароль; с `--password-file` его не видно в `ps`").secret(),
     Row::value(DATABASE.en, "password-file", "FILE", "file with the password, for example `.picodata-cookie`; read again at each reconnect", "файл с паролем, например `.picodata-cookie`; перечитывается при каждом подключении")
         .aliases(&["service-password-file"]).env_also(&[SERVICE_FILE]),
-    Row::value(DATABASE.en, "auth-method", "auto|chap-sha1|md5|ldap", "how to log in; auto tries sparingly, since wrong tries lock accounts", "метод входа; auto пробует бережно, так как ошибки блокируют учётную запись").default("auto"),
+    Row::value(DATABASE.en, "auth-method", "auto|chap-sha1|md5|ldap", "how to log in; named, a wrong password costs one try of the four that lock an account, with auto two", "метод входа; если назван, неверный пароль стоит одной попытки из четырёх до блокировки, с auto — двух").default("auto"),
     Row::switch(DATABASE.en, "ldap-in-clear", "send an LDAP password also where others can read along", "передавать пароль LDAP и по открытому каналу"),
     Row::switch(DATABASE.en, "tls-auth", "speak mutual TLS with the instance", "взаимный TLS с инстансом").env_also(&["PICODATA_IPROTO_TLS_AUTH"]),
     Row::value(DATABASE.en, "tls-ca", "FILE", "trust this authority alone", "доверять только этому удостоверяющему центру").env_also(&["PICODATA_IPROTO_TLS_CA"]),

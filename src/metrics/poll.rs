@@ -7,15 +7,33 @@ use crate::iproto::Trouble;
 use crate::limits;
 use crate::log;
 use crate::sys::process;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What the poll thread is told between two polls.
+#[derive(Default)]
+pub struct Desk(Mutex<bool>);
+
+impl Desk {
+    /// What was refused may be right now.
+    pub fn forgive(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    fn take(&self) -> bool {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Starts the thread. It lives as long as the program.
-pub fn start(board: Arc<Board>, mut asker: Asker, interval: Option<Duration>) -> std::io::Result<()> {
+pub fn start(board: Arc<Board>, desk: Arc<Desk>, mut asker: Asker, interval: Option<Duration>) -> std::io::Result<()> {
     let body = move || {
         let mut said = Said::default();
         loop {
             board.await_wish(interval);
+            if desk.take() {
+                asker.forgive();
+            }
             let (reading, database) = once(&mut asker);
             said.say(&reading, &asker);
             let large =
@@ -86,10 +104,10 @@ impl Said {
             }
             Err(trouble) => {
                 self.up = None;
-                let word = trouble.reason.name();
-                if self.down.as_deref() != Some(word) {
+                // The words and not the reason alone: a password that is refused and an account that is locked are two matters.
+                if self.down.as_ref() != Some(&trouble.text) {
                     log::warn("database", &trouble.text);
-                    self.down = Some(word.to_string());
+                    self.down = Some(trouble.text.clone());
                 }
             }
         }

@@ -53,7 +53,8 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     let addresses = if listeners.is_empty() { options.addresses } else { Vec::new() };
     let interval = options.interval;
     let asker = Asker::new(options.database, options.login, options.wishes);
-    poll::start(board.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
+    let desk = Arc::new(poll::Desk::default());
+    poll::start(board.clone(), desk.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
     let (tls, users) = (options.web_tls, options.web_users);
     let street = PorchOptions { addresses, listeners, tls, users };
     let porch = porch::start(street, Arc::new(move |request| pages.answer(request)));
@@ -69,7 +70,10 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
             continue;
         }
         match signals.next() {
-            Some(SIGHUP) => porch.reload(),
+            Some(SIGHUP) => {
+                porch.reload();
+                desk.forgive();
+            }
             Some(_) => break,
             None => {}
         }
@@ -80,7 +84,7 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     Ok(Exit::Clean)
 }
 
-/// It writes to no file and starts nothing, so it gives both up. Reading stays free: certificates and passwords are read
+/// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates and passwords are read
 /// again wherever they have moved, and nobody would start this program again.
 fn confine(options: &Options) {
     if options.unconfined {
@@ -91,6 +95,8 @@ fn confine(options: &Options) {
     }
     let mut files = vec![Wish::Device("/dev/null".into())];
     files.extend(porch::places_for_good().into_iter().map(Wish::Nest));
+    // The record of logins, which all runs share.
+    files.extend(options.login.ledger.directory().map(|dir| Wish::Work(dir.into())));
     let mut calls = Extra::default();
     for address in &options.addresses {
         if let Address::Unix { path, .. } = address {

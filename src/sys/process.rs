@@ -73,6 +73,12 @@ pub fn private_umask() {
     unsafe { libc::umask(0o077) };
 }
 
+/// The user that this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: asks for a number, and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
 /// This process's number.
 pub fn pid() -> i32 {
     std::process::id() as i32

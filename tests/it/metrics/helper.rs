@@ -6,12 +6,29 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The program under test: the one cargo built, or `GOSTECH_METRICS_BIN` (the static one).
 pub fn program() -> String {
     std::env::var("GOSTECH_METRICS_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_gostech-metrics").to_owned())
+}
+
+/// The program, with a place of its own for what it knows of logins: another test's stand-in may have had the same port.
+pub fn command() -> Command {
+    let mut command = Command::new(program());
+    command.env("STATE_DIRECTORY", state());
+    command
+}
+
+/// A directory that no other run works in.
+pub fn state() -> PathBuf {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("logins-{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    path
 }
 
 /// A directory that goes away with its owner.
@@ -72,7 +89,7 @@ impl Helper {
     }
 
     pub fn start_with(args: &[&str], env: &[(&str, &str)]) -> Helper {
-        let mut command = Command::new(program());
+        let mut command = command();
         command.args(["--no-config", "--addr", "127.0.0.1:0"]).args(args).envs(env.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the helper");

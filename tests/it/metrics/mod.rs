@@ -3,6 +3,7 @@
 pub mod helper;
 pub mod hostile;
 mod judges;
+mod locks;
 mod logins;
 mod picodata;
 mod requests;

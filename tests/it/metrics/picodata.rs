@@ -1,10 +1,9 @@
 //! Picodata as recorded: every grade of monitoring, every sample of the built-in page, the rules of asking sparingly.
 
-use super::helper::{program, samples, Helper, Samples, Scratch};
+use super::helper::{command, samples, Helper, Samples, Scratch};
 use super::stand::{data, instance, named, picodata, recorded, recorded_page, Asked, Reply, Stand, LOCKED};
 use gostech::iproto::auth::Method::{ChapSha1, Md5};
 use serde_json::json;
-use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -463,7 +462,7 @@ fn once_and_check_print_and_end() {
     let stand = Stand::start(&[("mon", Md5, "x")], picodata(None));
     let run = |args: &[&str]| {
         let port = stand.port.to_string();
-        let mut command = Command::new(program());
+        let mut command = command();
         command.args(["--no-config", "--port", &port, "--username", "mon"]).args(args);
         command.env("GOSTECH_METRICS_PASSWORD", "x").output().expect("a run")
     };
@@ -475,10 +474,10 @@ fn once_and_check_print_and_end() {
     let check = run(&["--check"]);
     let words = String::from_utf8(check.stdout).unwrap();
     assert!(words.contains("source    least") && words.contains("monitoring-functions.lua"), "{words}");
-    let away = Command::new(program()).args(["--no-config", "--port", "1", "--once"]).output().unwrap();
+    let away = command().args(["--no-config", "--port", "1", "--once"]).output().unwrap();
     assert_eq!(away.status.code(), Some(1));
     assert!(down("connect")(&samples(&String::from_utf8(away.stdout).unwrap())));
-    let wrong = Command::new(program()).args(["--no-config", "--port", "x"]).output().unwrap();
+    let wrong = command().args(["--no-config", "--port", "x"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
 }
 
@@ -506,7 +505,7 @@ fn no_password_in_arguments_environment_log_or_page() {
         let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap_or_default();
         assert!(core.split_whitespace().nth(4) == Some("0"), "{core}");
     }
-    let wrong = Command::new(program()).args(["--no-config", "--password", secret, "--nonsense"]).output().unwrap();
+    let wrong = command().args(["--no-config", "--password", secret, "--nonsense"]).output().unwrap();
     assert!(!String::from_utf8_lossy(&wrong.stderr).contains(secret));
 }
 

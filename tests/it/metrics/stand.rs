@@ -46,7 +46,12 @@ pub struct Stand {
     pub port: u16,
     log: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Mutex<Arc<Script>>>,
+    /// Wrong tries in a row, by user.
+    wrong: Arc<Mutex<BTreeMap<String, u32>>>,
 }
+
+/// So many wrong tries in a row, and Picodata locks an account (but never `pico_service`).
+const LOCKING_TRIES: u32 = 4;
 
 /// A user whose account is locked.
 pub const LOCKED: &str = "locked";
@@ -77,11 +82,13 @@ impl Stand {
     ) -> Stand {
         let accounts: BTreeMap<String, Vec<u8>> =
             users.iter().map(|(u, m, p)| (u.to_string(), proof(*m, u, p))).collect();
-        let stand = Stand { port, log: Arc::default(), script: Arc::new(Mutex::new(Arc::new(script))) };
-        let (log, script) = (stand.log.clone(), stand.script.clone());
+        let script: Arc<Script> = Arc::new(script);
+        let stand = Stand { port, log: Arc::default(), script: Arc::new(Mutex::new(script)), wrong: Arc::default() };
+        let (log, script, wrong) = (stand.log.clone(), stand.script.clone(), stand.wrong.clone());
         std::thread::spawn(move || loop {
             let Some(line) = accept() else { continue };
-            let visit = Visit { accounts: accounts.clone(), log: log.clone(), script: script.clone() };
+            let (accounts, wrong) = (accounts.clone(), wrong.clone());
+            let visit = Visit { accounts, log: log.clone(), script: script.clone(), wrong };
             std::thread::spawn(move || visit.run(line));
         });
         stand
@@ -90,6 +97,21 @@ impl Stand {
     /// From now on it answers by another script.
     pub fn becomes(&self, script: impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Wrong tries in a row that it has counted.
+    pub fn wrong_tries(&self, user: &str) -> u32 {
+        self.wrong.lock().unwrap().get(user).copied().unwrap_or(0)
+    }
+
+    /// Somebody else tries so often.
+    pub fn somebody_tries(&self, user: &str, times: u32) {
+        *self.wrong.lock().unwrap().entry(user.into()).or_default() += times;
+    }
+
+    /// ALTER USER … WITH LOGIN
+    pub fn unlock(&self, user: &str) {
+        self.wrong.lock().unwrap().remove(user);
     }
 
     /// What was asked since the last time.
@@ -109,6 +131,7 @@ struct Visit {
     accounts: BTreeMap<String, Vec<u8>>,
     log: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Mutex<Arc<Script>>>,
+    wrong: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
 impl Visit {
@@ -138,14 +161,11 @@ impl Visit {
                     let mut shown = Vec::new();
                     put(&mut shown, body.at(0x21)?);
                     let right = self.accounts.get(name).is_some_and(|known| same(known, &shown));
-                    if right {
+                    let reply = self.judge(name, right);
+                    if matches!(reply, Reply::Data(_)) {
                         user.clone_from(name);
-                        Reply::Data(vec![0x90])
-                    } else if name == LOCKED {
-                        Reply::No(32, "Maximum number of login attempts exceeded")
-                    } else {
-                        Reply::No(47, "User not found or supplied credentials are invalid")
                     }
+                    reply
                 }
                 Asked::Ping => Reply::Data(vec![0x90]),
                 other => {
@@ -155,6 +175,21 @@ impl Visit {
             };
             answer(&mut *socket, sync, reply)?;
         }
+    }
+
+    /// What Picodata says to a login: whether the account is locked comes first, and a locked one counts nothing.
+    fn judge(&self, name: &str, right: bool) -> Reply {
+        let mut wrong = self.wrong.lock().unwrap();
+        let before = wrong.get(name).copied().unwrap_or(0);
+        if name != "pico_service" && (before >= LOCKING_TRIES || name == LOCKED) {
+            return Reply::No(32, "Maximum number of login attempts exceeded");
+        }
+        if right {
+            wrong.remove(name);
+            return Reply::Data(vec![0x90]);
+        }
+        wrong.insert(name.into(), before + 1);
+        Reply::No(47, "User not found or supplied credentials are invalid")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Debian's own tarantool, started by the test: rights, scrambles, going away, freezing, coming back, two of them.
 
-use super::helper::{free_port, peer, program, signal, wait, Helper, Samples, Scratch};
+use super::helper::{command, free_port, peer, signal, wait, Helper, Samples, Scratch};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -188,7 +188,7 @@ fn check_names_the_grant_that_helps_and_it_does() {
     let check = || {
         let port = db.port.to_string();
         let args = ["--no-config", "--port", &port, "--username", "least", "--check"];
-        let run = Command::new(program()).args(args).env("GOSTECH_METRICS_PASSWORD", "secret").output().unwrap();
+        let run = command().args(args).env("GOSTECH_METRICS_PASSWORD", "secret").output().unwrap();
         (run.status.code(), String::from_utf8(run.stdout).unwrap())
     };
     let (code, words) = check();
@@ -309,8 +309,7 @@ fn the_documented_command_word_for_word() {
         "--addr",
         &addr,
     ];
-    let mut child =
-        Command::new(program()).args(args).stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the helper");
+    let mut child = command().args(args).stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the helper");
     wait("it serves", LIMIT, || {
         super::helper::get(page, "/metrics", &[]).is_some_and(|a| a.text().contains("\npicodata_up 1\n"))
     });

@@ -1,6 +1,6 @@
 //! The ways in and out: mutual TLS, unix sockets, IPv6, socket activation, systemd's word, the configuration file.
 
-use super::helper::{free_port, get, program, samples, wait, Helper, Samples, Scratch};
+use super::helper::{command, free_port, get, program, samples, wait, Helper, Samples, Scratch};
 use super::stand::{picodata, recorded_page, Line, Stand};
 use gostech::iproto::auth::Method::{ChapSha1, Ldap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -211,7 +211,7 @@ fn flag_before_environment_before_file() {
     );
     let config = scratch.file("gostech-metrics.conf", &text);
     let once = |args: &[&str], env: &[(&str, &str)]| {
-        let mut command = Command::new(program());
+        let mut command = command();
         command
             .args(["--config", &config, "--once", "--auth-method", "chap-sha1"])
             .args(args)
@@ -226,7 +226,7 @@ fn flag_before_environment_before_file() {
         "{page}"
     );
     assert!(once(&["--port", &port], &[("GOSTECH_METRICS_PORT", "1")]).contains("picodata_up{from=\"file\"} 1\n"));
-    let missing = Command::new(program()).args(["--config", "/nowhere/x.conf"]).output().unwrap();
+    let missing = command().args(["--config", "/nowhere/x.conf"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
 }
 
@@ -256,7 +256,7 @@ fn https_and_names_for_the_page() {
 
 #[test]
 fn it_confines_itself_and_refuses_forbidden_calls() {
-    let version = Command::new(program()).arg("--version").output().expect("a version").stdout;
+    let version = command().arg("--version").output().expect("a version").stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     if version.contains("no landlock") || version.contains("no seccomp") {
         eprintln!("skipped: no landlock or no seccomp here: {version}");
@@ -340,7 +340,10 @@ fn pages_come_as_soon_as_there_is_a_place_for_the_inner_socket() {
     let sink = std::fs::OpenOptions::new().append(true).open(&log).unwrap();
     let mut command = Command::new(unshare);
     command.args(["-m", "/bin/sh", "-c", NO_PLACE, &program(), &port.to_string()]);
-    command.env("TMPDIR", &scratch.0).env("GOSTECH_METRICS_PASSWORD", "x");
+    command
+        .env("TMPDIR", &scratch.0)
+        .env("GOSTECH_METRICS_PASSWORD", "x")
+        .env("STATE_DIRECTORY", super::helper::state());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(sink);
     let mut shell = Shell(command.spawn().expect("unshare"));
     let status = |path: &str| get(port, path, &[]).map(|a| a.status);
