@@ -451,8 +451,8 @@ pub const MSGPACK_VALUES: usize = 524_288;
 
 // ---- iproto ----
 
-/// The longest answer taken: a page of 100,000 series is about 12 MB.
-pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
+/// All answers to what was asked in one go: a page of 100,000 series is about 12 MB.
+pub const IPROTO_ANSWER_BYTES: usize = 32 << 20;
 /// Read in steps of this size: the buffer grows with what comes, not with what is promised.
 pub const IPROTO_READ_BYTES: usize = 64 << 10;
 /// The words of a refusal are cut here.
@@ -465,6 +465,22 @@ const _: () = assert!(IPROTO_PIPELINE < 127);
 
 /// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
 pub const METRICS_SERIES: usize = 500_000;
+/// The text of a page: 100,000 series are about 12 MB.
+pub const METRICS_PAGE_BYTES: usize = 24 << 20;
+/// A line of it: a name, labels, a number, or the words of HELP.
+pub const METRICS_LINE_BYTES: usize = 256 << 10;
+/// What a page may take in memory while it is gathered, about, everything that grows counted twice. Beside it stand the answer
+/// (`IPROTO_ANSWER_BYTES`), the numbers before it (half as much) and a page for each lane: together they fit the 256 MiB
+/// that the unit gives the program.
+pub const METRICS_PAGE_COST_BYTES: usize = 64 << 20;
+/// What a family takes beside its name and samples: a draft, a place in two maps, six pieces from the heap.
+pub const METRICS_FAMILY_COST_BYTES: usize = 512;
+/// What a TYPE line takes: a place in a map that doubles.
+pub const METRICS_KIND_COST_BYTES: usize = 80;
+const _: () = assert!(
+    IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LANES - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
+        <= 224 << 20
+);
 /// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
 pub const METRICS_ROWS: u32 = 4096;
 /// What was denied is asked again after this long: each denial is an event in the audit log.

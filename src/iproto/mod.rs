@@ -43,11 +43,13 @@ pub enum Reason {
     Protocol,
     /// The database closed the connection.
     Closed,
+    /// More than this program may hold.
+    TooLarge,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 8] = [
+    pub const ALL: [Reason; 9] = [
         Reason::Connect,
         Reason::Dns,
         Reason::Tls,
@@ -56,6 +58,7 @@ impl Reason {
         Reason::Denied,
         Reason::Protocol,
         Reason::Closed,
+        Reason::TooLarge,
     ];
 
     /// The word on the page.
@@ -69,6 +72,7 @@ impl Reason {
             Reason::Denied => "denied",
             Reason::Protocol => "protocol",
             Reason::Closed => "closed",
+            Reason::TooLarge => "too_large",
         }
     }
 }
@@ -208,7 +212,7 @@ impl Client {
         out.fill(0);
         std::hint::black_box(&mut out);
         sent?;
-        let answer = self.answer("the login")?;
+        let answer = self.answer("the login", limits::IPROTO_ANSWER_BYTES)?;
         if answer.sync().map_err(|why| self.protocol(&why))? != sync {
             return Err(self.protocol(UNASKED));
         }
@@ -229,8 +233,10 @@ impl Client {
         }
         self.send(&out, &what)?;
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
+        let mut room = limits::IPROTO_ANSWER_BYTES;
         for _ in requests {
-            let answer = self.answer(&what)?;
+            let answer = self.answer(&what, room)?;
+            room -= answer.0.len();
             let sync = answer.sync().map_err(|why| self.protocol(&why))?;
             // 1..=127 and round again: counted from the first of this batch.
             let at = (1..=127).contains(&sync).then(|| (sync + 126 - before) as usize % 127);
@@ -252,13 +258,18 @@ impl Client {
         self.wire.send(bytes).map_err(|e| self.broken(&e, what))
     }
 
-    fn answer(&mut self, what: &str) -> Result<Answer, Trouble> {
+    /// One answer of at most so many bytes.
+    fn answer(&mut self, what: &str, room: usize) -> Result<Answer, Trouble> {
         let (prefix, size) = loop {
             match protocol::length(&self.buffer).map_err(|why| self.protocol(&why))? {
                 Some(found) => break found,
                 None => self.more(limits::IPROTO_READ_BYTES, what)?,
             }
         };
+        if size > room {
+            let most = limits::IPROTO_ANSWER_BYTES;
+            return Err(self.protocol(&format!("answers of more than {most} bytes together")));
+        }
         while self.buffer.len() < prefix + size {
             let missing = prefix + size - self.buffer.len();
             self.more(missing.min(limits::IPROTO_READ_BYTES), what)?;

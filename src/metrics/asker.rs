@@ -103,7 +103,7 @@ impl Asker {
                 Ok(found)
             }
             Err((trouble, _)) => {
-                if trouble.reason != Reason::Denied {
+                if !leaves_the_line(&trouble) {
                     self.line = None;
                     let pause = self.backoff.next(process::chance());
                     self.rest = Some((Instant::now() + pause, trouble.clone()));
@@ -121,7 +121,7 @@ impl Asker {
             None => self.connect().map_err(|t| (t, false))?,
         };
         match self.ask(&mut line) {
-            Err(trouble) if trouble.reason != Reason::Denied => Err((trouble, old)),
+            Err(trouble) if !leaves_the_line(&trouble) => Err((trouble, old)),
             other => {
                 self.line = Some(line);
                 other.map_err(|t| (t, old))
@@ -188,4 +188,9 @@ impl Asker {
         }
         Err(Trouble::new(Reason::Denied, format!("user `{}` may see nothing here", self.wishes.user)))
     }
+}
+
+/// What the database answered whole: the connection is as good as before, and a new login would be an event in the audit log.
+fn leaves_the_line(trouble: &Trouble) -> bool {
+    matches!(trouble.reason, Reason::Denied | Reason::TooLarge)
 }

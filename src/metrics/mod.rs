@@ -74,7 +74,7 @@ fn run() -> Result<Exit> {
     forget(args, env, parsed);
     let mut options = options?;
     log::init("gostech-metrics", options.level, journald);
-    options.login.one_shot = options.job != Job::Serve;
+    options.login.one_shot = !matches!(options.job, Job::Serve);
     options.login.ledger = Ledger::open(&places);
     options.warnings.iter().for_each(|w| log::warn("options", w));
     if !matches!(options.job, Job::Serve) {

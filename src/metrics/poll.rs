@@ -3,7 +3,7 @@
 use super::asker::{Asker, Found};
 use super::board::{Board, Reading};
 use super::source::Grade;
-use crate::iproto::Trouble;
+use crate::iproto::{Reason, Trouble};
 use crate::limits;
 use crate::log;
 use crate::sys::process;
@@ -36,8 +36,10 @@ pub fn start(board: Arc<Board>, desk: Arc<Desk>, mut asker: Asker, interval: Opt
             }
             let (reading, database) = once(&mut asker);
             said.say(&reading, &asker);
-            let large =
-                reading.result.as_ref().is_ok_and(|(page, _)| page.snapshot.bytes() > limits::METRICS_LARGE_BYTES);
+            let large = match &reading.result {
+                Ok((page, _)) => page.snapshot.bytes() > limits::METRICS_LARGE_BYTES,
+                Err(trouble) => trouble.reason == Reason::TooLarge,
+            };
             board.publish(reading, database);
             if large {
                 // What the answer and the last page took goes back to the system: it is several times the snapshot.

@@ -231,6 +231,10 @@ pub struct Builder<'r> {
     /// The family at hand, kept out of `drafts`: its samples mostly follow one another.
     open: Option<(String, Draft)>,
     series: usize,
+    /// Memory that this and the builders before it take, about.
+    cost: usize,
+    /// Why nothing more is gathered.
+    over: Option<String>,
     /// What was left out, by reason.
     pub tally: Tally,
 }
@@ -238,7 +242,36 @@ pub struct Builder<'r> {
 impl<'r> Builder<'r> {
     /// Gathers by these rules.
     pub fn new(rules: &'r Rules) -> Self {
-        Builder { rules, drafts: BTreeMap::new(), open: None, series: 0, tally: Tally::default() }
+        let (drafts, tally) = (BTreeMap::new(), Tally::default());
+        Builder { rules, drafts, open: None, series: 0, cost: 0, over: None, tally }
+    }
+
+    /// The next one of the same page: what the page may cost is for all of them.
+    pub fn beside(&self) -> Builder<'r> {
+        Builder { cost: self.cost, ..Builder::new(self.rules) }
+    }
+
+    /// Says that the page is too large for us, in words; the first words stay.
+    pub fn refuse(&mut self, why: String) {
+        self.over.get_or_insert(why);
+    }
+
+    /// Why this page is too large, if it is: what was gathered of it is worth nothing.
+    pub fn over(&self) -> Option<&str> {
+        self.over.as_deref()
+    }
+
+    /// So much more memory; false when it is too much, and nothing more is taken.
+    pub fn spend(&mut self, bytes: usize) -> bool {
+        self.cost = self.cost.saturating_add(bytes);
+        if self.cost > limits::METRICS_PAGE_COST_BYTES {
+            let (mib, drafts) = (limits::METRICS_PAGE_COST_BYTES >> 20, self.drafts.len());
+            self.refuse(format!(
+                "its numbers would take more than {mib} MiB ({} series, {drafts} families)",
+                self.series
+            ));
+        }
+        self.over.is_none()
     }
 
     /// Whether the family may be on the page at all.
@@ -248,6 +281,9 @@ impl<'r> Builder<'r> {
 
     /// Says what a family is; what was said first stays, another kind makes it malformed.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) {
+        if !self.admit(name, help.len()) {
+            return;
+        }
         let draft = self.draft(name, kind);
         if draft.help.is_empty() {
             draft.help.push_str(help);
@@ -259,7 +295,17 @@ impl<'r> Builder<'r> {
 
     /// The whole family will be left out, for this reason.
     pub fn spoil(&mut self, name: &str, reason: &'static str) {
+        if !self.admit(name, 0) {
+            return;
+        }
         self.draft(name, Kind::Unknown).bad.get_or_insert(reason);
+    }
+
+    /// Whether there is room for a family of this name and more of its help.
+    fn admit(&mut self, name: &str, help: usize) -> bool {
+        let open = self.open.as_ref().is_some_and(|(open, _)| open == name);
+        let known = open || self.drafts.contains_key(name);
+        self.spend(help + if known { 0 } else { limits::METRICS_FAMILY_COST_BYTES + 2 * name.len() })
     }
 
     fn draft(&mut self, name: &str, kind: Kind) -> &mut Draft {
@@ -284,6 +330,12 @@ impl<'r> Builder<'r> {
         'r: 'l,
     {
         self.series += 1;
+        let constants: usize = self.rules.constants.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
+        let text: usize = labels.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
+        // Twice: what grows has up to as much room again.
+        if !self.admit(family, 2 * (std::mem::size_of::<Sample>() + text + constants)) {
+            return;
+        }
         let over = self.series > limits::METRICS_SERIES;
         let rules = self.rules;
         let draft = self.draft(family, Kind::Unknown);

@@ -6,14 +6,23 @@
 
 use super::rules::is_own;
 use super::snapshot::{number, Builder, Kind, Part};
+use crate::limits;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Reads a page into the builder.
 pub fn read(page: &str, out: &mut Builder<'_>) {
+    let longest = page.split('\n').map(str::len).max().unwrap_or(0);
+    if longest > limits::METRICS_LINE_BYTES {
+        return out
+            .refuse(format!("it has a line of {longest} bytes (at most {} are read)", limits::METRICS_LINE_BYTES));
+    }
     let kinds = kinds(page, out);
     let mut help_open: Option<(&str, String)> = None;
     for line in page.split('\n').map(|l| l.trim_end_matches('\r')) {
+        if out.over().is_some() {
+            return;
+        }
         if let Some(comment) = line.strip_prefix('#') {
             close_help(&mut help_open, &kinds, out);
             help_open = help(comment);
@@ -29,6 +38,9 @@ pub fn read(page: &str, out: &mut Builder<'_>) {
             }
             // HELP is not escaped by everyone: what follows it and is no sample is its next line.
             (Err(_), Some((_, text))) => {
+                if !out.spend(line.len() + 1) {
+                    return;
+                }
                 if !text.is_empty() {
                     text.push(' ');
                 }
@@ -59,6 +71,9 @@ fn kinds<'p>(page: &'p str, out: &mut Builder<'_>) -> HashMap<&'p str, Kind> {
             Some("summary") => Kind::Summary,
             _ => Kind::Unknown,
         };
+        if !out.spend(limits::METRICS_KIND_COST_BYTES) {
+            return kinds;
+        }
         if *kinds.entry(name).or_insert(kind) != kind && out.wants(name) {
             out.spoil(name, "type");
         }

@@ -374,6 +374,7 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
         Err(refusal) => return Ok(Err(No::of(&refusal))),
     };
     let Some(found) = values.items().first() else { return Err(unreadable("the chunk brought nothing".into())) };
+    check_size(found.get("page"))?;
     if let Some(why) = found.get("refused") {
         return Ok(Err(No::denied(why.text().unwrap_or_default())));
     }
@@ -384,35 +385,36 @@ fn evaluated(answer: &Answer, rules: &Rules) -> Asked<Page> {
         return Err(unreadable("the chunk brought no numbers".into()));
     }
     let mut out = Builder::new(rules);
-    let mut more = Builder::new(rules);
     if let Some(page) = page {
         text::read(&page, &mut out);
     }
     if let Some(parts) = of_box {
         boxed::write(parts, &mut out);
     }
+    let mut more = out.beside();
     if let Some(parts) = of_pico {
         pico::derived(parts, &mut more);
     }
     let via = found.get("via").and_then(Value::text).unwrap_or_default();
     let via = ["route", "plugin", "box"].into_iter().find(|known| *known == via).unwrap_or("box");
-    Ok(Ok(page_of([out, more], via)))
+    page_of([out, more], via).map(Ok)
 }
 
 /// What functions brought: a page each; of two families with one name the first stays.
 fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
-    let (mut builders, mut empty) = (Vec::new(), true);
+    let (mut builders, mut empty): (Vec<Builder<'_>>, _) = (Vec::new(), true);
     for answer in answers {
         let values = match data(answer)? {
             Ok(values) => values,
             Err(refusal) => return Ok(Err(No::of(&refusal))),
         };
         let first = values.items().first();
+        check_size(first.map(|v| v.get("body").unwrap_or(v)))?;
         let Some(page) = first.and_then(|v| v.text().or_else(|| v.get("body").and_then(Value::text))) else {
             return Ok(Err(No::denied("a function brought neither a text nor a table with `body`")));
         };
         empty &= page.trim().is_empty();
-        let mut out = Builder::new(rules);
+        let mut out = builders.last().map_or_else(|| Builder::new(rules), Builder::beside);
         text::read(&page, &mut out);
         builders.push(out);
     }
@@ -422,17 +424,36 @@ fn called(answers: &[Answer], rules: &Rules) -> Asked<Page> {
         let pause = Duration::from_secs(limits::METRICS_FAILED_SECONDS);
         return Ok(Err(No { why: why.into(), pause }));
     }
-    Ok(Ok(page_of(builders, "function")))
+    page_of(builders, "function").map(Ok)
 }
 
-fn page_of<'r>(builders: impl IntoIterator<Item = Builder<'r>>, via: &'static str) -> Page {
+/// Before any copy is made of it: what is no UTF-8 would grow threefold.
+fn check_size(page: Option<&Value<'_>>) -> Result<(), Trouble> {
+    let (Some(Value::Str(bytes)) | Some(Value::Bin(bytes))) = page else { return Ok(()) };
+    match bytes.len() > limits::METRICS_PAGE_BYTES {
+        true => {
+            Err(too_large(&format!("{} MiB of text (at most {})", bytes.len() >> 20, limits::METRICS_PAGE_BYTES >> 20)))
+        }
+        false => Ok(()),
+    }
+}
+
+fn too_large(why: &str) -> Trouble {
+    let cure = "ask for less with --without tables,spaces, --only or --skip";
+    Trouble::new(Reason::TooLarge, format!("the page of the database is too large: {why}; {cure}"))
+}
+
+fn page_of<'r>(builders: impl IntoIterator<Item = Builder<'r>>, via: &'static str) -> Result<Page, Trouble> {
     let mut page = Page { via, ..Page::default() };
     for builder in builders {
+        if let Some(why) = builder.over() {
+            return Err(too_large(why));
+        }
         let (snapshot, tally) = builder.finish();
         page.snapshot.add_missing(snapshot);
         page.tally.merge(&tally);
     }
-    page
+    Ok(page)
 }
 
 fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Duration) -> Asked<Page> {
@@ -475,7 +496,7 @@ fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Du
             Err(_) => least.addresses = false,
         }
     }
-    Ok(Ok(page_of([out], "least")))
+    page_of([out], "least").map(Ok)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod locks;
 mod logins;
 mod picodata;
 mod requests;
+mod sizes;
 pub mod stand;
 mod street;
 pub mod tarantool;
