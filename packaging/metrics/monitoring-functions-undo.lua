@@ -1,6 +1,4 @@
--- Undoes monitoring-functions.lua: the functions go, and with them the right to call them. The user stays.
-do
-    for _, name in ipairs({'mon.pico', 'mon.metrics'}) do
-        box.schema.func.drop(name, {if_exists = true})
-    end
-end
+\lua
+-- Undoes monitoring-functions.lua: the functions go, and with them the right to call them. The user stays;
+box.schema.func.drop('mon.pico', {if_exists = true});
+box.schema.func.drop('mon.metrics', {if_exists = true});

@@ -13,6 +13,7 @@ pub mod cage;
 pub mod claim;
 pub mod crew;
 pub mod event;
+mod exposed;
 pub mod format;
 pub mod frame;
 pub mod gap;

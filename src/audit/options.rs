@@ -3,6 +3,7 @@
 //! Only what could not be right on any day is an error here. Files of certificates, keys and secrets are not looked at:
 //! they may come later, and the events are kept until then.
 
+use super::exposed;
 use super::format::{self, Format};
 use super::in_force::{self, Setting};
 use super::sender::tally::Tally;
@@ -153,7 +154,7 @@ impl Options {
                 false => Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
             },
             in_force: Vec::new(),
-            warnings: parsed.warnings.clone(),
+            warnings: parsed.warnings.iter().cloned().chain(exposed::warnings(parsed)).collect(),
             secrets: Vec::new(),
         };
         options.check_sizes(parsed)?;
@@ -260,10 +261,6 @@ impl Options {
         let target = Target::parse(value::nonempty(opener)?).map_err(|e| opener.error(e.text()))?;
         if let Some(userinfo) = userinfo(&opener.value) {
             self.secrets.push(userinfo.into());
-            if target.user().is_some_and(|u| u.password.is_some()) {
-                let text = "the URL holds a password, which every command line shows; better: --user NAME --password-file FILE";
-                self.warnings.push(format!("{}: {text}", opener.at()));
-            }
         }
         // Tokens stand there too; with its `?`, so that only the query itself is overwritten.
         self.secrets.extend(opener.value.find('?').map(|at| OsString::from(&opener.value[at..])));
@@ -450,8 +447,8 @@ mod tests {
     fn secrets_of_the_command_line_are_known_and_never_said() {
         let o = read(&["--url", "https://u:s3cr%40t@h/p?key=q", "--header", "X-Key: k3y"]).unwrap();
         assert_eq!(o.secrets, ["u:s3cr%40t", "?key=q", "k3y"]);
-        assert_eq!(o.warnings.len(), 1);
-        assert!(!o.warnings[0].contains("s3cr"));
+        assert_eq!(o.warnings.len(), 2);
+        assert!(o.warnings.iter().all(|w| !w.contains("s3cr") && !w.contains("k3y")), "{:?}", o.warnings);
         let e = read(&["--url", "https://u:s3cret@h:99999/"]).unwrap_err();
         assert!(!e.text().contains("s3cret"), "{e}");
     }

@@ -10,6 +10,7 @@
 //! option means from its beginning, start a program with a mistake in its configuration.
 
 mod builtin;
+pub mod call;
 pub mod check;
 mod command;
 mod complete;

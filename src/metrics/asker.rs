@@ -70,6 +70,15 @@ impl Asker {
         &self.address.place
     }
 
+    /// Goes on in place of another one: with its connection, if that may be kept, and what it counts of logins.
+    pub fn succeed(&mut self, old: Asker, reconnect: bool) {
+        self.login.ledger = old.login.ledger;
+        if !reconnect {
+            self.line = old.line.map(|line| Line { plan: None, ..line });
+            (self.memory, self.instance) = (old.memory, old.instance);
+        }
+    }
+
     /// What was refused may be right now: nothing that was refused or failed is waited for.
     pub fn forgive(&mut self) {
         self.login.forgive();

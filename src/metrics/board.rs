@@ -40,11 +40,15 @@ pub struct Counts {
     pub last: Option<(SystemTime, String)>,
     /// Version and identity of the database.
     pub database: Option<(String, String)>,
+    /// The configuration was read again, had a fault and was refused.
+    pub refused_configuration: bool,
 }
 
 #[derive(Default)]
 struct State {
     wanted: bool,
+    /// The poll thread is to look up, whether a poll is wanted or not.
+    stirred: bool,
     generation: u64,
     /// When the poll that runs now began.
     began: Option<Instant>,
@@ -109,11 +113,15 @@ impl Board {
         View { reading: state.reading.clone(), counts: state.counts.clone() }
     }
 
-    /// Waits until someone wishes for a reading, or the time is over; the poll begins with that.
-    pub fn await_wish(&self, most: Option<Duration>) {
+    /// Waits until someone wishes for a reading, or the time is over; the poll begins with that. False: there is no wish, but
+    /// the thread is to look up.
+    pub fn await_wish(&self, most: Option<Duration>) -> bool {
         let end = most.map(|most| Instant::now() + most);
         let mut state = self.lock();
         while !state.wanted {
+            if std::mem::take(&mut state.stirred) {
+                return false;
+            }
             // Without an interval of its own the thread sleeps until it is asked.
             let left = end.map_or(Duration::from_secs(3600), |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
@@ -121,7 +129,20 @@ impl Board {
             }
             state = self.wish.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.stirred = false;
         state.began = Some(Instant::now());
+        true
+    }
+
+    /// The poll thread looks up.
+    pub fn stir(&self) {
+        self.lock().stirred = true;
+        self.wish.notify_all();
+    }
+
+    /// Says whether the last reading of the configuration was taken.
+    pub fn configured(&self, good: bool) {
+        self.lock().counts.refused_configuration = !good;
     }
 
     /// Hands a reading to everyone who waits. What is wanted from now on is a newer one.

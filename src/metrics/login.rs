@@ -75,6 +75,11 @@ impl Login {
         }
     }
 
+    /// What is wrong with the place of the password, if something is.
+    pub fn look(&self) -> Result<(), String> {
+        self.secret.clone().read().map(drop).map_err(|f| f.text)
+    }
+
     /// What was refused may be right now: the next login tries it again.
     pub fn forgive(&mut self) {
         (self.forgiving, self.rest) = (true, None);

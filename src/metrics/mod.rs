@@ -11,12 +11,14 @@ pub mod assemble;
 pub mod board;
 pub mod catalog;
 mod check;
+mod faults;
 pub mod ledger;
 pub mod login;
 pub mod options;
 pub mod own;
 pub mod pages;
 pub mod poll;
+mod reload;
 pub mod render;
 pub mod rules;
 mod serve;
@@ -26,18 +28,19 @@ pub mod text;
 pub mod tries;
 
 use crate::error::{Error, Exit, Result};
-use crate::flags::{Outcome, Parsed};
+use crate::flags::call::Call;
 use crate::limits;
 use crate::log;
 use crate::sys::{activation, process, signal};
 use asker::Asker;
 use ledger::Ledger;
 use options::{Job, Options};
+use reload::Again;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -54,28 +57,23 @@ pub fn main() -> ExitCode {
 
 fn run() -> Result<Exit> {
     let started = SystemTime::now();
-    let (args, mut env) = (process::arguments(), process::environment());
+    let mut call = Call { args: process::arguments(), env: process::environment() };
     process::close_from_3(&activation::numbers());
     process::private_umask();
     harden();
-    log::init("gostech-metrics", log::Level::Info, log::is_journal(&env));
-    let parsed = options::read(&args, &mut env, &read_file);
+    log::init("gostech-metrics", log::Level::Info, log::is_journal(&call.env));
+    let read = reload::read(&mut call);
     // Whatever came of it: a password must not stay where `ps` shows it.
-    wipe(&args);
+    wipe(&call.args);
     process::wipe_environment();
-    let parsed = match parsed? {
-        Outcome::Print(text) => return print(text.as_bytes()).map(|()| Exit::Clean),
-        Outcome::Run(parsed) => parsed,
+    let (mut options, prints) = match read? {
+        reload::Read::Print(text) => return print(text.as_bytes()).map(|()| Exit::Clean),
+        reload::Read::Run(options, prints) => (*options, prints),
     };
-    let directory = env.iter().find(|(n, _)| n == "CREDENTIALS_DIRECTORY").map(|(_, v)| PathBuf::from(v));
-    let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
-    let options = options::understand(&parsed, credentials.as_deref());
-    let (journald, places) = (log::is_journal(&env), ledger::places(&env));
-    forget(args, env, parsed);
-    let mut options = options?;
+    let journald = log::is_journal(&call.env);
     log::init("gostech-metrics", options.level, journald);
     options.login.one_shot = !matches!(options.job, Job::Serve);
-    options.login.ledger = Ledger::open(&places);
+    options.login.ledger = Ledger::open(&ledger::places(&call.env));
     options.warnings.iter().for_each(|w| log::warn("options", w));
     if !matches!(options.job, Job::Serve) {
         // Who has started it may end it.
@@ -83,7 +81,7 @@ fn run() -> Result<Exit> {
         signal::ignore_broken_pipes();
     }
     match options.job {
-        Job::Serve => serve::run(options, started),
+        Job::Serve => serve::run(options, Again { call, prints, journald }, started),
         Job::Once(format) => print_once(options, format, started),
         Job::Check => print_check(options),
     }
@@ -110,20 +108,6 @@ fn wipe(args: &[OsString]) {
             process::wipe_argument(OsStr::from_bytes(value));
         }
         next = !next && bytes == b"--password";
-    }
-}
-
-/// Overwrites our own copies of what was given: a password is among it. What remains of it is in `Secret`.
-fn forget(args: Vec<OsString>, env: Vec<(OsString, OsString)>, parsed: Parsed) {
-    let values = args.into_iter().chain(env.into_iter().map(|(_, value)| value)).map(OsString::into_vec);
-    blank(values.chain(parsed.items.into_iter().map(|item| item.value.into_bytes())));
-}
-
-/// Overwrites what is dropped.
-fn blank(values: impl Iterator<Item = Vec<u8>>) {
-    for mut bytes in values {
-        bytes.fill(0);
-        std::hint::black_box(&mut bytes);
     }
 }
 

@@ -198,7 +198,7 @@ pub fn read(
 ) -> Result<Outcome> {
     match flags::parse(&PROGRAM, args, env, read_file)? {
         Outcome::Run(parsed) if inherited_for_another(&parsed) => {
-            super::blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
+            flags::call::blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
             env.retain(|(name, _)| name != SERVICE_FILE);
             flags::parse(&PROGRAM, args, env, read_file)
         }

@@ -47,6 +47,8 @@ pub fn families(view: &View, age: Duration, program: Program, rules: &Rules) -> 
     for (reason, count) in view.counts.errors.iter() {
         put("gostech_metrics_errors_total", &[("reason", reason)], count as f64);
     }
+    let configured = f64::from(u8::from(!view.counts.refused_configuration));
+    put("gostech_metrics_config_last_reload_successful", &[], configured);
     put("gostech_metrics_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let started = program.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     put("gostech_metrics_process_start_time_seconds", &[], seconds(started));

@@ -10,29 +10,63 @@ use crate::sys::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// What the poll thread is to be from now on.
+pub struct Orders {
+    /// Asks.
+    pub asker: Asker,
+    /// Whether the connection of the one before is of no use.
+    pub reconnect: bool,
+    /// Polls unasked.
+    pub interval: Option<Duration>,
+}
+
 /// What the poll thread is told between two polls.
 #[derive(Default)]
-pub struct Desk(Mutex<bool>);
+pub struct Desk {
+    forgive: Mutex<bool>,
+    orders: Mutex<Option<Orders>>,
+}
 
 impl Desk {
     /// What was refused may be right now.
     pub fn forgive(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.forgive.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
-    fn take(&self) -> bool {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// From now on so.
+    pub fn put(&self, mut orders: Orders) {
+        let mut place = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        // Orders that nobody has taken yet are not lost on the way.
+        orders.reconnect |= place.as_ref().is_some_and(|before| before.reconnect);
+        *place = Some(orders);
+    }
+
+    fn obey(&self, asker: &mut Asker, interval: &mut Option<Duration>) {
+        if let Some(orders) = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let old = std::mem::replace(asker, orders.asker);
+            asker.succeed(old, orders.reconnect);
+            *interval = orders.interval;
+        }
+        if std::mem::take(&mut *self.forgive.lock().unwrap_or_else(PoisonError::into_inner)) {
+            asker.forgive();
+        }
     }
 }
 
 /// Starts the thread. It lives as long as the program.
-pub fn start(board: Arc<Board>, desk: Arc<Desk>, mut asker: Asker, interval: Option<Duration>) -> std::io::Result<()> {
+pub fn start(
+    board: Arc<Board>,
+    desk: Arc<Desk>,
+    mut asker: Asker,
+    mut interval: Option<Duration>,
+) -> std::io::Result<()> {
     let body = move || {
         let mut said = Said::default();
         loop {
-            board.await_wish(interval);
-            if desk.take() {
-                asker.forgive();
+            let wanted = board.await_wish(interval);
+            desk.obey(&mut asker, &mut interval);
+            if !wanted {
+                continue;
             }
             let (reading, database) = once(&mut asker);
             said.say(&reading, &asker);

@@ -4,7 +4,8 @@ use super::asker::Asker;
 use super::board::Board;
 use super::options::Options;
 use super::pages::{Pages, Zip};
-use super::poll;
+use super::poll::{self, Desk, Orders};
+use super::reload::{Again, Changed};
 use crate::error::{Error, Exit, Result};
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
@@ -12,7 +13,7 @@ use crate::guard::{self, Needs, Parts};
 use crate::limits;
 use crate::log;
 use crate::net::address::Address;
-use crate::net::porch::{self, Listener, PorchOptions};
+use crate::net::porch::{self, Listener, Porch, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
@@ -20,7 +21,7 @@ use crate::sys::signal::{Signals, SIGHUP, SIGINT, SIGTERM};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The pages of these options.
@@ -39,30 +40,45 @@ pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages
     }
 }
 
+/// The parts of a running program that a reload reaches.
+struct Service {
+    again: Again,
+    board: Arc<Board>,
+    desk: Arc<Desk>,
+    pages: Arc<Mutex<Arc<Pages>>>,
+    porch: Porch,
+    /// Where the pages could be at the start; none: the listeners were given.
+    open: Option<Vec<Address>>,
+    started: SystemTime,
+}
+
 /// Serves until a signal ends it.
-pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
+pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> {
     let failed = |what: &str, e: std::io::Error| Error::failed(format!("{what}: {e}"));
     let notify = Notify::from_environment();
     // Before any thread: all of them inherit the mask.
     let signals = Signals::take(&[SIGTERM, SIGINT, SIGHUP]).map_err(|e| failed("cannot take signals", e))?;
     confine(&options);
     let board = Arc::new(Board::default());
-    let pages = pages(&options, board.clone(), started);
+    let pages = Arc::new(Mutex::new(Arc::new(pages(&options, board.clone(), started))));
     let listeners = given();
     // systemd's sockets stand in place of --addr.
-    let addresses = if listeners.is_empty() { options.addresses } else { Vec::new() };
+    let open = listeners.is_empty().then_some(options.addresses);
     let interval = options.interval;
     let asker = Asker::new(options.database, options.login, options.wishes);
-    let desk = Arc::new(poll::Desk::default());
+    let desk = Arc::new(Desk::default());
     poll::start(board.clone(), desk.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
-    let (tls, users) = (options.web_tls, options.web_users);
-    let street = PorchOptions { addresses, listeners, tls, users };
-    let porch = porch::start(street, Arc::new(move |request| pages.answer(request)));
+    let addresses = open.clone().unwrap_or_default();
+    let street = PorchOptions { addresses, listeners, tls: options.web_tls, users: options.web_users };
+    let now = pages.clone();
+    let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let porch = porch::start(street, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
+    let mut service = Service { again, board, desk, pages, porch, open, started };
     let tick = notify.watchdog().map(|w| w / 2);
     loop {
         let woken = pipe::wait([signals.as_fd()], tick);
-        let hung = board.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
+        let hung = service.board.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
         if !hung {
             notify.say("WATCHDOG=1");
         }
@@ -70,22 +86,38 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
             continue;
         }
         match signals.next() {
-            Some(SIGHUP) => {
-                porch.reload();
-                desk.forgive();
-            }
+            Some(SIGHUP) => service.reload(),
             Some(_) => break,
             None => {}
         }
     }
     notify.say("STOPPING=1");
     log::info("end", "ended by a signal");
-    drop(porch);
+    drop(service);
     Ok(Exit::Clean)
 }
 
-/// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates and passwords are read
-/// again wherever they have moved, and nobody would start this program again.
+impl Service {
+    /// Reads the whole configuration again; what was refused of the database is asked again.
+    fn reload(&mut self) {
+        let changed = self.again.read(self.open.as_deref());
+        self.board.configured(changed.is_some());
+        if let Some(Changed { options, reconnect }) = changed {
+            let new = Arc::new(pages(&options, self.board.clone(), self.started));
+            *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = new;
+            let (addresses, listeners) = (options.addresses, Vec::new());
+            let addresses = if self.open.is_some() { addresses } else { Vec::new() };
+            self.porch.change(PorchOptions { addresses, listeners, tls: options.web_tls, users: options.web_users });
+            let asker = Asker::new(options.database, options.login, options.wishes);
+            self.desk.put(Orders { asker, reconnect, interval: options.interval });
+        }
+        self.desk.forgive();
+        self.board.stir();
+    }
+}
+
+/// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates
+/// and passwords are read again wherever they have moved, and nobody would start this program again.
 fn confine(options: &Options) {
     if options.unconfined {
         return log::info("confinement", guard::SWITCHED_OFF);

@@ -113,6 +113,11 @@ impl Door {
         log::warn(&format!("page at {self}"), text);
     }
 
+    /// Where it is open.
+    pub fn address(&self) -> Option<Address> {
+        self.listener.as_ref().and_then(Listener::address)
+    }
+
     /// The next visitor, or that there is none now.
     pub fn next(&mut self, open: &Mutex<Vec<Address>>, woken: &UnixStream) -> Next {
         let Some(listener) = &self.listener else {

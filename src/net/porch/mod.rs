@@ -27,6 +27,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+pub use users::check_file as check_users;
 use visit::{House, Patience};
 
 /// What a porch is made of.
@@ -44,11 +45,18 @@ pub struct PorchOptions {
 
 /// An open porch; dropping it closes it.
 pub struct Porch {
-    wake: Option<UnixStream>,
-    doors: Vec<JoinHandle<()>>,
+    doors: Vec<Post>,
     seats: Arc<Seats>,
     house: Arc<House>,
     open: Arc<Mutex<Vec<Address>>>,
+}
+
+/// A door and who keeps it; dropping its end of the pair closes it.
+struct Post {
+    /// None: the listener was given.
+    address: Option<Address>,
+    wake: UnixStream,
+    thread: JoinHandle<()>,
 }
 
 /// Opens a porch. It never fails: what cannot be had now is tried again until it can.
@@ -58,8 +66,8 @@ pub fn start(options: PorchOptions, handler: Handler) -> Porch {
 
 fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Porch {
     let house = Arc::new(House {
-        tls: options.tls.map(tls::Server::new),
-        users: options.users.map(users::Users::new),
+        tls: Mutex::new(options.tls.map(|o| Arc::new(tls::Server::new(o)))),
+        users: Mutex::new(options.users.map(|path| Arc::new(users::Users::new(path)))),
         handler,
         inner: Mutex::new(None),
         patience,
@@ -69,31 +77,9 @@ fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Po
     house.current();
     // What is wrong with a file is said now, not to the first visitor.
     house.look();
-    let mut porch = Porch { wake: None, doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
-    let woken = match UnixStream::pair() {
-        Ok((wake, woken)) => {
-            porch.wake = Some(wake);
-            Arc::new(woken)
-        }
-        Err(e) => {
-            log::error("page", format!("no pages: cannot make a pair of sockets: {e}"));
-            return porch;
-        }
-    };
-    let mut doors: Vec<Door> = options.listeners.into_iter().map(Door::given).collect();
-    doors.extend(options.addresses.iter().take(limits::PORCH_ADDRESSES).flat_map(Door::for_address));
-    for mut door in doors {
-        // The first try is made here, so that whoever started us finds the address open when it can be.
-        door.open(&porch.open);
-        let keeper = Keeper { house: porch.house.clone(), seats: porch.seats.clone(), open: porch.open.clone() };
-        let woken = Arc::clone(&woken);
-        let name = format!("door {door}");
-        let thread = thread::Builder::new().name("door".into()).stack_size(limits::PORCH_STACK_BYTES);
-        match thread.spawn(move || keeper.keep(door, &woken)) {
-            Ok(handle) => porch.doors.push(handle),
-            Err(e) => log::error("page", format!("no thread for {name}: {e}")),
-        }
-    }
+    let mut porch = Porch { doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
+    options.listeners.into_iter().for_each(|listener| porch.post(None, Door::given(listener)));
+    options.addresses.iter().take(limits::PORCH_ADDRESSES).for_each(|address| porch.open(address));
     porch
 }
 
@@ -108,24 +94,61 @@ impl Porch {
         self.seats.threads()
     }
 
-    /// TLS files are read again at the next visit; the file of users is anyway.
-    pub fn reload(&self) {
-        if let Some(tls) = &self.house.tls {
-            tls.reload();
+    /// From now on it is open here, with these files, all of which are read again. What was open and stays so goes on.
+    pub fn change(&mut self, options: PorchOptions) {
+        let tls = options.tls.map(|o| Arc::new(tls::Server::new(o)));
+        *self.house.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
+        let users = options.users.map(|path| Arc::new(users::Users::new(path)));
+        *self.house.users.lock().unwrap_or_else(PoisonError::into_inner) = users;
+        self.house.look();
+        // First the old ones are closed: an address may be part of another one.
+        let stays = |post: &Post| post.address.as_ref().is_none_or(|a| options.addresses.contains(a));
+        let (stay, go) = std::mem::take(&mut self.doors).into_iter().partition(stays);
+        self.doors = stay;
+        close(go);
+        let posted = |a: &Address| self.doors.iter().any(|post| post.address.as_ref() == Some(a));
+        let new: Vec<Address> = options.addresses.into_iter().filter(|a| !posted(a)).collect();
+        new.iter().take(limits::PORCH_ADDRESSES).for_each(|address| self.open(address));
+    }
+
+    fn open(&mut self, address: &Address) {
+        Door::for_address(address).into_iter().for_each(|door| self.post(Some(address.clone()), door));
+    }
+
+    /// Opens a door, and gives it a keeper.
+    fn post(&mut self, address: Option<Address>, mut door: Door) {
+        let (wake, woken) = match UnixStream::pair() {
+            Ok(pair) => pair,
+            Err(e) => return log::error("page", format!("no pages at {door}: cannot make a pair of sockets: {e}")),
+        };
+        // The first try is made here, so that whoever started us finds the address open when it can be.
+        door.open(&self.open);
+        let keeper = Keeper { house: self.house.clone(), seats: self.seats.clone(), open: self.open.clone() };
+        let name = format!("door {door}");
+        let thread = thread::Builder::new().name("door".into()).stack_size(limits::PORCH_STACK_BYTES);
+        match thread.spawn(move || keeper.keep(door, &woken)) {
+            Ok(thread) => self.doors.push(Post { address, wake, thread }),
+            Err(e) => log::error("page", format!("no thread for {name}: {e}")),
         }
     }
 }
 
 impl Drop for Porch {
     fn drop(&mut self) {
-        // The end of the pair wakes every door.
-        self.wake = None;
-        for door in self.doors.drain(..) {
-            let _ = door.join();
-        }
+        close(std::mem::take(&mut self.doors));
         self.seats.close();
         *self.house.inner.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// Closes these doors: first all are woken, then each is waited for.
+fn close(posts: Vec<Post>) {
+    let woken = |post: Post| {
+        drop(post.wake);
+        post.thread
+    };
+    let threads: Vec<JoinHandle<()>> = posts.into_iter().map(woken).collect();
+    threads.into_iter().for_each(|thread| drop(thread.join()));
 }
 
 /// What a door's thread works with.
@@ -141,8 +164,11 @@ impl Keeper {
             match door.next(&self.open, woken) {
                 Next::Visitor(socket, visitor) => self.welcome(socket, visitor),
                 Next::Nobody => {}
-                Next::Closed => return,
+                Next::Closed => break,
             }
+        }
+        if let Some(address) = door.address() {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|a| *a != address);
         }
     }
 

@@ -143,6 +143,11 @@ impl Users {
     }
 }
 
+/// Whether this file could be used, and how many users it has.
+pub fn check_file(path: &Path) -> Result<usize, Failure> {
+    read(path).map(|users| users.len())
+}
+
 impl State {
     /// What is remembered of a verified pair; the lengths keep `a`+`bc` and `ab`+`c` apart.
     fn key(&self, name: &str, password: &[u8]) -> [u8; 32] {

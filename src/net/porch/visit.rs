@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 /// What all visits of a porch share.
 pub struct House {
-    pub tls: Option<tls::Server>,
-    pub users: Option<Users>,
+    /// Both may be others after a reload.
+    pub tls: Mutex<Option<Arc<tls::Server>>>,
+    pub users: Mutex<Option<Arc<Users>>>,
     pub handler: Handler,
     pub inner: Mutex<Option<Arc<Inner>>>,
     pub patience: Patience,
@@ -59,7 +60,7 @@ type Guest = Stream<Arc<Socket>>;
 pub fn receive(house: &House, socket: Arc<Socket>, visitor: &str, ticket: Ticket) {
     let deadline = Instant::now() + house.patience.head;
     let mut guest: Guest = Stream::over(socket, visitor);
-    if let Some(tls) = &house.tls {
+    if let Some(tls) = house.tls() {
         let done = tls.config().and_then(|config| {
             let session = rustls::ServerConnection::new(config)
                 .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS for the pages: {e}")))?;
@@ -107,7 +108,7 @@ fn ask(guest: &mut Guest, deadline: Instant, visitor: &str) -> Result<Head, Opti
 }
 
 fn admit(house: &House, head: Head) -> Result<Head, Option<Refusal>> {
-    match &house.users {
+    match house.users() {
         Some(users) => users.check(head.authorization.as_deref()).map(|()| head).map_err(Some),
         None => Ok(head),
     }
@@ -137,7 +138,7 @@ fn farewell(guest: &mut Guest) {
 /// Sends away a visitor for whom there is no seat, without waiting.
 pub fn turn_away(house: &House, socket: &Socket) {
     // Nothing can be said before a TLS handshake, and that would be a visit.
-    if house.tls.is_none() {
+    if house.tls().is_none() {
         let _ = std::io::Write::write(&mut &*socket, &FULL.answer(false));
     }
     socket.shutdown();
@@ -359,12 +360,20 @@ impl Lane {
 }
 
 impl House {
+    pub fn tls(&self) -> Option<Arc<tls::Server>> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn users(&self) -> Option<Arc<Users>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Reads the files of the pages, and says what is wrong with them.
     pub fn look(&self) {
-        if let Some(Err(f)) = self.tls.as_ref().map(tls::Server::config) {
+        if let Some(Err(f)) = self.tls().as_deref().map(tls::Server::config) {
             log::warn("page TLS", f);
         }
-        if let Some(users) = &self.users {
+        if let Some(users) = self.users() {
             users.look();
         }
     }

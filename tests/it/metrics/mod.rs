@@ -6,6 +6,7 @@ mod judges;
 mod locks;
 mod logins;
 mod picodata;
+mod reload;
 mod requests;
 mod sizes;
 pub mod stand;

@@ -461,12 +461,45 @@ fn the_shipped_functions_are_made_called_and_undone() {
     db.run("pico = {httpd = {routes = {{path = 'metrics', sub = function() return {body = 'routed 7\\n'} end}}}}");
     db.run("box.schema.func.drop('mon.metrics') box.schema.user.create('mon', {password = 'secret'})");
     let script = include_str!("../../../packaging/metrics/monitoring-functions.lua");
-    db.run(script);
-    db.run(script);
+    for console in [Console::Lines, Console::Semicolons, Console::Lines] {
+        console.feed(&db, script);
+    }
     let helper = db.helper("mon", "secret", &["--function", "mon.pico,mon.metrics"]);
     let page = helper.until("up", LIMIT, up);
     assert!(page["routed"] == 7.0 && page.contains_key("collected"), "{page:#?}");
-    db.run(include_str!("../../../packaging/metrics/monitoring-functions-undo.lua"));
+    Console::Lines.feed(&db, include_str!("../../../packaging/metrics/monitoring-functions-undo.lua"));
     helper.until("denied", LIMIT, |p| down(p, "denied"));
     assert_eq!(page["gostech_metrics_source_success{source=\"function\"}"], 1.0);
+}
+
+/// A stand-in for Picodata's administrator's console. It begins with SQL, knows its own commands by the backslash at the
+/// beginning of a line, and hears nothing as a whole file: each line is a statement, or, in other versions, what stands
+/// between two semicolons, for which it joins lines with a space. A paste comes to it the same way.
+enum Console {
+    Lines,
+    Semicolons,
+}
+
+impl Console {
+    fn feed(self, db: &Tarantool, file: &str) {
+        let (mut lua, mut unfinished) = (false, String::new());
+        for line in file.lines() {
+            if let Some(command) = line.strip_prefix('\\') {
+                assert!(command == "lua" && unfinished.is_empty(), "{line}");
+                lua = true;
+                continue;
+            }
+            assert!(lua, "SQL cannot read this: {line}");
+            if let Console::Lines = self {
+                db.run(line);
+                continue;
+            }
+            unfinished = format!("{unfinished} {line}");
+            while let Some((statement, rest)) = unfinished.clone().split_once(';') {
+                db.run(statement);
+                unfinished = rest.to_string();
+            }
+        }
+        assert!(unfinished.trim().is_empty(), "never run: {unfinished}");
+    }
 }
