@@ -535,6 +535,12 @@ pub const METRICS_HUNG_SECONDS: u64 = 900;
 pub const METRICS_LARGE_BYTES: usize = 1 << 20;
 /// Addresses to listen on.
 pub const METRICS_ADDRESSES: usize = 16;
+/// Descriptors that the program needs at its busiest: two for each visitor, the inner server's, files that are read.
+pub const METRICS_DESCRIPTORS: u64 = 256;
+const _: () =
+    assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + 4 * PORCH_LANES as u64 + METRICS_ADDRESSES as u64);
+/// Memory that the unit gives the program, and that the largest page fits.
+pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
 /// Prefixes and labels that may be given.
 pub const METRICS_RULES: usize = 256;
 

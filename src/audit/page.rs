@@ -170,7 +170,7 @@ impl Source {
                 escaped(&answer)
             );
         }
-        out.push_str("</table><p><a href=\"/metrics\">/metrics</a> · <a href=\"/-/healthy\">/-/healthy</a> · <a href=\"/-/ready\">/-/ready</a></p></body></html>\n");
+        out.push_str("</table><p><a href=\"metrics\">/metrics</a> · <a href=\"-/healthy\">/-/healthy</a> · <a href=\"-/ready\">/-/ready</a></p></body></html>\n");
         out
     }
 }

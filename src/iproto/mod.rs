@@ -170,7 +170,7 @@ impl Client {
         let nobody = Greeting { version: String::new(), uuid: String::new(), salt: [0; 20] };
         let mut client = Client { wire, place: place.clone(), buffer: Vec::new(), sync: 0, greeting: nobody };
         client.wire.until(Instant::now() + patience);
-        client.greet(tls.is_some())?;
+        client.greet(tls)?;
         Ok(client)
     }
 
@@ -184,7 +184,7 @@ impl Client {
         self.wire.private()
     }
 
-    fn greet(&mut self, tls: bool) -> Result<(), Trouble> {
+    fn greet(&mut self, tls: Option<&Tls>) -> Result<(), Trouble> {
         while self.buffer.len() < GREETING_BYTES {
             self.more(GREETING_BYTES - self.buffer.len(), "its greeting").map_err(|t| hint(t, tls))?;
         }
@@ -339,9 +339,18 @@ fn trouble(e: &io::Error, place: &Place, what: &str) -> Trouble {
 }
 
 /// A server that waits for a TLS handshake says nothing to us, or hangs up.
-fn hint(mut trouble: Trouble, tls: bool) -> Trouble {
-    if !tls && matches!(trouble.reason, Reason::Closed | Reason::Timeout) {
-        trouble.text.push_str("; if it speaks TLS, use --tls-auth with --tls-ca, --tls-cert and --tls-key");
-    }
+fn hint(mut trouble: Trouble, tls: Option<&Tls>) -> Trouble {
+    let text = match tls {
+        None if matches!(trouble.reason, Reason::Closed | Reason::Timeout) => {
+            "; if it speaks TLS, use --tls-auth with --tls-ca, --tls-cert and --tls-key"
+        }
+        // It sends no alert: the handshake is over for us before it has looked at our certificate.
+        Some(tls) if trouble.reason == Reason::Closed => match tls.config.client_auth_cert_resolver.has_certs() {
+            true => "; it hangs up so on a client certificate of an authority that it does not know: see --tls-cert",
+            false => "; it hangs up so on who shows no client certificate: give --tls-cert and --tls-key",
+        },
+        _ => "",
+    };
+    trouble.text.push_str(text);
     trouble
 }

@@ -85,6 +85,14 @@ impl Asker {
         self.rest = None;
     }
 
+    /// The version of Picodata, asked on the connection that is there; none: this is no Picodata, or it does not say.
+    pub fn picodata_version(&mut self) -> Option<String> {
+        let patience = self.address.patience;
+        let answers = self.line.as_mut()?.client.ask(&[Request::Call(".proc_version_info")], patience).ok()?;
+        let values = answers.first()?.data().ok()?.ok()?;
+        values.items().first()?.get("picodata_version")?.text().map(|t| t.into_owned())
+    }
+
     /// What was refused of a grade, in the database's words.
     pub fn refused(&self, grade: source::Grade) -> Option<&str> {
         self.memory.barred(grade, Instant::now())
@@ -151,6 +159,7 @@ impl Asker {
         };
         let patience = self.address.patience;
         let mut client = Client::connect(&self.address.place, tls.as_ref(), patience)?;
+        self.login.certified = self.address.tls.as_ref().and_then(tls::Client::own_name);
         self.login.run(&mut client, &self.address.place, patience)?;
         if self.instance != client.greeting().uuid {
             self.instance.clone_from(&client.greeting().uuid);

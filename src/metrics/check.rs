@@ -5,12 +5,19 @@ use super::board::Reading;
 use super::source::Grade;
 use crate::iproto::Reason;
 
-/// The report; the second part says whether the database could be asked.
-pub fn report(asker: &Asker, reading: &Reading, database: Option<&(String, String)>) -> (String, bool) {
+/// The report; the second part says whether the database could be asked. `printed` is the page as `--once` prints it.
+pub fn report(
+    asker: &mut Asker,
+    reading: &Reading,
+    database: Option<&(String, String)>,
+    printed: &[u8],
+) -> (String, bool) {
+    let version = asker.picodata_version();
     let user = &asker.wishes.user;
     let mut out = format!("database  {}\nuser      {user}\n", asker.place());
-    if let Some((version, instance)) = database {
-        out.push_str(&format!("version   Tarantool {version}, instance {instance}\n"));
+    if let Some((tarantool, instance)) = database {
+        let picodata = version.as_ref().map_or(String::new(), |v| format!("Picodata {}, ", v.escape_debug()));
+        out.push_str(&format!("version   {picodata}Tarantool {tarantool}, instance {instance}\n"));
     }
     let (page, grade) = match &reading.result {
         Err(trouble) => {
@@ -25,6 +32,8 @@ pub fn report(asker: &Asker, reading: &Reading, database: Option<&(String, Strin
     let families = page.snapshot.families.len();
     let series = page.snapshot.series();
     out.push_str(&format!("source    {}, by {}: {families} families, {series} series\n", grade.name(), page.via));
+    let (all, together) = counted(printed);
+    out.push_str(&format!("printed   {all} families, {together} series with those of this program (--once)\n"));
     for (reason, count) in page.tally.iter() {
         out.push_str(&format!("left out  {count} for `{reason}`\n"));
     }
@@ -34,21 +43,32 @@ pub fn report(asker: &Asker, reading: &Reading, database: Option<&(String, Strin
         }
     }
     out.push('\n');
-    out.push_str(&advice(user, grade, page.via));
+    out.push_str(&advice(user, grade, page.via, version.as_deref()));
     (out, true)
 }
 
-fn advice(user: &str, grade: Grade, via: &str) -> String {
+/// Families and series of a page.
+fn counted(page: &[u8]) -> (usize, usize) {
+    let lines = || page.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let families = lines().filter(|line| line.starts_with(b"# TYPE ")).count();
+    (families, lines().filter(|line| !line.starts_with(b"#")).count())
+}
+
+fn advice(user: &str, grade: Grade, via: &str, version: Option<&str>) -> String {
     let more = match (grade, via) {
         (Grade::Full, "route") => "this is everything that the built-in page has\n".to_string(),
-        (Grade::Full, "plugin") => {
+        (Grade::Full, "plugin") => format!(
             "the HTTP listener of the instance is off, so the counters and histograms of SQL, RPC and CAS (pico_*) cannot \
-             be read by anyone: set instance.http_listen to have them\n"
-                .into()
-        }
+             be read by anyone: set {} to have them\n",
+            listener(version)
+        ),
         (Grade::Full, _) => "the instance has no module `metrics`: these are its box.* numbers\n".into(),
         (Grade::Tarantool, _) => "these are the box.* numbers of a Tarantool without the module `metrics`\n".into(),
         (Grade::Function, _) => "this is what the functions of the administrator give\n".into(),
+        (Grade::Least, _) if user == "guest" => "guest is everyone who reaches the port, so give it nothing more: for all \
+             tnt_*, lj_* and pico_* families make a user of your own (CREATE USER \"mon\" WITH PASSWORD '...'), run \
+             monitoring-functions.lua for it, and name --username mon --password-file FILE --function mon.pico,mon.metrics\n"
+            .into(),
         (Grade::Least, _) => format!(
             "any user sees this much. For all tnt_*, lj_* and pico_* families, either\n\
              - let an administrator run monitoring-functions.lua on the master of each replicaset for `{user}` and name \
@@ -57,6 +77,16 @@ fn advice(user: &str, grade: Grade, via: &str) -> String {
         ),
     };
     format!("{more}{}", if grade == Grade::Full { FULL } else { "" })
+}
+
+/// The setting of the HTTP listener: an instance of 26.1 does not start when the old one stands beside the new group.
+fn listener(version: Option<&str>) -> &'static str {
+    let mut parts = version.unwrap_or_default().split('.').map(|p| p.parse::<u32>().unwrap_or(0));
+    match (parts.next(), parts.next()) {
+        (Some(0) | None, _) => "instance.http_listen (instance.http.listen since 26.1)",
+        (Some(major), minor) if (major, minor.unwrap_or(0)) >= (26, 1) => "instance.http.listen",
+        _ => "instance.http_listen",
+    }
 }
 
 /// Every user of Picodata sees something, so this is no Picodata, or one that does not answer yet.
@@ -71,3 +101,31 @@ fn grant(user: &str) -> String {
 
 const FULL: &str = "this user may run any code in the database; a user without grants would see the state of raft, \
 instances, loops and memory\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_of_the_listener_goes_by_the_version() {
+        for (version, name) in [
+            (Some("25.5.7-0-g123"), "instance.http_listen"),
+            (Some("26.1.6"), "instance.http.listen"),
+            (Some("26.2.1-rc2"), "instance.http.listen"),
+            (Some("27.0"), "instance.http.listen"),
+            (None, "instance.http_listen (instance.http.listen since 26.1)"),
+        ] {
+            assert_eq!(listener(version), name);
+        }
+    }
+
+    #[test]
+    fn guest_is_given_nothing() {
+        let words = advice("guest", Grade::Least, "least", None);
+        assert!(
+            words.contains("everyone") && words.contains("CREATE USER") && !words.contains("for `guest`"),
+            "{words}"
+        );
+        assert!(advice("mon", Grade::Least, "least", None).contains("for `mon`"));
+    }
+}

@@ -27,6 +27,8 @@ pub struct Login {
     named: Option<Method>,
     /// `ldap` also where others can read along.
     pub insist: bool,
+    /// Whom our client certificate names, where one is shown: `USER@HOST` lets in as that user, with any password.
+    pub certified: Option<String>,
     /// A run that ends after one login: it may be made again and again.
     pub one_shot: bool,
     /// Where the tries of all runs are counted.
@@ -62,8 +64,8 @@ impl Login {
     /// As whom, and how; nothing is read yet.
     pub fn new(user: &str, secret: Secret, named: Option<Method>) -> Login {
         let (insist, one_shot, forgiving) = (false, false, false);
-        let ledger = Ledger::default();
-        Login { user: user.into(), secret, named, insist, one_shot, ledger, mark: None, forgiving, rest: None }
+        let (ledger, certified, mark, rest) = (Ledger::default(), None, None, None);
+        Login { user: user.into(), secret, named, insist, certified, one_shot, ledger, mark, forgiving, rest }
     }
 
     /// Whether a login makes sense now: looked at before anything is connected.
@@ -94,13 +96,34 @@ impl Login {
         if self.user == "guest" && text.is_empty() {
             return Ok(());
         }
+        let by_certificate = self.is_certified(text.is_empty())?;
         let mut ledger = std::mem::take(&mut self.ledger);
         let came = self.with(&mut ledger, &password, client, place, patience);
         self.ledger = ledger;
-        if came.is_ok() && text.is_empty() {
+        if came.is_ok() && text.is_empty() && !by_certificate {
             log::warn("password", format!("`{}` is let in with an empty password, by anyone: set one", self.user));
         }
         came
+    }
+
+    /// Whether the certificate lets this user in. One for another user does not, and without a password a try would be lost.
+    fn is_certified(&self, no_password: bool) -> Result<bool, Trouble> {
+        let Some((name, user)) = self.certified.as_ref().map(|n| (n, n.split('@').next().unwrap_or_default())) else {
+            return Ok(false);
+        };
+        if user == self.user {
+            return Ok(true);
+        }
+        if no_password {
+            let text = format!(
+                "our certificate is for `{}`, which does not let `{}` in, and no password is given: log in as the one it \
+                 names, or give --password-file",
+                name.escape_debug(),
+                self.user
+            );
+            return Err(Trouble::new(Reason::Auth, text));
+        }
+        Ok(false)
     }
 
     fn with(

@@ -11,6 +11,7 @@ pub mod assemble;
 pub mod board;
 pub mod catalog;
 mod check;
+mod check_page;
 mod faults;
 pub mod ledger;
 pub mod login;
@@ -83,7 +84,7 @@ fn run() -> Result<Exit> {
     match options.job {
         Job::Serve => serve::run(options, Again { call, prints, journald }, started),
         Job::Once(format) => print_once(options, format, started),
-        Job::Check => print_check(options),
+        Job::Check => print_check(options, started),
     }
 }
 
@@ -136,10 +137,17 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
     Ok(end)
 }
 
-fn print_check(options: Options) -> Result<Exit> {
+fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
+    let (page, sound) = check_page::report(&options);
+    let board = Arc::new(board::Board::default());
+    let pages = serve::pages(&options, board.clone(), started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
-    let (words, good) = check::report(&asker, &reading, database.as_ref());
-    print(words.as_bytes())?;
-    Ok(if good { Exit::Clean } else { Exit::Failed })
+    board.publish(reading, database.clone());
+    let view = board.glance();
+    let printed = pages.render(&view, &render::PROMETHEUS, &[]);
+    let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
+    let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);
+    print(format!("{page}{words}").as_bytes())?;
+    Ok(if good && sound { Exit::Clean } else { Exit::Failed })
 }

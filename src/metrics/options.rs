@@ -288,14 +288,19 @@ fn password(parsed: &Parsed, credentials: Option<&Path>, warnings: &mut Vec<Stri
     if let Some(path) = credentials.filter(|_| near(nearest) < 2) {
         return Ok(Secret::file(path));
     }
+    // A client certificate may let its user in with any password; whether it does is seen at the login.
+    let certified = parsed.is_on("tls-auth") && parsed.get("tls-cert").is_some();
     let Some(item) = nearest else {
+        if certified {
+            return Ok(Secret::literal(""));
+        }
         warnings.push("no password is given: trying an empty one; name it with --password-file".into());
         return Ok(Secret::literal(""));
     };
     if item.row == "password-file" {
         return Ok(Secret::file(value::path(item)?));
     }
-    if item.value.is_empty() {
+    if item.value.is_empty() && !certified {
         warnings
             .push("the password is empty: without a password file pico_service is open to the whole network".into());
     }

@@ -163,8 +163,8 @@ impl Pages {
 const LANDING: &str =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-metrics</title>\n\
 <style>body{font-family:sans-serif;margin:2em}th{text-align:left;padding-right:1em;vertical-align:top}</style></head>\n\
-<body><h1>gostech-metrics</h1>\n<p><a href=\"/metrics\">/metrics</a> <a href=\"/-/healthy\">/-/healthy</a> \
-<a href=\"/-/ready\">/-/ready</a></p>\n<table>\n{rows}</table></body></html>\n";
+<body><h1>gostech-metrics</h1>\n<p><a href=\"metrics\">/metrics</a> <a href=\"-/healthy\">/-/healthy</a> \
+<a href=\"-/ready\">/-/ready</a></p>\n<table>\n{rows}</table></body></html>\n";
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")

@@ -92,6 +92,8 @@ impl Again {
     /// The new configuration, or none: it has a fault, which was told. `open` is where the pages may be without a word; none:
     /// the listeners were given.
     pub fn read(&mut self, open: Option<&[Address]>) -> Option<Changed> {
+        // Whoever sends a signal wants its answer, however many there were before.
+        log::calm("reload");
         let found = read(&mut self.call).map_err(|e| vec![e.to_string()]).and_then(|read| match read {
             Read::Run(options, prints) => faults::of_files(&options).map_or(Ok((*options, prints)), Err),
             Read::Print(_) => Err(vec!["it asks for a text".into()]),

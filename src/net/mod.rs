@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod resolve;
 pub mod secret;
 pub mod stream;
+pub mod subject;
 pub mod target;
 #[cfg(test)]
 mod testing;

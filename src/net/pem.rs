@@ -5,6 +5,7 @@
 use crate::limits;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::secret::Wiped;
+use crate::net::subject;
 use crate::net::validity::{self, Validity};
 use crate::net::watch::{self, Watch};
 use rustls::pki_types::pem::PemObject;
@@ -52,6 +53,15 @@ pub fn validities(path: &Path, what: &str) -> Result<Vec<Option<Validity>>, Fail
     let mut all = Vec::new();
     certificates(path, what, &mut Watch::default(), |c| all.push(validity::of(&c)))?;
     Ok(all)
+}
+
+/// The common name of the first certificate of a file.
+pub fn common_name(path: &Path) -> Option<String> {
+    let mut first = None;
+    let seen = certificates(path, "certificate file", &mut Watch::default(), |c| {
+        first.get_or_insert_with(|| subject::common_name(&c));
+    });
+    seen.ok().and(first).flatten()
 }
 
 fn certificates(

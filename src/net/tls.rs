@@ -88,6 +88,16 @@ impl Client {
         current(&self.built, |watch| client_config(&self.options, watch))
     }
 
+    /// Whom our certificate names; none: we show none, or it names nobody.
+    pub fn own_name(&self) -> Option<String> {
+        self.options.certificate.as_deref().and_then(pem::common_name)
+    }
+
+    /// The files it is made from.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.options.certificate, &self.options.ca].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The name to ask for and to check, for a host.
     pub fn name_for(&self, host: &str) -> Result<ServerName<'static>, Failure> {
         let name = self.options.server_name.as_deref().unwrap_or(host).trim_end_matches('.');

@@ -23,6 +23,19 @@ const EXPLICIT_0: u8 = 0xa0;
 
 /// The validity of a certificate; none where these bytes are none, or its times are not as they must be.
 pub fn of(certificate: &[u8]) -> Option<Validity> {
+    let (mut validity, _) = validity_and_subject(certificate)?;
+    let found = Validity { from: time(&mut validity)?, to: time(&mut validity)? };
+    validity.is_empty().then_some(found)
+}
+
+/// The names of its subject, not yet taken apart.
+pub(super) fn subject(certificate: &[u8]) -> Option<&[u8]> {
+    let (_, mut behind) = validity_and_subject(certificate)?;
+    take(&mut behind, SEQUENCE)
+}
+
+/// The content of the validity, and what stands behind it: the subject first.
+fn validity_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = certificate;
     let mut whole = take(&mut rest, SEQUENCE)?;
     let mut signed = take(&mut whole, SEQUENCE)?;
@@ -32,9 +45,8 @@ pub fn of(certificate: &[u8]) -> Option<Validity> {
     take(&mut signed, INTEGER)?; // serial number
     take(&mut signed, SEQUENCE)?; // signature algorithm
     take(&mut signed, SEQUENCE)?; // issuer
-    let mut validity = take(&mut signed, SEQUENCE)?;
-    let found = Validity { from: time(&mut validity)?, to: time(&mut validity)? };
-    validity.is_empty().then_some(found)
+    let validity = take(&mut signed, SEQUENCE)?;
+    Some((validity, signed))
 }
 
 /// The content of the next element, which must be of this kind.
@@ -44,7 +56,7 @@ fn take<'a>(rest: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
 }
 
 /// The next element: one byte of kind, a length in one to five bytes, the content.
-fn element<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+pub(super) fn element<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&[tag, first], mut after) = rest.split_first_chunk::<2>()?;
     let mut length = usize::from(first);
     if first >= 0x80 {

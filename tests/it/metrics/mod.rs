@@ -1,5 +1,6 @@
 //! The metrics helper: against a stand-in fed with recorded answers, against Debian's tarantool, promtool and Prometheus.
 
+mod checks;
 pub mod helper;
 pub mod hostile;
 mod judges;

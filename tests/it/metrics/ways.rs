@@ -24,17 +24,21 @@ fn page() -> Option<String> {
 }
 
 /// An authority, and certificates from it as PEM: certificate and key.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Authority {
+    pub fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn issue(&self, name: &str, common: &str) -> (rcgen::Certificate, KeyPair) {
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    pub fn issue(&self, name: &str, common: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_string()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, common);
@@ -44,6 +48,11 @@ impl Authority {
 
 /// A stand-in that speaks mutual TLS.
 fn tls_stand(authority: &Authority) -> Stand {
+    tls_stand_for(authority, &[("pico_service", ChapSha1, "x"), ("mon", Ldap, "x")])
+}
+
+/// The same for these users.
+pub fn tls_stand_for(authority: &Authority, users: &[(&str, gostech::iproto::auth::Method, &str)]) -> Stand {
     let (certificate, key) = authority.issue("localhost", "db");
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from(authority.0.der().to_vec())).unwrap();
@@ -59,8 +68,7 @@ fn tls_stand(authority: &Authority) -> Stand {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let config = Arc::new(config);
-    let users = [("pico_service", ChapSha1, "x"), ("mon", Ldap, "x")];
-    Stand::at(port, &users, picodata(page()), move || {
+    Stand::at(port, users, picodata(page()), move || {
         let (socket, _) = listener.accept().ok()?;
         let connection = rustls::ServerConnection::new(config.clone()).ok()?;
         Some(Box::new(rustls::StreamOwned::new(connection, socket)) as Box<dyn Line>)
