@@ -79,7 +79,11 @@ pub static PROGRAM: Program = Program {
         ("SIGTERM, SIGINT", text("the program ends at once", "программа сразу завершается")),
         (
             "SIGHUP",
-            text("the page's certificates and users are read again", "сертификаты и пользователи страницы читаются заново"),
+            text(
+                "the whole configuration is read again; with a fault it is refused whole. What the database refused is tried \
+                 again",
+                "вся конфигурация перечитывается; с ошибкой отвергается целиком. Отказы базы проверяются снова",
+            ),
         ),
         (
             "SIGKILL",
@@ -89,7 +93,7 @@ pub static PROGRAM: Program = Program {
     ],
     exit_status: &[
         ("0", text("ended as asked", "штатное завершение")),
-        ("1", text("`--once` or `--check`: the database could not be asked", "`--once`, `--check`: база недоступна")),
+        ("1", text("`--once`, `--check`: the database could not be asked; `--check`: a fault", "`--once`, `--check`: база недоступна; `--check`: ошибка")),
         ("2", text("a wrong option", "ошибка в параметрах")),
     ],
     examples: &[
@@ -141,7 +145,7 @@ const ROWS: &[Row] = &[
     Row::switch(PAGE.en, "no-confinement", "do not restrict files and system calls; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы; для ядер и контейнеров, где это мешает работе"),
     Row::value(PAGE.en, "log-level", "error|warn|info|debug", "what is logged", "подробность журнала").default("info"),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),
-    Row::switch(ONCE.en, "check", "say in words what this user can see and what a grant would add", "сообщить, что видно этому пользователю и что добавят права"),
+    Row::switch(ONCE.en, "check", "say what this user can see, what a grant would add, and what is wrong with the page", "сообщить, что видно этому пользователю, что добавят права и что не так со страницей"),
     Row::value(ONCE.en, "format", "prometheus|openmetrics", "the format of `--once`", "формат для `--once`").default("prometheus"),
 ];
 

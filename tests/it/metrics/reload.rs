@@ -101,7 +101,7 @@ fn everything_that_can_change_does_and_the_rest_is_named() {
     let log = service.log();
     assert!(log.contains("--no-confinement stays as it is until the next start"), "{log}");
     assert!(socket.exists() || log.contains("new.sock stays as it is until the next start"), "{log}");
-    assert_eq!(page(there).unwrap()["gostech_metrics_config_last_reload_successful"], 1.0);
+    assert_eq!(page(there).unwrap()["gostech_metrics_config_last_reload_successful{a=\"b\"}"], 1.0);
     assert!(!log.contains("\"y\"") && !log.contains("password y"));
 }
 
