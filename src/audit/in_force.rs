@@ -106,9 +106,15 @@ pub fn changes(old: &[Setting], new: &[Setting]) -> Vec<Change> {
         [] => "none".to_string(),
         _ => all.iter().map(|s| format!("`{}`", s.shown())).collect::<Vec<_>>().join(", "),
     };
+    let is_there = |all: &[Setting], of: &str| of.is_empty() || all.iter().any(|s| s.of == of);
     let mut found: Vec<Change> = Vec::new();
     for s in old.iter().chain(new) {
         let (before, now) = (values(old, s), values(new, s));
+        // Of a receiver that comes or goes it is enough to say where it is.
+        let partly = is_there(old, &s.of) && is_there(new, &s.of);
+        if !partly && s.name != "url" {
+            continue;
+        }
         if before == now || found.iter().any(|c| c.of == s.of && c.name == s.name) {
             continue;
         }
@@ -175,6 +181,7 @@ mod tests {
         assert!(texts.contains(&"retain: `2h` instead of `1h`".to_string()), "{texts:?}");
         assert!(texts.contains(&"header of r1: `A: ***` instead of `A: ***`, `B: ***`".to_string()), "{texts:?}");
         assert!(texts.contains(&"url of r2: `http://b/` instead of none".to_string()), "{texts:?}");
+        assert!(!texts.iter().any(|t| t.contains("batch-events")), "{texts:?}");
         assert_eq!(changes(&old, &old), []);
     }
 }
