@@ -452,7 +452,7 @@ pub const MSGPACK_VALUES: usize = 524_288;
 // ---- iproto ----
 
 /// All answers to what was asked in one go: a page of 100,000 series is about 12 MB.
-pub const IPROTO_ANSWER_BYTES: usize = 32 << 20;
+pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
 /// Read in steps of this size: the buffer grows with what comes, not with what is promised.
 pub const IPROTO_READ_BYTES: usize = 64 << 10;
 /// The words of a refusal are cut here.
@@ -466,7 +466,7 @@ const _: () = assert!(IPROTO_PIPELINE < 127);
 /// Numbers on one page; at about 100 bytes each that is 50 MB. What is beyond is left out and counted.
 pub const METRICS_SERIES: usize = 500_000;
 /// The text of a page: 100,000 series are about 12 MB.
-pub const METRICS_PAGE_BYTES: usize = 24 << 20;
+pub const METRICS_PAGE_BYTES: usize = 20 << 20;
 /// A line of it: a name, labels, a number, or the words of HELP.
 pub const METRICS_LINE_BYTES: usize = 256 << 10;
 /// What a page may take in memory while it is gathered, about, everything that grows counted twice. Beside it stand the answer
@@ -479,7 +479,7 @@ pub const METRICS_FAMILY_COST_BYTES: usize = 512;
 pub const METRICS_KIND_COST_BYTES: usize = 80;
 const _: () = assert!(
     IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LANES - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
-        <= 224 << 20
+        <= 232 << 20
 );
 /// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
 pub const METRICS_ROWS: u32 = 4096;

@@ -39,7 +39,8 @@ fn a_page_that_is_too_large_is_told_and_the_memory_of_the_unit_is_enough() {
         ("one comment", format!("# HELP one {long}\none 1\n"), "too_large"),
         ("a HELP without end", families(200_000, "", "# HELP one words\n and more of them that are no sample @"), ""),
         ("more text", "a 1\n".repeat(7 << 20), "too_large"),
-        ("an answer beyond all", format!("one{{a=\"{}\"}} 1\n", "x".repeat(57 << 20)), "protocol"),
+        ("one line of 57 MiB", format!("one{{a=\"{}\"}} 1\n", "x".repeat(57 << 20)), "too_large"),
+        ("an answer beyond all", format!("one{{a=\"{}\"}} 1\n", "x".repeat(70 << 20)), "protocol"),
         ("series that fit", families(100_000, "", "series{number=\"@\",table=\"warehouse\",engine=\"memtx\"} 1"), ""),
     ];
     for (what, text, reason) in pages {
