@@ -5,13 +5,25 @@
 
 // ---- log ----
 
-/// Lines of one matter that are printed before it is only counted: an outage of an hour is a handful of lines.
+/// Lines of one cause that differ in their numbers alone, and after how long there may be one more of them.
 pub const LOG_BURST_LINES: u32 = 5;
-/// After the burst, one line of the same matter at most this often, with the count of what was left out.
-pub const LOG_REPEAT_SECONDS: u64 = 600;
-/// So often in that time a matter may end and its next line be news: a receiver that refuses every second request begins
-/// and ends an outage three times a second.
-pub const LOG_CALMS: u32 = 16;
+/// One more line whose numbers differ after this.
+pub const LOG_VARIANT_SECONDS: u64 = 60;
+/// A cause that lasts is said again after this, with the count of what was left out: an outage of an hour is a dozen lines.
+pub const LOG_REPEAT_SECONDS: u64 = 300;
+/// A cause that another one has relieved is said again when it comes back, but not more often than this.
+pub const LOG_CHANGE_SECONDS: u64 = 60;
+/// New causes of one matter that are said at once: a matter has some ten in this program, more are made up by a stranger.
+pub const LOG_NEW_CAUSES: u32 = 16;
+/// One more new cause after this.
+pub const LOG_NEW_CAUSE_SECONDS: u64 = 10;
+/// Causes of one matter that are remembered.
+pub const LOG_CAUSES: usize = 16;
+/// So often in a minute a matter may end and its next line be news: a receiver that refuses every second request, or a disk
+/// that is full every other second, begins and ends an outage all the time.
+pub const LOG_CALMS: u32 = 3;
+/// That minute.
+pub const LOG_CALM_SECONDS: u64 = 60;
 /// Matters remembered by the rate limit; the oldest is forgotten.
 pub const LOG_MATTERS: usize = 256;
 /// A line is cut here: what a pipe takes at once is a page, and what stands behind a cut one has room.

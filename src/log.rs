@@ -1,12 +1,16 @@
-//! One line a matter to stderr: levelled, rate-limited, with journald's `<N>` prefix when stderr is the journal.
+//! One line a matter to stderr: levelled, rate-limited, with journald's `<N>` prefix when stderr is the journal and the time
+//! when it is not.
 //!
-//! A matter is a short fixed name («spool», «receiver r1»): the first lines of it are printed, then one each ten minutes
-//! with the count of what was left out, so that an outage of an hour is a handful of lines. `calm` ends a matter: the
-//! next trouble of that name is news again. A stderr that nobody reads costs lines and stops nothing. Refuses: secrets (the
-//! caller's duty), newlines (written as `\n`), stdout, to wait.
+//! A matter is a short fixed name («spool», «receiver r1»). `gate` says which of its lines are printed: a cause once, a new
+//! cause at once, then a count every few minutes. `calm` ends a matter: the next trouble of that name is news again. A stderr
+//! that nobody reads costs lines and stops nothing. Refuses: secrets (the caller's duty), newlines (written as `\n`), stdout,
+//! to wait.
 
-use crate::limits;
+mod gate;
+
 use crate::sys::pipe;
+use crate::{limits, stamp};
+use gate::{Before, Gate};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -14,9 +18,9 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,35 +51,47 @@ impl Level {
     }
 }
 
-struct Matter {
-    since: Instant,
-    printed: u32,
-    left_out: u64,
-    /// How often it was calmed since when.
-    calms: (u32, Instant),
+/// Where lines go, and what stands before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// To the journal, which knows the time: a priority.
+    Journal = 0,
+    /// To a file or a terminal, by a helper at work: the time.
+    Stamped = 1,
+    /// To whoever has called a command: nothing.
+    Plain = 2,
 }
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
-static JOURNALD: AtomicBool = AtomicBool::new(false);
+static SINK: AtomicU8 = AtomicU8::new(Sink::Plain as u8);
 static PROGRAM: Mutex<&'static str> = Mutex::new("gostech");
 /// Lines that stderr did not take.
 static UNWRITTEN: Mutex<u64> = Mutex::new(0);
-static MATTERS: Mutex<BTreeMap<String, Matter>> = Mutex::new(BTreeMap::new());
+static MATTERS: Mutex<BTreeMap<String, Gate>> = Mutex::new(BTreeMap::new());
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` names its device and inode, and stays set where somebody between the
 /// service and us has sent stderr elsewhere.
-pub fn is_journal(env: &[(OsString, OsString)]) -> bool {
+fn is_journal(env: &[(OsString, OsString)]) -> bool {
     let named = env.iter().find(|(n, _)| n == "JOURNAL_STREAM").and_then(|(_, v)| v.to_str());
     let Some((device, inode)) = named.and_then(|v| v.split_once(':')) else { return false };
     let stderr = std::io::stderr().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
     stderr.is_ok_and(|m| device.parse() == Ok(m.dev()) && inode.parse() == Ok(m.ino()))
 }
 
-/// Says who writes, from which level on, and whether stderr is the journal.
-pub fn init(program: &'static str, level: Level, journald: bool) {
+/// How a helper at work writes.
+pub fn sink(env: &[(OsString, OsString)]) -> Sink {
+    if is_journal(env) {
+        Sink::Journal
+    } else {
+        Sink::Stamped
+    }
+}
+
+/// Says who writes, from which level on, and how.
+pub fn init(program: &'static str, level: Level, sink: Sink) {
     *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner) = program;
     LEVEL.store(level as u8, Ordering::Relaxed);
-    JOURNALD.store(journald, Ordering::Relaxed);
+    SINK.store(sink as u8, Ordering::Relaxed);
 }
 
 /// From which level on lines are printed now.
@@ -117,27 +133,20 @@ pub fn debug(matter: &str, text: impl Display) {
 /// been something to calm.
 pub fn calm(matter: &str) -> bool {
     let mut matters = MATTERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(m) = matters.get_mut(matter).filter(|m| m.printed > 0) else { return false };
-    let now = Instant::now();
-    if now.duration_since(m.calms.1) >= Duration::from_secs(limits::LOG_REPEAT_SECONDS) {
-        m.calms = (0, now);
-    }
-    if m.calms.0 < limits::LOG_CALMS {
-        m.calms.0 += 1;
-        (m.since, m.printed, m.left_out) = (now, 0, 0);
-    }
-    true
+    matters.get_mut(matter).is_some_and(|gate| gate.calm(Instant::now()))
 }
 
 fn line(level: Level, matter: &str, text: impl Display) {
     if !enabled(level) {
         return;
     }
-    let Some(left_out) = admit(level, matter) else { return };
+    let text = text.to_string();
+    let Some(before) = admit(level, matter, &text) else { return };
     let mut out = beginning(level, matter);
-    push_clean(&mut out, &text.to_string());
-    if left_out > 0 {
-        out.push_str(&format!(" ({left_out} more lines of this matter were left out)"));
+    push_clean(&mut out, &text);
+    if before.left_out > 0 {
+        let lasts = stamp::for_people(before.lasts.as_secs_f64());
+        out.push_str(&format!(" ({} more like this one were left out, for {lasts} now)", before.left_out));
     }
     out.push('\n');
     put(&out);
@@ -146,14 +155,18 @@ fn line(level: Level, matter: &str, text: impl Display) {
 /// What stands before the words of a line.
 fn beginning(level: Level, matter: &str) -> String {
     let program = *PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
-    let priority = if JOURNALD.load(Ordering::Relaxed) { format!("<{}>", level as u8) } else { String::new() };
+    let first = match SINK.load(Ordering::Relaxed) {
+        0 => format!("<{}>", level as u8),
+        1 => format!("{} ", stamp::rfc3339_text(wall_ms())),
+        _ => String::new(),
+    };
     let name = match level {
         Level::Error => "error",
         Level::Warn => "warning",
         Level::Info => "info",
         Level::Debug => "debug",
     };
-    format!("{priority}{program}: {name}: {matter}: ")
+    format!("{first}{program}: {name}: {matter}: ")
 }
 
 /// One write a line. A closed stderr is no reason to stop, and one that is full none to wait: events wait behind us.
@@ -194,31 +207,22 @@ fn push_clean(out: &mut String, text: &str) {
     }
 }
 
-/// Whether this line may be printed now, and how many of its matter were left out before it.
-fn admit(level: Level, matter: &str) -> Option<u64> {
+fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+/// Whether this line is printed now, and what is said behind it.
+fn admit(level: Level, matter: &str, text: &str) -> Option<Before> {
     if level == Level::Debug {
-        return Some(0);
+        return Some(Before::default());
     }
     let now = Instant::now();
     let mut matters = MATTERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if !matters.contains_key(matter) {
-        if matters.len() >= limits::LOG_MATTERS {
-            let oldest = matters.iter().min_by_key(|(_, m)| m.since).map(|(k, _)| k.clone());
-            oldest.map(|k| matters.remove(&k));
-        }
-        matters.insert(matter.to_string(), Matter { since: now, printed: 0, left_out: 0, calms: (0, now) });
+    if !matters.contains_key(matter) && matters.len() >= limits::LOG_MATTERS {
+        let oldest = matters.iter().min_by_key(|(_, m)| m.used()).map(|(k, _)| k.clone());
+        oldest.map(|k| matters.remove(&k));
     }
-    let m = matters.get_mut(matter)?;
-    if m.printed < limits::LOG_BURST_LINES {
-        m.printed += 1;
-        return Some(0);
-    }
-    if now.duration_since(m.since) < Duration::from_secs(limits::LOG_REPEAT_SECONDS) {
-        m.left_out += 1;
-        return None;
-    }
-    m.since = now;
-    Some(std::mem::take(&mut m.left_out))
+    matters.entry(matter.to_string()).or_insert_with(|| Gate::new(now)).admit(level as u8, text, now)
 }
 
 #[cfg(test)]
@@ -226,20 +230,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_matter_is_a_handful_of_lines_until_it_is_calmed() {
+    fn a_matter_is_said_once_until_it_is_calmed() {
         let name = "test of a matter";
-        let printed = (0..100).filter(|_| admit(Level::Warn, name).is_some()).count();
-        assert_eq!(printed, limits::LOG_BURST_LINES as usize);
+        let printed = (0..100).filter(|_| admit(Level::Warn, name, "refused").is_some()).count();
+        assert_eq!(printed, 1);
+        assert!(admit(Level::Warn, name, "another cause").is_some());
         assert!(calm(name));
         assert!(!calm(name));
-        assert_eq!(admit(Level::Warn, name), Some(0));
-    }
-
-    #[test]
-    fn a_matter_that_comes_and_goes_all_the_time_is_a_handful_of_lines_too() {
-        let name = "test of a matter that flaps";
-        let printed = (0..10_000).filter(|_| admit(Level::Warn, name).is_some() && calm(name)).count();
-        assert!(printed <= (limits::LOG_CALMS + limits::LOG_BURST_LINES) as usize, "{printed} lines");
+        assert_eq!(admit(Level::Warn, name, "refused"), Some(Before::default()));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod sink;
 pub mod speaker;
 pub mod spool;
 pub mod standstill;
+pub mod start;
 pub mod stranded;
 pub mod succession;
 pub mod table;
@@ -92,10 +93,8 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
     process::wipe_environment();
     options.fit_memory(heirlooms.ring.size() as u64);
     let stdin = std::io::stdin();
-    match pipe::widen(stdin.as_fd(), limits::PIPE_BYTES) {
-        Ok(bytes) => log::debug("input", format!("the pipe holds {bytes} bytes")),
-        Err(e) => log::debug("input", format!("standard input is no pipe: {e}")),
-    }
+    let pipe = pipe::widen(stdin.as_fd(), limits::PIPE_BYTES).ok();
+    log::info("start", start::words(&options, parsed.config.as_deref(), pipe));
     keeper::run(options, &heirlooms, Call::new(args, env))
 }
 
@@ -110,7 +109,7 @@ fn harden() {
 }
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
-    log::init("gostech-audit-log", options.log_level, log::is_journal(env));
+    log::init("gostech-audit-log", options.log_level, log::sink(env));
     log::tell_of_panics();
     for w in &options.warnings {
         log::warn("options", w);
@@ -144,6 +143,6 @@ fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
     options.secrets.iter().for_each(|s| process::wipe_argument(s));
     // What a command finds it says itself, in its own words.
     let level = if options.log_level == log::Level::Debug { log::Level::Debug } else { log::Level::Error };
-    log::init("gostech-audit-log", level, false);
+    log::init("gostech-audit-log", level, log::Sink::Plain);
     tools::run(parsed, &options)
 }

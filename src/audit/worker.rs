@@ -25,6 +25,7 @@ use super::spool::record::Identity;
 use super::spool::recover::Refusal;
 use super::spool::{Settings, Spool};
 use super::standstill::Standstill;
+use super::start;
 use super::succession::Elders;
 use super::tender::Tender;
 use super::writer::Writer;
@@ -155,6 +156,9 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     let (spool, home) = open_spool(given.options, given.heirlooms);
     let spool = Arc::new(spool);
     spool.troubles.inherit(given.standing.clone());
+    if ring.word(Word::Restarts).load(Ordering::Relaxed) == 0 {
+        log::info("spool", start::spool_words(&spool.moment(wall_ms(), 0), &spool.place()));
+    }
     let mut taker = Taker::new(ring.clone());
     catch_up(&spool, &mut taker, &ring);
     crash::point("worker.caught-up");

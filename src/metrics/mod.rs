@@ -62,7 +62,7 @@ fn run() -> Result<Exit> {
     process::close_from_3(&activation::numbers());
     process::private_umask();
     harden();
-    log::init("gostech-metrics", log::Level::Info, log::is_journal(&call.env));
+    log::init("gostech-metrics", log::Level::Info, log::sink(&call.env));
     let read = reload::read(&mut call);
     // Whatever came of it: a password must not stay where `ps` shows it.
     wipe(&call.args);
@@ -71,8 +71,8 @@ fn run() -> Result<Exit> {
         reload::Read::Print(text) => return print(text.as_bytes()).map(|()| Exit::Clean),
         reload::Read::Run(options, prints) => (*options, prints),
     };
-    let journald = log::is_journal(&call.env);
-    log::init("gostech-metrics", options.level, journald);
+    let sink = if matches!(options.job, Job::Serve) { log::sink(&call.env) } else { log::Sink::Plain };
+    log::init("gostech-metrics", options.level, sink);
     options.login.one_shot = !matches!(options.job, Job::Serve);
     options.login.ledger = Ledger::open(&ledger::places(&call.env));
     options.warnings.iter().for_each(|w| log::warn("options", w));

@@ -290,3 +290,36 @@ fn a_log_file_beyond_its_limit_ends_nobody() {
         .expect("the program starts");
     assert_eq!((status.code(), receiver.count()), (Some(0), 1), "{status:?}");
 }
+
+/// A cause is said once, another one at once, and both with the time; the first lines say what was in force.
+#[test]
+fn a_cause_is_logged_once_and_another_one_at_once() {
+    let den = Den::new("causes");
+    let receiver = Receiver::start();
+    receiver.down();
+    let mut setup = Setup::new(&den).args(&["--user", "u", "--password-file", &den.put("password", "s3cret-word")]);
+    setup = setup.args(&["--url", &format!("{}/?token=t0ken-word", receiver.url()), "--spool-max", "9M"]);
+    let mut picodata = setup.picodata();
+    picodata.write(&Events::new(1, 1).event()).expect("a reader");
+    wait("the first cause", LIMIT, || picodata.err().contains("refused"));
+    std::thread::sleep(Duration::from_secs(4));
+    receiver.set(Mode::Refusing(503, None));
+    receiver.up();
+    wait("the second cause", LIMIT, || picodata.err().contains("answered 503"));
+    receiver.set(Mode::Refusing(401, None));
+    wait("the third cause", LIMIT, || picodata.err().contains("answered 401"));
+    receiver.set(Mode::Healthy);
+    assert_eq!(picodata.finish(LIMIT), 0);
+    let err = picodata.err();
+    for cause in ["refused", "answered 503", "answered 401"] {
+        assert_eq!(err.matches(cause).count(), 1, "{cause}\n{err}");
+    }
+    let timed = |l: &str| l.as_bytes().get(4) == Some(&b'-') && l.contains(" gostech-audit-log: ");
+    assert!(err.lines().all(timed), "{err}");
+    let first = err.lines().next().expect("a line");
+    for words in ["version ", "no configuration file", "a pipe of ", "r1 to `http://127.0.0.1:", "spool-full block"] {
+        assert!(first.contains(words), "{words}: {first}");
+    }
+    assert!(err.contains("0 events for r1 waiting; 0 bytes of 9.0 MiB"), "{err}");
+    assert!(!err.contains("s3cret-word") && !err.contains("t0ken-word"), "{err}");
+}
