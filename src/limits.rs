@@ -586,6 +586,8 @@ pub const FORGET_WAIT_MILLIS: u64 = 8_000;
 pub const RETRY_SETTLE_MILLIS: u64 = 200;
 /// How often a progress bar is drawn at most.
 pub const PROGRESS_MILLIS: u64 = 100;
+/// Groups of the user that root becomes for `check`: the system itself allows 65,536, a user has a dozen.
+pub const CHECK_GROUPS: usize = 256;
 /// How long `check` waits for a name to be found.
 pub const CHECK_LOOKUP_SECONDS: u64 = 5;
 /// How long before a certificate ends `check` says so: time enough to have one issued in a large house.

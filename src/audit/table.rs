@@ -74,6 +74,7 @@ static ROWS: &[Row] = &[
     Row::switch(SEEING, "debug", "the same as --log-level debug", "то же, что --log-level debug"),
     Row::switch(TOOLS, "json", "print JSON", "печатать JSON").only_in(&["status", "spool verify", "quarantine list"]).only_flag(),
     Row::switch(TOOLS, "send", "deliver a test event to every receiver", "доставить каждому приёмнику проверочное событие").only_in(&["check"]).only_flag(),
+    Row::value(TOOLS, "as", "USER", "root checks with the rights of this user (default: the owner of the spool)", "root проверяет с правами этого пользователя (по умолчанию — владельца очереди)").only_in(&["check"]).only_flag(),
     Row::switch(TOOLS, "apply", "do it, after a backup; without it, only say what would be done", "сделать это, после резервной копии; без него только сказать, что было бы сделано").only_in(&["spool repair"]).only_flag(),
     Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag(),
     Row::value(TOOLS, "to", "ID", "the last event, included", "последнее событие, включительно").only_in(&["spool replay", "spool export"]).only_flag(),

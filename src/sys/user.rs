@@ -13,12 +13,16 @@ pub fn is_root() -> bool {
 
 /// Becomes that user with that one group, in every sense, and never root again. For a process with one thread.
 pub fn become_for_good(uid: u32, gid: u32) -> io::Result<()> {
+    become_with(uid, gid, &[gid])
+}
+
+/// The same with these groups: for a question that his other groups answer too.
+pub fn become_with(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
     if uid == 0 || uid == u32::MAX || gid == u32::MAX {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
     }
-    let groups = [gid];
-    // SAFETY: room for one group, which is what is said.
-    check(unsafe { libc::setgroups(1, groups.as_ptr()) })?;
+    // SAFETY: as many groups as are said.
+    check(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
     // SAFETY: numbers only.
     check(unsafe { libc::setresgid(gid, gid, gid) })?;
     // SAFETY: numbers only. After the groups: without root's rights they could not be given up.

@@ -315,3 +315,45 @@ fn a_spool_that_may_not_be_read_is_not_called_absent() {
     }
     mode(&closed, 0o700);
 }
+
+/// Root may read everything; whoever runs the helper may not.
+#[test]
+fn check_as_root_looks_with_the_rights_of_the_spools_owner_at_every_file() {
+    if !gostech::sys::user::is_root() {
+        return;
+    }
+    let den = Den::new("check-as");
+    let receiver = Receiver::start();
+    let open = |path: &str, mode: u32| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    open(&den.path().display().to_string(), 0o755);
+    let spool = den.file("spool");
+    std::fs::create_dir(&spool).expect("a directory");
+    std::os::unix::fs::chown(&spool, Some(65_534), Some(65_534)).expect("an owner");
+    let files = ["token", "header", "ca.pem", "key.pem", "certificate.pem"].map(|f| den.put(f, "s3cret"));
+    files.iter().for_each(|f| open(f, 0o600));
+    let header = format!("X-Key: @{}", files[1]);
+    let options = ["--no-config", "--spool-dir", &spool, "--url", &receiver.url().replace("http:", "https:")];
+    let secret = ["--token-file", &files[0], "--header", &header, "--ca-certificate", &files[2]];
+    let tls = ["--private-key", &files[3], "--certificate", &files[4]];
+    let setup = Setup::bare(&den);
+    let check = |more: &[&str]| {
+        let out = setup.tool(&[&["check"], &options[..], &secret, &tls, more].concat());
+        (out.status.code(), format!("{}{}", text(&out.stdout), text(&out.stderr)))
+    };
+    for more in [&[][..], &["--as", "65534"]] {
+        let (code, said) = check(more);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("with the rights of `nobody`"), "{said}");
+        for file in &files {
+            let told =
+                said.lines().any(|l| l.starts_with("wrong") && l.contains(file) && l.contains("Permission denied"));
+            assert!(told, "{file}\n{said}");
+        }
+        assert!(!said.contains("for its owner alone") && !said.contains("s3cret"), "{said}");
+    }
+    let (code, said) = check(&["--as", "no-such-user"]);
+    assert!(code == Some(1) || code == Some(2), "{said}");
+    assert!(said.contains("there is no user"), "{said}");
+}

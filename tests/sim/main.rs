@@ -27,7 +27,7 @@ use world::{Figures, World, MORE};
 
 fn quiet() {
     match std::env::var_os("SIM_LOG") {
-        Some(_) => gostech::log::init("sim", gostech::log::Level::Debug, false),
+        Some(_) => gostech::log::init("sim", gostech::log::Level::Debug, gostech::log::Sink::Plain),
         None => gostech::log::mute(),
     }
 }

@@ -4,6 +4,7 @@
 //! Refuses: to make a directory or to change a file (the probe of the spool directory is removed at once), and to show a
 //! secret.
 
+use super::acting::{self, Acting};
 use super::look::{self, Look, Use};
 use super::{words, Call, Result};
 use crate::audit::batch::Batch;
@@ -81,9 +82,16 @@ impl Report {
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let mut wrong = 0;
     let mut report = Report::default();
-    configuration(call, &mut report);
     // Before anything that makes threads: it forks.
     confinement(call.options, &mut report);
+    match acting::become_user(call)? {
+        Acting::Oneself => {}
+        Acting::As(words) => report.ok(format!("what follows is checked with the rights of {words}")),
+        Acting::Root => report.note(
+            "checked with the rights of root, who may read everything: name the user of the database: `check --as USER`",
+        ),
+    }
+    configuration(call, &mut report);
     finish(call, &mut report, &mut wrong)?;
     let options = call.options;
     for r in &options.receivers {
@@ -131,7 +139,11 @@ fn title(r: &ReceiverOptions, i: usize) -> String {
 fn configuration(call: &Call<'_>, report: &mut Report) {
     match &call.parsed.config {
         Some(path) => {
-            report.ok(format!("configuration `{}` can be read", path.display()));
+            // It was read before root became another one.
+            match std::fs::File::open(path) {
+                Ok(_) => report.ok(format!("configuration `{}` can be read", path.display())),
+                Err(e) => report.wrong(format!("configuration `{}` cannot be read: {}", path.display(), io_words(&e))),
+            }
             let open = std::fs::metadata(path).is_ok_and(|m| m.permissions().mode() & 0o004 != 0);
             if open && !call.options.secrets.is_empty() {
                 let text =
@@ -180,12 +192,12 @@ fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report
     let before = report.lines.len();
     let mut options = options.clone();
     secrets(title, &mut options, report);
-    if let Some(path) = options.tls.certificate.as_ref().map(|c| options.tls.key.as_ref().unwrap_or(c)) {
-        mode(title, path, "private key", report);
-    }
+    let all = tls_files(title, &options, report);
     let faults = report.lines.iter().skip(before).filter(|(v, _)| *v == Verdict::Wrong).count();
     match Client::new(options.clone()) {
         Err(e) => report.wrong(format!("{title}: {e}")),
+        // Each file that cannot be read was told already.
+        Ok(_) if !all => {}
         Ok(mut client) => match client.check() {
             Ok(()) => report.ok(format!("{title}: {}", files_words(&options))),
             // A secret that cannot be read was told already.
@@ -267,6 +279,27 @@ fn secrets(title: &str, options: &mut HttpOptions, report: &mut Report) {
             Ok(_) => mode(title, &path, what, report),
         }
     }
+}
+
+/// Whether each of the files for TLS can be read, and the key by few. All are looked at: one fault hides no other.
+fn tls_files(title: &str, options: &HttpOptions, report: &mut Report) -> bool {
+    let t = &options.tls;
+    let key = t.certificate.as_ref().map(|c| t.key.as_ref().unwrap_or(c));
+    let files = [(t.ca.as_ref(), "authority"), (t.certificate.as_ref(), "certificate"), (key, "private key")];
+    let mut all = true;
+    for (file, what) in files.into_iter().filter_map(|(file, what)| Some((file?, what))) {
+        match std::fs::File::open(file) {
+            Ok(_) if what == "private key" => mode(title, file, what, report),
+            Ok(_) => {}
+            // In one file with its certificate: that was told.
+            Err(_) if what == "private key" && t.key.is_none() => {}
+            Err(e) => {
+                all = false;
+                report.wrong(format!("{title}: {what} `{}` cannot be read: {}", file.display(), io_words(&e)));
+            }
+        }
+    }
+    all
 }
 
 /// Whether a file is for its owner and group alone.

@@ -3,6 +3,7 @@
 //! Commands that only look never lock and never write, so they can be used while the helper works. Answers go to stdout,
 //! troubles to stderr. Refuses: secrets in any output.
 
+pub mod acting;
 pub mod build;
 pub mod check;
 pub mod export;

@@ -22,7 +22,8 @@ use std::sync::OnceLock;
 pub struct Other {
     /// His number.
     pub uid: u32,
-    group: u32,
+    /// His first group.
+    pub group: u32,
     place: PathBuf,
 }
 
@@ -51,7 +52,7 @@ pub fn give_up(call: &Call<'_>, given: Option<&String>) -> Result<()> {
 }
 
 /// Whose the spools in a directory are, or one of them; none: root's own.
-fn owner(dir: &Path) -> Result<Option<Other>> {
+pub fn owner(dir: &Path) -> Result<Option<Other>> {
     let cannot =
         |dir: &Path, e: io::Error| Error::failed(format!("cannot use `{}`: {}", words::shown(dir), io_words(&e)));
     if let Some(other) = first_other(dir).map_err(|e| cannot(dir, e))? {
