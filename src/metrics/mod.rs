@@ -82,7 +82,7 @@ fn run() -> Result<Exit> {
         signal::ignore_broken_pipes();
     }
     match options.job {
-        Job::Serve => serve::run(options, Again { call, prints, journald }, started),
+        Job::Serve => serve::run(options, Again { call, prints, sink }, started),
         Job::Once(format) => print_once(options, format, started),
         Job::Check => print_check(options, started),
     }

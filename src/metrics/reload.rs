@@ -62,8 +62,8 @@ pub struct Again {
     pub call: Call,
     /// Of the configuration that is in force.
     pub prints: Prints,
-    /// Whether stderr is the journal.
-    pub journald: bool,
+    /// How lines of the log are written.
+    pub sink: log::Sink,
 }
 
 /// Options whose change wants a new connection.
@@ -107,7 +107,7 @@ impl Again {
                 return None;
             }
         };
-        log::init(PROGRAM.name, options.level, self.journald);
+        log::init(PROGRAM.name, options.level, self.sink);
         options.warnings.iter().for_each(|w| log::warn("options", w));
         let changed = self.prints.changed(&prints);
         self.prints = prints;

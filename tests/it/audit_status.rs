@@ -8,6 +8,7 @@ use crate::lab::real::on_tmpfs;
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -175,16 +176,19 @@ fn a_full_disk_stands_first_and_what_is_dropped_is_counted_alike() {
     picodata.events(&mut Events::new(1, 1), 60_000, 10_000_000);
     // The mount is the helper's alone: it is looked at through its eyes.
     let keeper = picodata.family().keeper.expect("a keeper");
-    let mut seen = setup.clone();
-    seen.before = String::new();
-    let at = seen.args.iter().position(|a| a == "--spool-dir").expect("a spool") + 1;
-    seen.args[at] = format!("/proc/{keeper}/root{}", seen.args[at]);
-    wait("status says so", LIMIT, || status(&seen).contains("default: DISK FULL since "));
-    wait("all is worked off", LIMIT, || status_json(&seen)["counters"]["read"] == 60_000);
-    let (json, metrics) = (status_json(&seen), get(port, "/metrics").expect("a page").1);
+    let seen = |words: &[&str]| {
+        let (pid, words) = (keeper.to_string(), of_spool(&setup, words));
+        let out = Command::new("nsenter").args(["-m", "-t", &pid]).arg(&setup.program).args(words).output();
+        text(&out.expect("nsenter starts").stdout)
+    };
+    let json =
+        || serde_json::from_str::<Value>(&seen(&["status", "--json"])).map_or(Value::Null, |v| v["spools"][0].clone());
+    wait("status says so", LIMIT, || seen(&["status"]).contains("default: DISK FULL since "));
+    wait("all is worked off", LIMIT, || json()["counters"]["read"] == 60_000);
+    let (json, metrics) = (json(), get(port, "/metrics").expect("a page").1);
     let dropped = json["receivers"][0]["dropped"].as_u64().expect("a number");
     assert!(dropped > 0 && metrics.contains(&format!("state=\"dropped\"}} {dropped}\n")), "{json:#}\n{metrics}");
-    assert!(status(&seen).contains(&format!("{dropped} dropped")), "{}", status(&seen));
+    assert!(seen(&["status"]).contains(&format!("{dropped} dropped")), "{}", seen(&["status"]));
     assert!(json["disk_failing"].as_str().is_some_and(|w| w.contains("No space left")), "{json:#}");
     assert_of_one_moment(&json);
     let (head, ready) = get(port, "/-/ready").expect("a page");
