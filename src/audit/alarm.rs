@@ -72,6 +72,9 @@ pub enum AlarmKind {
     SpoolFilling,
 }
 
+/// What the keeper alone sees begin and end: no worker could end it.
+pub const OF_KEEPER: [AlarmKind; 1] = [AlarmKind::ConfigurationRefused];
+
 /// What is over when a receiver takes events.
 pub const OF_RECEIVERS: [AlarmKind; 5] = [
     AlarmKind::SpoolUnreadable,

@@ -4,7 +4,7 @@
 //! told again after `--alarm-repeat`. The table lives as long as the keeper, so it outlives workers, and each new one is
 //! given it. Refuses: to run two commands at once, to wait for one, to hand on a variable that may hold a secret.
 
-use super::alarm::{Alarm, AlarmKind, State};
+use super::alarm::{Alarm, AlarmKind, State, OF_KEEPER};
 use crate::sys::process::{self, Ended};
 use crate::sys::{pipe, signal};
 use crate::{limits, log, stamp};
@@ -62,7 +62,9 @@ impl Alarms {
 
     /// What lasts now, for the next worker.
     pub fn standing(&self) -> Vec<Alarm> {
-        let lasts = |e: &&Entry| e.alarm.state == State::Firing && e.alarm.kind.row().lasts;
+        let lasts = |e: &&Entry| {
+            e.alarm.state == State::Firing && e.alarm.kind.row().lasts && !OF_KEEPER.contains(&e.alarm.kind)
+        };
         self.all.values().filter(lasts).map(|e| e.alarm.clone()).collect()
     }
 

@@ -59,6 +59,15 @@ fn what_was_told_is_told_as_resolved_and_what_lasts_is_told_again() {
 }
 
 #[test]
+fn what_the_keeper_alone_can_end_is_given_to_no_worker() {
+    let mut a = table();
+    line(&mut a, State::Firing, AlarmKind::ConfigurationRefused, "configuration", "line 3");
+    line(&mut a, State::Firing, AlarmKind::DiskFull, "spool", "no room");
+    let kinds: Vec<AlarmKind> = a.standing().iter().map(|s| s.kind).collect();
+    assert_eq!(kinds, [AlarmKind::DiskFull], "a worker would end it when nobody sees it any more");
+}
+
+#[test]
 fn what_comes_and_goes_all_the_time_is_told_once_a_minute() {
     let mut a = table();
     let mut told = 0;
