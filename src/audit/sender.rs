@@ -8,6 +8,8 @@
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
+#[cfg(test)]
+mod locks;
 pub mod tally;
 #[cfg(test)]
 mod tests;

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
 /// Refuses the requests from `from` to `to` (not included) for their content; keeps the ids of what it took.
-struct Strange {
-    asked: usize,
-    from: usize,
-    to: usize,
-    took: Arc<Mutex<Vec<u64>>>,
+pub(super) struct Strange {
+    pub asked: usize,
+    pub from: usize,
+    pub to: usize,
+    pub took: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Sink for Strange {
@@ -38,15 +38,15 @@ impl Sink for Strange {
     }
 }
 
-fn ark() -> Ark {
+pub(super) fn ark() -> Ark {
     Ark::open(Ark::create().expect("memory")).expect("memory")
 }
 
-fn spool() -> Arc<Spool> {
+pub(super) fn spool() -> Arc<Spool> {
     spool_on(Arc::new(ark()))
 }
 
-fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
+pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
     let settings = Settings {
         max: 1 << 20,
         full: Full::Block,

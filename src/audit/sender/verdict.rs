@@ -182,9 +182,9 @@ impl Sender {
 
     fn deliver(&mut self, part: Range<usize>) {
         let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
-        // Held over both, so that nobody drops between them.
+        // Held over both, so that nobody drops between them; not while the cursor is kept, which may wait for a disk.
         let mut account = self.spool.account();
-        self.spool.update(&self.name, |c| {
+        let moved = self.spool.change(&self.name, |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
             let saved = to.min(c.next).saturating_sub(from).min(c.dropped);
             c.dropped -= saved;
@@ -193,14 +193,18 @@ impl Sender {
         });
         // Noted as dropped, perhaps before the cursors moved. Where there is one receiver, they are not told as dropped.
         let dropped_to = account.dropped_to;
-        if from < dropped_to && self.spool.has_one_receiver() {
+        let came_through = from < dropped_to && self.spool.has_one_receiver();
+        if came_through {
             for i in part.filter(|&i| self.batch.seq(i) < dropped_to) {
                 match self.batch.own(i) {
                     Some(raw) => account.came_through(raw),
                     None => account.not_dropped(self.batch.noted(i)),
                 }
             }
-            drop(account);
+        }
+        drop(account);
+        self.spool.keep(&self.name, moved);
+        if came_through {
             // Or the next worker tells of them what the note before says.
             self.spool.remember_state();
         }

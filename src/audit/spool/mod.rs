@@ -21,6 +21,7 @@ pub mod disk;
 mod forget;
 mod home;
 mod ledger;
+pub mod moves;
 pub mod owner;
 pub mod place;
 pub mod read;
@@ -370,34 +371,6 @@ impl Spool {
     /// All receivers, also those whose options are gone.
     pub fn receivers(&self) -> Vec<Receiver> {
         self.lock().receivers.clone()
-    }
-
-    /// Changes a receiver's cursor; it is written at the next tick. `f` sees the cursor as it is now: records dropped
-    /// meanwhile are behind it already.
-    pub fn update(&self, receiver: &str, f: impl FnOnce(&mut Cursor)) {
-        let mut ledger = self.lock();
-        let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver) else { return };
-        let before = r.cursor.next;
-        f(&mut r.cursor);
-        r.dirty = true;
-        let (next, plain) = (r.cursor.next, r.saved_others == Some(r.cursor.others()));
-        drop(ledger);
-        if next == before {
-            return;
-        }
-        if plain {
-            self.remember(receiver, next);
-        } else {
-            // Not at the next tick: what the next worker has of a place in the ring is a count of delivered ones.
-            self.save_cursors();
-        }
-        self.room.notify_all();
-    }
-
-    fn remember(&self, receiver: &str, next: u64) {
-        if let Some(ring) = &self.memory {
-            ring.remember(self.memory_key(receiver), next);
-        }
     }
 
     fn memory_key(&self, receiver: &str) -> u64 {
