@@ -242,14 +242,24 @@ pub const TLS_SESSIONS: usize = 4;
 pub const LOOKUPS_STUCK: usize = 4;
 /// Stack of a lookup thread: the C library's resolver keeps its packets on the stack.
 pub const LOOKUP_STACK_BYTES: usize = 256 * 1024;
-/// Addresses of one name that are tried.
-pub const ADDRESSES: usize = 16;
+/// Addresses of one name that are known, and tried in turn: no name of a receiver has more.
+pub const ADDRESSES: usize = 256;
+/// By how many the time of an attempt is shared out: the others have their turn in the next attempt.
+pub const ADDRESSES_AT_ONCE: usize = 16;
+/// Addresses of all names that were tried in vain, and are tried last the next time.
+pub const ADDRESSES_TRIED: usize = 1_024;
+/// Addresses of one name that an error names; the rest is counted.
+pub const ADDRESSES_NAMED: usize = 6;
 /// `--connect-timeout`: name, TCP, proxy and TLS handshake together.
 pub const HTTP_CONNECT_SECONDS: u64 = 10;
 /// `--send-timeout`: from the first byte of the request to its last.
 pub const HTTP_SEND_SECONDS: u64 = 30;
-/// `--first-byte-timeout`: from the last byte of the request to the whole head of the answer.
+/// `--first-byte-timeout`: from the moment at which the kernel of the other side has the last byte of the request to the
+/// whole head of the answer.
 pub const HTTP_FIRST_BYTE_SECONDS: u64 = 60;
+/// How often it is looked whether the kernel has sent the request, first and at most: an answer on the same machine takes
+/// less than the first.
+pub const UNSENT_LOOK_MILLIS: (u64, u64) = (5, 200);
 /// `--total-timeout`: one delivery from its beginning to its end.
 pub const HTTP_TOTAL_SECONDS: u64 = 120;
 /// A connection that was idle longer is closed by us: most servers close after 60 to 75 s, and racing them costs a retry.
@@ -301,6 +311,32 @@ pub const SUSPECTS_MOST: usize = 16_384;
 /// time the next one asks later events too. A receiver that is wrong for a minute must not get a later one first; one that
 /// refuses the earlier one for being a repeat must not stand still for ever.
 pub const RECALLS_BEFORE_LATER: u32 = 4;
+/// A request that was taken within so many percent of its time leaves room for a larger one.
+pub const SPARE_PERCENT: u32 = 25;
+/// By which part of itself a request grows then: slowly, for each that is too large costs a time-out.
+pub const GROWTH_PART: usize = 64;
+/// So often the same events are refused as a whole, by each URL, before their parts are tried: most refusals are over by
+/// then.
+pub const STUCK_TRIES: u32 = 4;
+/// And for so long: a restart behind a balancer takes seconds.
+pub const STUCK_MILLIS: u64 = 3_000;
+/// An answer that does not blame the content (403, 500, a reset) condemns an event that was refused alone so often, each
+/// time with another one taken right after it.
+pub const PROOF_TRIES: u32 = 10;
+/// And over so long: a receiver that is being repaired is not so regular for minutes.
+pub const PROOF_SECONDS: u64 = 180;
+/// The same answer of the same URL needs so many in a row for the next event, at once: a stranger can write faster than
+/// minutes pass. One that fails at every second request by chance gets through that once in thousands.
+pub const PROOF_TRIES_KNOWN: u32 = 6;
+/// As long as the last proof is no older than this.
+pub const PROOF_KEPT_SECONDS: u64 = 3_600;
+/// Answers that are proven at once: a firewall has one or two.
+pub const PROOFS: usize = 16;
+/// Later events that are asked in a row to bear witness: the next time it is those behind them.
+pub const LATER_MOST: usize = 512;
+/// How old the last witness may be that the receiver was never given before.
+pub const FRESH_SECONDS: u64 = 30;
+const _: () = assert!(PROOF_TRIES_KNOWN < PROOF_TRIES && STUCK_MILLIS < PROOF_SECONDS * 1_000);
 /// How long a stand-in is used before the first choice is tried again.
 pub const FAILBACK_SECONDS: u64 = 30;
 /// A receiver that had nothing to take for this long gives the memory of its last batches back: the next one is made in

@@ -64,6 +64,10 @@ pub enum AlarmKind {
     SecretUnreadable,
     /// An event that was refused can be put nowhere.
     QuarantineFailing,
+    /// An event is set aside that was refused in words that do not blame it.
+    EventSetAside,
+    /// A certificate has ended, or ends soon.
+    CertificateEnds,
     /// Workers die of delivering.
     DeliveryFault,
     /// A forbidden call.
@@ -112,8 +116,8 @@ const fn sudden(kind: AlarmKind, id: &'static str, gravity: Gravity, headline: &
 use Gravity::{Critical, Warning};
 
 /// All kinds, the gravest first.
-pub static ROWS: [Row; 21] = ROWS_CONST;
-const ROWS_CONST: [Row; 21] = [
+pub static ROWS: [Row; 23] = ROWS_CONST;
+const ROWS_CONST: [Row; 23] = [
     lasting(
         AlarmKind::DatabaseWaits,
         "database-waits",
@@ -277,6 +281,26 @@ const ROWS_CONST: [Row; 21] = [
         ),
     ),
     sudden(
+        AlarmKind::EventSetAside,
+        "event-set-aside",
+        Warning,
+        "REFUSES THE TEXT OF AN EVENT",
+        text(
+            "something before a receiver refuses one event again and again and takes its neighbours: it is in the quarantine",
+            "что-то перед приёмником раз за разом отвергает одно событие, а соседние берёт: оно отложено в карантин",
+        ),
+    ),
+    lasting(
+        AlarmKind::CertificateEnds,
+        "certificate-ends",
+        Warning,
+        "A CERTIFICATE ENDS",
+        text(
+            "a certificate of ours or a trusted one has ended or ends within 14 days",
+            "наш или доверенный сертификат истёк или истекает в ближайшие 14 дней",
+        ),
+    ),
+    sudden(
         AlarmKind::DeliveryFault,
         "delivery-fault",
         Warning,
@@ -303,10 +327,10 @@ const ROWS_CONST: [Row; 21] = [
 ];
 
 /// The table for the documents.
-pub static FOR_DOCUMENTS: [Entry; 21] = for_documents();
+pub static FOR_DOCUMENTS: [Entry; 23] = for_documents();
 
-const fn for_documents() -> [Entry; 21] {
-    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 21];
+const fn for_documents() -> [Entry; 23] {
+    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 23];
     let mut i = 0;
     while i < all.len() {
         all[i] = Entry { term: ROWS_CONST[i].id, marked: ROWS_CONST[i].lasts, meaning: ROWS_CONST[i].meaning };

@@ -57,6 +57,11 @@ impl Batch {
         self.body.len()
     }
 
+    /// How many bytes some of them are.
+    pub fn bytes_of(&self, part: Range<usize>) -> usize {
+        self.places[part].iter().map(|p| p.at.len()).sum()
+    }
+
     /// The number of an event in the spool.
     pub fn seq(&self, i: usize) -> u64 {
         self.places[i].seq

@@ -8,12 +8,17 @@
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
+mod examine;
 #[cfg(test)]
 mod locks;
+pub mod proof;
+pub mod size;
 pub mod tally;
 #[cfg(test)]
 mod tests;
 mod verdict;
+#[cfg(test)]
+mod walls;
 
 use super::alarm::AlarmKind;
 use super::batch::Batch;
@@ -29,6 +34,8 @@ use crate::backoff::Backoff;
 use crate::limits;
 use crate::sys::crash::{self, Victim};
 use crate::sys::marks::Mark;
+use proof::{Cause, Proof};
+use size::Size;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -80,6 +87,10 @@ enum Task {
     Recall,
     /// An event that was refused alone, after another one was taken.
     Again(usize),
+    /// One that was taken before, right after another one was refused in words that do not blame it (`examine`).
+    Witness,
+    /// For the same a later one, by its number.
+    Ahead(u64),
 }
 
 /// What became of an event of the batch.
@@ -103,8 +114,8 @@ pub struct Sender {
     away: Option<Duration>,
     format: &'static Format,
     portion: Portion,
-    /// What a request may hold now: less than the portion after a 413.
-    bytes_now: usize,
+    /// What a request may hold now, for each sink: less than the portion after a 413 or a time-out.
+    sizes: Vec<Size>,
     batch: Batch,
     begun: Duration,
     /// What of the batch is still to be sent, the next at the end.
@@ -122,6 +133,15 @@ pub struct Sender {
     recalls_refused: u32,
     /// It was asked in this halving already.
     recalled: bool,
+    /// Whether it is the text of one event that is refused, where the answers do not say so; the batch is being halved for
+    /// that; the last refusal of one event alone.
+    proof: Proof,
+    examining: bool,
+    doubted: Option<(Cause, Duration)>,
+    /// The next later event that may bear witness, how many are asked in a row now, and how many at most.
+    ahead: u64,
+    ahead_left: usize,
+    ahead_most: usize,
     bound: usize,
     tally: Tally,
     loss: Option<Loss>,
@@ -184,7 +204,7 @@ impl Sender {
             matter: format!("receiver {name}"),
             name: name.to_string(),
             backoff: Backoff::new(first, Duration::from_secs(limits::BACKOFF_MOST_SECONDS)),
-            bytes_now: portion.bytes,
+            sizes: vec![Size { events: portion.events, bytes: portion.bytes }; sinks.len()],
             bound: limits::SUSPECTS_FIRST,
             spool,
             sinks,
@@ -203,6 +223,12 @@ impl Sender {
             last_taken: None,
             recalls_refused: 0,
             recalled: false,
+            proof: Proof::default(),
+            examining: false,
+            doubted: None,
+            ahead: 0,
+            ahead_left: 0,
+            ahead_most: limits::SUSPECTS_FIRST,
             tally: Tally::default(),
             loss: None,
             passed: Vec::new(),
@@ -291,6 +317,10 @@ impl Sender {
                     return Wait::Not;
                 }
             },
+            Task::Witness | Task::Ahead(_) => match self.ask_witness(&task, now) {
+                Some(outcome) => outcome,
+                None => return Wait::Not,
+            },
             Task::Recall => match self.last_taken.map(|seq| self.send_anew(seq, now)) {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(_)) | None => {
@@ -352,8 +382,8 @@ impl Sender {
     fn is_full(&self) -> bool {
         let last = self.batch.len().checked_sub(1).map(|i| self.batch.seq(i));
         last.is_some() && (self.format.frame == Frame::Alone || last == self.watch.bare)
-            || self.batch.len() >= self.portion.events
-            || self.batch.bytes() >= self.bytes_now
+            || self.batch.len() >= self.sizes[self.which].events
+            || self.batch.bytes() >= self.sizes[self.which].bytes
     }
 
     /// Takes records into the batch until it is full or there are no more.

@@ -18,23 +18,33 @@ pub enum Outcome {
     Configuration(Said),
     /// Not now: 408, 425, 429, 5xx; with the wait the receiver asks for.
     NotNow(Said, Option<Duration>),
-    /// There was no answer.
+    /// No request was made.
     Failed(Failure),
+    /// The request was on its way, and no whole answer came.
+    Unanswered(Failure),
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Its status.
+    /// Its status; 0: there was none, and the words say what there was instead.
     pub status: u16,
     /// The beginning of its body, in one line.
     pub text: String,
 }
 
 impl Said {
+    /// Whether it says itself that the content is at fault.
+    pub fn blames_the_content(&self) -> bool {
+        matches!(self.status, 400 | 413 | 422)
+    }
+
     /// For people.
     pub fn words(&self) -> String {
         let said = self.text.trim();
+        if self.status == 0 {
+            return said.to_string();
+        }
         if said.is_empty() {
             format!("answered {}", self.status)
         } else {
@@ -47,7 +57,7 @@ impl Said {
 pub fn judge(said: Said, retry_after: Option<Duration>) -> Outcome {
     match said.status {
         200..=299 => Outcome::Taken(said),
-        400 | 413 | 422 => Outcome::Content(said),
+        _ if said.blames_the_content() => Outcome::Content(said),
         408 | 425 | 429 | 500..=599 => Outcome::NotNow(said, retry_after),
         _ => Outcome::Configuration(said),
     }
@@ -63,6 +73,11 @@ pub fn reason(kind: FailureKind) -> &'static str {
         FailureKind::Secret => "secret",
         FailureKind::Closed | FailureKind::Protocol => "closed",
     }
+}
+
+/// Whether a request may have met this on its way (TLS speaks of us, a secret was never sent).
+fn is_unanswered(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Timeout | FailureKind::Closed | FailureKind::Protocol)
 }
 
 /// What goes with a body.
@@ -82,6 +97,10 @@ pub struct About<'a> {
 pub trait Sink: Send {
     /// Delivers one body.
     fn send(&mut self, body: &[u8], about: &About<'_>) -> Outcome;
+    /// How much of the time that it had the last delivery took, in percent.
+    fn spent(&self) -> u32 {
+        0
+    }
     /// Reads certificates and secrets again.
     fn reload(&mut self);
     /// Gives back what it can do without for a while.
@@ -97,8 +116,13 @@ impl Sink for Client {
         headers.extend(node.as_deref().map(|n| ("x-node-id", n)));
         match self.post(body, &headers, about.wall) {
             Ok(a) => judge(Said { status: a.status, text: a.excerpt }, a.retry_after),
+            Err(f) if self.was_sending() && is_unanswered(f.kind) => Outcome::Unanswered(f),
             Err(f) => Outcome::Failed(f),
         }
+    }
+
+    fn spent(&self) -> u32 {
+        Client::spent(self)
     }
 
     fn reload(&mut self) {
@@ -125,7 +149,7 @@ mod tests {
             Outcome::Content(_) => "content",
             Outcome::Configuration(_) => "configuration",
             Outcome::NotNow(..) => "not now",
-            Outcome::Failed(_) => "failed",
+            Outcome::Failed(_) | Outcome::Unanswered(_) => "failed",
         };
         let all = |list: &[u16], what: &str| list.iter().for_each(|s| assert_eq!(name(*s), what, "{s}"));
         all(&[200, 201, 202, 204, 299], "taken");

@@ -17,8 +17,9 @@ pub struct Extra {
     pub modes: bool,
 }
 
-/// Allowed requests of `ioctl`: what a pipe or socket holds, blocking or not.
-const REQUESTS: &[u32] = &[c::FIONREAD as u32, c::FIONBIO as u32];
+/// Allowed requests of `ioctl`: what a pipe or socket holds, what of it the other side does not have yet (SIOCOUTQ, by its
+/// older name), blocking or not.
+const REQUESTS: &[u32] = &[c::FIONREAD as u32, c::TIOCOUTQ as u32, c::FIONBIO as u32];
 /// Allowed commands of `fcntl`: copies, flags, the size of a pipe. Not those by which the kernel would send a signal, of
 /// any number, to a process of the caller's choice when something comes (`F_SETOWN`, `F_SETSIG`).
 const COMMANDS: &[u32] = &[

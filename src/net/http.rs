@@ -46,7 +46,7 @@ pub struct Timeouts {
     pub connect: Duration,
     /// From the first byte of the request to its last.
     pub send: Duration,
-    /// From there to the head of the answer.
+    /// From the moment at which the other side's kernel has that one to the head of the answer.
     pub first_byte: Duration,
     /// Everything.
     pub total: Duration,
@@ -212,6 +212,8 @@ impl Client {
             body
         };
         let opened = self.trace.opened.load(Ordering::Relaxed);
+        self.trace.sending.store(false, Ordering::Relaxed);
+        let begun = Instant::now();
         let mut result = self.once(body, headers, &secrets, now);
         if let Err(f) = &result {
             let reused = self.trace.opened.load(Ordering::Relaxed) == opened;
@@ -220,7 +222,19 @@ impl Client {
             }
         }
         self.packed = packed;
+        let percent = begun.elapsed().as_millis() * 100 / self.options.timeouts.total.as_millis().max(1);
+        self.trace.spent.fetch_max(percent.min(1_000) as u64, Ordering::Relaxed);
         result
+    }
+
+    /// Whether anything of the last request was handed to a connection.
+    pub fn was_sending(&self) -> bool {
+        self.trace.sending.load(Ordering::Relaxed)
+    }
+
+    /// How much of its time the last request has taken, in percent: of that for its slowest phase, or of all.
+    pub fn spent(&self) -> u32 {
+        self.trace.spent.load(Ordering::Relaxed) as u32
     }
 
     fn once(
@@ -233,6 +247,7 @@ impl Client {
         let request = self.request(body, headers, secrets)?;
         self.trace.answered.store(false, Ordering::Relaxed);
         self.trace.cut.store(false, Ordering::Relaxed);
+        self.trace.spent.store(0, Ordering::Relaxed);
         let agent = self.agent();
         let mut response = agent.run(request).map_err(|e| self.failure(e))?;
         let status = response.status().as_u16();
@@ -358,7 +373,8 @@ impl Client {
             .timeout_connect(Some(t.connect))
             .timeout_send_request(Some(t.send))
             .timeout_send_body(Some(t.send))
-            .timeout_recv_response(Some(t.first_byte))
+            // Its time begins when the request has left the kernel (`wire`), which this library does not know.
+            .timeout_recv_response(Some(t.total))
             .timeout_recv_body(Some(t.first_byte))
             .timeout_global(Some(t.total))
             .build();
@@ -367,6 +383,7 @@ impl Client {
             proxy: self.options.proxy.clone(),
             tls: Arc::clone(&self.tls),
             trace: Arc::clone(&self.trace),
+            timeouts: self.options.timeouts,
         };
         Agent::with_parts(config, wire, NoResolver)
     }

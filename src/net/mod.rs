@@ -10,6 +10,7 @@ pub mod base64;
 pub mod failure;
 pub mod gzip;
 pub mod http;
+pub mod key_size;
 pub mod mask;
 pub mod page;
 pub mod pem;

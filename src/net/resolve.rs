@@ -7,10 +7,11 @@
 use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::target::{bracketed, is_localhost};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{mpsc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What answers for a name; the C library, or a test.
@@ -27,41 +28,98 @@ pub fn lookup(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr
     ask_in_a_thread(host, port, deadline, the_c_library, &ASKING)
 }
 
+/// Addresses that have not answered since any of their name did: they come last in the next attempt, so that each of a
+/// long list has its turn.
+static TRIED: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+
 /// A TCP connection to the first address that answers. The time is shared out, so that one address that swallows
 /// everything leaves some for the next. The socket is blocking and without delay.
 pub fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
-    let addresses = lookup(host, port, deadline)?;
-    let mut last = None;
+    let found = lookup(host, port, deadline)?;
+    let addresses = in_turn(found, &TRIED);
+    let mut failed = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        let share = left / (addresses.len() - i) as u32;
+        let share = left / (addresses.len() - i).min(limits::ADDRESSES_AT_ONCE) as u32;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
             Ok(stream) => {
+                forget(&addresses, &TRIED);
                 // Only ever a loss of milliseconds: no reason to give the connection up.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(e) => last = Some((*address, e)),
+            Err(e) => failed.push((*address, e)),
         }
     }
-    Err(no_connection(host, port, addresses.len(), last))
+    note(failed.iter().map(|f| f.0), &TRIED);
+    Err(no_connection(host, port, addresses.len(), &failed))
 }
 
-fn no_connection(host: &str, port: u16, tried: usize, last: Option<(SocketAddr, io::Error)>) -> Failure {
-    let place = format!("{}:{port}", bracketed(host));
-    let Some((address, e)) = last else {
-        return Failure::new(FailureKind::Timeout, format!("cannot connect to `{place}`: no time was left"));
-    };
-    // Which address, where it is not plain from the place.
-    let at = if address.to_string() == place { String::new() } else { format!(" at {address}") };
-    let of = if tried > 1 { format!(", the last of {tried} addresses") } else { String::new() };
-    if e.kind() == io::ErrorKind::TimedOut {
-        return Failure::new(FailureKind::Timeout, format!("cannot connect to `{place}`{at}{of}: no answer in time"));
+/// Those that were not tried since the last success stand first, each part in its order.
+fn in_turn(found: Vec<SocketAddr>, tried: &Mutex<BTreeSet<SocketAddr>>) -> Vec<SocketAddr> {
+    let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+    let (old, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| tried.contains(a));
+    if new.is_empty() {
+        tried.retain(|a| !old.contains(a));
     }
-    Failure::new(FailureKind::Connect, format!("cannot connect to `{place}`{at}{of}: {}", words(&e)))
+    [new, old].concat()
+}
+
+fn forget(addresses: &[SocketAddr], tried: &Mutex<BTreeSet<SocketAddr>>) {
+    let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+    tried.retain(|a| !addresses.contains(a));
+}
+
+fn note(failed: impl Iterator<Item = SocketAddr>, tried: &Mutex<BTreeSet<SocketAddr>>) {
+    let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+    for address in failed {
+        if tried.len() >= limits::ADDRESSES_TRIED {
+            tried.clear();
+        }
+        tried.insert(address);
+    }
+}
+
+/// Every address that was tried, by what came of it.
+fn no_connection(host: &str, port: u16, known: usize, failed: &[(SocketAddr, io::Error)]) -> Failure {
+    let place = format!("{}:{port}", bracketed(host));
+    if failed.is_empty() {
+        return Failure::new(FailureKind::Timeout, format!("cannot connect to `{place}`: no time was left"));
+    }
+    let why = |e: &io::Error| match e.kind() {
+        io::ErrorKind::TimedOut => "no answer in time".to_string(),
+        _ => words(e),
+    };
+    let mut causes: Vec<(String, Vec<SocketAddr>)> = Vec::new();
+    for (address, e) in failed {
+        let why = why(e);
+        match causes.iter_mut().find(|c| c.0 == why) {
+            Some(c) => c.1.push(*address),
+            None => causes.push((why, vec![*address])),
+        }
+    }
+    let kind = match failed.iter().all(|(_, e)| e.kind() == io::ErrorKind::TimedOut) {
+        true => FailureKind::Timeout,
+        false => FailureKind::Connect,
+    };
+    let said: Vec<String> = causes.iter().map(|(why, at)| format!("{why}{}", at_words(at, &place))).collect();
+    let rest = known - failed.len();
+    let later = if rest > 0 { format!("; {rest} more of its addresses are tried next time") } else { String::new() };
+    Failure::new(kind, format!("cannot connect to `{place}`: {}{later}", said.join("; ")))
+}
+
+/// Which addresses, where that is not plain from the place.
+fn at_words(addresses: &[SocketAddr], place: &str) -> String {
+    if addresses.len() == 1 && addresses[0].to_string() == place {
+        return String::new();
+    }
+    let named: Vec<String> = addresses.iter().take(limits::ADDRESSES_NAMED).map(ToString::to_string).collect();
+    let more = addresses.len() - named.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(" at {}{more}", named.join(", "))
 }
 
 fn without_asking(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
@@ -142,6 +200,42 @@ mod tests {
         let f = connect("localhost", port, soon()).unwrap_err();
         assert_eq!(f.kind, FailureKind::Connect);
         assert!(f.text.contains("Connection refused") && f.text.contains("localhost"), "{f}");
+    }
+
+    fn address(n: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, n], 7))
+    }
+
+    #[test]
+    fn each_address_of_a_long_list_has_its_turn() {
+        let tried = Mutex::new(BTreeSet::new());
+        let all: Vec<SocketAddr> = (1..=40).map(address).collect();
+        for first in [1, 17, 33] {
+            let turn = in_turn(all.clone(), &tried);
+            assert_eq!((turn.len(), turn[0]), (40, address(first)));
+            note(turn.into_iter().take(limits::ADDRESSES_AT_ONCE), &tried);
+        }
+        assert_eq!(in_turn(all.clone(), &tried), all, "and then from the beginning");
+        note(all[..3].iter().copied(), &tried);
+        forget(&all, &tried);
+        assert_eq!(in_turn(all.clone(), &tried), all, "one has answered");
+        note((0..=limits::ADDRESSES_TRIED).map(|n| SocketAddr::from(([127, 0, 0, 1], n as u16))), &tried);
+        assert!(tried.lock().unwrap().len() <= limits::ADDRESSES_TRIED);
+    }
+
+    #[test]
+    fn an_error_names_every_address_and_its_cause() {
+        let failed = |n: u8, code: i32| (address(n), io::Error::from_raw_os_error(code));
+        let some = [failed(1, libc::ECONNREFUSED), failed(2, libc::ETIMEDOUT), failed(3, libc::ECONNREFUSED)];
+        let f = no_connection("db", 7, 5, &some);
+        let said = "cannot connect to `db:7`: Connection refused at 10.0.0.1:7, 10.0.0.3:7; no answer in time at \
+                    10.0.0.2:7; 2 more of its addresses are tried next time";
+        assert_eq!((f.kind, f.text.as_str()), (FailureKind::Connect, said));
+        let late: Vec<_> = (1..=9).map(|n| failed(n, libc::ETIMEDOUT)).collect();
+        let f = no_connection("db", 7, 9, &late);
+        assert!(f.kind == FailureKind::Timeout && f.text.ends_with("10.0.0.6:7 and 3 more"), "{f}");
+        let f = no_connection("10.0.0.1", 7, 1, &some[..1]);
+        assert_eq!(f.text, "cannot connect to `10.0.0.1:7`: Connection refused");
     }
 
     #[test]

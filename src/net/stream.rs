@@ -8,7 +8,7 @@ use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::resolve;
 use crate::net::target::bracketed;
 use crate::net::verdict::{self, Names};
-use crate::sys::socket::{connect_unix, wait, Ready};
+use crate::sys::socket::{connect_unix, discard_unsent, unsent, wait, Ready};
 use rustls::Connection;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -268,6 +268,16 @@ impl<S: AsRef<Socket>> Stream<S> {
             tls.send_close_notify();
             let _ = tls.write_tls(&mut self.socket.as_ref());
         }
+    }
+
+    /// How much of what was written the other side's kernel does not have; nothing, where the system does not say.
+    pub fn unsent(&self) -> usize {
+        unsent(self.socket.as_ref().as_fd()).unwrap_or(0)
+    }
+
+    /// Nobody waits for the rest of what was written: it is not sent any more when the stream is closed.
+    pub fn discard_unsent(&self) {
+        let _ = discard_unsent(self.socket.as_ref().as_fd());
     }
 
     /// Says that nothing more is sent; reading goes on.

@@ -14,12 +14,12 @@ pub struct Validity {
     pub to: i64,
 }
 
-const SEQUENCE: u8 = 0x30;
-const INTEGER: u8 = 0x02;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// The version, which only the oldest certificates lack.
-const EXPLICIT_0: u8 = 0xa0;
+pub(super) const EXPLICIT_0: u8 = 0xa0;
 
 /// The validity of a certificate; none where these bytes are none, or its times are not as they must be.
 pub fn of(certificate: &[u8]) -> Option<Validity> {
@@ -50,7 +50,7 @@ fn validity_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The content of the next element, which must be of this kind.
-fn take<'a>(rest: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(rest: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     let (kind, content) = element(rest)?;
     (kind == tag).then_some(content)
 }

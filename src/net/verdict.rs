@@ -2,6 +2,7 @@
 //! program has for it.
 
 use crate::net::failure::{Failure, FailureKind};
+use crate::net::key_size::WrongSize;
 use crate::net::trust::is_authority;
 use rustls::{AlertDescription, CertificateError};
 
@@ -81,6 +82,7 @@ fn certificate_trouble(e: &CertificateError, names: Names) -> String {
                 names.ca()
             )
         }
+        C::Other(other) if other.0.is::<WrongSize>() => other.0.to_string(),
         other => format!("is not acceptable: {other}"),
     }
 }

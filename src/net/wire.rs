@@ -5,6 +5,7 @@
 
 use crate::limits;
 use crate::net::failure::{Failure, FailureKind};
+use crate::net::http::Timeouts;
 use crate::net::proxy::Proxy;
 use crate::net::secret::Wiped;
 use crate::net::stream::{Sent, Stream};
@@ -27,6 +28,10 @@ pub struct Trace {
     pub answered: AtomicBool,
     /// The other side answered or closed before it had the whole request.
     pub cut: AtomicBool,
+    /// Something of the request was handed to a connection.
+    pub sending: AtomicBool,
+    /// The largest part of its time that any phase of the request has taken so far, in percent.
+    pub spent: AtomicU64,
 }
 
 /// Opens connections to the one target.
@@ -35,6 +40,7 @@ pub struct Wire {
     pub proxy: Option<Proxy>,
     pub tls: Arc<tls::Client>,
     pub trace: Arc<Trace>,
+    pub timeouts: Timeouts,
 }
 
 impl fmt::Debug for Wire {
@@ -62,6 +68,8 @@ impl Connector<()> for Wire {
             absolute: self.absolute_form(),
             at_head: true,
             stopped: false,
+            timeouts: self.timeouts,
+            head: None,
         }))
     }
 }
@@ -138,6 +146,39 @@ pub struct WireTransport {
     absolute: Option<String>,
     at_head: bool,
     stopped: bool,
+    timeouts: Timeouts,
+    /// The wait for the head of an answer.
+    head: Option<HeadWait>,
+}
+
+/// The wait for the head of an answer. Its time begins when the other side's kernel has the last byte of the request, or
+/// something of the answer is there; until then each piece of progress is waited for as long as a request may take.
+#[derive(Debug)]
+struct HeadWait {
+    begun: Option<Instant>,
+    unsent: usize,
+    moved: Instant,
+    slice: Duration,
+}
+
+impl HeadWait {
+    fn new() -> HeadWait {
+        let slice = Duration::from_millis(limits::UNSENT_LOOK_MILLIS.0);
+        HeadWait { begun: None, unsent: usize::MAX, moved: Instant::now(), slice }
+    }
+
+    /// Looks at what is not sent yet. False: nothing of it has gone for too long.
+    fn look(&mut self, unsent: usize, patience: Duration) -> bool {
+        let now = Instant::now();
+        if unsent == 0 {
+            self.begun = Some(now);
+        }
+        if unsent < self.unsent {
+            (self.unsent, self.moved) = (unsent, now);
+        }
+        self.slice = (self.slice * 2).min(Duration::from_millis(limits::UNSENT_LOOK_MILLIS.1));
+        now.duration_since(self.moved) < patience
+    }
 }
 
 impl fmt::Debug for WireTransport {
@@ -176,6 +217,9 @@ impl Transport for WireTransport {
             return Ok(());
         }
         let until = deadline(timeout);
+        self.trace.sending.store(true, Ordering::Relaxed);
+        self.head = Some(HeadWait::new());
+        let begun = Instant::now();
         let sent = if std::mem::take(&mut self.at_head) && self.absolute.is_some() {
             self.send_head(amount, until)
         } else {
@@ -183,6 +227,7 @@ impl Transport for WireTransport {
             self.stream.send(bytes, until)
         };
         let sent = sent.map_err(|f| self.exact(f, timeout.reason))?;
+        self.spend(begun, self.timeouts.send);
         self.stopped = sent == Sent::Stopped;
         if self.stopped {
             self.trace.cut.store(true, Ordering::Relaxed);
@@ -196,11 +241,20 @@ impl Transport for WireTransport {
             let text = format!("`{}` answers with a head longer than {} bytes", self.place, limits::HTTP_INPUT_BYTES);
             return Err(other(Failure::new(FailureKind::Protocol, text)));
         }
-        let n = self.stream.read(self.buffers.input_append_buf(), until).map_err(|f| self.exact(f, timeout.reason))?;
+        let n = match self.head.take() {
+            Some(wait) => self.read_head(wait, until, timeout.reason)?,
+            None => {
+                let read = self.stream.read(self.buffers.input_append_buf(), until);
+                read.map_err(|f| self.exact(f, timeout.reason))?
+            }
+        };
         if n > 0 && !self.trace.answered.swap(true, Ordering::Relaxed) {
             self.no_tls_here()?;
         }
         self.buffers.input_appended(n);
+        if self.head.is_some() && ends_a_head(self.buffers.input(), n) {
+            self.head = None;
+        }
         Ok(n > 0)
     }
 
@@ -214,7 +268,47 @@ impl Transport for WireTransport {
     }
 }
 
+/// Whether the last `new` bytes bring the end of a head.
+fn ends_a_head(input: &[u8], new: usize) -> bool {
+    let tail = &input[input.len().saturating_sub(new + 3)..];
+    [&b"\r\n\r\n"[..], b"\n\n"].iter().any(|end| memchr::memmem::find(tail, end).is_some())
+}
+
 impl WireTransport {
+    /// Reads what is there of the head of an answer, each time from the moment on at which the request was sent.
+    fn read_head(&mut self, mut wait: HeadWait, until: Instant, reason: Timeout) -> Result<usize, ureq::Error> {
+        loop {
+            let whole = wait.begun.map(|b| b + self.timeouts.first_byte);
+            let end = whole.map_or(until, |w| w.min(until));
+            let slice = if whole.is_some() { end } else { end.min(Instant::now() + wait.slice) };
+            match self.stream.read(self.buffers.input_append_buf(), slice) {
+                Ok(n) => {
+                    let begun = *wait.begun.get_or_insert_with(Instant::now);
+                    self.spend(begun, self.timeouts.first_byte);
+                    self.head = Some(wait);
+                    return Ok(n);
+                }
+                Err(f) if f.kind != FailureKind::Timeout || Instant::now() < slice => {
+                    return Err(self.exact(f, reason));
+                }
+                Err(_) if whole.is_some_and(|w| w <= until) => {
+                    return Err(other(timeout(&self.place, Timeout::RecvResponse)));
+                }
+                Err(_) if slice == until => return Err(other(timeout(&self.place, reason))),
+                Err(_) => {}
+            }
+            if !wait.look(self.stream.unsent(), self.timeouts.send) {
+                return Err(other(timeout(&self.place, Timeout::SendBody)));
+            }
+        }
+    }
+
+    /// A phase that has begun then has taken so much of its time.
+    fn spend(&self, begun: Instant, of: Duration) {
+        let percent = begun.elapsed().as_millis() * 100 / of.as_millis().max(1);
+        self.trace.spent.fetch_max(percent.min(1_000) as u64, Ordering::Relaxed);
+    }
+
     /// A TLS record where an answer should begin: the port wants `https://`.
     fn no_tls_here(&mut self) -> Result<(), ureq::Error> {
         let begun = self.buffers.input_append_buf();
@@ -228,6 +322,10 @@ impl WireTransport {
 
 impl Drop for WireTransport {
     fn drop(&mut self) {
+        if self.stream.unsent() > 0 {
+            // On a slow road the kernel would go on sending it for minutes, beside what is sent anew.
+            return self.stream.discard_unsent();
+        }
         self.stream.goodbye();
     }
 }

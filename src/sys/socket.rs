@@ -97,6 +97,24 @@ pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(owned))
 }
 
+/// How many bytes of what was written to a stream the other side's kernel (a Unix socket: the other side) does not have.
+pub fn unsent(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (TIOCOUTQ by its older name) writes one int, and `bytes` is one.
+    super::check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ as _, &mut bytes) })?;
+    Ok(bytes.max(0) as usize)
+}
+
+/// What is still unsent when the socket is closed is thrown away: else the kernel goes on sending it, beside what is sent
+/// anew.
+pub fn discard_unsent(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = std::mem::size_of::<libc::linger>() as libc::socklen_t;
+    let at = std::ptr::addr_of!(linger).cast();
+    // SAFETY: `linger` is an initialised struct of `size` bytes that lives through the call.
+    super::check(unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, at, size) }).map(drop)
+}
+
 /// Gives a listening socket a longer queue than the 128 that std asks for.
 pub fn lengthen_queue(listener: BorrowedFd<'_>, most: i32) -> io::Result<()> {
     // SAFETY: no pointers; listening again changes the length of the queue and nothing else.
@@ -121,6 +139,21 @@ mod tests {
         assert!(wait(a.as_fd(), true, false, Duration::from_secs(5)).unwrap().read);
         drop(b);
         assert!(wait(a.as_fd(), true, false, Duration::ZERO).unwrap().read);
+    }
+
+    #[test]
+    fn what_is_not_sent_is_known_and_can_be_thrown_away() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut out = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut guest, _) = listener.accept().unwrap();
+        assert_eq!(unsent(out.as_fd()).unwrap(), 0);
+        out.set_nonblocking(true).unwrap();
+        while out.write(&[0; 65_536]).is_ok() {}
+        assert!(unsent(out.as_fd()).unwrap() > 0);
+        discard_unsent(out.as_fd()).unwrap();
+        drop(out);
+        let all = std::io::Read::read_to_end(&mut guest, &mut Vec::new());
+        assert_eq!(all.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[test]

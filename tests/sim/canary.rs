@@ -36,11 +36,13 @@ pub enum Canary {
     AwayOverlooked,
     /// A new receiver begins at the end.
     NewAtTheEnd,
+    /// Something before a receiver refuses good records alone, and they are set aside as if their text were bad.
+    WallUnseen,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 15] = [
+    pub const ALL: [Canary; 16] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -56,6 +58,7 @@ impl Canary {
         Canary::GapNotTold,
         Canary::AwayOverlooked,
         Canary::NewAtTheEnd,
+        Canary::WallUnseen,
     ];
 
     /// Whether it shows only where receivers come and go.

@@ -7,7 +7,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::report::{say, Sum};
-use crate::world::MORE;
+use crate::world::{MORE, WALLS};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -107,8 +107,12 @@ impl Queue {
         let (one, class) = (number("SEED"), number("SIM_CLASS"));
         let long = std::env::var_os("GOSTECH_LONG").is_some();
         let before = std::fs::read_to_string(kept()).unwrap_or_default();
-        let known: BTreeSet<u64> =
-            FIXED.chain(FIXED.map(|n| MORE + n)).chain(seeds_of(FOUND)).chain(seeds_of(&before)).collect();
+        let known: BTreeSet<u64> = FIXED
+            .chain(FIXED.map(|n| MORE + n))
+            .chain(FIXED.map(|n| WALLS + n))
+            .chain(seeds_of(FOUND))
+            .chain(seeds_of(&before))
+            .collect();
         let of_class = known.iter().copied().filter(|s| class.is_none_or(|c| s % 5 == c));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         Queue {
@@ -136,7 +140,10 @@ impl Queue {
             return None;
         }
         let class = self.class;
-        self.fresh.as_mut().map(|c| MORE + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5)))
+        self.fresh.as_mut().map(|c| {
+            let from = if c.once_in(2) { MORE } else { WALLS };
+            from + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5))
+        })
     }
 }
 

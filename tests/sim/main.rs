@@ -5,7 +5,8 @@
 //! `tests/run` takes 120; with `GOSTECH_LONG`, that is `tests/long`, at least until 10,000,000 steps are done),
 //! `SIM_CLASS=n` tries one class alone (0: deaths; 1: and disk faults; 2: power cuts; 3: all that; 4: flipped bits too),
 //! `SIM_LOG=1` lets the program's own log through. In seeds from 300,000,000,000,000 on (all fresh ones) answers may come
-//! late, and receivers come and go. A failing seed is printed with the command that replays it, kept in the
+//! late, and receivers come and go; from 600,000,000,000,000 on something stands before receivers that does not like the text
+//! of some records. A failing seed is printed with the command that replays it, kept in the
 //! target directory and tried again by the next run; mended, it becomes a line of `tests/data/sim-seeds.txt`.
 
 mod ark;
@@ -23,7 +24,7 @@ use canary::Canary;
 use report::say;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
-use world::{Figures, World, MORE};
+use world::{Figures, World, MORE, WALLS};
 
 fn quiet() {
     match std::env::var_os("SIM_LOG") {
@@ -61,7 +62,11 @@ fn every_canary_is_found() {
     for canary in Canary::ALL {
         let begin = Instant::now();
         let mut found = None;
-        let first = if canary.is_of_names() { MORE } else { 0 };
+        let first = match canary {
+            Canary::WallUnseen => WALLS,
+            _ if canary.is_of_names() => MORE,
+            _ => 0,
+        };
         for seed in first..first + 200 {
             if let (_, Err(e)) = run(seed, canary, &|_| ()) {
                 found = Some((seed, e));

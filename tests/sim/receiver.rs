@@ -6,6 +6,7 @@ use crate::chance::Chance;
 use crate::late;
 use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
 use gostech::audit::spool::Spool;
+use gostech::limits;
 use gostech::net::failure::{Failure, FailureKind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,6 +60,16 @@ pub enum Mood {
     /// 413 above so many bytes.
     Small(usize),
     Says401,
+    /// Says 502 to whatever is new, and 200 to what it has: out of order behind something that knows repeats.
+    OnlyRepeats,
+}
+
+/// What stands before a receiver and does not like the text of bad records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wall {
+    Says(u16),
+    Closes,
+    Swallows,
 }
 
 /// Everything that outlives workers and is no program: the input and the receivers.
@@ -124,6 +135,9 @@ pub struct Receiver {
     /// Documents whose taking was answered and is not counted by the cursor yet, and those that are counted.
     pub answering: BTreeSet<String>,
     pub answered: BTreeSet<String>,
+    pub wall: Option<Wall>,
+    /// How many requests in a row it has not taken.
+    pub row: u32,
     counting: u64,
 }
 
@@ -148,8 +162,8 @@ impl Receiver {
     /// It was forgotten: what comes now comes for the first time.
     pub fn begin_anew(&mut self) {
         let new = Receiver::new(&self.name);
-        let Receiver { has, earlier, mood, got, repeats, .. } = std::mem::replace(self, new);
-        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, ..Receiver::new(&self.name) };
+        let Receiver { has, earlier, mood, got, repeats, wall, .. } = std::mem::replace(self, new);
+        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, wall, ..Receiver::new(&self.name) };
     }
 
     /// Whether it was ever given a record.
@@ -171,6 +185,8 @@ impl Receiver {
             pardoned: BTreeSet::new(),
             answering: BTreeSet::new(),
             answered: BTreeSet::new(),
+            wall: None,
+            row: 0,
             counting: 0,
         }
     }
@@ -269,27 +285,51 @@ impl SimSink {
             self.spool.delivered(&name, next + lines.len() as u64);
         }
         let bad = |l: &&&str| doc_of(l).and_then(|d| outside.by_doc.get(d)).is_some_and(|n| outside.fed[*n].bad);
-        let any_bad = lines.iter().any(|l| bad(&l));
+        let unliked = |l: &&str| {
+            let n = doc_of(l).and_then(|d| outside.by_doc.get(d)).copied();
+            self.canary == Canary::WallUnseen && n.is_some_and(|n| n % 40 == 7)
+        };
+        let any_bad = lines.iter().any(|l| bad(&l) || unliked(l));
         let failed = |kind| Outcome::Failed(Failure::new(kind, "simulated"));
-        let mood = outside.receivers[self.who].mood;
+        let unanswered = |kind| Outcome::Unanswered(Failure::new(kind, "simulated"));
+        let (mood, wall) = (outside.receivers[self.who].mood, outside.receivers[self.who].wall);
+        let is_new = |l: &&str| {
+            let n = doc_of(l).and_then(|d| outside.by_doc.get(d));
+            n.is_none_or(|n| !outside.receivers[self.who].has.contains(n))
+        };
+        let any_new = mood == Mood::OnlyRepeats && lines.iter().any(is_new);
         let (take, outcome) = match mood {
             Mood::Refuses => (0, failed(FailureKind::Connect)),
-            Mood::Times => (0, failed(FailureKind::Timeout)),
+            Mood::Times => (0, unanswered(FailureKind::Timeout)),
+            Mood::OnlyRepeats if any_new => (0, judge(said(502), None)),
             Mood::Says500 => (0, judge(said(500), None)),
             Mood::Says401 => (0, judge(said(401), None)),
             Mood::Says429 => (0, judge(said(429), Some(Duration::from_secs(self.chance.below(5))))),
             Mood::Small(most) if bytes > most && lines.len() > 1 => (0, judge(said(413), None)),
             Mood::Says400 => (0, judge(said(400), None)),
-            _ if any_bad => (0, judge(said(400), None)),
+            _ if any_bad => match wall {
+                None => (0, judge(said(400), None)),
+                Some(Wall::Says(status)) => (0, judge(said(status), None)),
+                Some(Wall::Closes) => (0, unanswered(FailureKind::Closed)),
+                Some(Wall::Swallows) => (0, unanswered(FailureKind::Timeout)),
+            },
             Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, judge(said(500), None)),
-            Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Closed)),
-            Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Timeout)),
+            Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Closed)),
+            Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Timeout)),
             _ => (lines.len(), judge(said(200), None)),
         };
-        if let ([line], Outcome::Content(_)) = (lines, &outcome) {
+        let r = &mut outside.receivers[self.who];
+        r.row = if matches!(outcome, Outcome::Taken(_)) { 0 } else { r.row + 1 };
+        let lasts = r.wall.is_some() || r.row >= limits::STUCK_TRIES;
+        let alone = match &outcome {
+            Outcome::Content(_) => lines.len() == 1,
+            Outcome::Taken(_) => false,
+            _ => lines.len() == 1 && lasts,
+        };
+        if alone {
             // Refused alone: a later record bears witness against it, and should the worker die between the two, or this
             // receiver change its mind, it comes late.
-            let n = doc_of(line).and_then(|d| outside.by_doc.get(d)).copied();
+            let n = doc_of(lines[0]).and_then(|d| outside.by_doc.get(d)).copied();
             outside.receivers[self.who].pardoned.extend(n);
         }
         for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {

@@ -85,5 +85,8 @@ fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
         disk.holds.store(false, Ordering::SeqCst);
         (stands, moved, free)
     });
-    assert!(stands && moved && free, "the sync stands: {stands}, the cursor moved: {moved}, the account is free: {free}");
+    assert!(
+        stands && moved && free,
+        "the sync stands: {stands}, the cursor moved: {moved}, the account is free: {free}"
+    );
 }

@@ -3,10 +3,12 @@
 //!
 //! Refuses: to condemn an event for the fault of a receiver, to pass an event that has no verdict.
 
+use super::examine::Trouble;
+use super::size::Size;
 use super::{Fate, Now, Sender, Task, Wait};
 use crate::audit::alarm::AlarmKind;
 use crate::audit::quarantine;
-use crate::audit::sink::{self, Outcome, Said};
+use crate::audit::sink::{Outcome, Said};
 use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::Loss;
 use crate::sys::crash;
@@ -16,18 +18,12 @@ use std::time::Duration;
 
 impl Sender {
     pub(super) fn judge(&mut self, task: Task, outcome: Outcome, now: Now) {
-        match outcome {
-            Outcome::Taken(said) => self.taken(task, &said, now),
-            Outcome::Content(said) => self.refused(task, said, now),
-            Outcome::Configuration(said) => {
-                let text = format!("{}; events are kept until this is mended", said.words());
-                self.retry("status", &text, None, Some(AlarmKind::ReceiverRefuses), now);
-            }
-            Outcome::NotNow(said, after) => self.retry("status", &said.words(), after, None, now),
-            Outcome::Failed(f) => {
-                let secret = f.kind == crate::net::failure::FailureKind::Secret;
-                self.retry(sink::reason(f.kind), &f.text, None, secret.then_some(AlarmKind::SecretUnreadable), now);
-            }
+        match (outcome, &task) {
+            (Outcome::Taken(_), Task::Witness | Task::Ahead(_)) => self.witnessed(task, now),
+            (Outcome::Taken(said), _) => self.taken(task, &said, now),
+            (outcome, Task::Witness | Task::Ahead(_)) => self.troubled(task, Trouble::of(outcome), now),
+            (Outcome::Content(said), _) => self.refused(task, said, now),
+            (outcome, _) => self.troubled(task, Trouble::of(outcome), now),
         }
     }
 
@@ -39,10 +35,14 @@ impl Sender {
             Task::Send(part) => {
                 self.witness = Some(part.start);
                 self.last_taken = Some(self.batch.seq(part.end - 1));
+                self.proof.took_new(self.which, now.mono);
+                let sent = Size { events: part.len(), bytes: self.batch.bytes_of(part.clone()) };
+                let most = Size { events: self.portion.events, bytes: self.portion.bytes };
+                self.sizes[self.which].took(sent, self.sinks[self.which].spent(), most);
                 self.fates[part].fill(Fate::Taken);
                 self.try_suspects_again();
             }
-            Task::Probe(_) | Task::Recall => self.try_suspects_again(),
+            Task::Probe(_) | Task::Recall | Task::Witness | Task::Ahead(_) => self.try_suspects_again(),
             Task::Again(i) => {
                 self.last_taken = Some(self.batch.seq(i));
                 self.fates[i] = Fate::Taken;
@@ -54,7 +54,6 @@ impl Sender {
         self.watch.mark.well();
         self.spool.well(&self.matter);
         (self.failed, self.recalls_refused) = (0, 0);
-        self.bytes_now = (self.bytes_now + self.bytes_now / 64).min(self.portion.bytes);
         let words = format!("took the events ({})", said.status);
         self.spool.update(&self.name, |c| {
             c.last_ok_ms = now.wall_ms;
@@ -78,16 +77,11 @@ impl Sender {
     /// 400, 413, 422: halve, down to the one bad event.
     fn refused(&mut self, task: Task, said: Said, now: Now) {
         if said.status == 413 {
-            self.bytes_now = (self.batch.bytes() / 2).clamp(1, self.bytes_now);
+            self.sizes[self.which].halve_bytes(self.batch.bytes());
         }
         self.note(&said.words(), now);
         match task {
-            Task::Send(part) if part.len() > 1 => {
-                self.plan.pop();
-                let middle = part.start + part.len() / 2;
-                self.plan.push(Task::Send(middle..part.end));
-                self.plan.push(Task::Send(part.start..middle));
-            }
+            Task::Send(part) if part.len() > 1 => self.split(part),
             Task::Send(part) if self.tally.took_from_others_since(self.batch.seq(part.start), self.which) => {
                 self.plan.pop();
                 self.fates[part.start] = Fate::Condemned(said);
@@ -115,7 +109,8 @@ impl Sender {
                     self.leave_in_peace(now);
                 }
             }
-            Task::Probe(_) => {
+            // (Witnesses are judged elsewhere.)
+            Task::Probe(_) | Task::Witness | Task::Ahead(_) => {
                 // It has turned bad: nothing can be judged now.
                 self.refusal = Some(said);
                 self.leave_in_peace(now);
@@ -175,7 +170,7 @@ impl Sender {
             self.fates.clear();
             self.committed = 0;
             self.witness = None;
-            self.recalled = false;
+            (self.recalled, self.examining) = (false, false);
         }
         true
     }
@@ -286,7 +281,7 @@ impl Sender {
         self.fates.clear();
         self.committed = 0;
         self.witness = None;
-        self.recalled = false;
+        (self.recalled, self.examining) = (false, false);
         self.hold();
         self.loss = None;
         self.passed.clear();
@@ -313,11 +308,18 @@ impl Sender {
         };
         match self.quarantine.put(self.spool.disk(), &line) {
             Ok(()) => {
-                let words = said.words();
-                log::warn(
-                    &self.matter,
-                    format!("refuses event `{}` for its content ({words}); it is in quarantine", self.batch.id(at)),
-                );
+                let (id, words) = (self.batch.id(at), said.words());
+                if said.blames_the_content() {
+                    let text = format!("refuses event `{id}` for its content ({words}); it is in quarantine");
+                    log::warn(&self.matter, text);
+                } else {
+                    let so = "again and again, and takes those before and behind it";
+                    self.spool.alarm(
+                        AlarmKind::EventSetAside,
+                        &self.matter,
+                        format!("refuses event `{id}` {so} ({words}): it is in quarantine, and delivery goes on"),
+                    );
+                }
                 crash::point("quarantine.synced");
                 self.spool.quarantined(&self.name, seq);
                 crash::point("quarantine.passed");
@@ -341,7 +343,36 @@ impl Sender {
     }
 
     /// Not delivered: counted, said, and tried again after a while (or at once with a stand-in).
-    fn retry(&mut self, reason: &str, text: &str, after: Option<Duration>, alarm: Option<AlarmKind>, now: Now) {
+    pub(super) fn retry(
+        &mut self,
+        reason: &str,
+        text: &str,
+        after: Option<Duration>,
+        alarm: Option<AlarmKind>,
+        now: Now,
+    ) {
+        self.tell(reason, text, alarm, now);
+        self.failed += 1;
+        if self.sinks.len() > 1 {
+            self.turn(now);
+            if self.failed < self.sinks.len() {
+                // Another one may judge differently: the halving begins anew.
+                self.forget_batch();
+                return;
+            }
+            self.failed = 0;
+        }
+        self.wait(after, now);
+    }
+
+    /// The next one has its turn.
+    pub(super) fn turn(&mut self, now: Now) {
+        self.which = (self.which + 1) % self.sinks.len();
+        self.away = (self.which != 0).then_some(now.mono);
+    }
+
+    /// Counts and tells what was not delivered; with an alarm when it lasts.
+    pub(super) fn tell(&mut self, reason: &str, text: &str, alarm: Option<AlarmKind>, now: Now) {
         let place = self.sinks[self.which].place();
         let words = text.to_string();
         self.spool.update(&self.name, |c| {
@@ -361,17 +392,10 @@ impl Sender {
                 false => self.spool.troubles.fires(AlarmKind::ReceiverDown, &self.matter, &text),
             };
         }
-        self.failed += 1;
-        if self.sinks.len() > 1 {
-            self.which = (self.which + 1) % self.sinks.len();
-            self.away = (self.which != 0).then_some(now.mono);
-            if self.failed < self.sinks.len() {
-                // Another one may judge differently: the halving begins anew.
-                self.forget_batch();
-                return;
-            }
-            self.failed = 0;
-        }
+    }
+
+    /// The next request is not made before a while is over.
+    pub(super) fn wait(&mut self, after: Option<Duration>, now: Now) {
         let most = Duration::from_secs(limits::RETRY_AFTER_MOST_SECONDS);
         let wait = self.backoff.next(now.chance).max(after.unwrap_or_default().min(most));
         self.until = Some(now.mono + wait);

@@ -474,7 +474,7 @@ fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &
         Outcome::NotNow(said, _) => {
             report.wrong(format!("{title} does not take events now: it {}; the helper would try again", said.words()));
         }
-        Outcome::Failed(f) => report.wrong(format!("{title} did not get the test event: {f}")),
+        Outcome::Failed(f) | Outcome::Unanswered(f) => report.wrong(format!("{title} did not get the test event: {f}")),
     }
 }
 

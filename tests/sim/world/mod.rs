@@ -12,7 +12,7 @@ mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, MORE};
+pub use plan::{Figures, Plan, MORE, WALLS};
 
 use counts::Counts;
 use names::Name;
@@ -101,7 +101,8 @@ impl World {
         let mut chance = Chance::new(seed);
         let mut more = Chance::new(!seed);
         let plan = Plan::of(seed, &mut chance, &mut more);
-        let receivers = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
+        let mut receivers: Vec<Receiver> = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
+        receivers.iter_mut().zip(&plan.walls).for_each(|(r, wall)| r.wall = *wall);
         let outside = Outside { receivers, ..Outside::default() };
         World {
             names: (0..plan.receivers.len()).map(|i| Name::of(i < plan.first)).collect(),
@@ -250,6 +251,7 @@ impl World {
         let mood = match mood {
             Mood::TakesAndCloses if self.plan.late && self.more.once_in(2) => Mood::TakesAndTimes,
             Mood::Takes if self.plan.late && self.more.once_in(5) => Mood::TakesTwice,
+            Mood::Says500 if !self.plan.walls.is_empty() && self.more.once_in(2) => Mood::OnlyRepeats,
             mood => mood,
         };
         self.outside().receivers[i].mood = mood;

@@ -144,6 +144,11 @@ impl World {
         for line in bytes.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
             if let Some(held) = quarantine::parse(line) {
                 if let Some(&n) = o.by_doc.get(&held.id) {
+                    let given = o.receivers.iter().any(|r| r.name == name && r.ever_had(n));
+                    if !matches!(held.status, 400 | 413 | 422) && !o.fed[n].bad && !given {
+                        let status = held.status;
+                        return Err(format!("{name}: `{}` is set aside for {status}, and its text is liked", held.id));
+                    }
                     all.insert(n);
                 } else {
                     // What is told there is told to whoever looks after it.

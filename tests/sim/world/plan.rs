@@ -2,6 +2,7 @@
 
 use crate::chance::Chance;
 use crate::disk::Injected;
+use crate::receiver::Wall;
 use gostech::audit::sender::Portion;
 use gostech::audit::spool::Full;
 use std::time::Duration;
@@ -32,11 +33,16 @@ pub struct Plan {
     pub changes: bool,
     /// The first of them stays all the time.
     pub anchored: bool,
+    /// What stands before each of them.
+    pub walls: Vec<Option<Wall>>,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
 /// run that it always was.
 pub const MORE: u64 = 300_000_000_000_000;
+
+/// From here on something may stand before receivers.
+pub const WALLS: u64 = 600_000_000_000_000;
 
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
@@ -56,7 +62,13 @@ impl Plan {
             formats.push(more.pick(&["json", "ndjson", "single"]));
         }
         let millis = chance.pick(&[0, 0, 50, 1000]);
+        let anchored = more.once_in(2);
+        let kinds = [Wall::Says(403), Wall::Says(415), Wall::Says(502), Wall::Closes, Wall::Swallows];
+        let count = if seed >= WALLS { receivers.len() } else { 0 };
+        let walls = (0..count).map(|_| (!more.once_in(3)).then(|| more.pick(&kinds))).collect();
         Plan {
+            walls,
+            anchored,
             full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
             max: chance.pick(&[256 << 10, 384 << 10, 2 << 20]),
             ark_max: chance.pick(&[32 << 10, 256 << 10, 1 << 20]),
@@ -79,7 +91,6 @@ impl Plan {
             late,
             first,
             changes,
-            anchored: more.once_in(2),
         }
     }
 
