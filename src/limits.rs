@@ -236,6 +236,12 @@ pub const SECRET_BYTES: usize = 16 * 1024;
 pub const PEM_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Certificates taken from one bundle: the system's have 140.
 pub const PEM_CERTIFICATES: usize = 2000;
+/// Files with certificates whose ends are told: two for each URL, and those of the pages.
+pub const CERTIFICATE_FILES: usize = 256;
+/// How often it is said again that a certificate ends or has ended.
+pub const CERTIFICATE_TOLD_SECONDS: u64 = 86_400;
+/// How often its file is looked at.
+pub const CERTIFICATE_LOOK_SECONDS: u64 = 10;
 /// TLS sessions kept for resumption: one receiver, and a few because servers send two tickets a handshake.
 pub const TLS_SESSIONS: usize = 4;
 /// Name lookups that hang in the C library at once: the next one fails instead of taking one more thread.
@@ -626,7 +632,7 @@ pub const PROGRESS_MILLIS: u64 = 100;
 pub const CHECK_GROUPS: usize = 256;
 /// How long `check` waits for a name to be found.
 pub const CHECK_LOOKUP_SECONDS: u64 = 5;
-/// How long before a certificate ends `check` says so: time enough to have one issued in a large house.
+/// How long before a certificate ends that is said: time enough to have one issued in a large house.
 pub const CHECK_EXPIRY_DAYS: i64 = 14;
 /// With less room than this on the spool's file system `check` is not content: a few segments.
 pub const CHECK_FREE_BYTES: u64 = 4 * SEGMENT_BYTES.1;

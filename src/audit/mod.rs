@@ -10,6 +10,7 @@ pub mod alarms;
 pub mod batch;
 pub mod bell;
 pub mod cage;
+pub mod certificates;
 pub mod claim;
 pub mod crew;
 pub mod event;

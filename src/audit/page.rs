@@ -6,6 +6,7 @@
 use super::account::Account;
 use super::adopt::Estate;
 use super::alarm;
+use super::certificates::Certificates;
 use super::moment::{Moment, Standing};
 use super::options::Options;
 use super::reader::Cushion;
@@ -26,6 +27,7 @@ pub struct Source {
     cushion: Arc<Cushion>,
     estate: Arc<Estate>,
     begin_ms: i64,
+    certificates: Arc<Certificates>,
 }
 
 /// Serves them, if they are asked for, until the end of the process.
@@ -37,8 +39,13 @@ pub fn start(options: &Options, source: Arc<Source>) -> Option<porch::Porch> {
 
 impl Source {
     /// Of this spool; `estate`: what is wrong in those that were adopted.
-    pub fn new(spool: Arc<Spool>, cushion: Arc<Cushion>, estate: Arc<Estate>) -> Source {
-        Source { spool, cushion, estate, begin_ms: wall_ms() }
+    pub fn new(
+        spool: Arc<Spool>,
+        cushion: Arc<Cushion>,
+        estate: Arc<Estate>,
+        certificates: Arc<Certificates>,
+    ) -> Source {
+        Source { spool, cushion, estate, begin_ms: wall_ms(), certificates }
     }
 
     /// All of it as it is now.
@@ -122,6 +129,14 @@ impl Source {
         p.family("protection", "gauge", "What restricts the worker: 1 when it is in force.");
         for (kind, on) in crate::guard::in_force() {
             p.sample("protection", &[("kind", kind)], f64::from(u8::from(on)));
+        }
+        p.family(
+            "certificate_not_after_timestamp_seconds",
+            "gauge",
+            "When a certificate ends: of several in a file the first, of authorities the last.",
+        );
+        for (file, end) in self.certificates.ends() {
+            p.sample("certificate_not_after_timestamp_seconds", &[("file", &file)], end as f64);
         }
         p.family("build_info", "gauge", "The program.");
         p.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);

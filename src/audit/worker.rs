@@ -10,6 +10,7 @@
 use super::adopt::{self, Estate};
 use super::alarm::{Alarm, AlarmKind};
 use super::cage::{self, Cage};
+use super::certificates::Certificates;
 use super::claim;
 use super::crew::Crew;
 use super::keeper::Heirlooms;
@@ -172,6 +173,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         last_call: Arc::new(AtomicBool::new(false)),
         left_behind: Arc::new(AtomicU64::new(0)),
         lost_before,
+        certificates: Arc::new(Certificates::of(given.options)),
     };
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
@@ -189,6 +191,7 @@ struct Worker {
     /// Bytes of input that could be put nowhere.
     left_behind: Arc<AtomicU64>,
     lost_before: u64,
+    certificates: Arc<Certificates>,
 }
 
 impl Worker {
@@ -199,7 +202,12 @@ impl Worker {
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
-        let source = Source::new(self.spool.clone(), self.cushion.clone(), self.course.estate.clone());
+        let source = Source::new(
+            self.spool.clone(),
+            self.cushion.clone(),
+            self.course.estate.clone(),
+            self.certificates.clone(),
+        );
         let source = Arc::new(source);
         let _porch = super::page::start(&self.options, source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
@@ -273,6 +281,7 @@ impl Worker {
             return false;
         }
         let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring) && elders.keep();
+        self.certificates.look(&self.spool, wall_ms());
         still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
         self.forward_alarms(given.alarms);
         !again

@@ -28,6 +28,7 @@ pub fn find(name: &str) -> Option<&'static Row> {
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     row("gostech_metrics_build_info", Gauge, "Version of this helper, always 1"),
+    row("gostech_metrics_certificate_not_after_timestamp_seconds", Gauge, "When a certificate ends, in seconds since 1970: of several in a file the first, of authorities the last"),
     row("gostech_metrics_config_last_reload_successful", Gauge, "Whether the configuration was good when SIGHUP had it read again"),
     row("gostech_metrics_down", Gauge, "Why the database could not be asked, 1 for the reason of now"),
     row("gostech_metrics_errors_total", Counter, "What was left out of the pages or failed, by reason"),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the program knows of itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Program {
+pub struct Program<'a> {
     /// When it was started.
     pub started: SystemTime,
     /// Resident memory, in bytes.
@@ -18,10 +18,12 @@ pub struct Program {
     pub protection: Parts,
     /// Forbidden system calls that it tried.
     pub refused: u64,
+    /// Files with certificates, and when these end.
+    pub certificates: &'a [(String, i64)],
 }
 
 /// The families for this view; `age` is that of its reading.
-pub fn families(view: &View, age: Duration, program: Program, rules: &Rules) -> Snapshot {
+pub fn families(view: &View, age: Duration, program: Program<'_>, rules: &Rules) -> Snapshot {
     let rules = rules.unfiltered();
     let mut out = Builder::new(&rules);
     let mut put = |name: &str, labels: &[(&str, &str)], value: f64| {
@@ -57,6 +59,9 @@ pub fn families(view: &View, age: Duration, program: Program, rules: &Rules) -> 
     }
     for (kind, on) in program.protection {
         put("gostech_metrics_protection", &[("kind", kind)], f64::from(u8::from(on)));
+    }
+    for (file, end) in program.certificates {
+        put("gostech_metrics_certificate_not_after_timestamp_seconds", &[("file", file)], *end as f64);
     }
     put("gostech_metrics_refused_calls_total", &[], program.refused as f64);
     out.finish().0

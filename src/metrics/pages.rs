@@ -7,6 +7,7 @@ use super::render::{Render, OPENMETRICS, PROMETHEUS};
 use super::rules::Rules;
 use crate::guard::Parts;
 use crate::limits;
+use crate::net::expiry::Expiry;
 use crate::net::gzip::Gzip;
 use crate::net::page::{Page, PageRequest};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub struct Pages {
     pub memory: fn() -> Option<u64>,
     /// What protects this process, and how many forbidden calls it tried.
     pub protection: fn() -> (Parts, u64),
+    /// When certificates end.
+    pub certificates: Arc<Expiry>,
     /// Packs pages, once somebody wants them packed.
     pub zip: Zip,
 }
@@ -98,7 +101,8 @@ impl Pages {
     pub fn render(&self, view: &View, format: &Render, prefixes: &[String]) -> Vec<u8> {
         let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
         let (protection, refused) = (self.protection)();
-        let program = Program { started: self.started, memory: (self.memory)(), protection, refused };
+        let certificates = &self.certificates.ends()[..];
+        let program = Program { started: self.started, memory: (self.memory)(), protection, refused, certificates };
         let own = own::families(view, age, program, &self.rules);
         let theirs = view.reading.as_ref().and_then(|r| r.result.as_ref().ok());
         let at_ms = view.reading.as_ref().map_or(0, |r| r.wall_ms);
@@ -284,6 +288,7 @@ mod tests {
             started: SystemTime::now(),
             memory: || Some(1),
             protection: || ([("landlock", true), ("seccomp", true), ("no_new_privs", true), ("not_dumpable", true)], 0),
+            certificates: Arc::default(),
             zip: Zip::default(),
         }
     }

@@ -13,7 +13,9 @@ use crate::guard::{self, Needs, Parts};
 use crate::limits;
 use crate::log;
 use crate::net::address::Address;
+use crate::net::expiry::{Expiry, Named};
 use crate::net::porch::{self, Listener, Porch, PorchOptions};
+use crate::net::porch::{self, Listener, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
@@ -22,7 +24,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The pages of these options.
 pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages {
@@ -36,6 +38,7 @@ pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages
         started,
         memory: resident,
         protection,
+        certificates: Arc::new(Expiry::new(certificates(options))),
         zip: Zip::default(),
     }
 }
@@ -52,6 +55,34 @@ struct Service {
     started: SystemTime,
 }
 
+/// The files with certificates that these options name: of the pages and of the way to the database.
+fn certificates(options: &Options) -> Vec<Named> {
+    let mut all = Vec::new();
+    if let Some(web) = &options.web_tls {
+        all.push(Named::certificate(&web.certificate));
+        all.extend(web.client_ca.as_deref().map(Named::authority));
+    }
+    if let Some(tls) = &options.database.tls {
+        all.extend(tls.options().certificate.as_deref().map(Named::certificate));
+        all.extend(tls.options().ca.as_deref().map(Named::authority));
+    }
+    all
+}
+
+/// Tells of certificates that end or have ended, each once a day.
+fn look_at_certificates(pages: &Mutex<Arc<Pages>>) {
+    let expiry = pages.lock().unwrap_or_else(PoisonError::into_inner).certificates.clone();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    for seen in expiry.look(now).into_iter().filter(|s| s.news) {
+        log::calm(&seen.about);
+        let text = seen.wrong.unwrap_or_default();
+        match seen.invalid {
+            true => log::error(&seen.about, text),
+            false => log::warn(&seen.about, text),
+        }
+    }
+}
+
 /// Serves until a signal ends it.
 pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> {
     let failed = |what: &str, e: std::io::Error| Error::failed(format!("{what}: {e}"));
@@ -61,6 +92,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     confine(&options);
     let board = Arc::new(Board::default());
     let pages = Arc::new(Mutex::new(Arc::new(pages(&options, board.clone(), started))));
+    look_at_certificates(&pages);
     let listeners = given();
     // systemd's sockets stand in place of --addr.
     let open = listeners.is_empty().then_some(options.addresses);
@@ -75,9 +107,11 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let porch = porch::start(street, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
     let mut service = Service { again, board, desk, pages, porch, open, started };
-    let tick = notify.watchdog().map(|w| w / 2);
+    let look = Duration::from_secs(limits::CERTIFICATE_LOOK_SECONDS);
+    let tick = notify.watchdog().map_or(look, |w| look.min(w / 2));
     loop {
-        let woken = pipe::wait([signals.as_fd()], tick);
+        let woken = pipe::wait([signals.as_fd()], Some(tick));
+        look_at_certificates(&service.pages);
         let hung = service.board.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
         if !hung {
             notify.say("WATCHDOG=1");

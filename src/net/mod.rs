@@ -7,6 +7,7 @@
 pub mod address;
 pub mod answer;
 pub mod base64;
+pub mod expiry;
 pub mod failure;
 pub mod gzip;
 pub mod http;

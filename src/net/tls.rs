@@ -83,6 +83,11 @@ impl Client {
         Client { options, built: Mutex::new(None) }
     }
 
+    /// What it was made of.
+    pub fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
     /// The configuration as the files are now.
     pub fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
         current(&self.built, |watch| client_config(&self.options, watch))

@@ -162,3 +162,25 @@ fn what_lies_in_the_spool_is_for_its_user_alone() {
     let open = std::process::Command::new("find").args([&spool, "-perm", "/077"]).output().expect("find");
     assert!(open.status.success() && open.stdout.is_empty(), "open to others:\n{}", text(&open.stdout));
 }
+
+/// The receiver's 400 is not what one has to learn it from.
+#[test]
+fn an_expired_client_certificate_is_told_before_anybody_refuses_it() {
+    let den = Den::new("expired-client");
+    let [ca, ..] = Certs::new().put(&den, "c");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["picodata".into()]).expect("names");
+    params.not_after = rcgen::date_time_ymd(2021, 2, 3);
+    let cert = den.put("old.pem", &params.self_signed(&key).expect("a signature").pem());
+    let key = den.put("old.key", &key.serialize_pem());
+    let port = crate::harness::free_port();
+    let page = format!("127.0.0.1:{port}");
+    let args = ["--ca-certificate", &ca, "--certificate", &cert, "--private-key", &key, "--metrics-addr", &page];
+    let mut picodata = Setup::new(&den).url("https://localhost:1/").args(&args).args(&["--drain", "0s"]).picodata();
+    let so = format!("certificate `{cert}` has ended on 2021-02-03: have a new one issued");
+    crate::harness::wait("the word of it", Duration::from_secs(60), || picodata.err().contains(&so));
+    let page = crate::harness::Page::scrape(port);
+    let file = format!("file=\"{cert}\"");
+    assert_eq!(page.must("gostech_audit_certificate_not_after_timestamp_seconds", &[&file]), 1_612_310_400.0);
+    assert_eq!(picodata.finish(Duration::from_secs(60)), 0, "{}", picodata.err());
+}

@@ -20,6 +20,7 @@ mod audit_spec;
 mod audit_spool;
 mod audit_status;
 mod audit_tools;
+mod audit_walls;
 mod documents;
 mod examples;
 mod harness_self;

@@ -72,6 +72,22 @@ pub enum Wall {
     Swallows,
 }
 
+fn unanswered(kind: FailureKind) -> Outcome {
+    Outcome::Unanswered(Failure::new(kind, "simulated"))
+}
+
+impl Wall {
+    /// What it says to a text that it does not like; where there is no wall the receiver itself blames the content.
+    fn answer(wall: Option<Wall>) -> Outcome {
+        match wall {
+            None => judge(said(400), None),
+            Some(Wall::Says(status)) => judge(said(status), None),
+            Some(Wall::Closes) => unanswered(FailureKind::Closed),
+            Some(Wall::Swallows) => unanswered(FailureKind::Timeout),
+        }
+    }
+}
+
 /// Everything that outlives workers and is no program: the input and the receivers.
 #[derive(Debug, Default)]
 pub struct Outside {
@@ -157,6 +173,19 @@ impl Receiver {
     pub fn counts_no_more(&mut self) {
         self.answering.clear();
         self.counting = 0;
+    }
+
+    /// What is refused alone may come late: a later record bears witness against it, and should the worker die between the
+    /// two, or this receiver change its mind, it is taken after that.
+    fn pardon(&mut self, outcome: &Outcome, alone: Option<usize>) {
+        self.row = if matches!(outcome, Outcome::Taken(_)) { 0 } else { self.row + 1 };
+        let late = match outcome {
+            Outcome::Content(_) => true,
+            Outcome::Taken(_) => false,
+            // Whatever does not blame the content must have lasted.
+            _ => self.wall.is_some() || self.row >= limits::STUCK_TRIES,
+        };
+        self.pardoned.extend(alone.filter(|_| late));
     }
 
     /// It was forgotten: what comes now comes for the first time.
@@ -291,7 +320,6 @@ impl SimSink {
         };
         let any_bad = lines.iter().any(|l| bad(&l) || unliked(l));
         let failed = |kind| Outcome::Failed(Failure::new(kind, "simulated"));
-        let unanswered = |kind| Outcome::Unanswered(Failure::new(kind, "simulated"));
         let (mood, wall) = (outside.receivers[self.who].mood, outside.receivers[self.who].wall);
         let is_new = |l: &&str| {
             let n = doc_of(l).and_then(|d| outside.by_doc.get(d));
@@ -307,31 +335,14 @@ impl SimSink {
             Mood::Says429 => (0, judge(said(429), Some(Duration::from_secs(self.chance.below(5))))),
             Mood::Small(most) if bytes > most && lines.len() > 1 => (0, judge(said(413), None)),
             Mood::Says400 => (0, judge(said(400), None)),
-            _ if any_bad => match wall {
-                None => (0, judge(said(400), None)),
-                Some(Wall::Says(status)) => (0, judge(said(status), None)),
-                Some(Wall::Closes) => (0, unanswered(FailureKind::Closed)),
-                Some(Wall::Swallows) => (0, unanswered(FailureKind::Timeout)),
-            },
+            _ if any_bad => (0, Wall::answer(wall)),
             Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, judge(said(500), None)),
             Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Closed)),
             Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Timeout)),
             _ => (lines.len(), judge(said(200), None)),
         };
-        let r = &mut outside.receivers[self.who];
-        r.row = if matches!(outcome, Outcome::Taken(_)) { 0 } else { r.row + 1 };
-        let lasts = r.wall.is_some() || r.row >= limits::STUCK_TRIES;
-        let alone = match &outcome {
-            Outcome::Content(_) => lines.len() == 1,
-            Outcome::Taken(_) => false,
-            _ => lines.len() == 1 && lasts,
-        };
-        if alone {
-            // Refused alone: a later record bears witness against it, and should the worker die between the two, or this
-            // receiver change its mind, it comes late.
-            let n = doc_of(lines[0]).and_then(|d| outside.by_doc.get(d)).copied();
-            outside.receivers[self.who].pardoned.extend(n);
-        }
+        let n = doc_of(lines.first().unwrap_or(&"")).and_then(|d| outside.by_doc.get(d)).copied();
+        outside.receivers[self.who].pardon(&outcome, n.filter(|_| lines.len() == 1));
         for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
             lines[..take].iter().for_each(|line| outside.arrives(self.who, line));
         }

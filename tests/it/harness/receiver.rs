@@ -36,6 +36,10 @@ pub enum Mode {
     Half,
     /// Answers this for a request with an event that holds the marker, takes any other.
     Marker(u16, String),
+    /// Closes without an answer on a request with an event that holds the marker, takes any other.
+    Cutting(String),
+    /// Takes so long for each event of a request, one request after the other.
+    Slow(Duration),
     /// Like `Marker`, but after the first request that it takes it refuses everything with the same status.
     Turning(u16, String),
     /// Answers 413 for a body over so many bytes, takes any other.
@@ -81,6 +85,8 @@ struct Shared {
     open: Mutex<bool>,
     /// TLS begins only after a CONNECT: the receiver plays a proxy and the server behind it.
     tunnel: bool,
+    /// Held while it works on a request, where that takes its time.
+    work: Mutex<()>,
 }
 
 /// The receiver; closed when dropped.
@@ -127,6 +133,7 @@ impl Receiver {
             tls: Mutex::new(tls),
             open: Mutex::new(false),
             tunnel,
+            work: Mutex::default(),
         });
         let receiver = Receiver { address, shared };
         receiver.listen(listener);
@@ -309,6 +316,7 @@ fn answer(conn: &mut Conn, request: &Request, from: u16, shared: &Shared) -> boo
     let refused = match &mode {
         Mode::Refusing(status, _) => *status,
         Mode::Marker(status, marker) | Mode::Turning(status, marker) if marked(marker) => *status,
+        Mode::Cutting(marker) if marked(marker) => 0,
         Mode::AtMost(bytes) if request.body.len() > *bytes => 413,
         Mode::Wanting(status, name, value) if request.header(name) != Some(value) => *status,
         Mode::Half => 500,
@@ -316,6 +324,11 @@ fn answer(conn: &mut Conn, request: &Request, from: u16, shared: &Shared) -> boo
         Mode::Taking(status) => *status,
         _ => 200,
     };
+    if let Mode::Slow(each) = mode {
+        let _alone = lock(&shared.work);
+        let events = documents(request, Instant::now()).map_or(0, |d| d.len());
+        std::thread::sleep(each * events as u32);
+    }
     let share = match mode {
         Mode::Half => Some(0.5),
         _ if (200..300).contains(&refused) => Some(1.0),
@@ -328,6 +341,7 @@ fn answer(conn: &mut Conn, request: &Request, from: u16, shared: &Shared) -> boo
     match mode {
         Mode::Hanging => hang(&mode, shared),
         Mode::Closing => false,
+        Mode::Cutting(_) if refused == 0 => false,
         Mode::CutHead => conn.stream.write_all(b"HTTP/1.1 20").is_err(),
         Mode::CutBody => conn.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf an").is_err(),
         Mode::TakeAndClose => {

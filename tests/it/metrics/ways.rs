@@ -319,6 +319,25 @@ fn files_of_the_page_that_are_wrong_are_told_at_the_start() {
     assert!(log.contains("line 2: not a bcrypt hash"), "{log}");
 }
 
+#[test]
+fn an_expired_certificate_of_the_page_is_told_and_shown() {
+    let scratch = Scratch::new("expired-page");
+    let key = KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2021, 2, 3);
+    let cert = scratch.file("cert.pem", &params.self_signed(&key).unwrap().pem());
+    let key = scratch.file("key.pem", &key.serialize_pem());
+    let helper = Helper::start_with(&["--port", "1", "--web-tls-cert", &cert, "--web-tls-key", &key], &PASSWORD);
+    let log = helper.log();
+    assert!(log.contains(&format!("certificate `{cert}` has ended on 2021-02-03")), "{log}");
+    let Some(curl) = super::helper::peer("curl") else { return };
+    let url = format!("https://localhost:{}/metrics", helper.port);
+    let said = Command::new(&curl).args(["--silent", "--insecure", &url]).output().expect("curl");
+    let page = String::from_utf8(said.stdout).unwrap();
+    let row = format!("gostech_metrics_certificate_not_after_timestamp_seconds{{file=\"{cert}\"}} 1612310400");
+    assert!(page.contains(&row), "{page}");
+}
+
 /// A shell that takes its child with it.
 struct Shell(Child);
 
