@@ -340,6 +340,8 @@ pub const PROOF_KEPT_SECONDS: u64 = 3_600;
 pub const PROOFS: usize = 16;
 /// Later events that are asked in a row to bear witness: the next time it is those behind them.
 pub const LATER_MOST: usize = 512;
+/// Later events that were taken so before their turn: one each half minute, of a row of bad ones that takes hours.
+pub const LATER_GIVEN: usize = 4_096;
 /// How old the last witness may be that the receiver was never given before.
 pub const FRESH_SECONDS: u64 = 30;
 const _: () = assert!(PROOF_TRIES_KNOWN < PROOF_TRIES && STUCK_MILLIS < PROOF_SECONDS * 1_000);

@@ -36,6 +36,7 @@ use crate::sys::crash::{self, Victim};
 use crate::sys::marks::Mark;
 use proof::{Cause, Proof};
 use size::Size;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -142,6 +143,8 @@ pub struct Sender {
     ahead: u64,
     ahead_left: usize,
     ahead_most: usize,
+    /// Later events that were taken so.
+    given: BTreeSet<u64>,
     bound: usize,
     tally: Tally,
     loss: Option<Loss>,
@@ -229,6 +232,7 @@ impl Sender {
             ahead: 0,
             ahead_left: 0,
             ahead_most: limits::SUSPECTS_FIRST,
+            given: BTreeSet::new(),
             tally: Tally::default(),
             loss: None,
             passed: Vec::new(),

@@ -155,8 +155,8 @@ impl Sender {
         if let Task::Ahead(seq) = *task {
             return self.ask_ahead(seq, now);
         }
-        let earlier = self.last_taken.or_else(|| self.batch.seq(start).checked_sub(1)).filter(|seq| *seq > 0);
-        match earlier.map(|seq| self.send_anew(seq, now)) {
+        // Not the one that stands before it: it may be of a time before this receiver's, or in quarantine.
+        match self.last_taken.map(|seq| self.send_anew(seq, now)) {
             Some(Ok(outcome)) => Some(outcome),
             Some(Err(_)) | None => {
                 self.drop_witnesses();
@@ -176,11 +176,23 @@ impl Sender {
             self.wait(None, now);
             return None;
         }
+        if self.given.contains(&seq) {
+            // It bears no witness twice: whoever knows repeats would take it.
+            self.plan.pop();
+            self.plan.push(Task::Ahead(seq + 1));
+            return None;
+        }
         match self.send_anew(seq, now) {
             Ok(outcome) => Some(outcome),
-            Err(_) => {
+            // Not there any more: the next one.
+            Err(None) => {
                 self.plan.pop();
                 self.plan.push(Task::Ahead(seq + 1));
+                None
+            }
+            Err(Some(text)) => {
+                self.plan.pop();
+                self.retry("status", &text, None, Some(AlarmKind::SpoolUnreadable), now);
                 None
             }
         }
@@ -200,6 +212,11 @@ impl Sender {
         if let Task::Ahead(seq) = task {
             self.proof.took_new(self.which, now.mono);
             self.last_taken = Some(seq);
+            let here = self.spool.position(&self.name);
+            self.given.retain(|s| *s >= here);
+            if self.given.len() < limits::LATER_GIVEN {
+                self.given.insert(seq);
+            }
             (self.ahead, self.ahead_most) = (seq + 1, limits::SUSPECTS_FIRST);
         }
         if matches!(self.plan.last(), Some(Task::Witness)) {

@@ -314,6 +314,8 @@ impl Sender {
                     log::warn(&self.matter, text);
                 } else {
                     let so = "again and again, and takes those before and behind it";
+                    // After all the lines about its refusals this one is news.
+                    log::calm(&self.matter);
                     self.spool.alarm(
                         AlarmKind::EventSetAside,
                         &self.matter,
