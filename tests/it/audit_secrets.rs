@@ -171,8 +171,8 @@ fn an_expired_client_certificate_is_told_before_anybody_refuses_it() {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(vec!["picodata".into()]).expect("names");
     params.not_after = rcgen::date_time_ymd(2021, 2, 3);
-    let cert = den.put("old.pem", &params.self_signed(&key).expect("a signature").pem());
-    let key = den.put("old.key", &key.serialize_pem());
+    let cert = den.put("old.pem", params.self_signed(&key).expect("a signature").pem());
+    let key = den.put("old.key", key.serialize_pem());
     let port = crate::harness::free_port();
     let page = format!("127.0.0.1:{port}");
     let args = ["--ca-certificate", &ca, "--certificate", &cert, "--private-key", &key, "--metrics-addr", &page];
