@@ -141,6 +141,7 @@ pub struct Sender {
     doubted: Option<(Cause, Duration)>,
     /// The next later event that may bear witness, how many are asked in a row now, and how many at most.
     ahead: u64,
+    ahead_of: u64,
     ahead_left: usize,
     ahead_most: usize,
     /// Later events that were taken so.
@@ -230,6 +231,7 @@ impl Sender {
             examining: false,
             doubted: None,
             ahead: 0,
+            ahead_of: 0,
             ahead_left: 0,
             ahead_most: limits::SUSPECTS_FIRST,
             given: BTreeSet::new(),

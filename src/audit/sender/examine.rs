@@ -141,7 +141,12 @@ impl Sender {
 
     /// A later event is to bear witness.
     fn ask_later(&mut self, i: usize) {
-        self.ahead = self.ahead.max(self.batch.seq(i) + 1);
+        // Of each event it begins anew: whoever skipped one that nobody was asked for would break the order.
+        let seq = self.batch.seq(i);
+        if self.ahead_of != seq {
+            (self.ahead_of, self.ahead) = (seq, seq + 1);
+        }
+        self.ahead = self.ahead.max(seq + 1);
         self.ahead_left = self.ahead_most;
         self.plan.push(Task::Ahead(self.ahead));
     }
