@@ -15,7 +15,6 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::expiry::{Expiry, Named};
 use crate::net::porch::{self, Listener, Porch, PorchOptions};
-use crate::net::porch::{self, Listener, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
