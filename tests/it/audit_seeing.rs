@@ -316,7 +316,7 @@ fn a_cause_is_logged_once_and_another_one_at_once() {
     }
     let timed = |l: &str| l.as_bytes().get(4) == Some(&b'-') && l.contains(" gostech-audit-log: ");
     assert!(err.lines().all(timed), "{err}");
-    let first = err.lines().next().expect("a line");
+    let first = err.lines().find(|l| l.contains(": start: ")).expect("a line of the start");
     for words in ["version ", "no configuration file", "a pipe of ", "r1 to `http://127.0.0.1:", "spool-full block"] {
         assert!(first.contains(words), "{words}: {first}");
     }
