@@ -137,7 +137,7 @@ impl Login {
     ) -> Result<(), Trouble> {
         let who = self.who(place, client.greeting());
         let mut held = ledger.hold(&who, Instant::now() + limits::METRICS_LOGIN_TURNS * patience)?;
-        held.record.meet(self.mark(password, held.record.mark));
+        held.record.meet(self.mark(password, held.record.mark, held.path.is_some()));
         let forgiven = std::mem::take(&mut self.forgiving);
         let order = self.methods(client.greeting(), held.record.worked, held.path.is_some());
         if self.exempt() {
@@ -221,12 +221,12 @@ impl Login {
     }
 
     /// The mark of the password, under the record's salt when there is one.
-    fn mark(&mut self, password: &Wiped, kept: Option<Mark>) -> Mark {
-        let salt = kept.map_or_else(salt, |m| m.salt);
+    fn mark(&mut self, password: &Wiped, known: Option<Mark>, kept: bool) -> Mark {
+        let salt = known.map_or_else(salt, |m| m.salt);
         match &self.mark {
             Some((known, mark)) if known == password && mark.salt == salt => *mark,
             _ => {
-                let mark = Mark::of(password.bytes(), salt);
+                let mark = Mark::of(password.bytes(), salt, kept);
                 self.mark = Some((password.clone(), mark));
                 mark
             }
