@@ -91,7 +91,10 @@ where
             // A request takes its time.
             _ => Duration::from_millis(5),
         };
-        spool.troubles.hand_on(|alarm| alarms.insert(alarm.kind) || true);
+        spool.troubles.hand_on(|alarm| {
+            alarms.insert(alarm.kind);
+            true
+        });
     }
     let book = book.lock().expect("one thread");
     let mut seen = BTreeSet::new();
