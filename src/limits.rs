@@ -98,6 +98,9 @@ pub const SUCCESSION_LOOK_MILLIS: u64 = 5;
 pub const SUCCESSION_TELL_SECONDS: u64 = 10;
 /// A worker that does not make room for so long stands still: leaving takes milliseconds.
 pub const SUCCESSION_PATIENCE_SECONDS: u64 = 30;
+/// A member of the family that stands stopped for so long is sent on: who wants to look at it has looked, and the database
+/// waits. How often a stand-in looks whether its keeper does.
+pub const STOPPED_SECONDS: u64 = 10;
 /// How often it is looked whether the confinement still fits the files: a certificate that moved is found soon, and some
 /// twenty looks at directories cost nothing.
 pub const GUARD_LOOK_SECONDS: u64 = 10;

@@ -19,6 +19,7 @@ use super::options::Options;
 use super::reload::{self, Call, Renewal};
 use super::spool::ark::Ark;
 use super::spool::place;
+use super::stopped::Stopped;
 use super::succession::{self, End, Lives};
 use super::worker::{self, wall_ms, Given};
 use crate::error::{Error, Exit, Result};
@@ -108,6 +109,8 @@ struct Keeper<'a> {
     renewal: Renewal,
     /// The worker was told to make room for one with other options.
     renewing: bool,
+    /// The worker, or for a stand-in the keeper, that was stopped.
+    stopped: Stopped,
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
@@ -136,6 +139,7 @@ pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> 
         knocks,
         renewal: Renewal::of(call),
         renewing: false,
+        stopped: Stopped::default(),
     };
     Ok(keeper.watch())
 }
@@ -174,6 +178,7 @@ impl Keeper<'_> {
                 }
             }
             self.renew();
+            self.stopped.look("worker", self.worker);
             self.alarms.tick();
             while let Some((pid, ended)) = process::reap() {
                 if Some(pid) == self.worker {
@@ -195,7 +200,10 @@ impl Keeper<'_> {
     fn patience(&self) -> Option<Duration> {
         let restart = self.start_at.map(|t| t.saturating_duration_since(Instant::now()));
         let stand_in = self.stand_in.is_none().then(|| self.stand_in_at.saturating_duration_since(Instant::now()));
-        [restart, stand_in, self.alarms.patience(), self.renewal.patience()].into_iter().flatten().min()
+        [restart, stand_in, self.alarms.patience(), self.renewal.patience(), self.stopped.patience()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn make_stand_in(&mut self) {
@@ -239,9 +247,13 @@ impl Keeper<'_> {
     }
 
     /// Sleeps until something happens; whether the keeper is gone.
-    fn is_orphan(&self) -> bool {
+    fn is_orphan(&mut self) -> bool {
         let Some(keeper) = &self.lives.keeper.0 else { return true };
-        let ready = pipe::wait([keeper.as_fd(), self.signals.as_fd()], None);
+        let ready =
+            pipe::wait([keeper.as_fd(), self.signals.as_fd()], Some(Duration::from_secs(limits::STOPPED_SECONDS)));
+        // A keeper that was stopped does no harm as long as there is a worker.
+        let worker_gone = self.heirlooms.ring.claimed_by().is_none();
+        self.stopped.look("keeper", worker_gone.then(|| process::leader().0));
         // They are the keeper's to answer.
         while let Some(s) = self.signals.next() {
             if s == signal::SIGHUP {

@@ -33,6 +33,7 @@ pub mod speaker;
 pub mod spool;
 pub mod standstill;
 pub mod start;
+pub mod stopped;
 pub mod stranded;
 pub mod succession;
 pub mod table;

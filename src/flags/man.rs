@@ -120,7 +120,7 @@ fn term(row: &Row, language: Language) -> String {
     let names: Vec<String> = names.map(|name| format!("\\fB{}\\fR", code(&name))).collect();
     let value =
         row.metavar().map(|metavar| format!(" \\fI{}\\fR", code(&shown(metavar, language)))).unwrap_or_default();
-    let mark = if row.scope == super::Scope::Receiver && !row.opens { " *" } else { "" };
+    let mark = if row.scope == super::row::Scope::Receiver && !row.opens { " *" } else { "" };
     format!("{}{value}{mark}", names.join(", "))
 }
 

@@ -109,6 +109,12 @@ pub fn born(pid: i32) -> Option<u64> {
     fields.get(19).filter(|_| lives)?.parse().ok()
 }
 
+/// Whether a process was stopped by a signal. One that is traced stands still for somebody who looks at it.
+pub fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| fields.split_whitespace().next() == Some("T"))
+}
+
 /// How many descriptors this process may have.
 pub fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -2,7 +2,7 @@
 //!
 //! Values that are no strings are written as their JSON text: the old program dropped such records in silence.
 
-use super::Pen;
+use super::pen::Pen;
 use crate::audit::event::Event;
 use crate::audit::record::Kind;
 use crate::json::{self, Kind as Value};

@@ -3,7 +3,7 @@
 //! A whole object is spliced byte for byte. A cut one carries its readable fields, anything else is wrapped; both carry
 //! their exact bytes. Nothing of ours stands under `host`, `headers`, `url`, `http` or `user_agent`.
 
-use super::Pen;
+use super::pen::Pen;
 use crate::audit::event::Event;
 use crate::audit::record::Kind;
 use crate::json::{self, Kind as Value};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::audit::event::Maker;
 use crate::audit::record::{read, Kind};
-use crate::audit::spool::record::{decode, encode, Head, New};
+use crate::audit::spool::record::{decode, encode, Head, Identity, New};
 use serde_json::Value;
 
 /// What a format makes of one raw record.

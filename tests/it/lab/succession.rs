@@ -135,6 +135,42 @@ fn a_worker_that_stands_still_and_has_no_keeper() {
     real.say("succession: the worker stands still", 2, picodata.ledger.len());
 }
 
+/// Somebody stops one of the family and forgets it, where the other one cannot help: it is sent on.
+fn forgotten(name: &'static str, said: &str, stop: fn((u32, u32, u32))) {
+    let real = Real::new(name);
+    let setup = real.setup();
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    let all = all_three(&picodata);
+    let anchor = Anchor::in_group(picodata.group());
+    picodata.events(&mut events, 300, 2000);
+    stop(all);
+    picodata.events(&mut events, 300, 2000);
+    wait(said, LIMIT, || picodata.err().contains(said));
+    wait("reading", LIMIT, || picodata.family().worker.is_some());
+    picodata.events(&mut events, 300, 2000);
+    picodata.close();
+    drop(anchor);
+    picodata.wait_end(LIMIT);
+    assert_eq!(picodata.ledger.compare(&real.receiver.docs()), Ok(()), "{}", picodata.err());
+    real.say(name, 1, picodata.ledger.len());
+}
+
+#[test]
+fn a_worker_that_was_stopped_is_sent_on() {
+    forgotten("lab-forgotten-worker", "the worker (process", |(_, worker, _)| {
+        assert!(procs::signal("STOP", i64::from(worker)));
+    });
+}
+
+#[test]
+fn a_keeper_that_was_stopped_is_sent_on_when_its_worker_dies() {
+    forgotten("lab-forgotten-keeper", "the keeper (process", |(keeper, worker, _)| {
+        assert!(procs::signal("STOP", i64::from(keeper)));
+        procs::kill9(worker);
+    });
+}
+
 /// Fewer descriptors than it needs to begin: it waits for them, and what comes meanwhile waits in the pipe.
 #[test]
 fn too_few_descriptors_to_begin() {

@@ -1,0 +1,44 @@
+//! ○ What a writer of events keeps from one to the next, so that it is written once. Refuses: to know a format.
+
+use crate::audit::spool::record::Identity;
+
+/// What a writer of events keeps from one to the next: texts that are the same for all events of one origin.
+#[derive(Debug, Default)]
+pub struct Pen {
+    origin: Identity,
+    /// `,"node":"…","cluster":"…","instance":"…","read_at":"`; empty: of nobody yet.
+    place: Vec<u8>,
+    second: Option<i64>,
+    stamp: [u8; crate::stamp::RFC3339_BYTES],
+}
+
+impl Pen {
+    /// What is the same in all JSON events of an origin.
+    pub fn place(&mut self, origin: &Identity) -> &[u8] {
+        if self.place.is_empty() || self.origin != *origin {
+            self.origin = origin.clone();
+            self.place.clear();
+            for (name, text) in [("node", &origin.node), ("cluster", &origin.cluster), ("instance", &origin.instance)] {
+                self.place.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+                crate::json::push_text(&mut self.place, text.as_bytes());
+                self.place.push(b'"');
+            }
+            self.place.extend_from_slice(b",\"read_at\":\"");
+        }
+        &self.place
+    }
+
+    /// A time as RFC 3339; the second is written once.
+    pub fn stamp(&mut self, ms: i64) -> &[u8] {
+        let second = ms.div_euclid(1000);
+        if self.second != Some(second) {
+            self.stamp = crate::stamp::rfc3339(ms);
+            self.second = Some(second);
+        }
+        let milli = ms.rem_euclid(1000) as u32;
+        for (i, unit) in [100, 10, 1].into_iter().enumerate() {
+            self.stamp[20 + i] = b'0' + (milli / unit % 10) as u8;
+        }
+        &self.stamp
+    }
+}
