@@ -546,9 +546,15 @@ pub const METRICS_RULES: usize = 256;
 
 // ---- tools ----
 
+/// Options in an answer to `status`: fifty of the program's, twenty of each receiver, some of them repeated.
+pub const STATUS_OPTIONS: usize = 1024;
+/// What is shown of the value of one: a path or a URL, whole.
+pub const STATUS_OPTION_CHARS: usize = 400;
 /// What a running helper says of itself at most: the account, the cursors and what is wrong.
-pub const STATUS_ANSWER_BYTES: u64 =
-    STATE_SLOT_BYTES + STATE_RECEIVERS as u64 * CURSOR_SLOT_BYTES + 2 * (ALARMS * PIPE_ATOM_BYTES) as u64;
+pub const STATUS_ANSWER_BYTES: u64 = STATE_SLOT_BYTES
+    + STATE_RECEIVERS as u64 * CURSOR_SLOT_BYTES
+    + 2 * (ALARMS * PIPE_ATOM_BYTES) as u64
+    + (STATUS_OPTIONS * (6 * STATUS_OPTION_CHARS + 128)) as u64;
 /// How long `status` waits for that, and the helper for whoever asks to take it.
 pub const STATUS_MILLIS: u64 = 2_000;
 /// How often it asks again where nobody listens, and after how long: a worker is replaced in milliseconds.

@@ -1,6 +1,7 @@
 //! ○ The options in force, as they are shown, and what differs between two sets of them. Refuses: to show a secret.
 
 use crate::flags::{Parsed, Scope, Takes};
+use crate::limits;
 use crate::net::target::Target;
 
 /// One option with its value.
@@ -13,6 +14,8 @@ pub struct Setting {
     /// As it was given.
     value: String,
     secret: bool,
+    /// It was given, and is not what it is when nobody says anything.
+    pub given: bool,
 }
 
 impl std::fmt::Debug for Setting {
@@ -56,6 +59,7 @@ pub fn of(parsed: &Parsed, names: &[String]) -> Vec<Setting> {
     let rows = || parsed.rows().filter(|row| row.commands.is_empty() && !row.hidden && !row.only_flag);
     let mut all = Vec::new();
     let mut push = |of: &str, row: &'static crate::flags::Row, values: Vec<String>| {
+        let given = !values.is_empty() && values != [row.default];
         let values = match (values.is_empty(), row.takes) {
             (true, Takes::Value(_)) if !row.default.is_empty() => vec![row.default.to_string()],
             (true, _) => return,
@@ -63,7 +67,7 @@ pub fn of(parsed: &Parsed, names: &[String]) -> Vec<Setting> {
         };
         all.extend(values.into_iter().map(|value| {
             let value = if row.takes == Takes::Nothing && value == "true" { "yes".to_string() } else { value };
-            Setting { of: of.to_string(), name: row.name, value, secret: row.secret }
+            Setting { of: of.to_string(), name: row.name, value, secret: row.secret, given }
         }));
     };
     for row in rows().filter(|row| row.scope == Scope::Program) {
@@ -81,9 +85,25 @@ pub fn of(parsed: &Parsed, names: &[String]) -> Vec<Setting> {
     all
 }
 
-/// What they show: name and value.
-pub fn rows(settings: &[Setting]) -> Vec<(String, String)> {
-    settings.iter().map(|s| (s.label(), s.shown())).collect()
+/// One of them as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// `spool-max`, `url of r1`.
+    pub name: String,
+    /// Without what is secret in it.
+    pub value: String,
+    /// It is not what it is when nobody says anything.
+    pub given: bool,
+}
+
+/// What they show.
+pub fn rows(settings: &[Setting]) -> Vec<Row> {
+    let shown = |s: &Setting| s.shown().chars().take(limits::STATUS_OPTION_CHARS).collect();
+    settings
+        .iter()
+        .take(limits::STATUS_OPTIONS)
+        .map(|s| Row { name: s.label(), value: shown(s), given: s.given })
+        .collect()
 }
 
 /// One option that is another one now.
@@ -165,9 +185,11 @@ mod tests {
             "http://u:hush@p:1",
         ]);
         let rows = rows(&all);
-        let of = |name: &str| rows.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect::<Vec<_>>();
+        let of = |name: &str| rows.iter().filter(|r| r.name == name).map(|r| r.value.as_str()).collect::<Vec<_>>();
         assert!(!format!("{rows:?} {all:?}").contains("hush"), "{rows:?}");
         assert_eq!((of("spool-full"), of("gzip of siem")), (vec!["block"], vec!["yes"]));
+        let given = |name: &str| rows.iter().any(|r| r.name == name && r.given);
+        assert!(given("gzip of siem") && !given("spool-full"), "{rows:?}");
         assert_eq!(of("header of r1"), ["X-Key: ***", "X-File: @/a/b"]);
         assert_eq!((of("url of r1 (failover 1)"), of("batch-events of siem")), (vec!["http://b/"], vec!["1000"]));
     }

@@ -5,6 +5,7 @@
 
 use super::account::Account;
 use super::alarm::{Alarm, Gravity};
+use super::in_force::Row;
 use super::spool::cursor::Cursor;
 use crate::limits;
 use serde_json::{json, Value};
@@ -56,6 +57,8 @@ pub struct Moment {
     pub set_aside: u64,
     /// What is wrong, the gravest first.
     pub wrong: Vec<Alarm>,
+    /// The options in force.
+    pub in_force: Vec<Row>,
 }
 
 impl Standing {
@@ -87,11 +90,13 @@ impl Moment {
             })
             .collect();
         let wrong: Vec<String> = self.wrong.iter().map(Alarm::line).collect();
+        let in_force: Vec<Value> = self.in_force.iter().map(|r| json!([r.name, r.value, r.given])).collect();
         let b = &self.bytes;
         let bytes = [b.live, b.retained, b.in_memory, b.max, b.cushion];
         json!({
             "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
             "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
+            "in_force": in_force,
         })
         .to_string()
         .into_bytes()
@@ -108,6 +113,9 @@ impl Moment {
                 cursor: Cursor::load(r["cursor"].to_string().as_bytes())?,
                 oldest_ms: r["oldest_ms"].as_i64(),
             })
+        });
+        let rows = v["in_force"].as_array()?.iter().take(limits::STATUS_OPTIONS).filter_map(|r| {
+            Some(Row { name: r[0].as_str()?.into(), value: r[1].as_str()?.into(), given: r[2].as_bool()? })
         });
         let b = &v["bytes"];
         let wrong = v["wrong"].as_array()?.iter().take(2 * limits::ALARMS);
@@ -126,6 +134,7 @@ impl Moment {
             disk_bad: v["disk_bad"].as_str().map(String::from),
             set_aside: number(&v["set_aside"])?,
             wrong: wrong.filter_map(|l| Alarm::parse(l.as_str()?.trim_end_matches('\n'))).collect(),
+            in_force: rows.collect(),
         })
     }
 }
@@ -156,9 +165,11 @@ mod tests {
             disk_bad: Some("No space left".into()),
             set_aside: 2,
             wrong: vec![wrong],
+            in_force: vec![Row { name: "url of r1".into(), value: "https://a/".into(), given: true }],
         };
         let back = Moment::load(&moment.save()).expect("read back");
         assert_eq!((back.save(), back.receivers[0].waiting(back.next)), (moment.save(), 6));
+        assert_eq!(back.in_force, moment.in_force);
         assert_eq!(back.sentences(), ["THE DATABASE WAITS since 2026-11-21T01:27:11 UTC (46 s): the spool is full"]);
         assert!(!back.is_ready());
         let bytes = moment.save();

@@ -7,6 +7,7 @@ use super::account::Account;
 use super::adopt::Estate;
 use super::alarm;
 use super::certificates::Certificates;
+use super::in_force::{self, Setting};
 use super::moment::{Moment, Standing};
 use super::options::Options;
 use super::reader::Cushion;
@@ -28,6 +29,7 @@ pub struct Source {
     estate: Arc<Estate>,
     begin_ms: i64,
     certificates: Arc<Certificates>,
+    in_force: Vec<Setting>,
 }
 
 /// Serves them, if they are asked for, until the end of the process.
@@ -44,8 +46,9 @@ impl Source {
         cushion: Arc<Cushion>,
         estate: Arc<Estate>,
         certificates: Arc<Certificates>,
+        in_force: Vec<Setting>,
     ) -> Source {
-        Source { spool, cushion, estate, begin_ms: wall_ms(), certificates }
+        Source { spool, cushion, estate, begin_ms: wall_ms(), certificates, in_force }
     }
 
     /// All of it as it is now.
@@ -53,6 +56,7 @@ impl Source {
         let mut moment = self.spool.moment(wall_ms(), self.cushion.held());
         moment.wrong.extend(self.estate.troubles.standing());
         moment.wrong.sort_by_key(|a| a.kind);
+        moment.in_force = in_force::rows(&self.in_force);
         moment
     }
 

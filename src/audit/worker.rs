@@ -207,6 +207,7 @@ impl Worker {
             self.cushion.clone(),
             self.course.estate.clone(),
             self.certificates.clone(),
+            self.options.in_force.clone(),
         );
         let source = Arc::new(source);
         let _porch = super::page::start(&self.options, source.clone());

@@ -72,6 +72,7 @@ impl Spool {
             disk_bad,
             set_aside,
             wrong: self.troubles.standing(),
+            in_force: Vec::new(),
         }
     }
 

@@ -242,6 +242,10 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
     for l in &s.lines {
         receiver(call, l, c.dropped)?;
     }
+    for (i, row) in s.now.iter().flat_map(|m| &m.in_force).filter(|r| r.given).enumerate() {
+        let (name, value) = (words::line(&row.name, 80), words::line(&row.value, 200));
+        writeln!(call.out, "  {:<9} {name} = {value}", if i == 0 { "in force" } else { "" })?;
+    }
     for (name, what) in &s.look.strange {
         let name = words::line_escaped(name);
         writeln!(call.out, "  strange   `{name}` {what}, where a file should be; see `spool verify`")?;
@@ -334,6 +338,7 @@ fn as_json(s: &Sheet, now: i64) -> Value {
             "truncated": truncated, "unparsed": unparsed, "damaged": damaged,
         },
         "receivers": receivers,
+        "in_force": s.now.as_ref().map(|m| m.in_force.iter().map(|r| json!({"name": r.name, "value": r.value})).collect::<Vec<_>>()),
     })
 }
 
