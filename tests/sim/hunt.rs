@@ -109,7 +109,7 @@ impl Queue {
         let before = std::fs::read_to_string(kept()).unwrap_or_default();
         let known: BTreeSet<u64> = FIXED
             .chain(FIXED.map(|n| MORE + n))
-            .chain((0..20).map(|n| WALLS + n))
+            .chain(FIXED.map(|n| WALLS + n))
             .chain(seeds_of(FOUND))
             .chain(seeds_of(&before))
             .collect();

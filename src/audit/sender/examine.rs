@@ -76,8 +76,11 @@ impl Sender {
             Task::Send(part) => self.not_taken(part, t, now),
             Task::Witness => self.witness_refused(t, now),
             Task::Ahead(seq) => self.later_refused(seq, t, now),
-            Task::Probe(_) | Task::Recall | Task::Again(_) => {
+            Task::Probe(_) | Task::Recall => self.retry(t.reason, &t.text, t.after, t.alarm, now),
+            // First its content was blamed, and now it is not: what that means is seen when it is sent once more.
+            Task::Again(_) => {
                 self.retry(t.reason, &t.text, t.after, t.alarm, now);
+                self.forget_batch();
             }
         }
     }
@@ -161,7 +164,7 @@ impl Sender {
             return self.ask_ahead(seq, now);
         }
         // Not the one that stands before it: it may be of a time before this receiver's, or in quarantine.
-        match self.last_taken.map(|seq| self.send_anew(seq, now)) {
+        match self.last_taken.map(|seq| self.send_known(seq, now)) {
             Some(Ok(outcome)) => Some(outcome),
             Some(Err(_)) | None => {
                 self.drop_witnesses();
@@ -187,7 +190,7 @@ impl Sender {
             self.plan.push(Task::Ahead(seq + 1));
             return None;
         }
-        match self.send_anew(seq, now) {
+        match self.send_known(seq, now) {
             Ok(outcome) => Some(outcome),
             // Not there any more: the next one.
             Err(None) => {
@@ -200,6 +203,16 @@ impl Sender {
                 self.retry("status", &text, None, Some(AlarmKind::SpoolUnreadable), now);
                 None
             }
+        }
+    }
+
+    /// One that is in the batch comes from there: it may be dropped from the spool meanwhile, and whoever skipped it would
+    /// break the order.
+    fn send_known(&mut self, seq: u64, now: Now) -> Result<Outcome, Option<String>> {
+        let here = |i: &usize| self.batch.seq(*i) == seq && self.batch.bytes_of(*i..*i + 1) > 0;
+        match (0..self.batch.len()).find(here) {
+            Some(i) => Ok(self.send(i..i + 1, now)),
+            None => self.send_anew(seq, now),
         }
     }
 

@@ -182,3 +182,50 @@ fn what_is_refused_and_taken_by_turns_comes_in_order() {
         assert_eq!((fate.quarantined, fate.first.len()), (0, 300), "period {period}");
     }
 }
+
+/// First it blames the content, and then it does not: the event is not asked for in the same words for ever.
+#[test]
+fn one_that_changes_its_words_is_examined_anew() {
+    let ends: Ends = || judged(415);
+    crate::log::mute();
+    let spool = spool();
+    let took = Arc::new(Mutex::new(Vec::new()));
+    let sink = Fickle { took: took.clone(), ends, alone: 0 };
+    let portion = Portion { events: 1, bytes: 1 << 20, linger: Duration::ZERO };
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let text: String = (1..=9).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
+    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
+    let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
+    for _ in 0..4_000 {
+        now.chance = now.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 3;
+        sender.step(now, false);
+        now.mono += Duration::from_secs(1);
+    }
+    let cursor = spool.cursor("r1").expect("a cursor");
+    assert_eq!((cursor.next, cursor.quarantined), (10, 1));
+}
+
+/// Refuses event 5: at first for its content, and from then on in other words.
+struct Fickle {
+    took: Arc<Mutex<Vec<u64>>>,
+    ends: Ends,
+    alone: u32,
+}
+
+impl Sink for Fickle {
+    fn send(&mut self, body: &[u8], _: &About<'_>) -> Outcome {
+        let all: Vec<serde_json::Value> = serde_json::from_slice(body).expect("an array");
+        let counts = all.iter().map(|e| e["gostech"]["count"].as_u64().expect("a count"));
+        if counts.clone().any(|n| n == 5) {
+            self.alone += 1;
+            return if self.alone == 1 { judged(400) } else { (self.ends)() };
+        }
+        self.took.lock().expect("one thread").extend(counts);
+        judged(200)
+    }
+    fn reload(&mut self) {}
+    fn rest(&mut self) {}
+    fn place(&self) -> String {
+        "http://fickle".into()
+    }
+}
