@@ -87,6 +87,11 @@ pub fn defaults() {
     mask(libc::SIG_SETMASK, &set_of(&[]));
 }
 
+/// Gives one signal its default action. Makes a system call only.
+pub fn let_end(signal: libc::c_int) {
+    act(signal, libc::SIG_DFL);
+}
+
 fn mask(how: libc::c_int, set: &libc::sigset_t) {
     // SAFETY: the set is initialised; the old mask is not asked for.
     unsafe { libc::pthread_sigmask(how, set, std::ptr::null_mut()) };
