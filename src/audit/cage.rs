@@ -12,9 +12,9 @@ use super::worker::roots;
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
 use crate::guard::{self, Confined, Needs};
-use crate::net::address::Address;
 use crate::net::http::{Auth, HttpOptions};
-use crate::net::{porch, tls};
+use crate::net::porch::{Ahead, Closed};
+use crate::net::tls;
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
 use std::path::{Path, PathBuf};
@@ -45,15 +45,7 @@ pub fn needs(options: &Options, probing: bool) -> Needs {
     if targets().any(|t| t.tls.ca.is_none() || t.tls.system_too) {
         files.extend(tls::system_bundles().into_iter().map(authorities));
     }
-    let mut calls = Extra::default();
-    if let Some(address) = &options.metrics_addr {
-        files.extend(probing.then(porch::place).flatten().map(Wish::Nest));
-        if let Address::Unix { path, .. } = address {
-            files.push(Wish::Bind(path.clone()));
-            calls.modes = true;
-        }
-    }
-    Needs { files, reads_anywhere: false, calls }
+    Needs { files, reads_anywhere: false, calls: Extra::default() }
 }
 
 /// The directory of the spool: the one that can be used, else all that may be it one day.
@@ -88,6 +80,8 @@ fn authorities(file: PathBuf) -> Wish {
 #[derive(Debug)]
 pub struct Cage {
     confined: Confined,
+    /// The page's socket, which cannot be made in here.
+    page: Option<Closed>,
     next_look: Instant,
     told: u64,
 }
@@ -100,12 +94,17 @@ pub fn wanted(options: &Options) -> bool {
     !options.unconfined && guard::tolerated()
 }
 
-/// Closes it around this process, which has one thread. What it lacks is said by the first worker, not by each.
-pub fn enter(options: &Options, wanted: bool, ring: &Ring) -> Cage {
+/// Closes it around this process, which has one thread. What it lacks is said by the first worker, not by each. `ahead`: what
+/// is open of the page.
+pub fn enter(options: &Options, wanted: bool, ring: &Ring, ahead: &mut Ahead) -> Cage {
     let first = ring.word(Word::Restarts).load(Ordering::Relaxed) == 0;
     let level = if first { log::Level::Info } else { log::Level::Debug };
     let confined = if wanted { guard::confine(needs(options, true), level) } else { guard::unconfined() };
-    Cage { confined, next_look: Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS), told: 0 }
+    if wanted {
+        ahead.seal();
+    }
+    let page = options.metrics_addr.as_ref().filter(|_| wanted).and_then(|address| Closed::of(address, ahead));
+    Cage { confined, page, next_look: Instant::now() + Duration::from_secs(limits::GUARD_LOOK_SECONDS), told: 0 }
 }
 
 impl Cage {
@@ -118,6 +117,10 @@ impl Cage {
             self.told = refused;
             let text = format!("the worker tried a forbidden system call (number {last}); it was refused");
             spool.alarm(AlarmKind::Confinement, "confinement", text);
+        }
+        if self.page.as_mut().is_some_and(Closed::is_possible_now) {
+            log::info("confinement", "the page's socket can be made now, but not from within: a new worker makes it");
+            return true;
         }
         if !at_once && !homeless && Instant::now() < self.next_look {
             return false;
@@ -187,8 +190,10 @@ mod tests {
         }
         let work: Vec<_> = n.files.iter().filter(|w| matches!(w, Wish::Work(_))).collect();
         assert!(matches!(work[..], [Wish::Work(dir)] if dir == Path::new("/v/spool")), "{work:?}");
-        assert!(n.files.iter().any(|w| matches!(w, Wish::Bind(s) if s == Path::new("/run/x/page"))));
-        assert!(n.calls.modes && !n.reads_anywhere);
+        // The page is opened before the cage closes.
+        let text = format!("{:?}", n.files);
+        assert!(!["/run/x", "Bind", "Unbind"].iter().any(|word| text.contains(word)), "{text}");
+        assert!(!n.calls.modes && !n.reads_anywhere);
         // The stand-in trusts the system.
         assert!(read.iter().any(|f| f.ends_with("ca-certificates.crt")), "{read:?}");
     }
@@ -197,7 +202,7 @@ mod tests {
     fn what_nobody_asked_for_is_not_wished_for() {
         let n = needs_of(&["--spool-dir", "/v/spool", "--url", "https://a", "--ca-certificate", "/a/ca"]);
         let text = format!("{:?}", n.files);
-        assert!(!text.contains("ca-certificates.crt") && !text.contains("Bind") && !text.contains("Nest"), "{text}");
+        assert!(!text.contains("ca-certificates.crt") && !text.contains("Bind"), "{text}");
         assert!(!n.calls.modes);
     }
 }

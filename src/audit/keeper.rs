@@ -23,6 +23,8 @@ use super::stopped::Stopped;
 use super::succession::{self, End, Lives};
 use super::worker::{self, wall_ms, Given};
 use crate::error::{Error, Exit, Result};
+use crate::net::address::Address;
+use crate::net::porch;
 use crate::sys::marks;
 use crate::sys::process::{self, Ended, Forked};
 use crate::sys::ring::{Ring, Word};
@@ -111,6 +113,8 @@ struct Keeper<'a> {
     renewing: bool,
     /// The worker, or for a stand-in the keeper, that was stopped.
     stopped: Stopped,
+    /// Where pages of its were before: a worker cannot remove its socket from within its cage.
+    old_page: Option<Address>,
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
@@ -140,6 +144,7 @@ pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> 
         renewal: Renewal::of(call),
         renewing: false,
         stopped: Stopped::default(),
+        old_page: None,
     };
     Ok(keeper.watch())
 }
@@ -182,7 +187,9 @@ impl Keeper<'_> {
             self.alarms.tick();
             while let Some((pid, ended)) = process::reap() {
                 if Some(pid) == self.worker {
+                    self.old_page.take().iter().for_each(porch::sweep);
                     if let Some(exit) = self.worker_ended(ended) {
+                        self.options.metrics_addr.iter().for_each(porch::sweep);
                         self.dismiss_stand_in();
                         self.alarms.last_words(&self.alarm_pipe.0);
                         return exit;
@@ -227,6 +234,7 @@ impl Keeper<'_> {
         // The worker may have ended as it wanted just before the keeper died.
         let finished = self.heirlooms.ring.word(Word::Finished).load(Ordering::Acquire);
         if finished > 0 {
+            self.options.metrics_addr.iter().for_each(porch::sweep);
             process::exit_now(finished as i32 - 1)
         }
         process::set_name(c"gostech-audit-l");
@@ -324,6 +332,9 @@ impl Keeper<'_> {
         new.warnings.iter().for_each(|text| log::warn("options", text));
         log::set_level(new.log_level);
         self.alarms.tell(new.on_alarm.clone(), new.alarm_repeat);
+        if self.options.metrics_addr != new.metrics_addr {
+            self.old_page = self.options.metrics_addr.take();
+        }
         self.options = new;
         // The one that there is has the old options.
         self.dismiss_stand_in();

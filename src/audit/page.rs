@@ -19,6 +19,7 @@ use crate::net::porch::{self, PorchOptions};
 use crate::stamp;
 use crate::sys::ring::Word;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -32,11 +33,22 @@ pub struct Source {
     in_force: Vec<Setting>,
 }
 
-/// Serves them, if they are asked for, until the end of the process.
-pub fn start(options: &Options, source: Arc<Source>) -> Option<porch::Porch> {
+/// What is opened of them before the cage closes.
+pub fn ahead(options: &Options) -> porch::Ahead {
+    porch::Ahead::open(options.metrics_addr.as_slice())
+}
+
+/// Serves them, if they are asked for, until the end of the process. `home`: the spool's directory.
+pub fn start(
+    options: &Options,
+    ahead: porch::Ahead,
+    home: Option<PathBuf>,
+    source: Arc<Source>,
+) -> Option<porch::Porch> {
     let address = options.metrics_addr.clone()?;
     let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));
-    Some(porch::start(PorchOptions { addresses: vec![address], ..PorchOptions::default() }, handler))
+    let street = PorchOptions { addresses: vec![address], ahead, own: home, ..PorchOptions::default() };
+    Some(porch::start(street, handler))
 }
 
 impl Source {

@@ -15,7 +15,7 @@ use super::claim;
 use super::crew::Crew;
 use super::keeper::Heirlooms;
 use super::options::{Options, Sync};
-use super::page::Source;
+use super::page::{self, Source};
 use super::reader::{self, Cushion};
 use super::reload;
 use super::speaker::Speaker;
@@ -33,6 +33,7 @@ use super::writer::Writer;
 use super::writing::write_all;
 use crate::error::Exit;
 use crate::hash::xxh64;
+use crate::net::porch::Ahead;
 use crate::sys::marks::{self, Mark};
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
@@ -148,7 +149,8 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     let ring = given.heirlooms.ring.clone();
     marks::begin(&ring);
     let speaker = Speaker::prepare();
-    let mut cage = cage::enter(given.options, given.caged, &ring);
+    let mut ahead = page::ahead(given.options);
+    let mut cage = cage::enter(given.options, given.caged, &ring, &mut ahead);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
     // And reading begins: a spool is opened in seconds when its disk is slow, and the database is not to wait for that.
@@ -178,7 +180,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
-    worker.live(&given, &mut cage, taker, speaker)
+    worker.live(&given, &mut cage, taker, (speaker, ahead))
 }
 
 struct Worker {
@@ -195,7 +197,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn live(self, given: &Given<'_>, cage: &mut Cage, taker: Taker, speaker: Speaker) -> Option<Exit> {
+    fn live(
+        self,
+        given: &Given<'_>,
+        cage: &mut Cage,
+        taker: Taker,
+        (speaker, ahead): (Speaker, Ahead),
+    ) -> Option<Exit> {
         let writer = self.start_writer(taker);
         let tender = self.start_tender();
         let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
@@ -210,7 +218,7 @@ impl Worker {
             self.options.in_force.clone(),
         );
         let source = Arc::new(source);
-        let _porch = super::page::start(&self.options, source.clone());
+        let _porch = page::start(&self.options, ahead, self.home.as_ref().map(|home| home.dir.clone()), source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
         let mut ended: Option<Instant> = None;
         let mut elders = Elders::default();

@@ -24,6 +24,7 @@ const WORK: Rights = landlock::READ_FILE
     | landlock::REMOVE_DIR;
 /// To bind a Unix socket and to remove the one that is left over.
 const BIND: Rights = landlock::MAKE_SOCK | landlock::REMOVE_FILE;
+
 /// The same in a directory of one's own making.
 const NEST: Rights = BIND | landlock::MAKE_DIR | landlock::REMOVE_DIR;
 
@@ -44,6 +45,8 @@ pub enum Wish {
     Bind(PathBuf),
     /// Make a directory in this one, for a socket, and remove it.
     Nest(PathBuf),
+    /// Remove the Unix socket that was bound here.
+    Unbind(PathBuf),
 }
 
 /// A rule for landlock, and which file or directory it is bound to.
@@ -95,6 +98,7 @@ impl Wish {
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
             Wish::Nest(dir) => vec![(dir.clone(), NEST)],
+            Wish::Unbind(socket) => vec![(parent(socket), landlock::REMOVE_FILE)],
         }
     }
 }

@@ -11,7 +11,7 @@ pub mod calls;
 pub mod files;
 
 use crate::log;
-use crate::sys::trial::{By, ACTS};
+use crate::sys::trial::{By, Props, ACTS};
 use crate::sys::{landlock, pipe, process, seccomp, signal};
 use calls::Extra;
 use files::{FileRule, Wish};
@@ -176,10 +176,15 @@ pub struct Tried {
     pub refused: bool,
 }
 
+/// What the child says of an act that it could not try.
+const UNTRIED: u8 = 2;
+
 /// Confines a child with these needs and has it try what it must not be able to do. To be called while this process has
 /// one thread.
 pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
     let (read, write) = pipe::pair()?;
+    // Where there is no place for them, nothing can be removed.
+    let props = Props::make();
     let child = match process::fork_single_threaded()? {
         process::Forked::Child => {
             let mut out = File::from(write);
@@ -191,11 +196,13 @@ pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
                 let error = (act.attempt)().err();
                 // By the filter itself, or as it refuses without a word: a call can fail for other reasons too.
                 let without_a_word = error.as_ref().and_then(io::Error::raw_os_error) == Some(libc::EAFNOSUPPORT);
+                // What it would be tried on could not be made.
+                let untried = error.as_ref().is_some_and(|e| e.kind() == io::ErrorKind::Unsupported);
                 let refused = match act.by {
                     By::Calls => refused_calls().0 > before || without_a_word,
                     By::Files => error.is_some_and(|e| e.raw_os_error() == Some(libc::EACCES)),
                 };
-                let _ = out.write_all(&[u8::from(refused)]);
+                let _ = out.write_all(&[if untried { UNTRIED } else { u8::from(refused) }]);
             }
             process::exit_now(0)
         }
@@ -205,9 +212,11 @@ pub fn trial(needs: Needs) -> io::Result<(bool, bool, Vec<Tried>)> {
     let mut said = Vec::new();
     File::from(read).take(2 + ACTS.len() as u64).read_to_end(&mut said)?;
     let _ = process::wait_for(child);
+    drop(props);
     // What the child could not tell any more is what ended it: it was possible.
     let refused = |i: usize| said.get(2 + i) == Some(&1);
-    let tried = ACTS.iter().enumerate().map(|(i, act)| Tried { name: act.name, by: act.by, refused: refused(i) });
+    let acts = ACTS.iter().enumerate().filter(|(i, _)| said.get(2 + i) != Some(&UNTRIED));
+    let tried = acts.map(|(i, act)| Tried { name: act.name, by: act.by, refused: refused(i) });
     Ok((said.first() == Some(&1), said.get(1) == Some(&1), tried.collect()))
 }
 

@@ -14,7 +14,7 @@ use crate::limits;
 use crate::log;
 use crate::net::address::Address;
 use crate::net::expiry::{Expiry, Named};
-use crate::net::porch::{self, Listener, Porch, PorchOptions};
+use crate::net::porch::{self, Ahead, Listener, Porch, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
@@ -49,7 +49,7 @@ struct Service {
     desk: Arc<Desk>,
     pages: Arc<Mutex<Arc<Pages>>>,
     porch: Porch,
-    /// Where the pages could be at the start; none: the listeners were given.
+    /// Where the pages have been since the start; none: the listeners were given.
     open: Option<Vec<Address>>,
     started: SystemTime,
 }
@@ -88,19 +88,26 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let notify = Notify::from_environment();
     // Before any thread: all of them inherit the mask.
     let signals = Signals::take(&[SIGTERM, SIGINT, SIGHUP]).map_err(|e| failed("cannot take signals", e))?;
-    confine(&options);
+    // systemd's sockets stand in place of --addr.
+    let listeners = given();
+    let open = listeners.is_empty().then(|| options.addresses.clone());
+    let ahead = match listeners.is_empty() {
+        true => Ahead::open(&options.addresses),
+        false => Ahead::lanes_alone(),
+    };
+    confine(&options, open.as_deref().unwrap_or_default(), &ahead);
     let board = Arc::new(Board::default());
     let pages = Arc::new(Mutex::new(Arc::new(pages(&options, board.clone(), started))));
     look_at_certificates(&pages);
-    let listeners = given();
-    // systemd's sockets stand in place of --addr.
-    let open = listeners.is_empty().then_some(options.addresses);
     let interval = options.interval;
+    // In which it may make directories: the record of logins is there.
+    let own = options.login.ledger.directory().map(Into::into);
     let asker = Asker::new(options.database, options.login, options.wishes);
     let desk = Arc::new(Desk::default());
     poll::start(board.clone(), desk.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
     let addresses = open.clone().unwrap_or_default();
-    let street = PorchOptions { addresses, listeners, tls: options.web_tls, users: options.web_users };
+    let (tls, users) = (options.web_tls, options.web_users);
+    let street = PorchOptions { addresses, listeners, tls, users, ahead, own };
     let now = pages.clone();
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(street, Arc::new(move |request| current().answer(request)));
@@ -138,9 +145,11 @@ impl Service {
         if let Some(Changed { options, reconnect }) = changed {
             let new = Arc::new(pages(&options, self.board.clone(), self.started));
             *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = new;
-            let (addresses, listeners) = (options.addresses, Vec::new());
-            let addresses = if self.open.is_some() { addresses } else { Vec::new() };
-            self.porch.change(PorchOptions { addresses, listeners, tls: options.web_tls, users: options.web_users });
+            let addresses = if self.open.is_some() { options.addresses } else { Vec::new() };
+            // A socket that is closed now could not be made again.
+            self.open.iter_mut().for_each(|open| open.retain(|a| addresses.contains(a)));
+            let (tls, users) = (options.web_tls, options.web_users);
+            self.porch.change(PorchOptions { addresses, tls, users, ..PorchOptions::default() });
             let asker = Asker::new(options.database, options.login, options.wishes);
             self.desk.put(Orders { asker, reconnect, interval: options.interval });
         }
@@ -151,7 +160,7 @@ impl Service {
 
 /// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates
 /// and passwords are read again wherever they have moved, and nobody would start this program again.
-fn confine(options: &Options) {
+fn confine(options: &Options, addresses: &[Address], ahead: &Ahead) {
     if options.unconfined {
         return log::info("confinement", guard::SWITCHED_OFF);
     }
@@ -159,14 +168,23 @@ fn confine(options: &Options) {
         return;
     }
     let mut files = vec![Wish::Device("/dev/null".into())];
-    files.extend(porch::places_for_good().into_iter().map(Wish::Nest));
     // The record of logins, which all runs share.
     files.extend(options.login.ledger.directory().map(|dir| Wish::Work(dir.into())));
+    if ahead.lacks_lanes() {
+        // Every directory that may yet become a place for them: nobody would start this program again.
+        files.extend(porch::places().into_iter().map(Wish::Nest));
+    }
     let mut calls = Extra::default();
-    for address in &options.addresses {
-        if let Address::Unix { path, .. } = address {
-            files.push(Wish::Bind(path.clone()));
-            calls.modes = true;
+    for address in addresses {
+        match address {
+            // Nobody outlives this process who could remove it.
+            Address::Unix { path, .. } if ahead.has(address) => files.push(Wish::Unbind(path.clone())),
+            // To be made as soon as it can be: nobody would start this program again.
+            Address::Unix { path, .. } => {
+                files.push(Wish::Bind(path.clone()));
+                calls.modes = true;
+            }
+            Address::Tcp { .. } => {}
         }
     }
     guard::confine(Needs { files, reads_anywhere: true, calls }, log::Level::Info);

@@ -121,6 +121,13 @@ pub struct Space {
     pub free: u64,
 }
 
+/// Whether this process may make and remove files in a directory, as far as owners and modes go.
+pub fn is_writable(dir: &Path) -> bool {
+    let Ok(path) = CString::new(dir.as_os_str().as_bytes()) else { return false };
+    // SAFETY: a string with its NUL that lives through the call.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
+}
+
 /// The space of the file system that holds `path`.
 pub fn space(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes())?;

@@ -3,8 +3,12 @@
 //!
 //! Each leaves nothing behind where it is possible. Refuses: to be done anywhere but in a child that ends right after.
 
+use std::fs::DirBuilder;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Something that a process which was taken over would like to do.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,10 @@ pub const ACTS: &[Act] = &[
     Act { name: "read a file of the system", by: By::Files, attempt: || std::fs::File::open("/etc/passwd").map(drop) },
     Act { name: "list a directory of the system", by: By::Files, attempt: || std::fs::read_dir("/").map(drop) },
     Act { name: "write a file elsewhere", by: By::Files, attempt: write_elsewhere },
+    Act { name: "remove a file elsewhere", by: By::Files, attempt: || std::fs::remove_file(prop()?.join("file")) },
+    Act { name: "make a directory elsewhere", by: By::Files, attempt: || std::fs::create_dir(prop()?.join("new")) },
+    Act { name: "remove a directory elsewhere", by: By::Files, attempt: || std::fs::remove_dir(prop()?.join("dir")) },
+    Act { name: "make a socket elsewhere", by: By::Files, attempt: || UnixListener::bind(prop()?.join("s")).map(drop) },
     Act {
         name: "talk to the kernel's network side",
         by: By::Calls,
@@ -66,6 +74,34 @@ pub const ACTS: &[Act] = &[
     Act { name: "fork", by: By::Calls, attempt: fork },
     Act { name: "start a program", by: By::Calls, attempt: start_a_program },
 ];
+
+/// A directory with what the acts try to remove, for as long as the trial lasts.
+#[derive(Debug)]
+pub struct Props;
+
+static PROPS: OnceLock<PathBuf> = OnceLock::new();
+
+impl Props {
+    /// Made before the confinement.
+    pub fn make() -> io::Result<Props> {
+        let dir = PROPS.get_or_init(|| std::env::temp_dir().join(format!(".gostech-trial-{}.d", std::process::id())));
+        DirBuilder::new().mode(0o700).create(dir)?;
+        let props = Props;
+        std::fs::write(dir.join("file"), "")?;
+        std::fs::create_dir(dir.join("dir"))?;
+        Ok(props)
+    }
+}
+
+impl Drop for Props {
+    fn drop(&mut self) {
+        PROPS.get().into_iter().for_each(|dir| drop(std::fs::remove_dir_all(dir)));
+    }
+}
+
+fn prop() -> io::Result<&'static Path> {
+    PROPS.get().map(PathBuf::as_path).filter(|dir| dir.is_dir()).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
 
 /// A call with up to two arguments that are numbers, or addresses of strings that live for ever.
 fn call(number: libc::c_long, [a, b]: [usize; 2]) -> io::Result<()> {

@@ -4,6 +4,9 @@
 //! out in its `accept`. So it gets a Unix socket in a fresh directory (0700) that exists only for a moment: the lanes
 //! are connected, then socket and directory are removed, and nobody ever connects again. Afterwards it opens no
 //! descriptor and starts no thread. Visitors' requests, written anew, take turns on the lanes.
+//!
+//! A process that confines itself lays the lanes before, while it may make directories: they wait in the socket's queue
+//! until the server starts.
 
 use crate::limits;
 use crate::net::failure::words;
@@ -13,7 +16,7 @@ use crate::net::stream::{OwnSocket, Socket};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -35,12 +38,27 @@ pub struct Inner {
     freed: Condvar,
 }
 
+/// A socket that listens where nobody finds it any more, and all that will ever be connected to it.
+pub struct Laid {
+    listener: UnixListener,
+    lanes: Vec<UnixStream>,
+}
+
+/// Lays the lanes. `own`: a directory of the program's own, for when there is no other place.
+pub fn lay(own: Option<&Path>) -> io::Result<Laid> {
+    headroom()?;
+    let nest = Nest::make(own)?;
+    let listener = UnixListener::bind(nest.socket())?;
+    let lanes: io::Result<_> = (0..limits::PORCH_LANES).map(|_| UnixStream::connect(nest.socket())).collect();
+    Ok(Laid { listener, lanes: lanes? })
+}
+
 impl Inner {
-    /// Starts it; an error is one of the world (no directory to be had, no descriptors, no threads).
-    pub fn start(handler: &Handler) -> io::Result<Inner> {
+    /// Starts it, on lanes that are laid already or are laid now; an error is one of the world (no directory to be had, no
+    /// descriptors, no threads).
+    pub fn start(handler: &Handler, laid: &mut Option<Laid>, own: Option<&Path>) -> io::Result<Inner> {
         headroom()?;
-        let nest = Nest::make()?;
-        let listener = UnixListener::bind(nest.socket())?;
+        let Laid { listener, lanes } = laid.take().map_or_else(|| lay(own), Ok)?;
         let server = Server::from_listener(listener.try_clone()?, None).map_err(io::Error::other)?;
         let server = Arc::new(server);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -58,8 +76,7 @@ impl Inner {
                 .stack_size(limits::PORCH_STACK_BYTES)
                 .spawn(move || answer_all(&server, &stopping, &handler))?;
         }
-        for _ in 0..limits::PORCH_LANES {
-            let lane = UnixStream::connect(nest.socket())?;
+        for lane in lanes {
             knock(&lane)?;
             inner.give_back(OwnSocket::from(Socket::Unix(lane)));
         }
@@ -170,7 +187,7 @@ fn may_stand(name: &str, value: &str) -> bool {
 }
 
 /// The directories in which a nest is tried, in order.
-fn places() -> Vec<PathBuf> {
+pub fn places() -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     // systemd may name several, separated by colons.
     if let Some(own) = std::env::var_os("RUNTIME_DIRECTORY") {
@@ -180,25 +197,17 @@ fn places() -> Vec<PathBuf> {
     places
 }
 
-/// The directory that the inner server will use for a moment: a process that confines itself must leave it open. None:
-/// there is none at the moment.
-pub fn place() -> Option<PathBuf> {
-    places().into_iter().find(|place| Nest::make_in(place).is_ok())
-}
-
-/// The same for a process that confines itself once and for all: while there is no such directory, every one that may yet
-/// become one.
-pub fn places_for_good() -> Vec<PathBuf> {
-    place().map_or_else(places, |found| vec![found])
-}
-
 /// A directory for a moment.
-struct Nest(PathBuf);
+struct Nest {
+    path: PathBuf,
+    /// It itself, where its name is too long for a socket's address.
+    open: Option<File>,
+}
 
 impl Nest {
-    fn make() -> io::Result<Nest> {
+    fn make(own: Option<&Path>) -> io::Result<Nest> {
         let mut tried = Vec::new();
-        for place in places() {
+        for place in places().into_iter().chain(own.map(Path::to_path_buf)) {
             match Nest::make_in(&place) {
                 Ok(nest) => return Ok(nest),
                 Err(e) => tried.push(format!("{}: {}", place.display(), words(&e))),
@@ -212,22 +221,44 @@ impl Nest {
         let mut chance = [0; 8];
         crate::net::tls::random(&mut chance);
         let path = place.join(format!(".gostech-{:016x}", u64::from_le_bytes(chance)));
-        if path.as_os_str().len() + "/s".len() > limits::UNIX_PATH_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "path too long for a socket"));
-        }
+        let long = path.as_os_str().len() + "/s".len() > limits::UNIX_PATH_BYTES;
         // Fails when it exists: nobody can have prepared it.
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Nest(path))
+        let mut nest = Nest { path, open: None };
+        nest.open = long.then(|| File::open(&nest.path)).transpose()?;
+        Ok(nest)
     }
 
     fn socket(&self) -> PathBuf {
-        self.0.join("s")
+        match &self.open {
+            Some(dir) => PathBuf::from(format!("/proc/self/fd/{}/s", dir.as_raw_fd())),
+            None => self.path.join("s"),
+        }
     }
 }
 
 impl Drop for Nest {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.socket());
-        let _ = std::fs::remove_dir(&self.0);
+        let _ = std::fs::remove_file(self.path.join("s"));
+        let _ = std::fs::remove_dir(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the directory of a spool may be.
+    #[test]
+    fn a_nest_in_a_place_with_a_long_name_takes_a_socket_too() {
+        let top = std::env::temp_dir().join(format!("gostech-nest-{}", std::process::id()));
+        let place = top.join("x".repeat(limits::UNIX_PATH_BYTES));
+        std::fs::create_dir_all(&place).unwrap();
+        let nest = Nest::make_in(&place).unwrap();
+        let _listener = UnixListener::bind(nest.socket()).unwrap();
+        UnixStream::connect(nest.socket()).unwrap();
+        drop(nest);
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "and leaves nothing behind");
+        std::fs::remove_dir_all(top).unwrap();
     }
 }

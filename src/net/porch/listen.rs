@@ -78,17 +78,22 @@ impl Door {
         }
     }
 
+    /// The same without a word.
+    pub fn try_to_open(&mut self) -> io::Result<()> {
+        match (&self.listener, &self.place) {
+            (Some(_), _) | (None, Place::Given) => {}
+            (None, Place::Tcp { host, port, .. }) => self.listener = Some(open_tcp(host, *port)?),
+            (None, Place::Unix { path, mode }) => {
+                self.listener = Some(open_unix(path, *mode)?);
+                self.file = Some(path.clone());
+            }
+        }
+        Ok(())
+    }
+
     /// Tries to open it.
     pub fn open(&mut self, open: &Mutex<Vec<Address>>) {
-        let opened = match (&self.listener, &self.place) {
-            (Some(_), _) | (None, Place::Given) => Ok(()),
-            (None, Place::Tcp { host, port, .. }) => open_tcp(host, *port).map(|l| self.listener = Some(l)),
-            (None, Place::Unix { path, mode }) => open_unix(path, *mode).map(|l| {
-                self.listener = Some(l);
-                self.file = Some(path.clone());
-            }),
-        };
-        match (opened, self.listener.as_ref().and_then(Listener::address)) {
+        match (self.try_to_open(), self.listener.as_ref().and_then(Listener::address)) {
             (Ok(()), Some(address)) => {
                 log::calm(&format!("page at {self}"));
                 log::info("page", format!("open at {address}"));
@@ -237,6 +242,18 @@ fn open_tcp(host: &str, port: u16) -> io::Result<Listener> {
     Ok(listener)
 }
 
+/// Whether a socket file is there at which nobody listens.
+pub fn is_left_over(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    is_socket && connect_unix(path).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Whether nothing is in the way of a socket here.
+pub fn is_free(path: &Path) -> bool {
+    let nothing = std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    nothing || is_left_over(path)
+}
+
 /// Binds a Unix socket. A socket file that nobody listens at is a left-over and removed; anything else in its place is
 /// left alone.
 fn open_unix(path: &Path, mode: u32) -> io::Result<Listener> {
@@ -244,9 +261,9 @@ fn open_unix(path: &Path, mode: u32) -> io::Result<Listener> {
         if !meta.file_type().is_socket() {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "something that is no socket is in its place"));
         }
-        match connect_unix(path) {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-            _ => return Err(io::ErrorKind::AddrInUse.into()),
+        match is_left_over(path) {
+            true => std::fs::remove_file(path)?,
+            false => return Err(io::ErrorKind::AddrInUse.into()),
         }
     }
     let listener = UnixListener::bind(path)?;

@@ -5,6 +5,7 @@
 //! inner server, its answer back. Running out of descriptors or threads costs a visitor, never the server; an address
 //! that is taken is tried again for ever. Refuses: bodies, other methods, keep-alive.
 
+mod ahead;
 pub mod head;
 mod inner;
 mod listen;
@@ -17,7 +18,8 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::stream::Socket;
 use crate::net::tls;
-pub use inner::{place, places_for_good, Handler};
+pub use ahead::{sweep, Ahead, Closed};
+pub use inner::{places, Handler};
 pub use listen::Listener;
 use listen::{Door, Next};
 use seats::Seats;
@@ -28,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 pub use users::check_file as check_users;
-use visit::{House, Patience};
+use visit::{Begun, House, Patience};
 
 /// What a porch is made of.
 #[derive(Default)]
@@ -41,6 +43,10 @@ pub struct PorchOptions {
     pub tls: Option<tls::ServerOptions>,
     /// `--web-users`.
     pub users: Option<PathBuf>,
+    /// What was opened before the process confined itself.
+    pub ahead: Ahead,
+    /// A directory of the program's own, in which it may make others.
+    pub own: Option<PathBuf>,
 }
 
 /// An open porch; dropping it closes it.
@@ -64,12 +70,13 @@ pub fn start(options: PorchOptions, handler: Handler) -> Porch {
     start_with(options, handler, Patience::default())
 }
 
-fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Porch {
+fn start_with(mut options: PorchOptions, handler: Handler, patience: Patience) -> Porch {
     let house = Arc::new(House {
         tls: Mutex::new(options.tls.map(|o| Arc::new(tls::Server::new(o)))),
         users: Mutex::new(options.users.map(|path| Arc::new(users::Users::new(path)))),
         handler,
-        inner: Mutex::new(None),
+        inner: Mutex::new(Begun { server: None, laid: options.ahead.laid.take() }),
+        own: options.own,
         patience,
         ahead: AtomicUsize::new(0),
     });
@@ -79,7 +86,13 @@ fn start_with(options: PorchOptions, handler: Handler, patience: Patience) -> Po
     house.look();
     let mut porch = Porch { doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
     options.listeners.into_iter().for_each(|listener| porch.post(None, Door::given(listener)));
-    options.addresses.iter().take(limits::PORCH_ADDRESSES).for_each(|address| porch.open(address));
+    for address in options.addresses.iter().take(limits::PORCH_ADDRESSES) {
+        match options.ahead.take(address) {
+            Some(door) => porch.post(Some(address.clone()), door),
+            None if options.ahead.keeps_closed(address) => {}
+            None => porch.open(address),
+        }
+    }
     porch
 }
 
@@ -137,7 +150,7 @@ impl Drop for Porch {
     fn drop(&mut self) {
         close(std::mem::take(&mut self.doors));
         self.seats.close();
-        *self.house.inner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.house.inner.lock().unwrap_or_else(PoisonError::into_inner).server = None;
     }
 }
 

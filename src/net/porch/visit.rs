@@ -8,11 +8,12 @@ use crate::limits;
 use crate::log;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::porch::head::{self, Head, Refusal};
-use crate::net::porch::inner::{Handler, Inner};
+use crate::net::porch::inner::{Handler, Inner, Laid};
 use crate::net::porch::seats::Ticket;
 use crate::net::porch::users::Users;
 use crate::net::stream::{OwnSocket, Socket, Stream};
 use crate::net::tls;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,10 +24,17 @@ pub struct House {
     pub tls: Mutex<Option<Arc<tls::Server>>>,
     pub users: Mutex<Option<Arc<Users>>>,
     pub handler: Handler,
-    pub inner: Mutex<Option<Arc<Inner>>>,
+    pub inner: Mutex<Begun>,
+    pub own: Option<PathBuf>,
     pub patience: Patience,
     /// Bytes read ahead for slow visitors, of all visits.
     pub ahead: AtomicUsize,
+}
+
+/// The inner server, or the lanes that are laid for its first start.
+pub struct Begun {
+    pub server: Option<Arc<Inner>>,
+    pub laid: Option<Laid>,
 }
 
 /// How long each part of a visit may take.
@@ -381,23 +389,23 @@ impl House {
     /// The inner server; started if there is none.
     pub fn current(&self) -> Option<Arc<Inner>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.is_none() {
-            match Inner::start(&self.handler) {
-                Ok(started) => *inner = Some(Arc::new(started)),
+        if inner.server.is_none() {
+            match Inner::start(&self.handler, &mut inner.laid, self.own.as_deref()) {
+                Ok(started) => inner.server = Some(Arc::new(started)),
                 Err(e) => {
                     let why = crate::net::failure::words(&e);
                     log::warn("page", format!("cannot start the inner server of the pages: {why}"));
                 }
             }
         }
-        inner.clone()
+        inner.server.clone()
     }
 
     /// Gives up an inner server that broke a lane; the next visitor starts another.
     fn renew(&self, broken: &Arc<Inner>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.as_ref().is_some_and(|i| Arc::ptr_eq(i, broken)) {
-            *inner = None;
+        if inner.server.as_ref().is_some_and(|i| Arc::ptr_eq(i, broken)) {
+            inner.server = None;
         }
     }
 }

@@ -88,6 +88,47 @@ fn the_worker_is_confined_and_those_who_start_programs_are_not() {
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
 }
 
+/// What a process that was taken over would do, done from within: by gdb, which makes the worker call its C library.
+#[test]
+fn with_a_page_the_real_worker_cannot_change_what_is_not_its_own() {
+    let (Some(gdb), true, true) = (peer("gdb"), confined_here(), root_here()) else { return };
+    let den = Den::new("page-acts");
+    let receiver = Receiver::start();
+    let page = den.file("page.sock");
+    for address in [format!("127.0.0.1:{}", free_port()), format!("unix:{page},mode=0666")] {
+        let victim = den.put("victim", "of somebody else");
+        std::fs::set_permissions(&victim, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
+        let dir = den.file("dir");
+        std::fs::create_dir(&dir).expect("a directory");
+        let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--metrics-addr", &address]).picodata();
+        picodata.forbidden = true;
+        let worker = picodata.wait_worker(None);
+        wait("the page", LIMIT, || picodata.err().contains("open at"));
+        let acts = [
+            format!("chmod(\"{victim}\", 04777)"),
+            format!("unlink(\"{victim}\")"),
+            format!("mkdir(\"{dir}.new\", 0700)"),
+            format!("rmdir(\"{dir}\")"),
+        ];
+        let prints = acts.iter().flat_map(|act| ["-ex".to_owned(), format!("print (int) {act}")]);
+        let mut tracer = Command::new(&gdb);
+        tracer
+            .args(["-batch", "-nx", "-ex", "handle SIGSYS nostop noprint pass", "-p", &worker.to_string()])
+            .args(prints)
+            .stdin(Stdio::null());
+        let out = tracer.output().expect("gdb starts");
+        let said = text(&out.stdout);
+        let failed = said.lines().filter(|l| l.starts_with('$') && l.ends_with("= -1")).count();
+        assert_eq!(failed, acts.len(), "{said}{}", text(&out.stderr));
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&victim).expect("there").permissions());
+        assert_eq!(mode & 0o7777, 0o600);
+        assert!(Path::new(&dir).exists() && !Path::new(&format!("{dir}.new")).exists());
+        assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+        assert!(!Path::new(&page).exists(), "the keeper removes the socket");
+        std::fs::remove_dir(&dir).expect("removed");
+    }
+}
+
 #[test]
 fn what_a_taken_over_worker_would_like_to_do_is_refused() {
     if !confined_here() {
@@ -118,6 +159,21 @@ fn what_a_taken_over_worker_would_like_to_do_is_refused() {
         assert!(refused.iter().any(|acts| acts.contains(act)), "{act}: {said}");
     }
     assert!(!said.contains("does not refuse"), "{said}");
+    // The page needs no right besides, wherever it is.
+    for address in ["127.0.0.1:0", &format!("unix:{}", den.file("page.sock"))] {
+        let said = check(&["--metrics-addr", address]);
+        for act in [
+            "change a file's mode",
+            "remove a file elsewhere",
+            "make a directory elsewhere",
+            "remove a directory elsewhere",
+            "make a socket elsewhere",
+        ] {
+            let is_refused = |l: &str| l.split_once("; refused: ").is_some_and(|(_, acts)| acts.contains(act));
+            assert!(said.lines().any(is_refused), "{act} with {address}: {said}");
+        }
+        assert!(!said.contains("does not refuse"), "{address}: {said}");
+    }
     let without = check(&["--no-confinement"]);
     assert!(without.contains("--no-confinement: ") && !without.contains("refused: "), "{without}");
     Row {

@@ -348,9 +348,9 @@ impl Drop for Shell {
     }
 }
 
-/// All places for a socket are read-only in a mount table of its own, until the file `mended` is there.
+/// All places for a socket, and those for the record of logins, are read-only in a mount table of its own, until the file `mended` is there.
 const NO_PLACE: &str = r#"
-for dir in /tmp /run /dev/shm /var/tmp "$TMPDIR"; do
+for dir in /tmp /run /dev/shm /var/tmp /var/lib "$TMPDIR"; do
     mount --bind "$dir" "$dir" && mount -o remount,bind,ro "$dir" || exit 77
 done
 "$0" --no-config --port 1 --addr "127.0.0.1:$1" &
@@ -370,7 +370,7 @@ fn pages_come_as_soon_as_there_is_a_place_for_the_inner_socket() {
     command
         .env("TMPDIR", &scratch.0)
         .env("GOSTECH_METRICS_PASSWORD", "x")
-        .env("STATE_DIRECTORY", super::helper::state());
+        .env("STATE_DIRECTORY", scratch.0.join("state"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(sink);
     let mut shell = Shell(command.spawn().expect("unshare"));
     let status = |path: &str| get(port, path, &[]).map(|a| a.status);
