@@ -333,7 +333,8 @@ impl Keeper<'_> {
         log::set_level(new.log_level);
         self.alarms.tell(new.on_alarm.clone(), new.alarm_repeat);
         if self.options.metrics_addr != new.metrics_addr {
-            self.old_page = self.options.metrics_addr.take();
+            // The worker that there is has the oldest.
+            self.old_page = self.old_page.take().or_else(|| self.options.metrics_addr.take());
         }
         self.options = new;
         // The one that there is has the old options.

@@ -210,14 +210,7 @@ impl Worker {
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
-        let source = Source::new(
-            self.spool.clone(),
-            self.cushion.clone(),
-            self.course.estate.clone(),
-            self.certificates.clone(),
-            self.options.in_force.clone(),
-        );
-        let source = Arc::new(source);
+        let source = self.source();
         let _porch = page::start(&self.options, ahead, self.home.as_ref().map(|home| home.dir.clone()), source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
         let mut ended: Option<Instant> = None;
@@ -257,6 +250,16 @@ impl Worker {
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))
+    }
+
+    fn source(&self) -> Arc<Source> {
+        Arc::new(Source::new(
+            self.spool.clone(),
+            self.cushion.clone(),
+            self.course.estate.clone(),
+            self.certificates.clone(),
+            self.options.in_force.clone(),
+        ))
     }
 
     /// Signals, the keeper's death, alarms, the cage; waits a little. False: another worker is to go on.
