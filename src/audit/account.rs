@@ -82,6 +82,8 @@ pub struct Account {
     pub behind: bool,
     /// The last event in it.
     pub last: Option<EventId>,
+    /// From this record on to the last one each is an event, and each the one behind the one before; 0: that is not so.
+    pub run: u64,
     /// The ring that `stream` is of.
     pub epoch: u64,
     /// Where in the input it stands.
@@ -111,6 +113,12 @@ pub struct Account {
 impl Account {
     /// Takes in a record that is in the spool under `seq`.
     pub fn take(&mut self, seq: u64, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
+        let follows = |id: EventId| self.run > 0 && self.seq + 1 == seq && self.last.is_some_and(|l| l.is_before(id));
+        self.run = match facts.event.filter(|_| facts.kind != Kind::Own) {
+            Some(id) if follows(id) => self.run,
+            Some(_) => seq,
+            None => 0,
+        };
         self.seq = seq;
         if facts.kind == Kind::Own {
             self.counters.own += 1;
@@ -122,9 +130,18 @@ impl Account {
         self.count_title(facts, raw);
     }
 
+    /// The events around these records, where it is known which ones they are.
+    pub fn around(&self, from: u64, to: u64) -> Option<(EventId, EventId)> {
+        let last = self.last.filter(|_| self.run > 0 && self.run <= from && from <= to && to <= self.seq)?;
+        let at = |behind: u64| last.count.checked_sub(behind).map(|count| EventId { count, ..last });
+        let before = at(self.seq - from + 1)?;
+        Some((before, EventId { count: at(self.seq - to)?.count.checked_add(1)?, ..last }))
+    }
+
     /// Takes in a record that is dropped before it comes into the spool.
     pub fn drop_new(&mut self, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
         self.counters.dropped += 1;
+        self.run = 0;
         self.pieces = if part == parts { 0 } else { part };
         self.see(facts, now);
         self.count_title(facts, raw);
@@ -133,7 +150,7 @@ impl Account {
 
     /// A record that was dropped is in the spool after all, under `seq`.
     pub fn came_back(&mut self, seq: u64, facts: &Facts, part: u32) {
-        self.seq = seq;
+        (self.seq, self.run) = (seq, 0);
         self.counters.dropped = self.counters.dropped.saturating_sub(1);
         self.not_dropped(facts.event.filter(|_| part <= 1));
     }
@@ -400,7 +417,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "behind": self.behind, "last": text(self.last),
+            "behind": self.behind, "last": text(self.last), "run": self.run,
         });
         value.to_string().into_bytes()
     }
@@ -438,6 +455,7 @@ impl Account {
             explained: Vec::new(),
             doubtful: false,
             last: id_of(&v["last"]),
+            run: n("run"),
             behind: v["behind"].as_bool().unwrap_or(false),
             losses: losses_of(&v["losses"]),
             epoch: n("epoch"),

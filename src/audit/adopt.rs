@@ -19,7 +19,6 @@ use crate::sys::ring::Word;
 use crate::sys::{crash, file};
 use crate::{limits, log};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,7 +119,7 @@ struct Adopted {
     /// It gives way to another one, when its senders have stopped.
     leaving: bool,
     /// Held until it is drained.
-    _lock: File,
+    _lock: place::Lock,
 }
 
 /// One in which there is nothing to do: its newest segment then, since when, and whether what it kept for replay is gone.
@@ -301,7 +300,7 @@ impl Adopter<'_> {
     }
 
     /// Adopts one; none when there is nothing to deliver.
-    fn adopt(&self, dir: &Path, names: &[String], lock: File) -> Result<Option<Adopted>, Refusal> {
+    fn adopt(&self, dir: &Path, names: &[String], lock: place::Lock) -> Result<Option<Adopted>, Refusal> {
         let settings = self.settings(dir, names);
         let spool = Arc::new(self.open(dir, settings)?);
         spool.end();

@@ -40,6 +40,7 @@ pub mod table;
 pub mod tender;
 pub mod tools;
 pub mod troubles;
+pub mod whereabouts;
 pub mod worker;
 pub mod writer;
 pub mod writing;

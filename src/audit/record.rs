@@ -51,6 +51,11 @@ pub struct EventId {
 }
 
 impl EventId {
+    /// Whether `next` is the one that comes after it.
+    pub fn is_before(self, next: EventId) -> bool {
+        (self.raft_id, self.gen, self.count.checked_add(1)) == (next.raft_id, next.gen, Some(next.count))
+    }
+
     /// Reads `1.0.26`; nothing else.
     pub fn parse(text: &[u8]) -> Option<EventId> {
         let (mut numbers, mut which, mut digits) = ([0u64; 3], 0, 0);

@@ -51,6 +51,7 @@ impl Tender {
             }
             spool.look_at_home(now_ms);
             spool.save_owner();
+            spool.look_at_files(now_ms);
             spool.tidy(now_ms);
             self.look_at_room(spool);
         }

@@ -29,6 +29,7 @@ use super::standstill::Standstill;
 use super::start;
 use super::succession::Elders;
 use super::tender::Tender;
+use super::whereabouts::Before;
 use super::writer::Writer;
 use super::writing::write_all;
 use crate::error::Exit;
@@ -163,7 +164,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         log::info("spool", start::spool_words(&spool.moment(wall_ms(), 0), &spool.place()));
     }
     let mut taker = Taker::new(ring.clone());
-    catch_up(&spool, &mut taker, &ring);
+    catch_up(&spool, &mut taker);
     crash::point("worker.caught-up");
     let lost_before = lost_at_start(&spool, &ring);
     let worker = Worker {
@@ -243,6 +244,12 @@ impl Worker {
                 self.spool.wake();
             }
             if writer.is_finished() && (crew.is_done() || self.last_call.load(Ordering::Relaxed)) {
+                // What is in memory alone may come into a directory that only the next worker may make.
+                self.spool.look_at_home(wall_ms());
+                if self.spool.is_homeless() && self.wants_another(&elders, cage, true) {
+                    self.spool.save_cursors();
+                    return None;
+                }
                 break;
             }
         }
@@ -268,6 +275,8 @@ impl Worker {
         let ring = &self.cushion.ring;
         let (leave, news) = elders.look([given.signals.as_fd(), given.keeper, given.future], ring, patience);
         if leave {
+            // What can still be read of a directory that is gone goes with us.
+            self.spool.look_at_home(wall_ms());
             return false;
         }
         if let Some(text) = news {
@@ -290,9 +299,10 @@ impl Worker {
             }
         }
         if ring.word(Word::Renew).load(Ordering::Acquire) == 1 && elders.keep() {
+            self.spool.look_at_home(wall_ms());
             return false;
         }
-        let again = cage.look(reload, self.home.is_none(), &self.spool, &self.cushion.ring) && elders.keep();
+        let again = self.wants_another(elders, cage, reload);
         self.certificates.look(&self.spool, wall_ms());
         still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
         self.forward_alarms(given.alarms);
@@ -325,6 +335,18 @@ impl Worker {
         }
     }
 
+    /// Whether another worker is to go on, in a new cage. What can still be read of a directory that is gone is in memory then.
+    fn wants_another(&self, elders: &Elders, cage: &mut Cage, at_once: bool) -> bool {
+        let none = self.home.is_none();
+        // One that was found late is tended as others are only by a worker that begins in it.
+        let (homeless, found) = (none || self.spool.is_homeless(), none && self.spool.has_directory());
+        let again = (cage.look(at_once, homeless, &self.spool, &self.cushion.ring) || found) && elders.keep();
+        if again {
+            self.spool.look_at_home(wall_ms());
+        }
+        again
+    }
+
     /// Everything on the platter; was anything lost?
     fn finish(&self, given: &Given<'_>) -> Exit {
         let now = wall_ms();
@@ -332,6 +354,7 @@ impl Worker {
             self.spool.sync(now);
         }
         crash::point("end.synced");
+        self.spool.pass_holes();
         let mut in_memory = 0;
         // A sync that fails says so once; what was saved before it is saved again.
         for _ in 0..limits::END_TRIES {
@@ -345,8 +368,8 @@ impl Worker {
         crash::point("end.saved");
         let left = self.left_behind.load(Ordering::Relaxed);
         let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
-        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans;
-        let waiting = self.spool.receivers().iter().map(|r| self.spool.next_seq() - r.cursor.next).max().unwrap_or(0);
+        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans + self.spool.holes_ahead();
+        let waiting = self.spool.waiting();
         if in_memory > 0 || left > 0 || dropped > 0 {
             let text = format!(
                 "events were lost: {dropped} dropped or damaged, {in_memory} in memory with no disk to put them on, {left} bytes of input"
@@ -425,11 +448,14 @@ fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
 }
 
 /// What an earlier worker of this keeper has put into the spool already leaves the ring.
-fn catch_up(spool: &Spool, taker: &mut Taker, ring: &Ring) {
-    let account = spool.account();
-    if account.epoch == ring.epoch() {
-        taker.consume(account.stream.saturating_sub(taker.position()) as usize);
-    }
+fn catch_up(spool: &Spool, taker: &mut Taker) {
+    let (epoch, stream) = {
+        let account = spool.account();
+        (account.epoch, account.stream)
+    };
+    let known = if epoch == spool.settings.epoch { stream.saturating_sub(taker.position()) } else { 0 };
+    spool.note_taken(taker.position() + known);
+    taker.consume(known as usize);
 }
 
 fn lost_so_far(spool: &Spool) -> u64 {
@@ -504,14 +530,19 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
     let ark_file = heirlooms.ark.try_clone().expect("the memory file can be shared");
     let ark: Arc<dyn Disk> = Arc::new(Ark::open(ark_file).expect("the memory file can be read"));
     let epoch = ring.epoch();
-    let why = match place::choose(&roots(options)) {
+    let before = Before::of(&ring);
+    let roots = roots(options);
+    let why = match place::choose(&roots) {
         Ok(root) => {
             let owner = claim::owner_of(options);
             let open = |home: &Home| {
+                if let Some(why) = before.objection(home) {
+                    return Err(why.to_string());
+                }
                 if let Some(whose) = claim::home_of_another(&home.dir, &owner) {
                     return Err(format!("it belongs to another helper ({whose})"));
                 }
-                let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir));
+                let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir).locked(&home.lock));
                 let settings = lived_in(options, epoch, Some(&home.dir));
                 claim::tell_of_a_move(&home.dir, &owner);
                 let mark = opening(Some(&ring), &home.dir);
@@ -525,11 +556,12 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
                 mark.well();
                 opened.map_err(|e| why(&e))
             };
-            let before = Some(ring.note()).filter(|n| !n.is_empty());
-            let before = before.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
-            match place::settle(&root, &base_name(options), &before, open) {
+            let name = Some(before.name.clone()).filter(|n| !n.is_empty());
+            let name = name.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
+            match place::settle(&root, &base_name(options), &name, open) {
                 Ok((home, spool)) => {
                     ring.set_note(&home.name);
+                    spool.take_over(&before.fate(Some(&home), &roots));
                     return (spool, Some(home));
                 }
                 Err(e) => e,
@@ -537,9 +569,12 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
         }
         Err(e) => e,
     };
-    let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots(options), base_name(options)));
-    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring), wall_ms());
+    let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots.clone(), base_name(options)));
+    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
+    spool.take_over(&before.fate(None, &roots));
+    // Records go on under other numbers than there: it is nobody's home any more.
+    before.leave(&ring);
     (spool, None)
 }

@@ -52,6 +52,7 @@ pub fn write_all(
                 }
             }
             Done::Bytes(n) => {
+                spool.note_taken(taker.position() + n as u64);
                 taker.consume(n);
                 crash::point("ring.consumed");
                 cushion.emptied.ring();
@@ -72,6 +73,9 @@ fn tell_to_the_end(writer: &mut Writer, at: u64, spool: &Spool, course: &Course,
     spool.close();
     while !course.halt.load(Ordering::Acquire) {
         writer.last_call = last_call.load(Ordering::Acquire);
+        if writer.last_call {
+            spool.report_holes();
+        }
         writer.tell(wall_ms(), at, true);
         if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
             break;

@@ -34,6 +34,11 @@ const TABLE_AT: usize = 2 * PAGE;
 /// Pairs that the table holds.
 pub const TABLE_PAIRS: usize = 64;
 const MARKS_AT: usize = 4 * PAGE;
+/// What was taken is noted twice, in turn, behind the shared numbers.
+const TAKEN_AT: usize = PAGE / 2;
+/// Numbers that such a note has room for, beside the place that it is of.
+pub const TAKEN_WORDS: usize = 7;
+const TAKEN_VOID: u64 = u64::MAX;
 /// Marks that there is room for (`marks`), each in a cache line of its own.
 pub(super) const MARKS: usize = 2 * PAGE / 64;
 
@@ -226,6 +231,34 @@ impl Ring {
         (0..TABLE_PAIRS)
             .find(|i| self.raw(TABLE_AT + 16 * i).load(Ordering::Acquire) == key)
             .map(|i| self.raw(TABLE_AT + 16 * i + 8).load(Ordering::Acquire))
+    }
+
+    /// Notes what has become of the input up to `tail`, a moment before Tail is moved there (or again, where it stands). The
+    /// note that agrees with Tail counts: whoever dies between the two leaves the one before.
+    pub fn note_taken(&self, tail: u64, words: [u64; TAKEN_WORDS]) {
+        let now = self.word(Word::Tail).load(Ordering::Relaxed);
+        let place = |slot: usize| self.raw(TAKEN_AT + 64 * slot);
+        // With both at Tail, the lesser one.
+        let first = |slot: usize| self.raw(TAKEN_AT + 64 * slot + 8).load(Ordering::Relaxed);
+        let slot = match [0, 1].map(|slot| place(slot).load(Ordering::Relaxed) == now) {
+            [true, true] => usize::from(first(1) < first(0)),
+            [true, false] => 1,
+            _ => 0,
+        };
+        place(slot).store(TAKEN_VOID, Ordering::Release);
+        for (i, word) in words.into_iter().enumerate() {
+            self.raw(TAKEN_AT + 64 * slot + 8 * (1 + i)).store(word, Ordering::Release);
+        }
+        place(slot).store(tail, Ordering::Release);
+    }
+
+    /// That note; of two for the same place the one with the greater first number. None: nobody has left one.
+    pub fn taken(&self) -> Option<[u64; TAKEN_WORDS]> {
+        let now = self.word(Word::Tail).load(Ordering::Acquire);
+        let valid = (0..2).filter(|slot| self.raw(TAKEN_AT + 64 * slot).load(Ordering::Acquire) == now);
+        let words = valid
+            .map(|slot| std::array::from_fn(|i| self.raw(TAKEN_AT + 64 * slot + 8 * (1 + i)).load(Ordering::Acquire)));
+        words.filter(|w: &[u64; TAKEN_WORDS]| w[0] > 0).max_by_key(|w| w[0])
     }
 
     fn at(&self, position: u64) -> *mut u8 {
@@ -545,5 +578,26 @@ mod tests {
         assert_eq!((again.note().as_str(), again.remembered(7), again.remembered(8)), ("default.2", Some(100), None));
         assert_eq!((again.epoch(), again.word(Word::Restarts).load(Ordering::Relaxed)), (42, 3));
         assert!(Ring::open(File::open("/dev/null").unwrap().into()).is_err());
+    }
+
+    #[test]
+    fn what_was_taken_is_that_of_tail() {
+        let (ring, _) = parts(PAGE);
+        let note = |tail, first| ring.note_taken(tail, [first, 0, 0, 0, 0, 0, 7]);
+        let first = || ring.taken().map(|w| (w[0], w[6]));
+        assert_eq!(first(), None);
+        note(0, 5);
+        note(0, 6);
+        assert_eq!(first(), Some((6, 7)));
+        // Noted, and dead before Tail was moved; then moved.
+        note(10, 9);
+        assert_eq!(first(), Some((6, 7)));
+        ring.word(Word::Tail).store(10, Ordering::Relaxed);
+        assert_eq!(first(), Some((9, 7)));
+        note(20, 12);
+        note(20, 13);
+        assert_eq!(first(), Some((9, 7)));
+        ring.word(Word::Tail).store(20, Ordering::Relaxed);
+        assert_eq!(first(), Some((13, 7)));
     }
 }

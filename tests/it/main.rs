@@ -7,6 +7,7 @@ mod harness;
 mod audit_alarms;
 mod audit_answers;
 mod audit_belonging;
+mod audit_gone;
 mod audit_kill;
 mod audit_nginx;
 mod audit_outage;

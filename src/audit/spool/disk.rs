@@ -2,10 +2,10 @@
 //!
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
-use super::place;
+use super::place::{self, Lock};
 use crate::limits;
 use crate::sys::process;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -42,11 +42,22 @@ pub trait Disk: Send + Sync {
     fn place(&self) -> String;
     /// The file is looked up anew at its next use: somebody else may have renamed it.
     fn look_again(&self, _name: &str) {}
+    /// Whether the file that is read and written under this name is still the one that has it.
+    fn is_named(&self, _name: &str) -> bool {
+        true
+    }
+    /// What says whose the folder is is there still, or made anew.
+    fn look_at_lock(&self) {}
+    /// Whether there is a folder.
+    fn has_folder(&self) -> bool {
+        true
+    }
     /// Whether the folder is another one than that in which the files are open: removed, or under a mount.
     fn moved(&self) -> bool {
         false
     }
-    /// Goes on in the folder that is in its place now, made and locked when there is none. Open files are forgotten.
+    /// Goes on in the folder that is in its place now, made and locked when there is none. Open files but
+    /// segments are forgotten.
     fn revive(&self) -> io::Result<()> {
         Ok(())
     }
@@ -75,7 +86,7 @@ pub struct RealDisk {
     /// How many of them.
     most: usize,
     /// The folders that are ours, the one in use last, with the locks that were taken here.
-    homes: Mutex<Vec<(Inode, Option<File>)>>,
+    homes: Mutex<Vec<(Inode, Option<Arc<Lock>>)>>,
 }
 
 /// Device and number: what a folder is, whatever its name.
@@ -92,6 +103,14 @@ impl RealDisk {
         let most = (process::descriptor_limit() / 8).clamp(least, most) as usize;
         let homes = inode(dir).map(|i| vec![(i, None)]).unwrap_or_default();
         RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), most, homes: Mutex::new(homes) }
+    }
+
+    /// The same, with the lock that was taken for it.
+    pub fn locked(self, lock: &Arc<Lock>) -> RealDisk {
+        if let Some(home) = self.homes.lock().unwrap_or_else(PoisonError::into_inner).last_mut() {
+            home.1 = Some(lock.clone());
+        }
+        self
     }
 
     /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
@@ -187,6 +206,25 @@ impl Disk for RealDisk {
         self.forget(name);
     }
 
+    fn is_named(&self, name: &str) -> bool {
+        let number = |m: &Metadata| (m.dev(), m.ino());
+        let open = {
+            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.iter().find(|(n, _, _)| n == name).map(|(_, _, f)| f.clone())
+        };
+        match std::fs::symlink_metadata(self.dir.join(name)) {
+            Ok(there) => open.is_none_or(|f| f.metadata().is_ok_and(|ours| number(&ours) == number(&there))),
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    fn look_at_lock(&self) {
+        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, Some(lock))) = homes.last() {
+            lock.look(&self.dir);
+        }
+    }
+
     fn moved(&self) -> bool {
         let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
         homes.last().is_some_and(|(home, _)| inode(&self.dir).ok() != Some(*home))
@@ -201,14 +239,15 @@ impl Disk for RealDisk {
             Some(i) => homes.remove(i),
             None => {
                 let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
-                (inode(&self.dir)?, Some(lock))
+                (inode(&self.dir)?, Some(Arc::new(lock)))
             }
         };
         if let Some(lock) = &home.1 {
             place::sign(lock);
         }
         homes.push(home);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        // Segments that are open are to be read from where they were.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _, _)| name.ends_with(".seg"));
         Ok(())
     }
 }

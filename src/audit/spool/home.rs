@@ -9,6 +9,7 @@ use crate::audit::alarm::AlarmKind;
 use crate::limits;
 use crate::log;
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 impl Spool {
@@ -23,8 +24,27 @@ impl Spool {
         }
     }
 
-    /// Looks whether the directory is the one whose files are open; if not, the disk has failed.
+    /// The directory is gone, and there is none in its place yet.
+    pub fn is_homeless(&self) -> bool {
+        self.lock().homeless
+    }
+
+    /// Whether there is a directory at all.
+    pub fn has_directory(&self) -> bool {
+        self.disk.has_folder()
+    }
+
+    /// Looks whether the directory is the one whose files are open; if not, the disk has failed, and what can still be read
+    /// of them is in memory when this comes back.
     pub fn look_at_home(&self, now_ms: i64) {
+        if self.disk.moved() {
+            let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+            self.leave_home(now_ms);
+        }
+    }
+
+    /// The same, for one at a time (`syncing`).
+    pub(super) fn leave_home(&self, now_ms: i64) {
         if !self.disk.moved() || std::mem::replace(&mut self.lock().homeless, true) {
             return;
         }
@@ -39,6 +59,8 @@ impl Spool {
             let acked = ledger.acked_before(false);
             let needed = |s: &&Segment| s.store == Store::Disk && s.next > acked;
             let mine = ledger.segments.iter().filter(needed).cloned().collect::<Vec<_>>();
+            // For the next worker, who finds no file of them.
+            ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
             (mine, ledger.room_in_memory(self.settings.ark_max))
         };
         // The newest first: those are open for certain, and nobody may have read them yet.
@@ -47,12 +69,16 @@ impl Spool {
             if s.bytes > room {
                 break;
             }
-            room -= s.bytes;
             match self.copy_records(s, RECORDS_AT, Store::Ark, now_ms) {
-                Ok(Some(copy)) => self.put_in_place(s, RECORDS_AT, copy),
+                Ok(Some(copy)) => {
+                    room -= copy.bytes.min(room);
+                    self.put_in_place(s, RECORDS_AT, copy);
+                }
                 Ok(None) => {}
                 Err(e) => log::warn("spool", format!("cannot keep `{}` in memory: {e}", s.name)),
             }
         }
+        self.remember_state_now();
+        self.save_cursors();
     }
 }

@@ -18,11 +18,13 @@ pub mod append;
 pub mod ark;
 pub mod cursor;
 pub mod disk;
+mod files;
 mod forget;
 mod home;
 mod ledger;
 pub mod moves;
 pub mod owner;
+pub mod past;
 pub mod place;
 pub mod read;
 pub mod record;
@@ -373,8 +375,9 @@ impl Spool {
         self.lock().receivers.clone()
     }
 
+    /// Records keep their numbers as long as the ring lives, in whatever directory.
     fn memory_key(&self, receiver: &str) -> u64 {
-        xxh64(receiver.as_bytes(), xxh64(self.disk.place().as_bytes(), 1))
+        xxh64(receiver.as_bytes(), 1)
     }
 
     /// Which records a sender holds in memory: from, to (not included).
@@ -436,9 +439,12 @@ impl Spool {
     }
 
     /// A reader found records missing: told once, whoever finds them.
-    pub fn report(&self, loss: Loss) {
+    pub fn report(&self, mut loss: Loss) {
         {
             let mut account = self.account();
+            if let Some((before, after)) = account.around(loss.from, loss.to) {
+                (loss.before, loss.after) = (loss.before.or(Some(before)), loss.after.or(Some(after)));
+            }
             let known = account.damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
             if known || account.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
                 return;

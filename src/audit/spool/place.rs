@@ -2,21 +2,32 @@
 //!
 //! One sub-directory for each instance, locked by its worker. A locked or foreign one is left alone and the next name
 //! taken: `NAME`, `NAME.2`, `NAME.3`… Refuses: to fail; with no directory at all it gives a disk that finds one later.
+//!
+//! The lock is on the directory itself, so it goes only with that; the file `lock` in it is locked beside it, says whose
+//! the directory is, and is made anew when somebody removes it.
 
 use super::disk::{Disk, Entry, RealDisk};
 use crate::limits;
 use crate::log;
 use crate::sys::pocket::{self, Pocket};
 use crate::sys::{crash, file, process};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The lock's file.
 pub const LOCK: &str = "lock";
+
+/// A sub-directory that is ours as long as this lives, or the family has it in its pocket.
+#[derive(Debug)]
+pub struct Lock {
+    /// It also keeps the directory's number from being given to another one.
+    dir: File,
+    file: Mutex<File>,
+}
 
 /// A locked sub-directory.
 #[derive(Debug)]
@@ -26,7 +37,9 @@ pub struct Home {
     /// The last part of it.
     pub name: String,
     /// Held as long as this lives.
-    pub lock: File,
+    pub lock: Arc<Lock>,
+    /// It is the one that a worker of this family had before.
+    pub inherited: bool,
 }
 
 /// The name of a sub-directory for an instance.
@@ -98,25 +111,85 @@ pub fn keep_locks() -> io::Result<()> {
 }
 
 /// Locks a sub-directory; none when somebody has it, be it our own family.
-pub fn lock(dir: &Path) -> io::Result<Option<File>> {
-    let f = open_lock(dir)?;
-    Ok(file::lock(&f)?.then_some(f))
+pub fn lock(dir: &Path) -> io::Result<Option<Lock>> {
+    Lock::open(dir)?.take()
 }
 
-/// Locks it for a home: what our family has is ours.
-fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<Option<File>> {
-    let f = open_lock(dir)?;
-    let ours = kept.and_then(|k| k.look().ok().flatten()).filter(|ours| pocket::same(ours, &f));
-    match ours {
-        Some(ours) => Ok(file::lock(&ours)?.then_some(ours)),
-        None => Ok(file::lock(&f)?.then_some(f)),
+/// Locks it for a home: what our family has is ours. And whether it had it.
+fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<(Option<Lock>, bool)> {
+    let new = Lock::open(dir)?;
+    let mut ours = kept.and_then(|k| k.look().ok()).unwrap_or_default().into_iter();
+    match (ours.next(), ours.next()) {
+        (Some(file), Some(dir)) if pocket::same(&dir, &new.dir) => {
+            let lock = Lock { dir, file: Mutex::new(file) }.take()?;
+            Ok((lock, true))
+        }
+        _ => Ok((new.take()?, false)),
     }
 }
 
-fn open_lock(dir: &Path) -> io::Result<File> {
-    make(dir)?;
+/// The directory that the worker before has left in the pocket.
+pub fn inherited() -> Option<File> {
+    KEPT.get()?.look().ok()?.into_iter().nth(1)
+}
+
+/// The directory of the worker before is none of ours any more: whoever finds it may adopt it.
+pub fn disown() {
+    drop(KEPT.get().map(Pocket::clear));
+}
+
+fn open_file(dir: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     file::open_regular(&dir.join(LOCK), options.read(true).write(true).create(true).truncate(false).mode(0o600))
+}
+
+impl Lock {
+    fn open(dir: &Path) -> io::Result<Lock> {
+        make(dir)?;
+        let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK).open(dir)?;
+        Ok(Lock { dir: open, file: Mutex::new(open_file(dir)?) })
+    }
+
+    /// The directory first: who has that has the file.
+    fn take(self) -> io::Result<Option<Lock>> {
+        let dir = match file::lock(&self.dir) {
+            Ok(free) => free,
+            // NFS locks no directory: there the file has to do.
+            Err(e) => {
+                log::debug("spool", format!("the directory itself cannot be locked: {e}"));
+                true
+            }
+        };
+        let both = dir && file::lock(&self.file())?;
+        Ok(both.then_some(self))
+    }
+
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks whether the file is still there; somebody may have removed it, and then it is made anew, and signed.
+    pub fn look(&self, dir: &Path) {
+        let mut file = self.file();
+        let number = |m: Metadata| (m.dev(), m.ino());
+        let gone = match std::fs::metadata(dir.join(LOCK)) {
+            Ok(there) => file.metadata().is_ok_and(|ours| number(ours) != number(there)),
+            Err(e) => e.kind() == io::ErrorKind::NotFound,
+        };
+        if !gone || !self.dir.metadata().is_ok_and(|d| std::fs::metadata(dir).is_ok_and(|m| number(m) == number(d))) {
+            return;
+        }
+        match open_file(dir).and_then(|new| Ok(file::lock(&new)?.then_some(new))) {
+            Ok(Some(new)) => {
+                log::warn("spool", format!("`{}` was removed; it is made anew", dir.join(LOCK).display()));
+                *file = new;
+                drop(file);
+                sign(self);
+            }
+            Ok(None) => log::error("spool", format!("another helper has locked `{}`", dir.join(LOCK).display())),
+            Err(e) => log::debug("spool", format!("cannot make the lock's file anew: {e}")),
+        }
+    }
 }
 
 /// The keeper whose family has this lock, by the word of the worker that took it, if it lives. For tools: in a container the
@@ -130,12 +203,13 @@ pub fn keeper_of(lock: &File) -> Option<i32> {
 }
 
 /// Gives the lock of a home to the family, and writes down whose it is. That either fails is no reason not to work.
-pub(super) fn sign(lock: &File) {
-    if let Some(Err(e)) = KEPT.get().map(|kept| kept.put(lock)) {
+pub(super) fn sign(lock: &Lock) {
+    let file = lock.file();
+    if let Some(Err(e)) = KEPT.get().map(|kept| kept.put(&[&file, &lock.dir])) {
         log::debug("spool", format!("cannot give the lock to the keeper: {e}"));
     }
     let (keeper, born) = process::leader();
-    let written = lock.set_len(0).and_then(|()| lock.write_all_at(format!("{keeper} {born}\n").as_bytes(), 0));
+    let written = file.set_len(0).and_then(|()| file.write_all_at(format!("{keeper} {born}\n").as_bytes(), 0));
     if let Err(e) = written {
         log::debug("spool", format!("cannot write who works here: {e}"));
     }
@@ -162,8 +236,8 @@ pub fn settle<T>(
     for name in names(base, before) {
         let dir = root.join(&name);
         match lock_home(&dir, KEPT.get()) {
-            Ok(Some(lock)) => {
-                let home = Home { dir, name, lock };
+            Ok((Some(lock), inherited)) => {
+                let home = Home { dir, name, lock: Arc::new(lock), inherited };
                 crash::point("home.locked");
                 match open(&home) {
                     Ok(t) => {
@@ -176,7 +250,7 @@ pub fn settle<T>(
                     }
                 }
             }
-            Ok(None) => why = format!("`{}` is locked by another helper", dir.display()),
+            Ok((None, _)) => why = format!("`{}` is locked by another helper", dir.display()),
             Err(e) => {
                 why = format!("cannot lock `{}`: {}", dir.display(), crate::net::failure::words(&e));
                 log::warn("spool", &why);
@@ -187,7 +261,7 @@ pub fn settle<T>(
         }
     }
     // An earlier home that cannot be used is nobody's: it may be adopted.
-    drop(KEPT.get().map(Pocket::clear));
+    disown();
     Err(why)
 }
 
@@ -234,7 +308,7 @@ impl LateDisk {
         };
         let (home, ()) = settle(&root, &self.base, "", empty).ok()?;
         log::info("spool", format!("found a directory: `{}`", home.dir.display()));
-        Some((RealDisk::new(&home.dir), home))
+        Some((RealDisk::new(&home.dir).locked(&home.lock), home))
     }
 }
 
@@ -275,6 +349,18 @@ impl Disk for LateDisk {
     fn moved(&self) -> bool {
         self.with(false, |d| Ok(d.moved())).unwrap_or(false)
     }
+    fn has_folder(&self) -> bool {
+        self.with(false, |_| Ok(())).is_ok()
+    }
+    fn is_named(&self, name: &str) -> bool {
+        self.with(false, |d| Ok(d.is_named(name))).unwrap_or(true)
+    }
+    fn look_at_lock(&self) {
+        let _ = self.with(false, |d| {
+            d.look_at_lock();
+            Ok(())
+        });
+    }
     fn revive(&self) -> io::Result<()> {
         // Without a directory there is nothing to go on in; the next write looks for one.
         let _ = self.with(false, |d| d.revive());
@@ -311,14 +397,27 @@ mod tests {
     fn a_home_whose_keeper_lives_is_left_to_its_next_worker() {
         let dir = temp("kept").join("x");
         let kept = Pocket::make().unwrap();
-        let home = lock_home(&dir, Some(&kept)).unwrap().unwrap();
-        kept.put(&home).unwrap();
-        drop(home);
-        assert!(lock(&dir).unwrap().is_none() && lock_home(&dir, None).unwrap().is_none());
-        // The next worker of the family, with its keeper alive and without.
-        assert!(lock_home(&dir, Some(&kept)).unwrap().is_some());
+        let put = |lock: &Lock| kept.put(&[&lock.file(), &lock.dir]).unwrap();
+        let (home, before) = lock_home(&dir, Some(&kept)).unwrap();
+        assert!(!before);
+        put(&home.unwrap());
+        let is_taken = || lock(&dir).unwrap().is_none() && lock_home(&dir, None).unwrap().0.is_none();
+        assert!(is_taken());
+        // The next worker of the family, with its keeper alive and without; also when somebody has removed the file.
+        assert!(matches!(lock_home(&dir, Some(&kept)).unwrap(), (Some(_), true)));
+        std::fs::remove_file(dir.join(LOCK)).unwrap();
+        let (next, before) = lock_home(&dir, Some(&kept)).unwrap();
+        assert!(before && is_taken());
+        let next = next.unwrap();
+        next.look(&dir);
+        put(&next);
+        drop(next);
+        let other = File::options().read(true).write(true).open(dir.join(LOCK)).unwrap();
+        assert!(!file::lock(&other).unwrap(), "made anew, it is locked for helpers that lock the file alone");
         drop(kept);
         assert!(lock(&dir).unwrap().is_some());
+        // One of those.
+        assert!(file::lock(&other).unwrap() && lock(&dir).unwrap().is_none());
         std::fs::remove_dir_all(dir.parent().unwrap()).unwrap();
     }
 
@@ -328,15 +427,15 @@ mod tests {
         let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = other.id() as i32;
         let (home, ()) = settle(&root, "x", "", |_| Ok(())).unwrap();
-        assert_eq!(keeper_of(&home.lock), None, "a test has no keeper");
+        assert_eq!(keeper_of(&home.lock.file()), None, "a test has no keeper");
         std::fs::write(home.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap())).unwrap();
-        assert_eq!(keeper_of(&home.lock), Some(pid));
+        assert_eq!(keeper_of(&home.lock.file()), Some(pid));
         std::fs::write(home.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap() + 1)).unwrap();
-        assert_eq!(keeper_of(&home.lock), None, "a later process has its number");
+        assert_eq!(keeper_of(&home.lock.file()), None, "a later process has its number");
         other.kill().unwrap();
         other.wait().unwrap();
         std::fs::write(home.dir.join(LOCK), "\u{0}x\n").unwrap();
-        assert_eq!(keeper_of(&home.lock), None);
+        assert_eq!(keeper_of(&home.lock.file()), None);
         std::fs::remove_dir_all(&root).unwrap();
     }
 

@@ -5,6 +5,7 @@
 
 use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry};
+use super::past::Past;
 use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
@@ -74,7 +75,10 @@ impl Spool {
         crash::point("open.replayed");
         spool.enter_cursors(cursors, &files)?;
         crash::point("open.cursors");
-        spool.skip_read(past, spool.next_seq(), None);
+        let forerunner = spool.memory.as_ref().and_then(|ring| Past::of(ring));
+        if !forerunner.is_some_and(|f| spool.go_on_behind(&f)) {
+            spool.skip_read(past, spool.next_seq(), None);
+        }
         spool.account().explained.clear();
         let dropped_to = spool.account().dropped_to;
         spool.drop_before(dropped_to);
@@ -109,7 +113,8 @@ impl Spool {
         self.divide(ends);
         let mut ledger = self.lock();
         let last_seq = ledger.segments.back().map_or(0, |s| s.next.saturating_sub(1));
-        ledger.next_seq = last_seq.max(self.account().seq) + 1;
+        let forerunner = self.memory.as_ref().and_then(|ring| Past::of(ring)).map_or(0, |past| past.next - 1);
+        ledger.next_seq = last_seq.max(self.account().seq).max(forerunner) + 1;
         Ok(())
     }
 

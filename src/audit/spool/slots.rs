@@ -63,6 +63,11 @@ impl Place {
         Place { turn, again: encode(mark, slot, found.payload, room), ..place }
     }
 
+    /// The same place when its file is gone: numbers go on.
+    pub fn without_file(&self) -> Place {
+        Place { turn: self.turn, ..Place::default() }
+    }
+
     /// Whether there is no copy yet.
     pub fn is_new(&self) -> bool {
         self.last.is_none()

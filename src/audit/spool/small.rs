@@ -38,8 +38,12 @@ impl Spool {
             let to_disk = !waits && (though_bad || self.lock().disk_bad.is_none());
             let on_disk = to_disk && self.small_to_disk(&small, &mut place, &for_disk.save()).is_ok();
             unborn |= first && !on_disk;
-            // The next worker goes on where this one was all the same: in memory it finds the notes as well.
-            let whole = on_disk && !held || self.small_to_memory(&small, &mut place, &cursor.save()).is_ok();
+            let mut whole = on_disk && !held;
+            // The next worker goes on where this one was all the same: in memory it finds the notes as well, and all of it
+            // where somebody has removed the file.
+            if !whole || self.memory.is_some() {
+                whole |= self.small_to_memory(&small, &mut place, &cursor.save()).is_ok();
+            }
             let mut ledger = self.lock();
             let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
             r.place = place;
@@ -133,6 +137,16 @@ impl Spool {
         }
     }
 
+    /// The same, where a state may be on its way to a disk that is gone: what writes it keeps it in memory when that fails.
+    pub(super) fn remember_state_now(&self) {
+        if let Ok(mut file) = self.state.try_lock() {
+            let payload = self.account().save();
+            if let Err(e) = self.small_to_memory(&state(), &mut file.place, &payload) {
+                log::debug("spool", format!("the state is not kept in memory: {e}"));
+            }
+        }
+    }
+
     fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
         let copy = place.next_in_memory(payload, *room).ok_or_else(|| too_large(name))?;
         self.ark.write_at(name, copy.at, &copy.bytes)
@@ -162,6 +176,10 @@ impl Spool {
                     crash::point("state.synced");
                     let mut ledger = self.lock();
                     ledger.saved_seq = ledger.saved_seq.max(account.seq);
+                }
+                if self.memory.is_some() {
+                    // For a worker that does not find the file any more.
+                    let _ = self.small_to_memory(&state(), &mut file.place, &payload);
                 }
                 (file.there, file.notes) = (account, notes);
                 drop(file);

@@ -37,6 +37,14 @@ impl Spool {
             (dirty, std::mem::take(&mut ledger.names_dirty))
         };
         for (name, bytes, renew) in dirty {
+            if !self.disk.is_named(&name) {
+                // What is synced there is on no platter that anybody will read.
+                self.leave_home(now_ms);
+                if !self.disk.moved() {
+                    self.save_nameless(&[name], now_ms);
+                }
+                continue;
+            }
             if renew {
                 self.write_anew(&name, &io::Error::other("an earlier sync failed"), now_ms);
                 continue;
@@ -367,6 +375,8 @@ impl Spool {
                 }
                 self.lock().homeless = false;
                 self.owned.store(false, Ordering::Relaxed);
+                // What did not fit into memory and is still open.
+                self.look_at_files(self.clock.load(Ordering::Relaxed));
             }
             let works = self.probe();
             // And what became of things in the meantime stands before what comes now.

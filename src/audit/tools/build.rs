@@ -38,7 +38,7 @@ pub struct Builder {
     files: Vec<String>,
     next: u64,
     published: bool,
-    _lock: Option<File>,
+    _lock: Option<place::Lock>,
 }
 
 /// The name without what earlier replays put behind it.

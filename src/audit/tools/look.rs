@@ -244,12 +244,14 @@ pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
 
 /// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.
 fn holder(dir: &Path) -> Use {
+    let held = |f: &std::fs::File| file::lock_holder(f).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By));
     match file::read_regular(&dir.join(LOCK)) {
         Ok(lock) => match place::keeper_of(&lock) {
             Some(keeper) => Use::By(keeper),
-            None => file::lock_holder(&lock).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By)),
+            None => held(&lock),
         },
-        Err(e) if e.kind() == ErrorKind::NotFound => Use::Free,
+        // Somebody has removed it; the directory is locked all the same.
+        Err(e) if e.kind() == ErrorKind::NotFound => std::fs::File::open(dir).map_or(Use::Free, |d| held(&d)),
         Err(_) => Use::Unknown,
     }
 }
