@@ -145,7 +145,14 @@ pub const GENERATIONS: usize = 1_024;
 pub const GAP_RANGES: usize = 64;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.
 pub const GAP_RANGES_SAVED: usize = 1_500;
-const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 < STATE_SLOT_BYTES as usize);
+/// How far back a number may be and is merely out of order, where many seem to come again: connections write side by side.
+pub const DISORDER: u64 = 16;
+/// Hashes kept of one start of a node, of the events whose counts are powers of two: to tell a repeat from a database that
+/// was made anew. Up to the eight-millionth event.
+pub const MARKS: usize = 24;
+/// And in the state file, of the starts seen last: a new life has the number of a recent one.
+pub const MARKS_SAVED: usize = 240;
+const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 + MARKS_SAVED * 32 < STATE_SLOT_BYTES as usize);
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
 

@@ -6,6 +6,7 @@
 use super::gap::{Gaps, Missing, Seen};
 use super::record::{EventId, Facts, Kind, Severity};
 use super::spool::Loss;
+use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
 use serde_json::{json, Value};
@@ -78,6 +79,10 @@ pub struct Account {
     /// Gaps that were taken for those, and whether that can be said. Not saved.
     pub explained: Vec<Missing>,
     doubtful: bool,
+    /// The numbers of events have begun anew, as was seen by this one. Not saved.
+    pub anew: Option<EventId>,
+    /// How many records just before the next one are not there, and will be told of by whoever reads there. Not saved.
+    damaged: u64,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
     /// The last event in it.
@@ -125,7 +130,7 @@ impl Account {
             self.told(raw);
         } else {
             self.pieces = if part == parts { 0 } else { part };
-            self.see(facts, now);
+            self.see(facts, raw, part, now);
         }
         self.count_title(facts, raw);
     }
@@ -143,7 +148,7 @@ impl Account {
         self.counters.dropped += 1;
         self.run = 0;
         self.pieces = if part == parts { 0 } else { part };
-        self.see(facts, now);
+        self.see(facts, raw, part, now);
         self.count_title(facts, raw);
         self.note_dropped(facts.event);
     }
@@ -192,10 +197,10 @@ impl Account {
         (self.last, self.unread) = (Some(last), 0);
     }
 
-    /// Records are gone that nobody was given, and that may have told of what is missing before them: rather once more than
-    /// never.
-    pub fn doubt(&mut self) {
-        self.doubtful = true;
+    /// So many records before the next one are gone that nobody was given, and that may have told of what is missing before
+    /// them: rather once more than never. What these records were themselves is told as damaged, and that is enough.
+    pub fn doubt(&mut self, gone: u64) {
+        (self.doubtful, self.damaged) = (true, gone);
         for missing in std::mem::take(&mut self.explained) {
             self.counters.gaps += u64::from(self.gaps.untell(missing));
         }
@@ -324,25 +329,31 @@ impl Account {
         None
     }
 
-    fn see(&mut self, facts: &Facts, now: u64) {
+    fn see(&mut self, facts: &Facts, raw: &[u8], part: u32, now: u64) {
         let c = &mut self.counters;
         c.read += 1;
         c.truncated += u64::from(facts.kind == Kind::Cut);
         c.unparsed += u64::from(facts.kind == Kind::Unparsed);
         let Some(id) = facts.event else { return };
         self.last = Some(id);
-        match self.gaps.see(id, now) {
+        // Another piece of one may be cut elsewhere the next time.
+        match self.gaps.see_whole(id, now, || (part == 0).then(|| u64::from(fold(xxh64(raw, 0))))) {
+            Seen::Anew(gaps) => {
+                c.gaps += gaps;
+                self.anew = Some(id);
+            }
             Seen::Next => {}
             // They were read and were in the spool; whether they were delivered is the cursors' matter.
             Seen::Gap(missing) if missing.count() <= self.unread && !self.doubtful => {
                 self.gaps.told(missing);
                 self.explained.push(missing);
             }
+            Seen::Gap(missing) if missing.count() <= self.damaged => self.gaps.told(missing),
             Seen::Gap(_) => c.gaps += 1,
             Seen::Late => c.late += 1,
             Seen::Repeat => c.repeats += 1,
         }
-        self.unread = 0;
+        (self.unread, self.damaged) = (0, 0);
     }
 
     fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
@@ -415,7 +426,7 @@ impl Account {
             "losses": losses, "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
-            "generations": self.gaps.save(), "damages": self.damages, "untold": dropped,
+            "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
             "behind": self.behind, "last": text(self.last), "run": self.run,
         });
@@ -448,12 +459,16 @@ impl Account {
                 }
             });
         let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
+        let mut gaps = Gaps::load(&lines("generations"));
+        gaps.load_marks(&lines("marks"));
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
             unread: 0,
             explained: Vec::new(),
             doubtful: false,
+            damaged: 0,
+            anew: None,
             last: id_of(&v["last"]),
             run: n("run"),
             behind: v["behind"].as_bool().unwrap_or(false),
@@ -472,7 +487,7 @@ impl Account {
                 unparsed: n("unparsed"),
                 damaged: n("damaged"),
             },
-            gaps: Gaps::load(&lines("generations")),
+            gaps,
             titles: titles.collect(),
             damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
             dropped: dropped.collect(),

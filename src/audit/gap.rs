@@ -18,6 +18,8 @@ pub enum Seen {
     Late,
     /// It was here already.
     Repeat,
+    /// This number was here, with other bytes: the numbers have begun anew. So many gaps were found in them so far.
+    Anew(u64),
 }
 
 /// A missing range.
@@ -62,6 +64,17 @@ pub struct Generation {
     /// What is missing below it.
     pub missing: Vec<Range>,
     touched: u64,
+    /// Hashes of the events whose counts are powers of two.
+    marks: Vec<(u64, u64)>,
+    /// Events that look like repeats, and may be those of a database that was made anew.
+    again: Option<Box<Again>>,
+}
+
+/// How the numbers stand if they have begun anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Again {
+    seen: u64,
+    generation: Generation,
 }
 
 /// All that is known.
@@ -75,6 +88,49 @@ pub struct Gaps {
 impl Gaps {
     /// Takes note of an id.
     pub fn see(&mut self, id: EventId, now: u64) -> Seen {
+        self.see_whole(id, now, || None)
+    }
+
+    /// The same for an event whose bytes are known, by their hash: a repeat is only what has the same.
+    pub fn see_whole(&mut self, id: EventId, now: u64, hash: impl FnOnce() -> Option<u64>) -> Seen {
+        let mut seen = self.see_number(id, now);
+        let Some(g) = self.table.get_mut(&(id.raft_id, id.gen)) else { return seen };
+        if matches!(seen, Seen::Next | Seen::Gap(_)) {
+            g.again = None;
+        }
+        let marked = id.count.is_power_of_two();
+        let hash = if marked { hash() } else { None };
+        let known = g.marks.iter().find(|m| m.0 == id.count).map(|m| m.1);
+        let differs = hash.zip(known).is_some_and(|(new, old)| new != old);
+        match seen {
+            Seen::Repeat if marked && hash.is_some() && hash == known => g.again = None,
+            Seen::Repeat | Seen::Late if g.again.is_some() || seen == Seen::Repeat => {
+                let again = g.again.get_or_insert_with(Box::default);
+                // Back by more than what is merely out of order: these are others than those before.
+                if id.count == 1 || id.count.saturating_add(limits::DISORDER) < again.generation.highest {
+                    **again = Again::default();
+                }
+                again.seen += 1;
+                again.generation.begin(id.count, hash, now);
+                // The first of all, or no single one.
+                if differs && (id.count == 1 || again.seen > 1) {
+                    let untold = |g: &Generation| g.missing.iter().filter(|r| !r.told).count();
+                    let new = Generation { touched: g.touched, ..std::mem::take(&mut again.generation) };
+                    self.untold = self.untold + untold(&new) - untold(g);
+                    seen = Seen::Anew(new.missing.len() as u64);
+                    *g = new;
+                }
+            }
+            _ => {
+                if let (Some(hash), None) = (hash, known) {
+                    g.mark(id.count, hash);
+                }
+            }
+        }
+        seen
+    }
+
+    fn see_number(&mut self, id: EventId, now: u64) -> Seen {
         self.clock += 1;
         let clock = self.clock;
         let g = self.table.entry((id.raft_id, id.gen)).or_default();
@@ -175,6 +231,31 @@ impl Gaps {
         self.table.iter().map(line).collect()
     }
 
+    /// The hashes, as lines of node, start, and count and hash in turn: those of the starts that were seen last.
+    pub fn save_marks(&self) -> Vec<Vec<u64>> {
+        let mut all: Vec<_> = self.table.iter().filter(|(_, g)| !g.marks.is_empty()).collect();
+        all.sort_unstable_by_key(|(_, g)| std::cmp::Reverse(g.touched));
+        let mut room = limits::MARKS_SAVED;
+        let mut lines = Vec::new();
+        for (&(raft, gen), g) in all {
+            if room < g.marks.len() {
+                break;
+            }
+            room -= g.marks.len();
+            lines.push([raft, gen].into_iter().chain(g.marks.iter().flat_map(|m| [m.0, m.1])).collect());
+        }
+        lines
+    }
+
+    /// Takes such lines in, for starts that are known.
+    pub fn load_marks(&mut self, lines: &[Vec<u64>]) {
+        for line in lines.iter().filter(|l| l.len() >= 2).take(limits::MARKS_SAVED) {
+            if let Some(g) = self.table.get_mut(&(line[0], line[1])) {
+                line[2..].chunks_exact(2).for_each(|m| g.mark(m[0], m[1]));
+            }
+        }
+    }
+
     /// From such lines; what does not fit is left out.
     pub fn load(lines: &[Vec<u64>]) -> Gaps {
         let mut gaps = Gaps::default();
@@ -186,13 +267,36 @@ impl Gaps {
                 .collect();
             gaps.untold += missing.iter().filter(|r| !r.told).count();
             gaps.clock = gaps.clock.max(line[3]);
-            gaps.table.insert((line[0], line[1]), Generation { highest: line[2], missing, touched: line[3] });
+            let generation = Generation { highest: line[2], missing, touched: line[3], ..Generation::default() };
+            gaps.table.insert((line[0], line[1]), generation);
         }
         gaps
     }
 }
 
 impl Generation {
+    fn mark(&mut self, count: u64, hash: u64) {
+        if self.marks.len() < limits::MARKS {
+            self.marks.push((count, hash));
+        }
+    }
+
+    /// Takes note of a count in numbers that may have begun anew.
+    fn begin(&mut self, count: u64, hash: Option<u64>, now: u64) {
+        if count > self.highest {
+            if count > self.highest + 1 {
+                if self.missing.len() >= limits::GAP_RANGES {
+                    self.missing.remove(0);
+                }
+                self.missing.push(Range { from: self.highest + 1, to: count - 1, since: now, told: false });
+            }
+            self.highest = count;
+            hash.into_iter().for_each(|hash| self.mark(count, hash));
+        } else {
+            self.fill(count);
+        }
+    }
+
     /// Takes a count out of what is missing; gives how many untold ranges there were and are for it.
     fn fill(&mut self, count: u64) -> Option<(usize, usize)> {
         let at = self.missing.iter().position(|r| (r.from..=r.to).contains(&count))?;

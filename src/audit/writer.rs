@@ -326,8 +326,10 @@ impl Writer {
             self.spool.troubles.over(AlarmKind::EventsDropped, "spool");
         }
         let on_the_way = self.spool.dropped_on_the_way();
+        let anew;
         {
             let mut account = self.spool.account();
+            anew = account.anew.take();
             if account.gaps.untold() > 0 {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
@@ -342,6 +344,10 @@ impl Writer {
                     self.own.push(GapEvent { from: None, to: None, missing, reason: Reason::Dropped, spool: None });
                 }
             }
+        }
+        if let Some(id) = anew {
+            let text = "has a number that another event had before: the database was made anew under the same name";
+            self.spool.alarm("gap", format!("the event {id} {text}; its numbers are counted from the beginning"));
         }
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());

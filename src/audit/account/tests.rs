@@ -170,8 +170,17 @@ fn what_the_spool_has_had_is_not_called_lost() {
     a.unread = 2;
     take(&mut a, 8, &raw(9, "t"));
     assert!(a.all_told());
-    a.doubt();
+    a.doubt(0);
     assert_eq!((a.counters.gaps, a.gaps.untold()), (2, 3));
+    // What damage has cost is told as damaged by who reads there, and not once more; but no more than that.
+    let mut a = Account::default();
+    take(&mut a, 1, &raw(1, "t"));
+    a.doubt(2);
+    take(&mut a, 4, &raw(4, "t"));
+    assert!(a.all_told() && a.counters.gaps == 0);
+    a.doubt(2);
+    take(&mut a, 7, &raw(8, "t"));
+    assert_eq!((a.counters.gaps, a.gaps.untold()), (1, 1));
     let mut a = Account { unread: 4, ..Account::default() };
     take(&mut a, 1, &raw(6, "t"));
     assert_eq!((a.counters.gaps, a.gaps.untold()), (1, 1));
@@ -204,4 +213,29 @@ fn ranges_of_any_order_are_told_from_the_first_to_the_last() {
     assert_eq!((told[0].from, told[0].count), (id(5), limits::GAP_RANGES as u64 + 2));
     assert_eq!(told[0].to, id(1000 + 3 * limits::GAP_RANGES as u64));
     assert!(a.dropped.iter().any(|d| (d.from, d.to, d.count) == (id(1003), id(1004), 2)));
+}
+
+/// A database made anew counts from one again, under the same name.
+#[test]
+fn a_repeat_is_only_what_has_the_same_bytes() {
+    let mut a = Account::default();
+    (1..=40).for_each(|n| take(&mut a, n, &raw(n, "first")));
+    // Some of them once more.
+    (30..=36).for_each(|n| take(&mut a, 11 + n, &raw(n, "first")));
+    assert_eq!((a.counters.repeats, a.all_told(), a.anew), (7, true, None));
+    let again = Account::load(&a.save()).unwrap();
+    let whole = a.clone();
+    for (mut a, first) in [(whole, 1), (again, 5)] {
+        (first..=30).filter(|n| !(10..15).contains(n)).for_each(|n| take(&mut a, 50 + n, &raw(n, "second")));
+        assert!(a.anew.is_some());
+        let due = a.gaps.due(0, true);
+        let missing: Vec<(u64, u64)> = due.iter().map(|m| (m.from.count, m.to)).collect();
+        let before = (first > 1).then_some((1, first - 1));
+        assert_eq!(missing, before.into_iter().chain([(10, 14)]).collect::<Vec<_>>());
+        due.into_iter().for_each(|m| a.gaps.told(m));
+        // And goes on as its own.
+        take(&mut a, 90, &raw(31, "second"));
+        take(&mut a, 91, &raw(12, "second"));
+        assert_eq!((a.counters.late, a.all_told()), (1, true));
+    }
 }

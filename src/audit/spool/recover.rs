@@ -220,7 +220,7 @@ impl Spool {
         let skipped = (seq - 1).saturating_sub(account.seq);
         match last {
             _ if skipped == 0 => {}
-            _ if past < seq => account.doubt(),
+            _ if past < seq => account.doubt(skipped),
             Some(last) => account.resume_behind(last),
             None => account.unread += skipped,
         }
