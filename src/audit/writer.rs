@@ -347,7 +347,11 @@ impl Writer {
         }
         if let Some(id) = anew {
             let text = "has a number that another event had before: the database was made anew under the same name";
-            self.spool.alarm("gap", format!("the event {id} {text}; its numbers are counted from the beginning"));
+            self.spool.alarm(
+                AlarmKind::EventLost,
+                "gap",
+                format!("the event {id} {text}; its numbers are counted from the beginning"),
+            );
         }
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());
