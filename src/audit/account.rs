@@ -476,17 +476,7 @@ impl Account {
             epoch: n("epoch"),
             stream: n("stream"),
             pieces: n("pieces") as u32,
-            counters: Counters {
-                read: n("read"),
-                own: n("own"),
-                dropped: n("dropped"),
-                gaps: n("gaps"),
-                repeats: n("repeats"),
-                late: n("late"),
-                truncated: n("truncated"),
-                unparsed: n("unparsed"),
-                damaged: n("damaged"),
-            },
+            counters: counters_of(n),
             gaps,
             titles: titles.collect(),
             damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
@@ -494,6 +484,20 @@ impl Account {
             dropped_unknown: n("untold_unknown"),
             dropped_to: n("dropped_to"),
         })
+    }
+}
+
+fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
+    Counters {
+        read: n("read"),
+        own: n("own"),
+        dropped: n("dropped"),
+        gaps: n("gaps"),
+        repeats: n("repeats"),
+        late: n("late"),
+        truncated: n("truncated"),
+        unparsed: n("unparsed"),
+        damaged: n("damaged"),
     }
 }
 

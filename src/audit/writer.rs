@@ -310,6 +310,7 @@ impl Writer {
 
     /// Tells what is missing in events of our own. `force`: also gaps that are younger than the patience.
     pub fn tell(&mut self, now_ms: i64, stream: u64, force: bool) {
+        self.tell_of_new_numbers();
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
         }
@@ -326,10 +327,8 @@ impl Writer {
             self.spool.troubles.over(AlarmKind::EventsDropped, "spool");
         }
         let on_the_way = self.spool.dropped_on_the_way();
-        let anew;
         {
             let mut account = self.spool.account();
-            anew = account.anew.take();
             if account.gaps.untold() > 0 {
                 collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
             }
@@ -344,14 +343,6 @@ impl Writer {
                     self.own.push(GapEvent { from: None, to: None, missing, reason: Reason::Dropped, spool: None });
                 }
             }
-        }
-        if let Some(id) = anew {
-            let text = "has a number that another event had before: the database was made anew under the same name";
-            self.spool.alarm(
-                AlarmKind::EventLost,
-                "gap",
-                format!("the event {id} {text}; its numbers are counted from the beginning"),
-            );
         }
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());
@@ -376,6 +367,13 @@ impl Writer {
             }
             self.own.remove(0);
         }
+    }
+
+    fn tell_of_new_numbers(&self) {
+        let Some(id) = self.spool.account().anew.take() else { return };
+        let text = "has a number that another event had before: the database was made anew under the same name";
+        let text = format!("the event {id} {text}; its numbers are counted from the beginning");
+        self.spool.alarm(AlarmKind::EventLost, "gap", text);
     }
 
     fn put_own(&mut self, raw: &[u8], stream: u64, now_ms: i64) -> bool {

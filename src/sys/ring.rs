@@ -238,13 +238,10 @@ impl Ring {
     pub fn note_taken(&self, tail: u64, words: [u64; TAKEN_WORDS]) {
         let now = self.word(Word::Tail).load(Ordering::Relaxed);
         let place = |slot: usize| self.raw(TAKEN_AT + 64 * slot);
-        // With both at Tail, the lesser one.
+        let at_tail = |slot: usize| place(slot).load(Ordering::Relaxed) == now;
         let first = |slot: usize| self.raw(TAKEN_AT + 64 * slot + 8).load(Ordering::Relaxed);
-        let slot = match [0, 1].map(|slot| place(slot).load(Ordering::Relaxed) == now) {
-            [true, true] => usize::from(first(1) < first(0)),
-            [true, false] => 1,
-            _ => 0,
-        };
+        // Not the one that counts now; with both at Tail, the lesser one.
+        let slot = usize::from(at_tail(0) && (!at_tail(1) || first(1) < first(0)));
         place(slot).store(TAKEN_VOID, Ordering::Release);
         for (i, word) in words.into_iter().enumerate() {
             self.raw(TAKEN_AT + 64 * slot + 8 * (1 + i)).store(word, Ordering::Release);

@@ -220,7 +220,11 @@ impl Spool {
         let skipped = (seq - 1).saturating_sub(account.seq);
         match last {
             _ if skipped == 0 => {}
-            _ if past < seq => account.doubt(skipped),
+            // Where somebody was given a part of them, what is told as damaged is the rest alone.
+            _ if past < seq => {
+                let whole = past <= account.seq + 1;
+                account.doubt(if whole { skipped } else { 0 });
+            }
             Some(last) => account.resume_behind(last),
             None => account.unread += skipped,
         }
