@@ -3,8 +3,10 @@
 //! A loop, queue, buffer, wait or message that has no line here has no business in this project. Relations that must
 //! hold between bounds are asserted at compile time at the end.
 
+mod alarms;
 mod porch;
 
+pub use alarms::*;
 pub use porch::*;
 
 // ---- log ----
@@ -209,24 +211,8 @@ pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
-/// Matters of alarms that are known at once: some for each receiver, and those of the spool; more are only logged.
-pub const ALARMS: usize = 128;
-/// The words of an alarm, and what it is about, in characters.
-pub const ALARM_CHARS: usize = 256;
-/// A receiver's name and the sub-directory of an adopted spool.
-pub const ALARM_ABOUT_CHARS: usize = 3 * LABEL_BYTES;
-// One line of them goes through a pipe whole.
-const _: () = assert!(4 * (ALARM_CHARS + ALARM_ABOUT_CHARS) + 64 < PIPE_ATOM_BYTES);
 /// What a pipe takes whole or not at all (PIPE_BUF).
 pub const PIPE_ATOM_BYTES: usize = 4096;
-/// What a worker has left behind is over when no worker sees it for so long: twice the time after which a receiver is down.
-pub const ALARM_INHERITED_MILLIS: i64 = 2 * RECEIVER_DOWN_SECONDS as i64 * 1000;
-/// A receiver that has taken nothing for so long, although it was tried all the time, is an alarm: a restart takes less.
-pub const RECEIVER_DOWN_SECONDS: u64 = 300;
-/// Nothing is read for so long although something is there: that is no hiccup of a disk.
-pub const STANDSTILL_MILLIS: u64 = 2_000;
-/// And when reading went on for so long it is over: a spool that is full gets room a segment at a time.
-pub const STANDSTILL_OVER_MILLIS: u64 = 5_000;
 /// How long a chunk that is being written is waited for when its file is to be copied: longer than a stall of a journal.
 pub const WRITER_WAIT_MILLIS: u64 = 1_000;
 /// What is read of a lock's file: a process and its birth are 30 bytes.
@@ -433,19 +419,6 @@ pub const WORKER_FAULTS: u64 = 3;
 pub const LATE_SECONDS: (u64, u64) = (1, 300);
 /// How often a thread that could not be started is tried again.
 pub const THREAD_RETRY_MILLIS: u64 = 2_000;
-/// What waits of alarms in the pipe to the keeper at most; more waits in the worker.
-pub const ALARM_PIPE_BYTES: usize = 4 * PIPE_ATOM_BYTES;
-/// One matter calls `--on-alarm` at most this often: what begins and ends all the time is told once a minute.
-pub const ALARM_SECONDS: u64 = 60;
-/// Between two starts of `--on-alarm`, whatever they are about.
-pub const ALARM_PAUSE_MILLIS: u64 = 250;
-/// At the end so long is waited for commands, so that what was said last is told.
-pub const ALARM_END_MILLIS: u64 = 2_000;
-/// `--alarm-repeat`: the longest, a month.
-pub const ALARM_REPEAT_MOST_SECONDS: u64 = 31 * 86_400;
-/// An alarm command that runs longer is ended.
-pub const ALARM_COMMAND_SECONDS: u64 = 50;
-const _: () = assert!(ALARM_COMMAND_SECONDS < ALARM_SECONDS);
 /// Receivers of one helper: each has a thread.
 pub const RECEIVERS: usize = 32;
 
@@ -552,24 +525,6 @@ pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
 pub const METRICS_RULES: usize = 256;
 
 // ---- tools ----
-
-/// Options in an answer to `status`: fifty of the program's, twenty of each receiver, some of them repeated.
-pub const STATUS_OPTIONS: usize = 1024;
-/// What is shown of the value of one: a path or a URL, whole.
-pub const STATUS_OPTION_CHARS: usize = 400;
-/// What a running helper says of itself at most: the account, the cursors and what is wrong.
-pub const STATUS_ANSWER_BYTES: u64 = STATE_SLOT_BYTES
-    + STATE_RECEIVERS as u64 * CURSOR_SLOT_BYTES
-    + 2 * (ALARMS * PIPE_ATOM_BYTES) as u64
-    + (STATUS_OPTIONS * (6 * STATUS_OPTION_CHARS + 128)) as u64;
-/// How long `status` waits for that, and the helper for whoever asks to take it.
-pub const STATUS_MILLIS: u64 = 2_000;
-/// How often it asks again where nobody listens, and after how long: a worker is replaced in milliseconds.
-pub const STATUS_TRIES: u32 = 3;
-/// The pause between two tries.
-pub const STATUS_RETRY_MILLIS: u64 = 100;
-/// Visitors of that socket who wait at once.
-pub const STATUS_QUEUE: i32 = 16;
 
 /// Damaged places and missing ranges that a command lists for one sub-directory; the rest is only counted.
 pub const TOOL_FINDINGS: usize = 200;
