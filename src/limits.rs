@@ -206,6 +206,11 @@ pub const ARK_SMALL_FILES: usize = 2 * STATE_RECEIVERS;
 pub const ARK_SMALL_BYTES: u64 = 4 * STATE_SLOT_BYTES;
 const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
 const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
+/// So long a new helper waits for the sub-directory of one that is gone: its processes are buried in a tenth of that. The
+/// next one's events would lie apart from those before. And how often it looks.
+pub const SETTLE_MILLIS: u64 = 1_000;
+/// The pause between two looks.
+pub const SETTLE_LOOK_MILLIS: u64 = 20;
 /// Names of receivers and instances: they are file names, metric labels and short for people.
 pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).

@@ -558,7 +558,8 @@ fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>)
             };
             let name = Some(before.name.clone()).filter(|n| !n.is_empty());
             let name = name.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
-            match place::settle(&root, &base_name(options), &name, open) {
+            let patience = Duration::from_millis(limits::SETTLE_MILLIS);
+            match place::settle(&root, &base_name(options), &name, patience, open) {
                 Ok((home, spool)) => {
                     ring.set_note(&home.name);
                     spool.take_over(&before.fate(Some(&home), &roots));

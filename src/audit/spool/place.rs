@@ -225,17 +225,33 @@ fn names(base: &str, before: &str) -> Vec<String> {
     all
 }
 
-/// Locks the first free sub-directory. `open` says whether it can be used; one that cannot is left.
+/// The same, after a while if need be: the lock of a family that was ended a moment ago goes with its last process, and an
+/// adopter looks at each one for a moment. That of a keeper who lives is not waited for.
+fn lock_home_soon(dir: &Path, end: Instant) -> io::Result<(Option<Lock>, bool)> {
+    loop {
+        let found = lock_home(dir, KEPT.get())?;
+        let lives = || File::open(dir.join(LOCK)).ok().and_then(|f| keeper_of(&f)).is_some();
+        if found.0.is_some() || Instant::now() >= end || lives() {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(limits::SETTLE_LOOK_MILLIS));
+    }
+}
+
+/// Locks the first free sub-directory. `open` says whether it can be used; one that cannot is left. `patience`: how long it
+/// waits in all for locks of those who are gone.
 pub fn settle<T>(
     root: &Path,
     base: &str,
     before: &str,
+    patience: Duration,
     mut open: impl FnMut(&Home) -> Result<T, String>,
 ) -> Result<(Home, T), String> {
     let mut why = String::new();
+    let end = Instant::now() + patience;
     for name in names(base, before) {
         let dir = root.join(&name);
-        match lock_home(&dir, KEPT.get()) {
+        match lock_home_soon(&dir, end) {
             Ok((Some(lock), inherited)) => {
                 let home = Home { dir, name, lock: Arc::new(lock), inherited };
                 crash::point("home.locked");
@@ -306,7 +322,7 @@ impl LateDisk {
                 Ok(())
             }
         };
-        let (home, ()) = settle(&root, &self.base, "", empty).ok()?;
+        let (home, ()) = settle(&root, &self.base, "", Duration::ZERO, empty).ok()?;
         log::info("spool", format!("found a directory: `{}`", home.dir.display()));
         Some((RealDisk::new(&home.dir).locked(&home.lock), home))
     }
@@ -381,15 +397,15 @@ mod tests {
     #[test]
     fn the_next_name_when_one_is_locked_or_foreign() {
         let root = temp("names");
-        let (one, _) = settle(&root, "x", "", |_| Ok(())).unwrap();
-        let (two, _) = settle(&root, "x", "", |_| Ok(())).unwrap();
+        let (one, _) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
+        let (two, _) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
         assert_eq!((one.name.as_str(), two.name.as_str()), ("x", "x.2"));
         let refused = |h: &Home| if h.name == "x.3" { Err("foreign".into()) } else { Ok(()) };
-        let (four, _) = settle(&root, "x", "", refused).unwrap();
+        let (four, _) = settle(&root, "x", "", Duration::ZERO, refused).unwrap();
         assert_eq!(four.name, "x.4");
         drop(one);
-        assert_eq!(settle(&root, "x", "x.9", |_| Ok(())).unwrap().0.name, "x.9");
-        assert_eq!(settle(&root, "x", "", |_| Ok(())).unwrap().0.name, "x");
+        assert_eq!(settle(&root, "x", "x.9", Duration::ZERO, |_| Ok(())).unwrap().0.name, "x.9");
+        assert_eq!(settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap().0.name, "x");
         std::fs::remove_dir_all(&root).unwrap();
     }
 
@@ -426,7 +442,7 @@ mod tests {
         let root = temp("says");
         let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = other.id() as i32;
-        let (home, ()) = settle(&root, "x", "", |_| Ok(())).unwrap();
+        let (home, ()) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
         assert_eq!(keeper_of(&home.lock.file()), None, "a test has no keeper");
         std::fs::write(home.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap())).unwrap();
         assert_eq!(keeper_of(&home.lock.file()), Some(pid));
@@ -436,6 +452,29 @@ mod tests {
         other.wait().unwrap();
         std::fs::write(home.dir.join(LOCK), "\u{0}x\n").unwrap();
         assert_eq!(keeper_of(&home.lock.file()), None);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+
+    #[test]
+    fn the_lock_of_one_who_is_gone_is_waited_for() {
+        let root = temp("soon");
+        let (one, ()) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(one);
+        });
+        let (same, ()) = settle(&root, "x", "", Duration::from_secs(20), |_| Ok(())).unwrap();
+        assert_eq!(same.name, "x");
+        holder.join().unwrap();
+        // Who lives is not waited for.
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = other.id() as i32;
+        std::fs::write(same.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap())).unwrap();
+        let begin = Instant::now();
+        let (next, ()) = settle(&root, "x", "", Duration::from_secs(20), |_| Ok(())).unwrap();
+        assert!(next.name == "x.2" && begin.elapsed() < Duration::from_secs(10));
+        other.kill().unwrap();
+        other.wait().unwrap();
         std::fs::remove_dir_all(&root).unwrap();
     }
 
