@@ -7,13 +7,24 @@ use crate::flags::{Item, Parsed, Place};
 
 /// What is added to the name of the option.
 const PUBLISHED: &str =
-    "the database tells its audit setting, arguments and all, to anyone over the network, without a password; \
-                         put this into the configuration file, or the secret into a file of its own";
+    "the database tells its audit setting, arguments and all, to anyone over the network, without a password; put this";
 
 /// A warning for each secret that stands in the arguments.
 pub fn warnings(parsed: &Parsed) -> Vec<String> {
     let exposed = |item: &&Item| matches!(item.place, Place::Flag(_)) && holds_secret(item);
-    parsed.items.iter().filter(exposed).map(|item| format!("{} holds a secret: {PUBLISHED}", item.at())).collect()
+    let warning = |item: &Item| format!("{} holds a secret: {PUBLISHED} {}", item.at(), cure(item));
+    parsed.items.iter().filter(exposed).map(warning).collect()
+}
+
+/// Where the secret belongs.
+fn cure(item: &Item) -> &'static str {
+    match item.row {
+        "header" => "into the configuration file, or the value into a file of its own (`--header NAME:@FILE`)",
+        "url" | "failover" if has_password(&item.value) => {
+            "into the configuration file, or the password into a file of its own (`--user NAME --password-file FILE`)"
+        }
+        _ => "into the configuration file",
+    }
 }
 
 fn holds_secret(item: &Item) -> bool {
@@ -82,6 +93,7 @@ mod tests {
             "{all:?}"
         );
         assert!(all[1].starts_with("`--header`") && all[0].starts_with("`--url`"), "{all:?}");
+        assert!(all[0].contains("--password-file") && all[1].contains("NAME:@FILE"), "{all:?}");
     }
 
     #[test]

@@ -100,7 +100,9 @@ fn with_a_page_the_real_worker_cannot_change_what_is_not_its_own() {
         std::fs::set_permissions(&victim, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
         let dir = den.file("dir");
         std::fs::create_dir(&dir).expect("a directory");
-        let mut picodata = Setup::new(&den).url(&receiver.url()).args(&["--metrics-addr", &address]).picodata();
+        // By the build that has a C library of its own, whose functions gdb finds by name; the cage is the same.
+        let setup = Setup::new(&den).debug().url(&receiver.url()).args(&["--metrics-addr", &address]);
+        let mut picodata = setup.picodata();
         picodata.forbidden = true;
         let worker = picodata.wait_worker(None);
         wait("the page", LIMIT, || picodata.err().contains("open at"));
