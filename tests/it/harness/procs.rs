@@ -2,8 +2,10 @@
 //!
 //! Signals go through the shell's own `kill`, to single processes and groups that the caller started; never by name.
 
+use crate::harness::den::wait_for;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 /// The text of `/proc/PID/NAME`, empty when the process is gone.
 pub fn text(pid: u32, name: &str) -> String {
@@ -82,7 +84,21 @@ fn runs(pid: u32, exe: &std::path::Path) -> bool {
 pub fn signal(name: &str, target: i64) -> bool {
     assert!(!(-1..=1).contains(&target), "a signal to {target} would hit strangers");
     let script = format!("kill -s {name} -- {target} 2>/dev/null");
-    Command::new("/bin/sh").args(["-c", &script]).status().is_ok_and(|s| s.success())
+    let sent = Command::new("/bin/sh").args(["-c", &script]).status().is_ok_and(|s| s.success());
+    if let (true, "STOP", Ok(pid)) = (sent, name, u32::try_from(target)) {
+        wait_stopped(pid);
+    }
+    sent
+}
+
+/// A stop is there when every thread stands still: on a busy machine one may answer for some milliseconds after `kill`.
+fn wait_stopped(pid: u32) {
+    let all = || {
+        let Ok(dir) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+        let mut states = dir.filter_map(|e| fields(&fs::read_to_string(e.ok()?.path().join("stat")).ok()?));
+        states.all(|f| matches!(f[0].as_str(), "T" | "t" | "Z" | "X"))
+    };
+    wait_for(Duration::from_secs(5), all);
 }
 
 pub fn kill9(pid: u32) -> bool {
