@@ -2,56 +2,24 @@
 //!
 //! Events travel one way: stdin, cushion, spool, receiver. What travels back is one number for each receiver, its cursor.
 
-pub mod account;
-pub mod adopt;
-pub mod ahead;
 pub mod alarm;
-pub mod alarms;
-pub mod batch;
-pub mod bell;
-pub mod cage;
-pub mod certificates;
-pub mod claim;
-pub mod crew;
-pub mod event;
-mod exposed;
-pub mod format;
-pub mod frame;
-pub mod gap;
-pub mod in_force;
-pub mod keeper;
-pub mod moment;
+pub mod delivery;
+pub mod intake;
 pub mod options;
-pub mod page;
-pub mod quarantine;
-pub mod reader;
+pub mod process;
 pub mod record;
-pub mod reload;
-pub mod sender;
-pub mod sink;
-pub mod speaker;
 pub mod spool;
-pub mod standstill;
-pub mod start;
-pub mod stopped;
-pub mod stranded;
-pub mod succession;
-pub mod table;
-pub mod tender;
 pub mod tools;
-pub mod troubles;
-pub mod whereabouts;
-pub mod worker;
-pub mod writer;
-pub mod writing;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{crash, pipe, process, signal};
+use crate::sys::{self, crash, pipe, signal};
 use crate::{limits, log};
-use keeper::Heirlooms;
-use options::Options;
-use reload::Call;
+
+use options::{table, Options};
+use process::keeper::{self, Heirlooms};
+use process::reload::Call;
+use process::start;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -73,10 +41,10 @@ pub fn main() -> ExitCode {
 
 /// What was called: a command, or the main job.
 fn run() -> Result<Exit> {
-    let args = process::arguments();
-    process::close_from_3(&[]);
+    let args = sys::process::arguments();
+    sys::process::close_from_3(&[]);
     harden();
-    let env = process::environment();
+    let env = sys::process::environment();
     match parse(&args, &env)? {
         Outcome::Print(text) => {
             print(&text);
@@ -90,10 +58,10 @@ fn run() -> Result<Exit> {
 /// The main job.
 fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let mut options = Options::read(parsed, env, true)?;
-    options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    options.secrets.iter().for_each(|s| sys::process::wipe_argument(s));
     start_log(&options, env);
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
-    process::wipe_environment();
+    sys::process::wipe_environment();
     options.fit_memory(heirlooms.ring.size() as u64);
     let stdin = std::io::stdin();
     let pipe = pipe::widen(stdin.as_fd(), limits::PIPE_BYTES).ok();
@@ -103,12 +71,14 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
 
 /// No new rights, no core, nothing for others to read; what fails is an error, not a death.
 fn harden() {
-    for (what, done) in [("no_new_privs", process::no_new_privileges()), ("dumpable", process::not_dumpable())] {
+    for (what, done) in
+        [("no_new_privs", sys::process::no_new_privileges()), ("dumpable", sys::process::not_dumpable())]
+    {
         if let Err(e) = done {
             log::warn("start", format!("cannot set {what}: {e}"));
         }
     }
-    process::private_umask();
+    sys::process::private_umask();
 }
 
 fn start_log(options: &Options, env: &[(OsString, OsString)]) {
@@ -143,7 +113,7 @@ fn command(parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<Exit> {
     signal::ignore_broken_pipes();
     crash::arm(env, None);
     let options = Options::read(parsed, env, false)?;
-    options.secrets.iter().for_each(|s| process::wipe_argument(s));
+    options.secrets.iter().for_each(|s| sys::process::wipe_argument(s));
     // What a command finds it says itself, in its own words.
     let level = if options.log_level == log::Level::Debug { log::Level::Debug } else { log::Level::Error };
     log::init("gostech-audit-log", level, log::Sink::Plain);

@@ -20,7 +20,7 @@ fn read(name: &str) -> String {
 }
 
 fn programs() -> [&'static Program; 2] {
-    [&gostech::audit::table::PROGRAM, &gostech::metrics::options::PROGRAM]
+    [&gostech::audit::options::table::PROGRAM, &gostech::metrics::options::PROGRAM]
 }
 
 /// What `PROGRAM --help-markdown LANGUAGE` prints.

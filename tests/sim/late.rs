@@ -4,7 +4,7 @@
 //! Exactly one thread runs at any moment, so a seed is the same run whatever the machine does. Refuses: two turns at once.
 
 use crate::disk::Death;
-use gostech::audit::sender::{Now, Sender, Wait};
+use gostech::audit::delivery::sender::{Now, Sender, Wait};
 use std::cell::RefCell;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::mpsc::{channel, Receiver as Ear, Sender as Mouth};

@@ -4,7 +4,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::late;
-use gostech::audit::sink::{judge, About, Outcome, Said, Sink};
+use gostech::audit::delivery::sink::{judge, About, Outcome, Said, Sink};
 use gostech::audit::spool::Spool;
 use gostech::limits;
 use gostech::net::failure::{Failure, FailureKind};

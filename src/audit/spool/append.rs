@@ -4,7 +4,7 @@ use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{tend, Loss, Segment, Spool, Store};
-use crate::audit::account::Account;
+use crate::audit::record::account::Account;
 use crate::audit::record::Kind;
 use crate::limits;
 use crate::log;

@@ -22,6 +22,7 @@ mod files;
 mod forget;
 mod home;
 mod ledger;
+pub mod moment;
 pub mod moves;
 pub mod owner;
 pub mod past;
@@ -38,9 +39,9 @@ pub mod walk;
 #[cfg(test)]
 mod tests;
 
-use super::account::Account;
-use super::record::EventId;
-use super::troubles::Troubles;
+use crate::audit::alarm::troubles::Troubles;
+use crate::audit::record::account::Account;
+use crate::audit::record::EventId;
 use crate::hash::xxh64;
 use crate::limits;
 use crate::sys::ring::Ring;

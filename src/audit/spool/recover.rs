@@ -9,7 +9,7 @@ use super::past::Past;
 use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
-use crate::audit::account::Account;
+use crate::audit::record::account::Account;
 use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
 use crate::log;

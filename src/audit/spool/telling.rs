@@ -3,9 +3,9 @@
 //! Refuses: to hand anything on; the worker does that.
 
 use super::{is_full, Full, Ledger, Receiver, Segment, Sizes, Spool, Store};
-use crate::audit::account::Account;
 use crate::audit::alarm::{AlarmKind, OF_RECEIVERS};
-use crate::audit::moment::{Bytes, Moment, Standing};
+use crate::audit::record::account::Account;
+use crate::audit::spool::moment::{Bytes, Moment, Standing};
 use crate::log;
 use std::sync::atomic::Ordering;
 

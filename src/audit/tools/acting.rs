@@ -4,7 +4,7 @@
 //! where there is no spool.
 
 use super::{rights, Call, Result};
-use crate::audit::worker;
+use crate::audit::process::worker;
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;

@@ -5,7 +5,7 @@
 //! when it fails, to take the last room from a helper.
 
 use super::{words, Result};
-use crate::audit::adopt::{self, EPHEMERAL};
+use crate::audit::process::adopt::{self, EPHEMERAL};
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::owner::{Owner, Stated, OWNER};

@@ -7,13 +7,13 @@
 use super::acting::{self, Acting};
 use super::look::{self, Look, Use};
 use super::{words, Call, Result};
-use crate::audit::batch::Batch;
-use crate::audit::cage;
+use crate::audit::delivery::batch::Batch;
+use crate::audit::delivery::sink::{About, Outcome, Said, Sink};
 use crate::audit::options::{Options, ReceiverOptions};
+use crate::audit::process::cage;
+use crate::audit::process::worker;
 use crate::audit::record;
-use crate::audit::sink::{About, Outcome, Said, Sink};
 use crate::audit::spool::record::{decode, encode, Head, New};
-use crate::audit::worker;
 use crate::error::Exit;
 use crate::guard;
 use crate::limits;

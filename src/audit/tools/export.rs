@@ -7,8 +7,8 @@ use super::look::{self, Look, Seen};
 use super::progress::Progress;
 use super::range::Range;
 use super::{say, words, Call, Result};
-use crate::audit::event::Maker;
-use crate::audit::format::{self, Pen};
+use crate::audit::delivery::event::Maker;
+use crate::audit::delivery::format::{self, Pen};
 use crate::error::{Error, Exit};
 
 /// The command.

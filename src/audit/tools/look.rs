@@ -6,9 +6,11 @@
 use super::progress::Progress;
 use super::words::shown;
 use super::{rights, say, Result, Stop};
-use crate::audit::account::Account;
-use crate::audit::adopt;
 use crate::audit::options::Options;
+use crate::audit::process::adopt;
+use crate::audit::process::stranded;
+use crate::audit::process::worker;
+use crate::audit::record::account::Account;
 use crate::audit::record::Kind;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
@@ -18,8 +20,6 @@ use crate::audit::spool::record::{self, Head, Identity, Stored, HEAD_BYTES, RECO
 use crate::audit::spool::recover::{self, edition_of, number_of};
 use crate::audit::spool::walk::{Found, Walk};
 use crate::audit::spool::{slots, tend};
-use crate::audit::stranded;
-use crate::audit::worker;
 use crate::error::Error;
 use crate::net::failure::words;
 use crate::sys::file;

@@ -23,8 +23,8 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
-use super::options::Options;
-use super::worker::wall_ms;
+use crate::audit::options::Options;
+use crate::audit::process::worker::wall_ms;
 use crate::error::{Error, Exit};
 use crate::flags::Parsed;
 use std::io::{self, BufWriter, ErrorKind, Write};

@@ -8,7 +8,7 @@ use super::look::{self, Heads, Look, Seg};
 use super::progress::Progress;
 use super::scan::{scan, Findings};
 use super::{quarantine, words, Call, Result};
-use crate::audit::quarantine as held;
+use crate::audit::delivery::quarantine as held;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::{self, New};

@@ -5,14 +5,14 @@
 
 use super::look::{self, Look, Small, Use};
 use super::{quarantine, words, Call, Result};
-use crate::audit::account::{Account, Counters};
-use crate::audit::claim;
-use crate::audit::moment::Moment;
 use crate::audit::options::Options;
-use crate::audit::speaker;
+use crate::audit::process::claim;
+use crate::audit::process::speaker;
+use crate::audit::process::worker;
+use crate::audit::record::account::{Account, Counters};
 use crate::audit::spool::cursor::Cursor;
+use crate::audit::spool::moment::Moment;
 use crate::audit::spool::walk::{Found, Walk};
-use crate::audit::worker;
 use crate::error::Exit;
 use crate::{limits, stamp};
 use serde_json::{json, Value};
@@ -135,7 +135,7 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
         let next = cursor.as_ref().map(|c| c.next);
         let waiting = next.map_or(0, |n| end.saturating_sub(n));
         let first = next.filter(|_| waiting > 0);
-        let file = crate::audit::quarantine::file_name(&name);
+        let file = crate::audit::delivery::quarantine::file_name(&name);
         let there = look.files.iter().any(|f| f.name == file);
         let said = now.as_ref().and_then(|m| m.receivers.iter().find(|r| r.name == name));
         let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));

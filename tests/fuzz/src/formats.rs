@@ -4,9 +4,9 @@
 //! Refuses: to know receivers.
 
 use super::{stretch, Dice};
-use gostech::audit::event::Maker;
-use gostech::audit::format::{Pen, FORMATS};
-use gostech::audit::frame::Frame;
+use gostech::audit::delivery::event::Maker;
+use gostech::audit::delivery::format::{Pen, FORMATS};
+use gostech::audit::delivery::frame::Frame;
 use gostech::audit::record::{read, Kind};
 use gostech::audit::spool::record::{decode, encode, Head, Identity, New};
 use gostech::json::{from_base64, Span};

@@ -43,7 +43,7 @@ fn read(program: &'static Program, bytes: &[u8]) -> Result<Parsed> {
 /// All that may be shown of a call: errors, warnings, what a log of options would say.
 fn shown(bytes: &[u8]) -> Vec<String> {
     let mut all = Vec::new();
-    match read(&gostech::audit::table::PROGRAM, bytes) {
+    match read(&gostech::audit::options::table::PROGRAM, bytes) {
         Ok(parsed) => {
             all.push(format!("{parsed:?}"));
             match Options::read(&parsed, &[], true) {

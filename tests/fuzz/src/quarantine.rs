@@ -3,9 +3,9 @@
 //! Refuses: files (`status` has them).
 
 use super::{stretch, Dice};
-use gostech::audit::quarantine::{line, parse};
+use gostech::audit::delivery::quarantine::{line, parse};
+use gostech::audit::delivery::sink::Said;
 use gostech::audit::record::Kind;
-use gostech::audit::sink::Said;
 use gostech::audit::spool::record::{decode, encode, Head, Identity, New};
 use gostech::json::Span;
 use std::sync::Arc;

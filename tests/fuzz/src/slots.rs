@@ -6,7 +6,7 @@
 use super::memory::{Files, Memory};
 use super::recovery::{records, settings};
 use super::{stretch, Dice};
-use gostech::audit::account::Account;
+use gostech::audit::record::account::Account;
 use gostech::audit::spool::cursor::{self, Cursor};
 use gostech::audit::spool::record::Head;
 use gostech::audit::spool::{slots, Spool};

@@ -6,10 +6,10 @@
 use super::recovery::{records, settings};
 use super::slots::version;
 use super::{stretch, Dice};
+use gostech::audit::options::table::PROGRAM;
 use gostech::audit::options::Options;
 use gostech::audit::record::Kind;
 use gostech::audit::spool::record::Head;
-use gostech::audit::table::PROGRAM;
 use gostech::audit::tools::{quarantine, status, verify, Call, Result, Stop};
 use gostech::error::Exit;
 use gostech::flags::{parse, Outcome, Parsed};

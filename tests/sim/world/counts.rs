@@ -1,7 +1,7 @@
 //! What is counted, and what of it is on the platter: counters survive a power cut as far as they were synced.
 
 use super::{Verdict, World};
-use gostech::audit::account::Account;
+use gostech::audit::record::account::Account;
 use gostech::audit::spool::cursor::{self, Cursor};
 use gostech::audit::spool::{slots, tend, Receiver};
 use gostech::limits;

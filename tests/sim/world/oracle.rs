@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::{Verdict, World};
-use gostech::audit::quarantine;
+use gostech::audit::delivery::quarantine;
 use gostech::audit::spool::{Full, Receiver as Kept, Spool};
 use gostech::limits;
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 use crate::chance::Chance;
 use crate::disk::Injected;
 use crate::receiver::Wall;
-use gostech::audit::sender::Portion;
+use gostech::audit::delivery::sender::Portion;
 use gostech::audit::spool::Full;
 use std::time::Duration;
 

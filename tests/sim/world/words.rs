@@ -4,7 +4,7 @@
 
 use super::{Verdict, World};
 use crate::receiver::{Fed, Gap};
-use gostech::audit::account::Account;
+use gostech::audit::record::account::Account;
 use gostech::audit::spool::Full;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,6 +6,7 @@ mod seeing;
 mod strangers;
 
 use super::{dispatch, Call, Stop};
+use crate::audit::options::table::PROGRAM;
 use crate::audit::options::Options;
 use crate::audit::record::{read, Kind};
 use crate::audit::spool::append::Appender;
@@ -14,7 +15,6 @@ use crate::audit::spool::disk::RealDisk;
 use crate::audit::spool::place;
 use crate::audit::spool::record::{Identity, New};
 use crate::audit::spool::{Full, Settings, Spool};
-use crate::audit::table::PROGRAM;
 use crate::error::Exit;
 use crate::flags::{self, Outcome};
 use std::ffi::OsString;

@@ -3,11 +3,11 @@
 use super::super::forget;
 use super::super::look::Look;
 use super::*;
-use crate::audit::adopt;
-use crate::audit::event::Maker;
-use crate::audit::format::{Pen, FORMATS};
-use crate::audit::quarantine as held;
-use crate::audit::sink::Said;
+use crate::audit::delivery::event::Maker;
+use crate::audit::delivery::format::{Pen, FORMATS};
+use crate::audit::delivery::quarantine as held;
+use crate::audit::delivery::sink::Said;
+use crate::audit::process::adopt;
 use crate::audit::spool::read::{Next, Reader};
 use std::fs;
 use std::time::Duration;

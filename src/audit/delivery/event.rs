@@ -1,0 +1,162 @@
+//! ○ An event as formats see it: made in one place from a stored record, with its document id, times and origin.
+//!
+//! What a record is called that does not say so itself, and which fields of a cut one can be read, is decided here for all
+//! formats. Refuses: to change a byte of a record, to know what a receiver wants.
+
+use crate::audit::record::{EventId, Kind};
+use crate::audit::spool::record::{Head, Identity, Stored};
+use crate::json::{self, Kind as Value};
+use crate::stamp::{self, Written};
+
+/// What a receiver is to be given of one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Its document id, the same for ever: `CLUSTER/INSTANCE/EVENT-ID/HASH`.
+    pub id: &'a [u8],
+    /// Its time as the database wrote it, and what that means; none where it has no time.
+    pub written: Option<(&'a [u8], Written)>,
+    /// When it was read, milliseconds since the epoch.
+    pub read_ms: i64,
+    /// Its id as the database counts.
+    pub number: Option<EventId>,
+    /// Where it comes from.
+    pub origin: &'a Identity,
+    /// Which piece of an oversize line it is, of how many; 0: it is no piece, or nobody knows.
+    pub part: (u32, u32),
+    /// What it is.
+    pub kind: Kind,
+    /// Its bytes.
+    pub raw: &'a [u8],
+}
+
+impl<'a> Event<'a> {
+    /// When it happened, by its own word, else when it was read; milliseconds since the epoch.
+    pub fn time_ms(&self) -> i64 {
+        self.written.map_or(self.read_ms, |(_, w)| w.millis)
+    }
+
+    /// Whether its bytes are a whole JSON object, to be delivered with its fields untouched.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.kind, Kind::Object | Kind::Own)
+    }
+
+    /// Calls `see` with key, kind and value of each field that can be read, in order; texts stay escaped. Bytes that are no
+    /// object have none.
+    pub fn fields(&self, mut see: impl FnMut(&'a [u8], Value, &'a [u8])) {
+        if self.kind == Kind::Unparsed {
+            return;
+        }
+        let raw = self.raw;
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        json::object(raw, true, |f| {
+            let (key, value) = (f.key.of(raw), f.value.of(raw));
+            if text(key) && text(value) {
+                see(key, f.kind, value);
+            }
+        });
+    }
+}
+
+/// Makes events of records, and keeps what is the same from one to the next.
+#[derive(Debug, Default)]
+pub struct Maker {
+    origin: Identity,
+    /// What stands before the event id in a document id; empty: of nobody yet.
+    namespace: Vec<u8>,
+    id: Vec<u8>,
+}
+
+impl Maker {
+    /// The event of a record of this segment.
+    pub fn make<'a>(&'a mut self, r: &Stored<'a>, head: &'a Head) -> Event<'a> {
+        if self.namespace.is_empty() || self.origin != head.identity {
+            self.origin = head.identity.clone();
+            self.namespace = namespace(&self.origin).into_bytes();
+        }
+        let id = r.id.of(r.raw);
+        self.id.clear();
+        self.id.extend_from_slice(&self.namespace);
+        self.id.extend_from_slice(if id.is_empty() { b"-" } else { id });
+        if r.part > 0 {
+            self.id.push(b'.');
+            json::push_number(&mut self.id, r.part.into());
+        }
+        self.id.push(b'/');
+        let hash = id_hash(r);
+        self.id.extend((0..16).rev().map(|i| b"0123456789abcdef"[(hash >> (4 * i) & 15) as usize]));
+        let time = r.time.of(r.raw);
+        Event {
+            id: &self.id,
+            written: stamp::parse_written(time).map(|w| (time, w)),
+            read_ms: r.read_ms,
+            number: r.number(),
+            origin: &head.identity,
+            part: (r.part, r.parts),
+            kind: r.kind,
+            raw: r.raw,
+        }
+    }
+
+    /// The document id of a record alone, for people and tools.
+    pub fn document_id(&mut self, r: &Stored<'_>, head: &Head) -> String {
+        String::from_utf8_lossy(self.make(r, head).id).into_owned()
+    }
+}
+
+fn namespace(origin: &Identity) -> String {
+    let named = |text: &str| if text.is_empty() { "-".to_string() } else { text.to_string() };
+    format!("{}/{}/", named(&origin.cluster), named(&origin.instance))
+}
+
+/// The hash in a document id: of the raw line; of an event of ours, of its id, so that telling it twice is telling it once.
+fn id_hash(r: &Stored<'_>) -> u64 {
+    match r.kind {
+        Kind::Own => crate::hash::xxh64(r.id.of(r.raw), 0),
+        _ => r.hash,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::read;
+    use crate::audit::spool::record::{decode, encode, New};
+
+    fn stored<'a>(bytes: &'a mut Vec<u8>, head: &Head, raw: &[u8], kind: Option<Kind>, part: (u32, u32)) -> Stored<'a> {
+        let facts = read(raw, kind == Some(Kind::Cut));
+        let (kind, id, time, (part, parts)) = (kind.unwrap_or(facts.kind), facts.id, facts.time, part);
+        encode(bytes, head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: 77 });
+        decode(head, bytes).expect("a whole record")
+    }
+
+    #[test]
+    fn an_event_says_what_its_record_says() {
+        let identity = Identity { cluster: "c\"1".into(), instance: String::new(), node: "n".into() };
+        let head = Head { first_seq: 1, identity, ..Head::default() };
+        let raw = br#"{"id":"1.0.26","time":"2026-11-21T04:27:57.349+0300","title":"x"}"#;
+        let (mut bytes, mut maker) = (Vec::new(), Maker::default());
+        let r = stored(&mut bytes, &head, raw, None, (0, 0));
+        let e = maker.make(&r, &head);
+        let hash = crate::hash::xxh64(raw, 0);
+        assert_eq!(String::from_utf8_lossy(e.id), format!("c\"1/-/1.0.26/{hash:016x}"));
+        assert_eq!((e.time_ms(), e.number), (1_795_224_477_349, Some(EventId { raft_id: 1, gen: 0, count: 26 })));
+        // Another segment of another place, a piece, and no time of its own.
+        let head = Head { first_seq: 1, ..Head::default() };
+        let mut bytes = Vec::new();
+        let r = stored(&mut bytes, &head, b"junk", None, (2, 3));
+        let e = maker.make(&r, &head);
+        assert!(e.id.starts_with(b"-/-/-.2/") && e.time_ms() == 77 && e.number.is_none() && !e.is_whole());
+    }
+
+    #[test]
+    fn the_fields_of_a_cut_event_are_those_that_are_text() {
+        let head = Head { first_seq: 1, ..Head::default() };
+        let raw = b"{\"id\":\"1.0.7\",\"n\":[1],\"bad\":\"\xff\",\"message\":\"caf\xc3";
+        let (mut bytes, mut maker) = (Vec::new(), Maker::default());
+        let r = stored(&mut bytes, &head, raw, Some(Kind::Cut), (0, 0));
+        let mut seen = Vec::new();
+        maker.make(&r, &head).fields(|k, _, v| seen.push((k.to_vec(), v.to_vec())));
+        let text = |s: &str| s.as_bytes().to_vec();
+        assert_eq!(seen, [(text("id"), text("1.0.7")), (text("n"), text("[1]")), (text("message"), text("caf"))]);
+    }
+}

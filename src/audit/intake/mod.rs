@@ -1,0 +1,9 @@
+//! From the database's pipe into the spool: read, separated, checked, numbered, written.
+//!
+//! Refuses: to know who the receivers are, to wait for one.
+
+pub mod ahead;
+pub mod bell;
+pub mod reader;
+pub mod writer;
+pub mod writing;

@@ -1,0 +1,427 @@
+//! From the cushion into the spool: separates records, numbers them, tells what is missing. The only writer.
+//!
+//! `step` works off a stretch of input and says how much of it is done; the bytes leave the cushion only then. So a worker
+//! that dies between two instructions finds them again, and what it had written already it knows by the stream position
+//! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
+
+use crate::audit::alarm::AlarmKind;
+use crate::audit::intake::ahead::Found;
+use crate::audit::process::adopt::Estate;
+use crate::audit::record::account::{GapEvent, Reason};
+use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
+use crate::audit::spool::append::{Appender, Room};
+use crate::audit::spool::record::{New, HEADER_BYTES};
+use crate::audit::spool::{Full, Spool};
+use crate::json::Span;
+use crate::sys::crash::{self, Victim};
+use crate::{limits, log};
+use std::sync::Arc;
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// So many bytes are worked off (0: there is no whole record).
+    Bytes(usize),
+    /// The spool is full, and the database shall wait.
+    Blocked,
+}
+
+/// The writer.
+pub struct Writer {
+    spool: Arc<Spool>,
+    appender: Appender,
+    splitter: Splitter,
+    items: Vec<Item>,
+    own: Vec<GapEvent>,
+    /// The next record is given as mere bytes: workers have died of it.
+    pub opaque: bool,
+    /// Up to here, a place in the input stream, records are taken one by one: a worker has died of its own fault, and the
+    /// next death shall tell of which.
+    pub careful_until: u64,
+    /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
+    pub last_call: bool,
+    blocked: bool,
+    /// When something was last dropped, while an episode of dropping lasts.
+    dropping: Option<i64>,
+    chunk: usize,
+    sync_each: bool,
+    /// What orphans leave to be told here.
+    pub estate: Arc<Estate>,
+}
+
+impl Writer {
+    /// For a spool that was opened; `sync_each`: `--sync always`.
+    pub fn new(spool: Arc<Spool>, event_max: usize, sync_each: bool) -> Writer {
+        let pieces = spool.account().pieces;
+        // Not more than a segment at once: what must be dropped is dropped in small portions.
+        let chunk = limits::CHUNK_BYTES.min(spool.settings.segment_bytes() as usize);
+        Writer {
+            spool,
+            appender: Appender::default(),
+            splitter: Splitter::new(event_max, pieces),
+            items: Vec::new(),
+            own: Vec::new(),
+            opaque: false,
+            careful_until: 0,
+            last_call: false,
+            blocked: false,
+            dropping: None,
+            chunk,
+            sync_each,
+            estate: Arc::default(),
+        }
+    }
+
+    /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
+    pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
+        let used = self.separate(data, base, ending);
+        self.settle(used, data, base, now_ms)
+    }
+
+    /// The first half of a step: finds records; how many bytes they are.
+    pub fn separate(&mut self, data: &[u8], base: u64, ending: Ending) -> usize {
+        let small = data.len() <= self.chunk;
+        let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
+        let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open }, most);
+        if used == 0 && !small {
+            used = self.split(data, ending, most);
+        }
+        used
+    }
+
+    /// The same, where somebody has found them already; gives the list of the step before back.
+    pub fn take_found(&mut self, found: Found) -> (usize, Vec<Item>) {
+        self.splitter = found.splitter;
+        (found.used, std::mem::replace(&mut self.items, found.items))
+    }
+
+    /// The stretch of input that may be separated while this one is written: how long it is; 0: none now.
+    pub fn ahead(&self, base: u64) -> usize {
+        if self.opaque || base < self.careful_until {
+            0
+        } else {
+            self.chunk
+        }
+    }
+
+    /// Nothing has come for a while: the memory of the last flood is given back.
+    pub fn rest(&mut self) {
+        self.items = Vec::new();
+        self.own.shrink_to_fit();
+        self.appender.rest();
+    }
+
+    /// Where the separating stands.
+    pub fn splitter(&self) -> &Splitter {
+        &self.splitter
+    }
+
+    /// The second half of a step: what was found goes into the spool.
+    pub fn settle(&mut self, used: usize, data: &[u8], base: u64, now_ms: i64) -> Done {
+        self.tell(now_ms, base, false);
+        if self.items.is_empty() {
+            return Done::Bytes(used);
+        }
+        let items = std::mem::take(&mut self.items);
+        let portion = self.portion(&items);
+        let done = self.put(portion, data, base, now_ms);
+        let all = portion.len() == items.len();
+        let end = portion.last().map_or(used, |i| i.end);
+        self.items = items;
+        if done.is_err() || !all {
+            // The other pieces of this line are not out after all.
+            self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
+        }
+        match done {
+            Ok(()) => Done::Bytes(if all { used } else { end }),
+            Err(()) => Done::Blocked,
+        }
+    }
+
+    /// What is put at once: the pieces of a long line may be more than the whole spool holds.
+    fn portion<'a>(&self, items: &'a [Item]) -> &'a [Item] {
+        let mut bytes = 0;
+        let over = items.iter().position(|i| {
+            bytes += i.raw.to - i.raw.from;
+            bytes > self.chunk
+        });
+        &items[..over.map_or(items.len(), |n| n.max(1))]
+    }
+
+    fn split(&mut self, data: &[u8], ending: Ending, most: usize) -> usize {
+        self.items.clear();
+        if self.opaque {
+            let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
+            self.opaque = false;
+            let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
+            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0 });
+            return end;
+        }
+        let used = self.splitter.split(data, ending, most, &mut self.items);
+        crash::poison(Victim::Parser, self.items.iter().map(|i| i.raw.of(data)));
+        used
+    }
+
+    /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
+    fn put(&mut self, items: &[Item], data: &[u8], base: u64, now_ms: i64) -> Result<(), ()> {
+        let need = need_of(items);
+        let policy = self.spool.settings.full;
+        let room = match self.spool.room_for(need) {
+            Room::None if self.last_call => Room::Enough,
+            room => room,
+        };
+        match (room, policy) {
+            (Room::Enough, _) | (Room::LastTenth, Full::Block | Full::DropOldest) => {
+                self.write(items, data, base, now_ms, |_| true)
+            }
+            (Room::LastTenth, Full::DropNewest) => {
+                self.write(items, data, base, now_ms, |i| i.facts.severity_as_delivered() == Severity::High)
+            }
+            (Room::None, Full::DropNewest) => self.write(items, data, base, now_ms, |_| false),
+            (Room::None, Full::DropOldest) => {
+                self.make_room(need, now_ms);
+                self.write(items, data, base, now_ms, |_| true)
+            }
+            (Room::None, Full::Block) => {
+                self.spool.pause(&mut self.appender);
+                if !std::mem::replace(&mut self.blocked, true) {
+                    let text = "the spool is full and a receiver does not take events: reading stops, and the database with it";
+                    self.spool.alarm(AlarmKind::SpoolFull, "spool", text);
+                }
+                Err(())
+            }
+        }
+    }
+
+    /// The oldest events give way; false when that does not help.
+    fn make_room(&mut self, need: u64, now_ms: i64) -> bool {
+        self.say_dropping("its oldest events are dropped", now_ms);
+        // Each round frees a segment; a spool has few.
+        for _ in 0..limits::SEGMENTS * 4 {
+            if self.spool.room_for(need) != Room::None {
+                return true;
+            }
+            if !self.spool.drop_oldest() {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn say_dropping(&mut self, what: &str, now_ms: i64) {
+        if self.dropping.replace(now_ms).is_none() {
+            let why = match self.spool.sizes().disk_bad {
+                None => "the spool is full".to_string(),
+                Some(why) => format!("the disk takes nothing ({why}) and memory is full"),
+            };
+            self.spool.alarm(
+                AlarmKind::EventsDropped,
+                "spool",
+                format!("{why}: {what}, counted, and told as audit_gap"),
+            );
+        }
+    }
+
+    /// Writes those of the items that may be written and accounts for all, in runs of kept and of dropped ones.
+    ///
+    /// A new worker takes up the input behind the last record in the spool. So what was dropped before a record has to be
+    /// in the saved state before that record is written: else a death in between would make it neither read nor dropped.
+    fn write(
+        &mut self,
+        items: &[Item],
+        data: &[u8],
+        base: u64,
+        now_ms: i64,
+        keep: impl Fn(&Item) -> bool,
+    ) -> Result<(), ()> {
+        let (mut dropped, mut any) = (false, false);
+        for run in items.chunk_by(|a, b| keep(a) == keep(b)) {
+            if !keep(&run[0]) {
+                self.drop_run(run, data, base, now_ms);
+                (dropped, any) = (true, true);
+                continue;
+            }
+            if std::mem::take(&mut dropped) {
+                self.spool.remember_state();
+            }
+            let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
+            let mut done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+            // The disk was full just now, and the cushion is: the oldest give way to these.
+            if done.is_err() && self.spool.settings.full == Full::DropOldest && self.make_room(need_of(run), now_ms) {
+                done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+            }
+            match done {
+                Ok(first) => {
+                    if self.sync_each {
+                        self.spool.sync(now_ms);
+                    }
+                    self.account(run, data, base, now_ms, Some(first));
+                    crash::point("append.accounted");
+                }
+                Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
+                Err(_) => {
+                    self.drop_run(run, data, base, now_ms);
+                    (dropped, any) = (true, true);
+                }
+            }
+        }
+        if dropped {
+            // What is dropped is in no segment: only the state knows, so it is saved before the bytes are let go.
+            self.spool.remember_state();
+            crash::point("drop-newest.saved");
+        }
+        if !any {
+            self.calm();
+        }
+        Ok(())
+    }
+
+    fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
+        self.say_dropping("new events are dropped", now_ms);
+        self.account(run, data, base, now_ms, None);
+        crash::point("drop-newest.accounted");
+    }
+
+    fn calm(&mut self) {
+        self.spool.troubles.over(AlarmKind::SpoolFull, "spool");
+        if std::mem::take(&mut self.blocked) {
+            log::calm("spool");
+            log::info("spool", "there is room again: reading goes on");
+        }
+    }
+
+    /// Takes a run into the account: under the numbers from `first` on, or as dropped.
+    fn account(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64, first: Option<u64>) {
+        let mut account = self.spool.account();
+        let now = now_ms as u64;
+        for (n, i) in run.iter().enumerate() {
+            let raw = i.raw.of(data);
+            match first {
+                Some(first) => account.take(first + n as u64, &i.facts, raw, i.part, i.parts, now),
+                None => account.drop_new(&i.facts, raw, i.part, i.parts, now),
+            }
+            account.epoch = self.spool.settings.epoch;
+            account.stream = base + i.end as u64;
+            if account.gaps.untold() * 2 > limits::GAP_RANGES {
+                collect_gaps(&mut account, &mut self.own, now, true);
+            }
+        }
+    }
+
+    /// Tells what is missing in events of our own. `force`: also gaps that are younger than the patience.
+    pub fn tell(&mut self, now_ms: i64, stream: u64, force: bool) {
+        self.tell_of_new_numbers();
+        for loss in self.spool.take_losses() {
+            self.own.push(damage_event(&loss));
+        }
+        // Numbers of their spool say nothing in ours.
+        let orphaned = self.estate.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
+        self.own.extend(orphaned);
+        // An episode of dropping is told when it is over, in one event.
+        let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
+        if self.dropping.is_some_and(|last| force || quiet(last)) {
+            self.dropping = None;
+            log::calm("spool");
+        }
+        if self.dropping.is_none() {
+            self.spool.troubles.over(AlarmKind::EventsDropped, "spool");
+        }
+        let on_the_way = self.spool.dropped_on_the_way();
+        {
+            let mut account = self.spool.account();
+            if account.gaps.untold() > 0 {
+                collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
+            }
+            let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
+            if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
+                for d in account.dropped_to_tell() {
+                    let (from, to) = (Some(d.from), Some(d.to));
+                    self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
+                }
+                if account.dropped_unknown > 0 {
+                    let missing = account.dropped_unknown;
+                    self.own.push(GapEvent { from: None, to: None, missing, reason: Reason::Dropped, spool: None });
+                }
+            }
+        }
+        while let Some(event) = self.own.first().cloned() {
+            let raw = event.write(now_ms, self.spool.next_seq());
+            if !self.put_own(&raw, stream, now_ms) {
+                // No room: they are told when there is; the account still knows what it was.
+                let damage = |e: &GapEvent| e.reason == Reason::Damaged;
+                self.own.retain(damage);
+                return;
+            }
+            let text = format!("{} events {}: {}", event.missing, event.reason.name(), String::from_utf8_lossy(&raw));
+            match event.reason {
+                Reason::Lost => {
+                    log::warn("gap", &text);
+                    self.spool.troubles.fires(AlarmKind::EventLost, "input", &text);
+                }
+                Reason::Damaged => self.spool.alarm(AlarmKind::Damage, "gap", &text),
+                // The episode of dropping was told when it began.
+                Reason::Dropped => log::error("gap", &text),
+            }
+            if event.reason == Reason::Damaged && event.spool.is_none() {
+                self.estate.told_one();
+            }
+            self.own.remove(0);
+        }
+    }
+
+    fn tell_of_new_numbers(&self) {
+        let Some(id) = self.spool.account().anew.take() else { return };
+        let text = "has a number that another event had before: the database was made anew under the same name";
+        let text = format!("the event {id} {text}; its numbers are counted from the beginning");
+        self.spool.alarm(AlarmKind::EventLost, "gap", text);
+    }
+
+    fn put_own(&mut self, raw: &[u8], stream: u64, now_ms: i64) -> bool {
+        let mut facts = record::read(raw, false);
+        facts.kind = Kind::Own;
+        let (id, time) = (facts.id, facts.time);
+        let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
+        match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
+            Ok(seq) => {
+                crash::point("gap.appended");
+                self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// How many bytes of a segment records take.
+fn need_of(items: &[Item]) -> u64 {
+    items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum()
+}
+
+fn new_of<'a>(i: &Item, data: &'a [u8], base: u64, read_ms: i64) -> New<'a> {
+    let (raw, stream) = (i.raw.of(data), base + i.end as u64);
+    New { kind: i.facts.kind, raw, id: i.facts.id, time: i.facts.time, part: i.part, parts: i.parts, stream, read_ms }
+}
+
+fn collect_gaps(account: &mut crate::audit::record::account::Account, own: &mut Vec<GapEvent>, now: u64, force: bool) {
+    for m in account.gaps.due(now, force) {
+        let known = own.iter().any(|e| e.reason == Reason::Lost && e.from == Some(m.from));
+        if !known {
+            let (from, to) = (Some(m.from), Some(m.last()));
+            own.push(GapEvent { from, to, missing: m.count(), reason: Reason::Lost, spool: None });
+        }
+    }
+}
+
+/// Damage of the spool's disk: which events they were is known where their neighbours are of the same start.
+fn damage_event(loss: &crate::audit::spool::Loss) -> GapEvent {
+    let missing = loss.to - loss.from + 1;
+    let ids = match (loss.before, loss.after) {
+        (Some(a), Some(b)) if (a.raft_id, a.gen) == (b.raft_id, b.gen) && b.count > a.count + 1 => {
+            let from = record::EventId { count: a.count + 1, ..a };
+            Some((from, record::EventId { count: b.count - 1, ..b }))
+        }
+        _ => None,
+    };
+    let spool = Some((loss.from, loss.to));
+    GapEvent { from: ids.map(|i| i.0), to: ids.map(|i| i.1), missing, reason: Reason::Damaged, spool }
+}

@@ -1,0 +1,458 @@
+//! What a call of the audit helper asks for: the options, read and checked before anything is touched.
+//!
+//! Only what could not be right on any day is an error here. Files of certificates, keys and secrets are not looked at:
+//! they may come later, and the events are kept until then.
+
+mod exposed;
+pub mod in_force;
+pub mod table;
+
+use crate::audit::delivery::format::{self, Format};
+use crate::audit::delivery::sender::tally::Tally;
+use crate::audit::delivery::sender::Portion;
+use crate::audit::spool::Full;
+use crate::error::{Error, Result};
+use crate::flags::{value, Item, Parsed};
+use crate::limits;
+use crate::log::Level;
+use crate::net::address::Address;
+use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
+use crate::net::proxy::Proxy;
+use crate::net::secret::Secret;
+use crate::net::target::Target;
+use crate::net::tls::{self, ClientOptions};
+use crate::net::verdict::Names;
+use in_force::Setting;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When events are on the platter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// An fsync begins at most 100 ms after a record was read.
+    Soon,
+    /// Nothing more is read before the last chunk is synced.
+    Always,
+    /// When the system likes.
+    Never,
+}
+
+/// One receiver with its stand-ins.
+#[derive(Clone, Debug)]
+pub struct ReceiverOptions {
+    /// Its name.
+    pub name: String,
+    /// It never blocks.
+    pub optional: bool,
+    /// The receiver, then its stand-ins.
+    pub targets: Vec<HttpOptions>,
+    /// The format of the body.
+    pub format: &'static Format,
+    /// How much goes into a request.
+    pub portion: Portion,
+    /// `--quarantine-max`
+    pub quarantine_max: u64,
+    /// What its senders know of each other.
+    pub tally: Tally,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The receivers, in order.
+    pub receivers: Vec<ReceiverOptions>,
+    /// `--spool-dir`
+    pub spool_dir: Option<PathBuf>,
+    /// `$STATE_DIRECTORY`
+    pub state_directory: Option<String>,
+    /// `--instance`
+    pub instance: Option<String>,
+    /// `--cluster`
+    pub cluster: String,
+    /// `--spool-max`; none: by the file system.
+    pub spool_max: Option<u64>,
+    /// `--spool-full`
+    pub full: Full,
+    /// `--memory-max`
+    pub memory_max: u64,
+    /// `--sync`
+    pub sync: Sync,
+    /// `--retain`
+    pub retain: Duration,
+    /// `--event-max`
+    pub event_max: usize,
+    /// `--drain`
+    pub drain: Duration,
+    /// `--on-alarm`, split.
+    pub on_alarm: Vec<String>,
+    /// `--alarm-repeat`; none: never.
+    pub alarm_repeat: Option<Duration>,
+    /// `--no-confinement`
+    pub unconfined: bool,
+    /// `--metrics-addr`
+    pub metrics_addr: Option<Address>,
+    /// `--log-level`, `--debug`
+    pub log_level: Level,
+    /// All of them as they are shown, and compared with others.
+    pub in_force: Vec<Setting>,
+    /// To be logged once the log is there.
+    pub warnings: Vec<String>,
+    /// What must not stand in the arguments of the process.
+    pub secrets: Vec<OsString>,
+}
+
+fn of_env(env: &[(OsString, OsString)], name: &str) -> Option<String> {
+    let found = env.iter().find(|(n, _)| n == name)?;
+    found.1.to_str().filter(|v| !v.is_empty()).map(String::from)
+}
+
+impl Options {
+    /// Reads them. `needs_url`: a call without a receiver is an error.
+    pub fn read(parsed: &Parsed, env: &[(OsString, OsString)], needs_url: bool) -> Result<Options> {
+        if value::listed(&parsed.need("type"))? == "file" {
+            let how = "reading a file is not in this version; let Picodata write to the pipe, or use \
+                       `tail -n +1 -F FILE | gostech-audit-log …`, which loses records when the file is rotated";
+            return Err(parsed.need("type").error(how));
+        }
+        let mut options = Options {
+            receivers: Vec::new(),
+            spool_dir: parsed.get("spool-dir").map(value::path).transpose()?,
+            state_directory: of_env(env, "STATE_DIRECTORY"),
+            instance: parsed.get("instance").map(named).transpose()?,
+            cluster: parsed.get("cluster").map(named).transpose()?.unwrap_or_default(),
+            spool_max: parsed
+                .get("spool-max")
+                .map(|i| value::size_within(i, limits::SPOOL_MIN_BYTES..=1 << 50))
+                .transpose()?,
+            full: match value::listed(&parsed.need("spool-full"))? {
+                "drop-newest" => Full::DropNewest,
+                "drop-oldest" => Full::DropOldest,
+                _ => Full::Block,
+            },
+            memory_max: value::size_within(
+                &parsed.need("memory-max"),
+                limits::MEMORY_BYTES.0..=limits::MEMORY_BYTES.1,
+            )?,
+            sync: match value::listed(&parsed.need("sync"))? {
+                "always" => Sync::Always,
+                "never" => Sync::Never,
+                _ => Sync::Soon,
+            },
+            retain: value::duration(&parsed.need("retain"))?,
+            event_max: value::size_within(
+                &parsed.need("event-max"),
+                limits::EVENT_MAX_BYTES.0..=limits::EVENT_MAX_BYTES.1,
+            )? as usize,
+            drain: value::duration(&parsed.need("drain"))?,
+            on_alarm: parsed.get("on-alarm").map(command_of).transpose()?.unwrap_or_default(),
+            alarm_repeat: alarm_repeat(parsed)?,
+            unconfined: parsed.is_on("no-confinement"),
+            metrics_addr: match parsed.get("metrics-addr") {
+                Some(i) => Some(Address::parse(value::nonempty(i)?).map_err(|e| i.error(e.text()))?),
+                None => None,
+            },
+            log_level: match parsed.is_on("debug") {
+                true => Level::Debug,
+                false => Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
+            },
+            in_force: Vec::new(),
+            warnings: parsed.warnings.iter().cloned().chain(exposed::warnings(parsed)).collect(),
+            secrets: Vec::new(),
+        };
+        options.check_sizes(parsed)?;
+        options.read_receivers(parsed, env)?;
+        if needs_url && options.receivers.is_empty() {
+            return Err(Error::usage(
+                "no receiver: give at least one `--url URL`, as in `--url https://logstash.example.com:8080`",
+            ));
+        }
+        Ok(options)
+    }
+
+    /// There is only so much memory: what depends on it gives way.
+    pub fn fit_memory(&mut self, bytes: u64) {
+        self.memory_max = self.memory_max.min(bytes);
+        self.event_max = self.event_max.min(self.memory_max as usize / 2);
+    }
+
+    /// Sizes that must go together.
+    fn check_sizes(&mut self, parsed: &Parsed) -> Result<()> {
+        let event = parsed.need("event-max");
+        // A record must fit the cushion to be seen whole, and the spool beside others.
+        let most = (self.memory_max / 2).min(self.spool_max.unwrap_or(u64::MAX) / limits::EVENTS_IN_SPOOL as u64);
+        if !parsed.has("event-max") {
+            // The default gives way; what was asked for does not.
+            self.event_max = self.event_max.min(most as usize);
+            return Ok(());
+        }
+        if self.event_max as u64 * 2 > self.memory_max {
+            return Err(event.error(format!("{} is too large for --memory-max: at most half of it", event.shown())));
+        }
+        if let Some(max) = self.spool_max {
+            if (self.event_max * limits::EVENTS_IN_SPOOL) as u64 > max {
+                return Err(
+                    event.error(format!("{} is too large for --spool-max: at most a quarter of it", event.shown()))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<()> {
+        let mut names = Vec::new();
+        for i in 0..parsed.receivers() {
+            let Some(opener) = parsed.opener(i) else { continue };
+            let target = self.http_options(parsed, env, opener, i)?;
+            if parsed.is_on_of("failover", i) {
+                let Some(last) = self.receivers.last_mut() else {
+                    return Err(opener
+                        .error("the first URL cannot be --failover: it must stand behind the URL it stands in for"));
+                };
+                // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
+                const OF_RECEIVER: &[&str] =
+                    &["name", "optional", "format", "batch-events", "batch-bytes", "linger", "quarantine-max"];
+                let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
+                if let Some(item) = OF_RECEIVER.iter().find_map(own) {
+                    let text = "a --failover URL has none of its own: it delivers for";
+                    return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
+                }
+                names.push(format!("{} (failover {})", last.name, last.targets.len()));
+                last.targets.push(target);
+                continue;
+            }
+            let name = match parsed.of("name", i) {
+                Some(item) => value::name(item, limits::LABEL_BYTES)?.to_string(),
+                None => format!("r{}", self.receivers.len() + 1),
+            };
+            if self.receivers.iter().any(|r| r.name == name) {
+                return Err(
+                    opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
+                );
+            }
+            let format = value::listed(&parsed.need_of("format", i))?;
+            let receiver = ReceiverOptions {
+                name,
+                optional: parsed.is_on_of("optional", i),
+                targets: vec![target],
+                format: format::find(format).ok_or_else(|| Error::usage(format!("format `{format}` is not there")))?,
+                portion: Portion {
+                    events: value::count(&parsed.need_of("batch-events", i), 1..=limits::BATCH_EVENTS)? as usize,
+                    bytes: value::size_within(&parsed.need_of("batch-bytes", i), 1..=limits::BATCH_BYTES)? as usize,
+                    linger: value::duration(&parsed.need_of("linger", i))?,
+                },
+                quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
+                tally: Tally::default(),
+            };
+            names.push(receiver.name.clone());
+            self.receivers.push(receiver);
+        }
+        if self.receivers.len() > limits::RECEIVERS {
+            return Err(Error::usage(format!("there are more than {} receivers", limits::RECEIVERS)));
+        }
+        self.in_force = in_force::of(parsed, &names);
+        Ok(())
+    }
+
+    fn http_options(
+        &mut self,
+        parsed: &Parsed,
+        env: &[(OsString, OsString)],
+        opener: &Item,
+        i: usize,
+    ) -> Result<HttpOptions> {
+        let target = Target::parse(value::nonempty(opener)?).map_err(|e| opener.error(e.text()))?;
+        if let Some(userinfo) = userinfo(&opener.value) {
+            self.secrets.push(userinfo.into());
+        }
+        // Tokens stand there too; with its `?`, so that only the query itself is overwritten.
+        self.secrets.extend(opener.value.find('?').map(|at| OsString::from(&opener.value[at..])));
+        let path = |name: &str| parsed.of(name, i).map(value::path).transpose();
+        let mut http = HttpOptions::new(target);
+        http.tls = ClientOptions {
+            names: Names::Receiver,
+            ca: path("ca-certificate")?,
+            system_too: parsed.is_on_of("system-ca", i),
+            certificate: path("certificate")?,
+            key: path("private-key")?,
+            server_name: parsed.of("tls-server-name", i).map(value::nonempty).transpose()?.map(String::from),
+        };
+        if let Some(name) = parsed.of("tls-server-name", i) {
+            tls::Client::new(http.tls.clone()).name_for("").map_err(|f| name.error(f.text))?;
+        }
+        if let (None, Some(key)) = (&http.tls.certificate, parsed.of("private-key", i)) {
+            return Err(key.error("a private key needs a --certificate"));
+        }
+        http.auth = auth_of(parsed, i)?;
+        for item in parsed.all_of("header", i) {
+            http.headers.push(http::parse_header(value::nonempty(item)?).map_err(|e| item.error(e.text()))?);
+            if let Some((_, v)) = item.value.split_once(':').filter(|(_, v)| !v.trim().starts_with('@')) {
+                self.secrets.push(v.trim().into());
+            }
+        }
+        http.gzip = parsed.is_on_of("gzip", i);
+        http.timeouts = timeouts_of(parsed, i)?;
+        http.user_agent = concat!("gostech-audit-log/", env!("CARGO_PKG_VERSION")).to_string();
+        http.proxy = match parsed.of("proxy", i) {
+            Some(item) => {
+                self.secrets.extend(userinfo(&item.value).map(OsString::from));
+                Some(Proxy::parse(&item.value).map_err(|e| item.error(e.text()))?)
+            }
+            None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
+        };
+        // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
+        Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
+        Ok(http)
+    }
+}
+
+fn alarm_repeat(parsed: &Parsed) -> Result<Option<Duration>> {
+    let most = Duration::from_secs(limits::ALARM_REPEAT_MOST_SECONDS);
+    let time = value::duration_within(&parsed.need("alarm-repeat"), Duration::ZERO..=most)?;
+    Ok(Some(time).filter(|t| !t.is_zero()))
+}
+
+fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {
+    let time = |name: &str| {
+        value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
+    };
+    Ok(Timeouts {
+        connect: time("connect-timeout")?,
+        send: time("send-timeout")?,
+        first_byte: time("first-byte-timeout")?,
+        total: time("total-timeout")?,
+    })
+}
+
+/// The words of a command.
+fn command_of(item: &Item) -> Result<Vec<String>> {
+    let words: Vec<String> = item.value.split_whitespace().map(String::from).collect();
+    if words.is_empty() {
+        return Err(item.error("there is no command in it"));
+    }
+    Ok(words)
+}
+
+fn auth_of(parsed: &Parsed, i: usize) -> Result<Auth> {
+    let (user, password, token) = (parsed.of("user", i), parsed.of("password-file", i), parsed.of("token-file", i));
+    match (user, password, token) {
+        (Some(_), _, Some(token)) => Err(token.error("a receiver has either --user or --token-file, not both")),
+        (Some(user), Some(file), None) => {
+            let name = value::nonempty(user)?;
+            if name.contains(':') {
+                return Err(user.error("a user name has no `:`; the password goes into a --password-file"));
+            }
+            Ok(Auth::Basic { user: name.to_string(), password: Secret::file(value::path(file)?) })
+        }
+        (Some(user), None, None) => Err(user.error("a user needs a --password-file")),
+        (None, Some(file), _) => Err(file.error("a password needs a --user")),
+        (None, None, Some(file)) => Ok(Auth::Bearer(Secret::file(value::path(file)?))),
+        (None, None, None) => Ok(Auth::None),
+    }
+}
+
+/// The part of a URL before its `@`, where it has one.
+fn userinfo(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit_once('@').map(|(u, _)| u.to_string()).filter(|u| !u.is_empty())
+}
+
+/// A name for document ids: any text without control characters, not too long.
+fn named(item: &Item) -> Result<String> {
+    let text = &item.value;
+    if text.len() > limits::NAME_BYTES {
+        return Err(item.error(format!("{} is longer than {} bytes", item.shown(), limits::NAME_BYTES)));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(item.error("the name has control characters"));
+    }
+    Ok(text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::options::table::PROGRAM;
+    use crate::flags::{self, Outcome};
+
+    fn read(args: &[&str]) -> Result<Options> {
+        let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        args.push("--no-config".into());
+        match flags::parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into()))? {
+            Outcome::Run(parsed) => Options::read(&parsed, &[], true),
+            Outcome::Print(text) => panic!("{text}"),
+        }
+    }
+
+    #[test]
+    fn the_documents_command() {
+        let o = read(&["--url", "https://example.com"]).unwrap();
+        assert_eq!((o.receivers.len(), o.receivers[0].name.as_str(), o.receivers[0].format.name), (1, "r1", "json"));
+        assert_eq!((o.memory_max, o.event_max, o.drain), (4 << 20, 1 << 20, Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn receivers_their_names_and_stand_ins() {
+        let o = read(&[
+            "--gzip",
+            "--url",
+            "http://a",
+            "--url",
+            "http://b",
+            "--failover",
+            "--url",
+            "http://c",
+            "--name",
+            "siem",
+            "--optional",
+            "--format",
+            "ndjson",
+        ])
+        .unwrap();
+        let names: Vec<(&str, usize, bool, &str)> =
+            o.receivers.iter().map(|r| (r.name.as_str(), r.targets.len(), r.optional, r.format.name)).collect();
+        assert_eq!(names, [("r1", 2, false, "json"), ("siem", 1, true, "ndjson")]);
+        assert!(o.receivers.iter().all(|r| r.targets.iter().all(|t| t.gzip)));
+    }
+
+    #[test]
+    fn what_could_not_be_right_on_any_day() {
+        let bad: &[&[&str]] = &[
+            &[],
+            &["--url", "ftp://x"],
+            &["--url", "http://x", "--name", "a/b"],
+            &["--url", "http://x", "--failover"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--optional"],
+            &["--url", "http://x", "--url", "http://y", "--failover", "--format", "single"],
+            &["--url", "http://x", "--name", "r2", "--url", "http://y"],
+            &["--url", "http://x", "--user", "u"],
+            &["--url", "http://x", "--token-file", "f", "--user", "u", "--password-file", "g"],
+            &["--url", "http://x", "--event-max", "3M"],
+            &["--url", "http://x", "--spool-max", "1K"],
+            &["--url", "http://x", "--type", "file"],
+            &["--url", "http://x", "--header", "no colon"],
+            &["--url", "http://x", "--linger", "5"],
+            &["--url", "https://x", "--tls-server-name", "a b"],
+            &["--url", "http://x", "--on-alarm", "  "],
+            &["--ulr", "http://x"],
+        ];
+        for args in bad {
+            let e = read(args).unwrap_err();
+            assert_eq!(e.exit(), crate::error::Exit::Usage, "{args:?}");
+        }
+        let headers = (0..=limits::HTTP_HEADERS).flat_map(|_| ["--header", "X: y"]);
+        let args: Vec<&str> = ["--url", "http://x"].into_iter().chain(headers).collect();
+        assert_eq!(read(&args).unwrap_err().exit(), crate::error::Exit::Usage);
+    }
+
+    #[test]
+    fn secrets_of_the_command_line_are_known_and_never_said() {
+        let o = read(&["--url", "https://u:s3cr%40t@h/p?key=q", "--header", "X-Key: k3y"]).unwrap();
+        assert_eq!(o.secrets, ["u:s3cr%40t", "?key=q", "k3y"]);
+        assert_eq!(o.warnings.len(), 2);
+        assert!(o.warnings.iter().all(|w| !w.contains("s3cr") && !w.contains("k3y")), "{:?}", o.warnings);
+        let e = read(&["--url", "https://u:s3cret@h:99999/"]).unwrap_err();
+        assert!(!e.text().contains("s3cret"), "{e}");
+    }
+}

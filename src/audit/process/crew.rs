@@ -1,0 +1,107 @@
+//! The senders of one spool: a thread for each receiver. One that cannot be started now, for want of threads, is started
+//! later: reading and writing go on without it.
+//!
+//! Refuses: to end because a thread is lacking, to call a spool drained whose sender has not begun.
+
+use crate::audit::delivery::sender::{Now, Sender, Wait};
+use crate::audit::delivery::sink::Sink;
+use crate::audit::options::ReceiverOptions;
+use crate::audit::process::worker::{start_thread, wall_ms, Course};
+use crate::audit::spool::Spool;
+use crate::hash::xxh64;
+use crate::net::failure::words;
+use crate::net::http::Client;
+use crate::sys::marks::Mark;
+use crate::sys::process;
+use crate::{limits, log};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The senders.
+pub struct Crew {
+    spool: Arc<Spool>,
+    course: Arc<Course>,
+    /// Those that have not begun.
+    missing: Vec<ReceiverOptions>,
+    next: Instant,
+}
+
+impl Crew {
+    /// For these receivers; nobody has begun.
+    pub fn new<'a>(
+        spool: Arc<Spool>,
+        course: Arc<Course>,
+        receivers: impl Iterator<Item = &'a ReceiverOptions>,
+    ) -> Crew {
+        Crew { spool, course, missing: receivers.cloned().collect(), next: Instant::now() }
+    }
+
+    /// Starts who has not begun, when it is time to try.
+    pub fn complete(&mut self) {
+        if self.missing.is_empty() || Instant::now() < self.next {
+            return;
+        }
+        self.next = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
+        let (spool, course) = (&self.spool, &self.course);
+        self.missing.retain(|r| match start(spool.clone(), r, course.clone()) {
+            Ok(()) => false,
+            Err(e) => {
+                log::warn(
+                    &format!("receiver {}", r.name),
+                    format!("cannot start its thread: {}; trying again", words(&e)),
+                );
+                true
+            }
+        });
+    }
+
+    /// Whether all of them have delivered everything.
+    pub fn is_done(&self) -> bool {
+        self.missing.is_empty() && self.course.senders.load(Ordering::Acquire) == 0
+    }
+}
+
+/// Starts the sender of a receiver.
+fn start(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) -> io::Result<()> {
+    let clients = r.targets.iter().map(|t| Client::new(t.clone()).map(|c| Box::new(c) as Box<dyn Sink>));
+    // The options have asked the same: what it refuses was a usage error.
+    let sinks: Vec<Box<dyn Sink>> =
+        clients.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;
+    let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
+    let mark = course.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
+    let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
+    let sender = sender.marked(mark).tallied(&r.tally);
+    course.senders.fetch_add(1, Ordering::AcqRel);
+    let (name, mine) = (format!("sender-{}", r.name), course.clone());
+    start_thread(&name, move || live(sender, &spool, &mine)).map(drop).inspect_err(|_| {
+        course.senders.fetch_sub(1, Ordering::AcqRel);
+    })
+}
+
+/// A sender's life.
+fn live(mut sender: Sender, spool: &Spool, course: &Course) {
+    let begin = Instant::now();
+    let mut chance = process::chance() | 1;
+    let mut reloads = course.reloads.load(Ordering::Acquire);
+    while !course.is_over() {
+        let now_reloads = course.reloads.load(Ordering::Acquire);
+        if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
+            sender.reload();
+        }
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        let now = Now { mono: begin.elapsed(), wall_ms: wall_ms(), chance };
+        let hurry = spool.closing();
+        match sender.step(now, hurry) {
+            Wait::Not => {}
+            Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
+            Wait::News(seq, patience) => spool.wait_news(seq, patience),
+            Wait::Sleep(patience) => course.sleep(patience),
+            Wait::Done => break,
+        }
+    }
+    course.senders.fetch_sub(1, Ordering::AcqRel);
+}

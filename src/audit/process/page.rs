@@ -1,0 +1,319 @@
+//! The pages of the audit helper: `/metrics`, and a short status for people.
+//!
+//! Numbers are taken at one moment, so that for each receiver read + own = delivered + quarantined + dropped + filtered +
+//! in spool. Refuses: secrets (there are none in what it is given), to count anything itself.
+
+use crate::audit::alarm;
+use crate::audit::intake::reader::Cushion;
+use crate::audit::options::in_force::{self, Setting};
+use crate::audit::options::Options;
+use crate::audit::process::adopt::Estate;
+use crate::audit::process::certificates::Certificates;
+use crate::audit::process::worker::wall_ms;
+use crate::audit::record::account::Account;
+use crate::audit::spool::moment::{Moment, Standing};
+use crate::audit::spool::Spool;
+use crate::audit::tools::words;
+use crate::net::page::{Page, PageRequest};
+use crate::net::porch::{self, PorchOptions};
+use crate::stamp;
+use crate::sys::ring::Word;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+
+/// What the pages are made of, and what the running helper tells `status`.
+pub struct Source {
+    spool: Arc<Spool>,
+    cushion: Arc<Cushion>,
+    estate: Arc<Estate>,
+    begin_ms: i64,
+    certificates: Arc<Certificates>,
+    in_force: Vec<Setting>,
+}
+
+/// What is opened of them before the cage closes.
+pub fn ahead(options: &Options) -> porch::Ahead {
+    porch::Ahead::open(options.metrics_addr.as_slice())
+}
+
+/// Serves them, if they are asked for, until the end of the process. `home`: the spool's directory.
+pub fn start(
+    options: &Options,
+    ahead: porch::Ahead,
+    home: Option<PathBuf>,
+    source: Arc<Source>,
+) -> Option<porch::Porch> {
+    let address = options.metrics_addr.clone()?;
+    let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));
+    let street = PorchOptions { addresses: vec![address], ahead, own: home, ..PorchOptions::default() };
+    Some(porch::start(street, handler))
+}
+
+impl Source {
+    /// Of this spool; `estate`: what is wrong in those that were adopted.
+    pub fn new(
+        spool: Arc<Spool>,
+        cushion: Arc<Cushion>,
+        estate: Arc<Estate>,
+        certificates: Arc<Certificates>,
+        in_force: Vec<Setting>,
+    ) -> Source {
+        Source { spool, cushion, estate, begin_ms: wall_ms(), certificates, in_force }
+    }
+
+    /// All of it as it is now.
+    pub fn moment(&self) -> Moment {
+        let mut moment = self.spool.moment(wall_ms(), self.cushion.held());
+        moment.wrong.extend(self.estate.troubles.standing());
+        moment.wrong.sort_by_key(|a| a.kind);
+        moment.in_force = in_force::rows(&self.in_force);
+        moment
+    }
+
+    fn answer(&self, request: &PageRequest) -> Page {
+        match request.path.as_str() {
+            "/metrics" => {
+                let content_type = "text/plain; version=0.0.4; charset=utf-8".to_string();
+                Page { status: 200, content_type, headers: Vec::new(), body: self.metrics().into_bytes() }
+            }
+            "/" => Page::html(200, self.status()),
+            "/-/healthy" => Page::text(200, "the worker lives"),
+            "/-/ready" => {
+                let moment = self.moment();
+                let wrong = moment.sentences().join("\n");
+                match (moment.is_ready(), wrong.is_empty()) {
+                    (true, true) => Page::text(200, "ready"),
+                    (true, false) => Page::text(200, format!("{wrong}\nready")),
+                    (false, _) => Page::text(503, format!("{wrong}\nnot ready")),
+                }
+            }
+            _ => Page::text(404, "there are /, /metrics, /-/healthy and /-/ready"),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let moment = self.moment();
+        let (account, receivers) = (&moment.account, &moment.receivers);
+        let mut p = Text::default();
+        let c = &account.counters;
+        p.one("read_total", "counter", "Records read from standard input.", c.read as f64);
+        p.one("own_total", "counter", "Events of the helper's own (audit_gap).", c.own as f64);
+        receivers_part(&mut p, account, receivers, moment.now_ms);
+        sizes_part(&mut p, &moment);
+        self.others_part(&mut p);
+        wrong_part(&mut p, &moment);
+        p.one("gaps_total", "counter", "Gaps found in the numbers of the database's events.", c.gaps as f64);
+        p.one("repeats_total", "counter", "Events that the database wrote twice.", c.repeats as f64);
+        p.one("reordered_total", "counter", "Events that came out of order.", c.late as f64);
+        p.one("truncated_total", "counter", "Events that came cut.", c.truncated as f64);
+        p.one("unparsed_total", "counter", "Lines that were no JSON objects.", c.unparsed as f64);
+        p.one("damaged_total", "counter", "Events that damage of the spool's disk has cost.", c.damaged as f64);
+        self.process_part(&mut p);
+        p.family(
+            "title_total",
+            "counter",
+            "Events read, by title and severity; at most 200 titles, the rest is other.",
+        );
+        for ((title, severity), n) in &account.titles {
+            p.sample("title_total", &[("title", title), ("severity", severity.name())], *n as f64);
+        }
+        p.out
+    }
+
+    fn others_part(&self, p: &mut Text) {
+        let help = "Undelivered events in a spool beside ours that belongs to another helper, which does not run.";
+        p.family("stranded_events", "gauge", help);
+        for (spool, events) in self.estate.stranded() {
+            p.sample("stranded_events", &[("spool", &spool)], events as f64);
+        }
+    }
+
+    fn process_part(&self, p: &mut Text) {
+        let word = |w| self.cushion.ring.word(w).load(Ordering::Relaxed);
+        p.one(
+            "worker_restarts_total",
+            "counter",
+            "How often the worker died and was started again.",
+            word(Word::Restarts) as f64,
+        );
+        let waited = word(Word::Waited) as f64 / 1e6;
+        p.one("stdin_wait_seconds_total", "counter", "Time in which input was there and could not be taken.", waited);
+        let refused = word(Word::Refused) as f64;
+        p.one("refused_calls_total", "counter", "Forbidden system calls that the worker tried.", refused);
+        p.family("protection", "gauge", "What restricts the worker: 1 when it is in force.");
+        for (kind, on) in crate::guard::in_force() {
+            p.sample("protection", &[("kind", kind)], f64::from(u8::from(on)));
+        }
+        p.family(
+            "certificate_not_after_timestamp_seconds",
+            "gauge",
+            "When a certificate ends: of several in a file the first, of authorities the last.",
+        );
+        for (file, end) in self.certificates.ends() {
+            p.sample("certificate_not_after_timestamp_seconds", &[("file", &file)], end as f64);
+        }
+        p.family("build_info", "gauge", "The program.");
+        p.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        p.one("start_timestamp_seconds", "gauge", "When this worker began.", self.begin_ms as f64 / 1000.0);
+    }
+
+    fn status(&self) -> String {
+        let moment = self.moment();
+        let (account, b, now) = (&moment.account, &moment.bytes, moment.now_ms);
+        let mut out = String::from(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-audit-log</title><style>\
+             body{font:16px/1.5 sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}\
+             td,th{border:1px solid #999;padding:.3em .7em;text-align:left}.bad{color:#a00}</style></head><body>",
+        );
+        for sentence in moment.sentences() {
+            let _ = write!(out, "<p class=\"bad\">{}</p>", escaped(&sentence));
+        }
+        let (live, retained, max) = (words::size(b.live), words::size(b.retained), words::size(b.max));
+        let _ = write!(
+            out,
+            "<h1>gostech-audit-log {}</h1><p>{} records read, {} of our own; spool {}: {live} waiting, {retained} kept for \
+             replay, {max} at most.</p>",
+            env!("CARGO_PKG_VERSION"),
+            account.counters.read,
+            account.counters.own,
+            escaped(&self.spool.place()),
+        );
+        out.push_str("<table><tr><th>receiver</th><th>waiting</th><th>oldest</th><th>delivered</th><th>refused</th><th>dropped</th><th>last answer</th></tr>");
+        for r in &moment.receivers {
+            let c = &r.cursor;
+            let waiting = r.waiting(moment.next);
+            let oldest = r.oldest_ms.map_or_else(String::new, |ms| ago(now, ms));
+            let answer = if c.last_answer_ms == 0 {
+                String::new()
+            } else {
+                format!("{} ago: {}", ago(now, c.last_answer_ms), c.last_answer)
+            };
+            let _ = write!(
+                out,
+                "<tr><td>{}{}</td><td>{waiting}</td><td>{oldest}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escaped(&r.name),
+                if r.live { "" } else { " (no such receiver any more)" },
+                c.delivered,
+                c.quarantined,
+                c.dropped + account.counters.dropped,
+                escaped(&answer)
+            );
+        }
+        out.push_str("</table><p><a href=\"metrics\">/metrics</a> · <a href=\"-/healthy\">/-/healthy</a> · <a href=\"-/ready\">/-/ready</a></p></body></html>\n");
+        out
+    }
+}
+
+fn ago(now: i64, then: i64) -> String {
+    stamp::for_people((now - then).max(0) as f64 / 1000.0)
+}
+
+fn receivers_part(p: &mut Text, account: &Account, receivers: &[Standing], now: i64) {
+    p.family("events_total", "counter", "What became of the events, by receiver.");
+    for r in receivers {
+        let (c, name) = (&r.cursor, r.name.as_str());
+        let dropped = c.dropped + account.counters.dropped;
+        let states = [
+            ("delivered", c.delivered),
+            ("quarantined", c.quarantined),
+            ("dropped", dropped),
+            ("filtered", c.filtered),
+        ];
+        for (state, n) in states {
+            p.sample("events_total", &[("receiver", name), ("state", state)], n as f64);
+        }
+    }
+    p.family("spool_events", "gauge", "Events that wait for a receiver.");
+    for r in receivers {
+        let waiting = r.waiting(account.seq + 1);
+        p.sample("spool_events", &[("receiver", &r.name)], waiting as f64);
+    }
+    p.family(
+        "oldest_undelivered_seconds",
+        "gauge",
+        "Age of the oldest event that waits for a receiver; 0 when none does.",
+    );
+    for r in receivers {
+        let age = r.oldest_ms.map_or(0, |ms| (now - ms).max(0));
+        p.sample("oldest_undelivered_seconds", &[("receiver", &r.name)], age as f64 / 1000.0);
+    }
+    p.family("last_delivery_timestamp_seconds", "gauge", "When a receiver last took events; 0: never.");
+    for r in receivers {
+        p.sample("last_delivery_timestamp_seconds", &[("receiver", &r.name)], r.cursor.last_ok_ms as f64 / 1000.0);
+    }
+    p.family("retries_total", "counter", "Deliveries that failed and were tried again, by reason.");
+    for r in receivers {
+        for reason in ["status", "timeout", "connect", "tls", "dns", "closed"] {
+            let n = r.cursor.retries.get(reason).copied().unwrap_or(0);
+            p.sample("retries_total", &[("receiver", &r.name), ("reason", reason)], n as f64);
+        }
+        for (reason, n) in r.cursor.retries.iter().filter(|(k, _)| *k == "secret") {
+            p.sample("retries_total", &[("receiver", &r.name), ("reason", reason)], *n as f64);
+        }
+    }
+}
+
+fn sizes_part(p: &mut Text, m: &Moment) {
+    let s = &m.bytes;
+    p.one("spool_bytes", "gauge", "Bytes of the spool that somebody still needs.", s.live as f64);
+    p.one("spool_max_bytes", "gauge", "How large the spool may become.", s.max as f64);
+    p.one("retained_bytes", "gauge", "Bytes of delivered events kept for replay.", s.retained as f64);
+    p.one(
+        "memory_spool_bytes",
+        "gauge",
+        "Bytes of the spool that lie in memory because the disk fails.",
+        s.in_memory as f64,
+    );
+    let failing = f64::from(u8::from(m.disk_bad.is_some()));
+    p.one("disk_failing", "gauge", "1 while the spool's disk is not written to.", failing);
+    p.one("cushion_bytes", "gauge", "Bytes read and not yet in the spool.", s.cushion as f64);
+    p.one("set_aside_files", "gauge", "Files of damaged bytes that were set aside.", m.set_aside as f64);
+}
+
+/// The alarms that last, in the words of `--on-alarm` and `status`.
+fn wrong_part(p: &mut Text, m: &Moment) {
+    p.family("alarms", "gauge", "What is wrong now, by the id of the alarm: of how many things.");
+    for row in alarm::ROWS.iter().filter(|r| r.lasts) {
+        let n = m.wrong.iter().filter(|a| a.kind == row.kind).count();
+        p.sample("alarms", &[("id", row.id), ("gravity", row.gravity.name())], n as f64);
+    }
+    let waits = m.wrong.iter().any(|a| a.kind == alarm::AlarmKind::DatabaseWaits);
+    p.one(
+        "database_waits",
+        "gauge",
+        "1 while the database stands still because nothing is read.",
+        f64::from(u8::from(waits)),
+    );
+}
+
+/// Prometheus text.
+#[derive(Default)]
+struct Text {
+    out: String,
+}
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.out, "# HELP gostech_audit_{name} {help}\n# TYPE gostech_audit_{name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let _ = write!(self.out, "gostech_audit_{name}");
+        for (i, (label, text)) in labels.iter().enumerate() {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = write!(self.out, "{}{label}=\"{text}\"", if i == 0 { "{" } else { "," });
+        }
+        let _ = writeln!(self.out, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.family(name, kind, help);
+        self.sample(name, &[], value);
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,62 @@
+//! What a helper says when it begins: version, configuration, receivers, limits, source; and the spool as it was found.
+//!
+//! One line each, so that whoever reads the log later knows what was in force. Refuses: a secret (of a URL only the place).
+
+use crate::audit::options::{Options, Sync};
+use crate::audit::spool::moment::Moment;
+use crate::audit::spool::Full;
+use crate::audit::tools::words;
+use crate::net::http::Auth;
+use std::path::Path;
+
+/// The first line. `pipe`: how much the pipe of standard input holds; none: it is no pipe.
+pub fn words(options: &Options, config: Option<&Path>, pipe: Option<usize>) -> String {
+    let config = config.map_or_else(|| "no configuration file".into(), |f| format!("configuration `{}`", f.display()));
+    let receivers: Vec<String> = options
+        .receivers
+        .iter()
+        .map(|r| {
+            let places: Vec<String> = r.targets.iter().map(|t| format!("`{}`", t.target.display())).collect();
+            let login = match r.targets.first().map(|t| &t.auth) {
+                Some(Auth::Basic { .. }) => ", with a password",
+                Some(Auth::Bearer(_)) => ", with a token",
+                _ => "",
+            };
+            let optional = if r.optional { ", optional" } else { "" };
+            format!("{} to {} ({}{login}{optional})", r.name, places.join(" or "), r.format.name)
+        })
+        .collect();
+    let full = match options.full {
+        Full::Block => "block",
+        Full::DropNewest => "drop-newest",
+        Full::DropOldest => "drop-oldest",
+    };
+    let sync = match options.sync {
+        Sync::Always => "always",
+        Sync::Never => "never",
+        Sync::Soon => "100ms",
+    };
+    let source = match pipe {
+        Some(bytes) => format!("standard input, a pipe of {}", words::size(bytes as u64)),
+        None => "standard input, no pipe".to_string(),
+    };
+    let memory = words::size(options.memory_max);
+    let version = env!("CARGO_PKG_VERSION");
+    let to = receivers.join("; ");
+    format!("version {version}, {config}; from {source}; {to}; spool-full {full}, memory-max {memory}, sync {sync}")
+}
+
+/// The line about the spool.
+pub fn spool_words(m: &Moment, place: &str) -> String {
+    let waiting: Vec<String> = m
+        .receivers
+        .iter()
+        .map(|r| {
+            let whose = if r.live { "" } else { " (no such receiver is configured)" };
+            format!("{} for {}{whose}", words::count(r.waiting(m.next), "event"), r.name)
+        })
+        .collect();
+    let (live, max) = (words::size(m.bytes.live), words::size(m.bytes.max));
+    let backlog = if waiting.is_empty() { "no events".to_string() } else { waiting.join(", ") };
+    format!("`{place}`: {backlog} waiting; {live} of {max}")
+}

@@ -1,0 +1,581 @@
+//! The worker: draws the threads that read, spool, deliver and tend, and the way they end.
+//!
+//! ```text
+//! reader ─▶ cushion ─▶ writer ─▶ spool ─▶ sender-NAME ─▶ receiver        tender: sync, save, tidy        adopter: orphans
+//! ```
+//!
+//! On SIGTERM and SIGINT it reads on to the end of input: the database's last events come after the signal. Then all is
+//! synced, delivered for `--drain`, and the rest left in the spool.
+
+use crate::audit::alarm::{Alarm, AlarmKind};
+use crate::audit::intake::reader::{self, Cushion};
+use crate::audit::intake::writer::Writer;
+use crate::audit::intake::writing::write_all;
+use crate::audit::options::{Options, Sync};
+use crate::audit::process::adopt::{self, Estate};
+use crate::audit::process::cage::{self, Cage};
+use crate::audit::process::certificates::Certificates;
+use crate::audit::process::claim;
+use crate::audit::process::crew::Crew;
+use crate::audit::process::keeper::Heirlooms;
+use crate::audit::process::page::{self, Source};
+use crate::audit::process::reload;
+use crate::audit::process::speaker::Speaker;
+use crate::audit::process::standstill::Standstill;
+use crate::audit::process::start;
+use crate::audit::process::succession::Elders;
+use crate::audit::process::tender::Tender;
+use crate::audit::process::whereabouts::Before;
+use crate::audit::spool::ark::Ark;
+use crate::audit::spool::disk::{Disk, RealDisk};
+use crate::audit::spool::place::{self, Home, LateDisk};
+use crate::audit::spool::record::Identity;
+use crate::audit::spool::recover::Refusal;
+use crate::audit::spool::{Settings, Spool};
+use crate::error::Exit;
+use crate::hash::xxh64;
+use crate::net::porch::Ahead;
+use crate::sys::marks::{self, Mark};
+use crate::sys::ring::{Filler, Ring, Taker, Word};
+use crate::sys::signal::{self, Signals};
+use crate::sys::{crash, file, pipe, process};
+use crate::{limits, log};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// What the keeper gives its worker.
+#[derive(Debug)]
+pub struct Given<'a> {
+    /// The options.
+    pub options: &'a Options,
+    /// What outlives it.
+    pub heirlooms: &'a Heirlooms,
+    /// It lives in a cage.
+    pub caged: bool,
+    /// Tells of signals.
+    pub signals: &'a Signals,
+    /// Hangs up when the keeper dies.
+    pub keeper: BorrowedFd<'a>,
+    /// Hangs up when its stand-in has died as well.
+    pub future: BorrowedFd<'a>,
+    /// Takes alarms.
+    pub alarms: BorrowedFd<'a>,
+    /// What the worker before has left that is wrong.
+    pub standing: Vec<Alarm>,
+    /// Takes requests to read the configuration again.
+    pub knocks: BorrowedFd<'a>,
+}
+
+/// What all threads look at.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// The input has ended and everything is in the spool: nothing is to be waited for.
+    pub hurry: AtomicBool,
+    /// It is over.
+    pub stop: AtomicBool,
+    /// Nothing more is to be sent: another worker will.
+    pub rest: AtomicBool,
+    /// Nor to be written.
+    pub halt: AtomicBool,
+    /// How often SIGHUP came.
+    pub reloads: AtomicU64,
+    /// Senders that are not done.
+    pub senders: AtomicUsize,
+    /// What orphans leave to be told.
+    pub estate: Arc<Estate>,
+    /// What outlives this worker; none in tests.
+    pub ring: Option<Arc<Ring>>,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Course {
+    /// At its beginning.
+    pub fn of(ring: Option<Arc<Ring>>) -> Course {
+        Course { ring, ..Course::default() }
+    }
+
+    /// Sleeps, but not through a change.
+    pub fn sleep(&self, patience: Duration) {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_over() {
+            drop(self.changed.wait_timeout(guard, patience));
+        }
+    }
+
+    /// Whether a sender is to do nothing more.
+    pub fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Acquire) || self.rest.load(Ordering::Acquire)
+    }
+
+    /// It is over, for everybody who sleeps as well.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.announce();
+    }
+
+    fn announce(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+/// Milliseconds since the epoch.
+pub fn wall_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+}
+
+/// Starts a thread with a small stack.
+pub fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run)
+}
+
+/// One that there must be. That it cannot be started ends the worker: the keeper tries again.
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    start_thread(name, run).unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
+}
+
+/// The exit code of a worker that wants another one to go on where it was.
+pub const AGAIN: i32 = 75;
+
+/// Lives a worker's life; gives its exit code, or nothing when another worker is to go on.
+pub fn run(given: Given<'_>) -> Option<Exit> {
+    process::set_name(c"gostech-audit-w");
+    let ring = given.heirlooms.ring.clone();
+    marks::begin(&ring);
+    let speaker = Speaker::prepare();
+    let mut ahead = page::ahead(given.options);
+    let mut cage = cage::enter(given.options, given.caged, &ring, &mut ahead);
+    // First of all: bytes may be between the pipes and the ring since the last worker died.
+    let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
+    // And reading begins: a spool is opened in seconds when its disk is slow, and the database is not to wait for that.
+    let cushion = Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always));
+    start_reader(cushion.clone(), filler);
+    let (spool, home) = open_spool(given.options, given.heirlooms);
+    let spool = Arc::new(spool);
+    spool.troubles.inherit(given.standing.clone());
+    if ring.word(Word::Restarts).load(Ordering::Relaxed) == 0 {
+        log::info("spool", start::spool_words(&spool.moment(wall_ms(), 0), &spool.place()));
+    }
+    let mut taker = Taker::new(ring.clone());
+    catch_up(&spool, &mut taker);
+    crash::point("worker.caught-up");
+    let lost_before = lost_at_start(&spool, &ring);
+    let worker = Worker {
+        options: given.options.clone(),
+        spool,
+        home,
+        cushion,
+        course: Arc::new(Course::of(Some(ring.clone()))),
+        last_call: Arc::new(AtomicBool::new(false)),
+        left_behind: Arc::new(AtomicU64::new(0)),
+        lost_before,
+        certificates: Arc::new(Certificates::of(given.options)),
+    };
+    ring.word(Word::Working).store(0, Ordering::Relaxed);
+    crash::point("worker.ready");
+    ring.word(Word::Ready).store(1, Ordering::Release);
+    worker.live(&given, &mut cage, taker, (speaker, ahead))
+}
+
+struct Worker {
+    options: Options,
+    spool: Arc<Spool>,
+    home: Option<Home>,
+    cushion: Arc<Cushion>,
+    course: Arc<Course>,
+    last_call: Arc<AtomicBool>,
+    /// Bytes of input that could be put nowhere.
+    left_behind: Arc<AtomicU64>,
+    lost_before: u64,
+    certificates: Arc<Certificates>,
+}
+
+impl Worker {
+    fn live(
+        self,
+        given: &Given<'_>,
+        cage: &mut Cage,
+        taker: Taker,
+        (speaker, ahead): (Speaker, Ahead),
+    ) -> Option<Exit> {
+        let writer = self.start_writer(taker);
+        let tender = self.start_tender();
+        let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
+        // Before the page, which can do with fewer threads.
+        crew.complete();
+        let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
+        let source = self.source();
+        let _porch = page::start(&self.options, ahead, self.home.as_ref().map(|home| home.dir.clone()), source.clone());
+        let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
+        let mut ended: Option<Instant> = None;
+        let mut elders = Elders::default();
+        let mut still = Standstill::default();
+        loop {
+            crew.complete();
+            if adopter.is_some_and(|at| at <= Instant::now()) {
+                let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
+                adopter = self.start_adopter().is_err().then_some(again);
+            }
+            if !self.look_around(given, &mut elders, cage, &mut still) {
+                self.make_room(&writer);
+                self.spool.save_cursors();
+                crash::point("succession.before");
+                return None;
+            }
+            if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
+                self.spool.end();
+                crash::point("end.read");
+                self.course.hurry.store(true, Ordering::Release);
+                self.course.announce();
+            }
+            if self.cushion.ended() && ended.is_none() {
+                log::info("input", "standard input has ended; delivering what is left");
+                ended = Some(Instant::now());
+            }
+            if ended.is_some_and(|t| t.elapsed() >= self.options.drain) {
+                self.last_call.store(true, Ordering::Release);
+                self.spool.wake();
+            }
+            if writer.is_finished() && (crew.is_done() || self.last_call.load(Ordering::Relaxed)) {
+                // What is in memory alone may come into a directory that only the next worker may make.
+                self.spool.look_at_home(wall_ms());
+                if self.spool.is_homeless() && self.wants_another(&elders, cage, true) {
+                    self.spool.save_cursors();
+                    return None;
+                }
+                break;
+            }
+        }
+        self.course.end();
+        self.spool.wake();
+        let _ = tender.join();
+        Some(self.finish(given))
+    }
+
+    fn source(&self) -> Arc<Source> {
+        Arc::new(Source::new(
+            self.spool.clone(),
+            self.cushion.clone(),
+            self.course.estate.clone(),
+            self.certificates.clone(),
+            self.options.in_force.clone(),
+        ))
+    }
+
+    /// Signals, the keeper's death, alarms, the cage; waits a little. False: another worker is to go on.
+    fn look_around(&self, given: &Given<'_>, elders: &mut Elders, cage: &mut Cage, still: &mut Standstill) -> bool {
+        let patience = Duration::from_millis(if self.cushion.ended() { 5 } else { 200 });
+        let ring = &self.cushion.ring;
+        let (leave, news) = elders.look([given.signals.as_fd(), given.keeper, given.future], ring, patience);
+        if leave {
+            // What can still be read of a directory that is gone goes with us.
+            self.spool.look_at_home(wall_ms());
+            return false;
+        }
+        if let Some(text) = news {
+            self.spool.alarm(AlarmKind::KeeperDied, "keeper", text);
+        }
+        let mut reload = false;
+        while let Some((s, from)) = given.signals.next_from() {
+            if s == signal::SIGHUP && from != process::leader().0 && elders.keep() {
+                // The keeper has the configuration, and sends it on.
+                reload::knock(given.knocks);
+            } else if s == signal::SIGHUP {
+                log::info("worker", "SIGHUP: certificates and secrets are read again");
+                log::calm("worker");
+                reload = true;
+                self.course.reloads.fetch_add(1, Ordering::AcqRel);
+                self.course.announce();
+                self.spool.wake();
+            } else if !self.cushion.ended() {
+                log::info("worker", "asked to stop: reading on until the database closes its end");
+            }
+        }
+        if ring.word(Word::Renew).load(Ordering::Acquire) == 1 && elders.keep() {
+            self.spool.look_at_home(wall_ms());
+            return false;
+        }
+        let again = self.wants_another(elders, cage, reload);
+        self.certificates.look(&self.spool, wall_ms());
+        still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
+        self.forward_alarms(given.alarms);
+        !again
+    }
+
+    /// Before another worker goes on: no write is left half done. With other options also what was sent is waited for, or it
+    /// would be sent twice. Reading goes on to the last.
+    fn make_room(&self, writer: &JoinHandle<()>) {
+        if self.cushion.ring.word(Word::Renew).load(Ordering::Acquire) == 1 {
+            self.course.rest.store(true, Ordering::Release);
+            self.course.announce();
+            self.wait_until(Duration::from_secs(limits::RELOAD_SENDERS_SECONDS), || {
+                self.course.senders.load(Ordering::Acquire) == 0
+            });
+            log::calm("renewal");
+            log::info("renewal", "this worker makes room for one with the new options");
+        }
+        self.course.halt.store(true, Ordering::Release);
+        self.wait_until(Duration::from_millis(limits::RELOAD_WRITER_MILLIS), || writer.is_finished());
+    }
+
+    /// Wakes everybody who may sleep until this is so, but not for long: whatever hangs, the next worker goes on where it was.
+    fn wait_until(&self, most: Duration, so: impl Fn() -> bool) {
+        let end = Instant::now() + most;
+        while !so() && Instant::now() < end {
+            self.spool.wake();
+            self.cushion.filled.ring();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether another worker is to go on, in a new cage. What can still be read of a directory that is gone is in memory then.
+    fn wants_another(&self, elders: &Elders, cage: &mut Cage, at_once: bool) -> bool {
+        let none = self.home.is_none();
+        // One that was found late is tended as others are only by a worker that begins in it.
+        let (homeless, found) = (none || self.spool.is_homeless(), none && self.spool.has_directory());
+        let again = (cage.look(at_once, homeless, &self.spool, &self.cushion.ring) || found) && elders.keep();
+        if again {
+            self.spool.look_at_home(wall_ms());
+        }
+        again
+    }
+
+    /// Everything on the platter; was anything lost?
+    fn finish(&self, given: &Given<'_>) -> Exit {
+        let now = wall_ms();
+        if self.options.sync != Sync::Never {
+            self.spool.sync(now);
+        }
+        crash::point("end.synced");
+        self.spool.pass_holes();
+        let mut in_memory = 0;
+        // A sync that fails says so once; what was saved before it is saved again.
+        for _ in 0..limits::END_TRIES {
+            in_memory = if self.spool.recover_disk() { 0 } else { self.spool.undelivered_in_memory() };
+            self.spool.save_cursors();
+            self.spool.save_state(self.options.sync != Sync::Never);
+            if self.spool.sizes().disk_bad.is_none() {
+                break;
+            }
+        }
+        crash::point("end.saved");
+        let left = self.left_behind.load(Ordering::Relaxed);
+        let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
+        let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans + self.spool.holes_ahead();
+        let waiting = self.spool.waiting();
+        if in_memory > 0 || left > 0 || dropped > 0 {
+            let text = format!(
+                "events were lost: {dropped} dropped or damaged, {in_memory} in memory with no disk to put them on, {left} bytes of input"
+            );
+            self.spool.alarm(AlarmKind::LostAtEnd, "end", text);
+        } else if waiting > 0 {
+            log::info(
+                "end",
+                format!("{waiting} events are left in the spool `{}` for the next start", self.spool.place()),
+            );
+        } else if self.course.estate.waiting() == 0 {
+            log::info("end", "everything is delivered");
+        }
+        if self.course.estate.waiting() > 0 {
+            let waiting = self.course.estate.waiting();
+            log::info("end", format!("{waiting} events of adopted spools are left for the next start"));
+        }
+        self.forward_alarms(given.alarms);
+        if in_memory > 0 || left > 0 || dropped > 0 {
+            Exit::Failed
+        } else {
+            Exit::Clean
+        }
+    }
+
+    fn forward_alarms(&self, to: BorrowedFd<'_>) {
+        for troubles in [&*self.spool.troubles, &self.course.estate.troubles] {
+            troubles.hand_on(|alarm| {
+                // A pipe that is full of alarms gets the others later.
+                let room = pipe::held(to).is_ok_and(|n| n < limits::ALARM_PIPE_BYTES);
+                room && to
+                    .try_clone_to_owned()
+                    .is_ok_and(|fd| File::from(fd).write_all(alarm.line().as_bytes()).is_ok())
+            });
+        }
+    }
+
+    fn start_writer(&self, taker: Taker) -> JoinHandle<()> {
+        let sync_each = self.options.sync == Sync::Always;
+        // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
+        let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
+        let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
+        writer.estate = self.course.estate.clone();
+        let ring = &self.cushion.ring;
+        let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
+        let at_fault = fault == 1 + taker.position();
+        writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
+        // The stretch that was being written then, or the one that was being separated: all that is here.
+        if fault > 0 && taker.position().saturating_sub(fault - 1) < ring.size() as u64 {
+            writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
+        }
+        let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
+        let (spool, course) = (self.spool.clone(), self.course.clone());
+        thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &course, &last_call, &left))
+    }
+
+    fn start_tender(&self) -> JoinHandle<()> {
+        let (spool, course) = (self.spool.clone(), self.course.clone());
+        let sync = self.options.sync != Sync::Never;
+        thread("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
+    }
+
+    fn start_adopter(&self) -> std::io::Result<()> {
+        let Some(home) = &self.home else { return Ok(()) };
+        let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
+        let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
+        start_thread("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
+    }
+}
+
+fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
+    thread("reader", move || {
+        let stdin = std::io::stdin();
+        reader::run(&cushion, &mut filler, stdin.as_fd());
+    });
+}
+
+/// What an earlier worker of this keeper has put into the spool already leaves the ring.
+fn catch_up(spool: &Spool, taker: &mut Taker) {
+    let (epoch, stream) = {
+        let account = spool.account();
+        (account.epoch, account.stream)
+    };
+    let known = if epoch == spool.settings.epoch { stream.saturating_sub(taker.position()) } else { 0 };
+    spool.note_taken(taker.position() + known);
+    taker.consume(known as usize);
+}
+
+fn lost_so_far(spool: &Spool) -> u64 {
+    let receivers = spool.receivers();
+    let dropped: u64 = receivers.iter().filter(|r| r.live && !r.optional).map(|r| r.cursor.dropped).sum();
+    dropped + spool.account().counters.dropped
+}
+
+/// What was lost before this keeper's first worker began.
+fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
+    let word = ring.word(Word::LostBefore);
+    if word.load(Ordering::Relaxed) == 0 {
+        word.store(1 + lost_so_far(spool), Ordering::Relaxed);
+    }
+    word.load(Ordering::Relaxed) - 1
+}
+
+/// How a spool is to be kept, by the options.
+pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
+    let space = dir.and_then(|d| file::space(d).ok());
+    let tenth = space.map_or(limits::SPOOL_DEFAULT_BYTES, |s| s.total / 10);
+    let default = limits::SPOOL_DEFAULT_BYTES.min(tenth).max(limits::SPOOL_MIN_BYTES);
+    let node = process::host_name();
+    Settings {
+        max: options.spool_max.unwrap_or(default),
+        full: options.full,
+        retain_ms: options.retain.as_millis() as u64,
+        ark_max: options.memory_max,
+        identity: Identity {
+            cluster: options.cluster.clone(),
+            instance: options.instance.clone().unwrap_or_else(|| node.clone()),
+            node,
+        },
+        epoch,
+        receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
+        owner: None,
+    }
+}
+
+/// How the one is to be kept that we live in.
+fn lived_in(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
+    Settings { owner: Some(claim::owner_of(options)), ..settings(options, epoch, dir) }
+}
+
+/// The directories that may hold the spool.
+pub fn roots(options: &Options) -> Vec<PathBuf> {
+    place::candidates(options.spool_dir.as_deref(), options.state_directory.as_deref())
+}
+
+/// The name of the sub-directory of this instance.
+pub fn base_name(options: &Options) -> String {
+    options.instance.as_deref().map_or_else(|| "default".to_string(), place::directory_name)
+}
+
+/// The mark of whoever opens the spool in a directory.
+pub fn opening(ring: Option<&Arc<Ring>>, dir: &Path) -> Mark {
+    let key = xxh64(dir.as_os_str().as_encoded_bytes(), 3);
+    ring.map(|ring| Mark::of(ring, key)).unwrap_or_default()
+}
+
+/// Why a spool cannot be opened, for people.
+pub fn why(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Foreign(what) => what.clone(),
+        Refusal::Disk(e) => crate::net::failure::words(e),
+    }
+}
+
+/// The spool: in a directory where there is one, in memory where there is none.
+fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
+    let ring = heirlooms.ring.clone();
+    let ark_file = heirlooms.ark.try_clone().expect("the memory file can be shared");
+    let ark: Arc<dyn Disk> = Arc::new(Ark::open(ark_file).expect("the memory file can be read"));
+    let epoch = ring.epoch();
+    let before = Before::of(&ring);
+    let roots = roots(options);
+    let why = match place::choose(&roots) {
+        Ok(root) => {
+            let owner = claim::owner_of(options);
+            let open = |home: &Home| {
+                if let Some(why) = before.objection(home) {
+                    return Err(why.to_string());
+                }
+                if let Some(whose) = claim::home_of_another(&home.dir, &owner) {
+                    return Err(format!("it belongs to another helper ({whose})"));
+                }
+                let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir).locked(&home.lock));
+                let settings = lived_in(options, epoch, Some(&home.dir));
+                claim::tell_of_a_move(&home.dir, &owner);
+                let mark = opening(Some(&ring), &home.dir);
+                let deaths = mark.deaths().there;
+                if deaths >= limits::WORKER_FAULTS {
+                    return Err(format!("{deaths} workers have died of opening it"));
+                }
+                mark.at(1);
+                let opened = Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms());
+                mark.at(0);
+                mark.well();
+                opened.map_err(|e| why(&e))
+            };
+            let name = Some(before.name.clone()).filter(|n| !n.is_empty());
+            let name = name.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
+            let patience = Duration::from_millis(limits::SETTLE_MILLIS);
+            match place::settle(&root, &base_name(options), &name, patience, open) {
+                Ok((home, spool)) => {
+                    ring.set_note(&home.name);
+                    spool.take_over(&before.fate(Some(&home), &roots));
+                    return (spool, Some(home));
+                }
+                Err(e) => e,
+            }
+        }
+        Err(e) => e,
+    };
+    let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots.clone(), base_name(options)));
+    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
+    let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
+    spool.no_directory(&why);
+    spool.take_over(&before.fate(None, &roots));
+    // Records go on under other numbers than there: it is nobody's home any more.
+    before.leave(&ring);
+    (spool, None)
+}

@@ -1,0 +1,569 @@
+//! What this spool has taken in so far: counters, titles, gaps. Pure; saved with the spool and replayed from it.
+//!
+//! The state is a function of a saved version and the records after it, so a crash between two savings costs nothing.
+//! Refuses: to count for a receiver (cursors do that), to grow without bound.
+
+use crate::audit::record::gap::{Gaps, Missing, Seen};
+use crate::audit::record::{EventId, Facts, Kind, Severity};
+use crate::audit::spool::Loss;
+use crate::hash::{fold, xxh64};
+use crate::json;
+use crate::limits;
+use serde_json::{json, Value};
+use std::collections::BTreeMap;
+
+/// Plain numbers, each a metric.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records read from the input.
+    pub read: u64,
+    /// Records of our own.
+    pub own: u64,
+    /// Records that never came into the spool: `drop-newest`.
+    pub dropped: u64,
+    /// Gaps found in the input.
+    pub gaps: u64,
+    /// Records that came twice.
+    pub repeats: u64,
+    /// Records that came out of order.
+    pub late: u64,
+    /// Records that came cut.
+    pub truncated: u64,
+    /// Records that were no objects.
+    pub unparsed: u64,
+    /// Records that damage of the disk has cost.
+    pub damaged: u64,
+}
+
+/// The reason of an `audit_gap`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// They never came.
+    Lost,
+    /// They were dropped, as `--spool-full` says.
+    Dropped,
+    /// The disk has damaged them.
+    Damaged,
+}
+
+impl Reason {
+    /// Its name in the event.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Lost => "lost",
+            Reason::Dropped => "dropped",
+            Reason::Damaged => "damaged",
+        }
+    }
+}
+
+/// Records of one generation that were dropped since the last event that said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// The first of them.
+    pub from: EventId,
+    /// The last of them.
+    pub to: EventId,
+    /// How many; fewer than the range when some of it was kept.
+    pub count: u64,
+}
+
+/// All that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// The last record in it.
+    pub seq: u64,
+    /// How many records before the next one this account has not taken in, though an earlier one had: they were in memory
+    /// alone, or went before the state was saved. Not saved itself.
+    pub unread: u64,
+    /// Gaps that were taken for those, and whether that can be said. Not saved.
+    pub explained: Vec<Missing>,
+    doubtful: bool,
+    /// The numbers of events have begun anew, as was seen by this one. Not saved.
+    pub anew: Option<EventId>,
+    /// How many records just before the next one are not there, and will be told of by whoever reads there. Not saved.
+    damaged: u64,
+    /// Not all that was taken in is in it: a version in memory that has all counts more.
+    pub behind: bool,
+    /// The last event in it.
+    pub last: Option<EventId>,
+    /// From this record on to the last one each is an event, and each the one behind the one before; 0: that is not so.
+    pub run: u64,
+    /// The ring that `stream` is of.
+    pub epoch: u64,
+    /// Where in the input it stands.
+    pub stream: u64,
+    /// Pieces of the line at hand that are in it.
+    pub pieces: u32,
+    /// The counters.
+    pub counters: Counters,
+    /// What is missing.
+    pub gaps: Gaps,
+    /// Records by title and severity.
+    pub titles: BTreeMap<(String, Severity), u64>,
+    /// Damaged ranges of the spool that were told.
+    pub damages: Vec<(u64, u64)>,
+    /// Dropped and not told yet.
+    pub dropped: Vec<Dropped>,
+    /// Dropped, not told yet, and without an id.
+    pub dropped_unknown: u64,
+    /// The receivers that have cursors: one of them without a cursor is not new.
+    pub receivers: Vec<String>,
+    /// Records that a reader has found missing, and that no event tells of yet.
+    pub losses: Vec<Loss>,
+    /// `drop-oldest` has dropped the records before this one: a cursor that is not past them goes there.
+    pub dropped_to: u64,
+}
+
+impl Account {
+    /// Takes in a record that is in the spool under `seq`.
+    pub fn take(&mut self, seq: u64, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
+        let follows = |id: EventId| self.run > 0 && self.seq + 1 == seq && self.last.is_some_and(|l| l.is_before(id));
+        self.run = match facts.event.filter(|_| facts.kind != Kind::Own) {
+            Some(id) if follows(id) => self.run,
+            Some(_) => seq,
+            None => 0,
+        };
+        self.seq = seq;
+        if facts.kind == Kind::Own {
+            self.counters.own += 1;
+            self.told(raw);
+        } else {
+            self.pieces = if part == parts { 0 } else { part };
+            self.see(facts, raw, part, now);
+        }
+        self.count_title(facts, raw);
+    }
+
+    /// The events around these records, where it is known which ones they are.
+    pub fn around(&self, from: u64, to: u64) -> Option<(EventId, EventId)> {
+        let last = self.last.filter(|_| self.run > 0 && self.run <= from && from <= to && to <= self.seq)?;
+        let at = |behind: u64| last.count.checked_sub(behind).map(|count| EventId { count, ..last });
+        let before = at(self.seq - from + 1)?;
+        Some((before, EventId { count: at(self.seq - to)?.count.checked_add(1)?, ..last }))
+    }
+
+    /// Takes in a record that is dropped before it comes into the spool.
+    pub fn drop_new(&mut self, facts: &Facts, raw: &[u8], part: u32, parts: u32, now: u64) {
+        self.counters.dropped += 1;
+        self.run = 0;
+        self.pieces = if part == parts { 0 } else { part };
+        self.see(facts, raw, part, now);
+        self.count_title(facts, raw);
+        self.note_dropped(facts.event);
+    }
+
+    /// A record that was dropped is in the spool after all, under `seq`.
+    pub fn came_back(&mut self, seq: u64, facts: &Facts, part: u32) {
+        (self.seq, self.run) = (seq, 0);
+        self.counters.dropped = self.counters.dropped.saturating_sub(1);
+        self.not_dropped(facts.event.filter(|_| part <= 1));
+    }
+
+    /// Remembers a dropped record until an event tells of it.
+    pub fn note_dropped(&mut self, id: Option<EventId>) {
+        let Some(id) = id else {
+            self.dropped_unknown += 1;
+            return;
+        };
+        self.note_range(Dropped { from: id, to: id, count: 1 });
+    }
+
+    /// Remembers that the records of the spool from `from` to `to` (not included) are dropped, and that nobody could read
+    /// what they were; those that are told as damaged are.
+    pub fn note_unseen(&mut self, from: u64, to: u64) {
+        // Each record of a segment comes by here.
+        if from >= to {
+            return;
+        }
+        let losses = self.losses.iter().map(|l| (l.from, l.to));
+        let mut told: Vec<(u64, u64)> = self.damages.iter().copied().chain(losses).collect();
+        told.sort_unstable();
+        let mut at = from;
+        for (first, last) in told {
+            self.dropped_unknown += first.min(to).saturating_sub(at);
+            at = at.max(last.saturating_add(1));
+        }
+        self.dropped_unknown += to.saturating_sub(at);
+    }
+
+    /// Records were read and delivered up to this event, and are not here to be taken in: what is missing before it was told
+    /// or is not missing.
+    pub fn resume_behind(&mut self, last: EventId) {
+        if let Seen::Gap(missing) = self.gaps.see(last, 0) {
+            self.gaps.told(missing);
+            self.explained.push(missing);
+        }
+        (self.last, self.unread) = (Some(last), 0);
+    }
+
+    /// So many records before the next one are gone that nobody was given, and that may have told of what is missing before
+    /// them: rather once more than never. What these records were themselves is told as damaged, and that is enough.
+    pub fn doubt(&mut self, gone: u64) {
+        (self.doubtful, self.damaged) = (true, gone);
+        for missing in std::mem::take(&mut self.explained) {
+            self.counters.gaps += u64::from(self.gaps.untell(missing));
+        }
+    }
+
+    /// Ranges without holes, so that what comes through all the same is taken back from the right one; only when there are
+    /// too many of them do they grow together.
+    fn note_range(&mut self, new: Dropped) {
+        let full = self.dropped.len() >= limits::GAP_RANGES;
+        let same = |d: &&mut Dropped| (d.from.raft_id, d.from.gen) == (new.from.raft_id, new.from.gen);
+        let before = |d: &&mut Dropped| same(d) && d.to.count.checked_add(1) == Some(new.from.count);
+        if let Some(d) = self.dropped.iter_mut().rev().find(before) {
+            d.to.count = d.to.count.max(new.to.count);
+            d.count += new.count;
+            return;
+        }
+        match self.dropped.iter_mut().rev().find(same) {
+            Some(d) if full => {
+                d.from.count = d.from.count.min(new.from.count);
+                d.to.count = d.to.count.max(new.to.count);
+                d.count += new.count;
+            }
+            None if full => self.dropped_unknown += new.count,
+            _ => self.dropped.push(new),
+        }
+        self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
+    }
+
+    /// What is to be told as dropped: one event for each generation.
+    pub fn dropped_to_tell(&self) -> Vec<Dropped> {
+        let mut all: Vec<Dropped> = Vec::new();
+        for d in &self.dropped {
+            match all.last_mut() {
+                Some(l) if (l.from.raft_id, l.from.gen) == (d.from.raft_id, d.from.gen) => {
+                    l.to.count = l.to.count.max(d.to.count);
+                    l.count += d.count;
+                }
+                _ => all.push(*d),
+            }
+        }
+        all
+    }
+
+    /// Takes back what `note_dropped` noted of an event: it came through all the same. What was dropped before and behind it
+    /// stays.
+    pub fn not_dropped(&mut self, id: Option<EventId>) {
+        let Some(id) = id else {
+            self.dropped_unknown = self.dropped_unknown.saturating_sub(1);
+            return;
+        };
+        let holds = |d: &Dropped| {
+            (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen) && (d.from.count..=d.to.count).contains(&id.count)
+        };
+        if let Some(i) = self.dropped.iter().position(holds) {
+            self.take_out(i, id.count, id.count, 1);
+        }
+    }
+
+    /// An event of ours that was dropped, and is to be told again by that, has come through all the same: what it told as
+    /// dropped is told. (What it told otherwise has the same document id when it is told again.)
+    pub fn came_through(&mut self, raw: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let missing = event["missing"].as_u64().unwrap_or(0);
+        match (event["reason"].as_str(), id("from"), id("to")) {
+            (Some("dropped"), Some(from), Some(to)) => {
+                let holds = |d: &Dropped| {
+                    (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen)
+                        && d.from.count <= from.count
+                        && to.count <= d.to.count
+                };
+                if let Some(i) = self.dropped.iter().position(holds) {
+                    self.take_out(i, from.count, to.count, missing);
+                }
+            }
+            (Some("dropped"), ..) => self.dropped_unknown = self.dropped_unknown.saturating_sub(missing),
+            _ => {}
+        }
+    }
+
+    /// `count` events between `from` and `to` leave a range; what is before and behind them stays. Of a range with holes
+    /// nobody knows which side loses them: it keeps its ends, and only its count shrinks.
+    fn take_out(&mut self, i: usize, from: u64, to: u64, count: u64) {
+        let d = self.dropped[i];
+        let whole = |from: u64, to: u64| to.checked_sub(from).and_then(|n| n.checked_add(1));
+        if whole(d.from.count, d.to.count) != Some(d.count) || whole(from, to) != Some(count) {
+            self.dropped[i].count = d.count.saturating_sub(count);
+            self.dropped.retain(|d| d.count > 0);
+            return;
+        }
+        self.dropped.remove(i);
+        let at = |count: u64| EventId { count, ..d.from };
+        if to < d.to.count {
+            self.dropped.insert(i, Dropped { from: at(to + 1), to: d.to, count: d.to.count - to });
+        }
+        if d.from.count < from {
+            self.dropped.insert(i, Dropped { from: d.from, to: at(from - 1), count: from - d.from.count });
+        }
+    }
+
+    /// Whether everything that is missing has been told.
+    pub fn all_told(&self) -> bool {
+        self.gaps.untold() == 0 && self.dropped.is_empty() && self.dropped_unknown == 0
+    }
+
+    /// An own event is dropped before everybody had it: what it told is to be told again. What it told as damaged comes
+    /// back, for the reader who finds it next.
+    pub fn untold(&mut self, raw: &[u8]) -> Option<(u64, u64)> {
+        let event = serde_json::from_slice::<Value>(raw).ok()?;
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        let missing = event["missing"].as_u64().unwrap_or(0);
+        match (event["reason"].as_str()?, id("from"), id("to")) {
+            ("damaged", _, _) => {
+                let range = (event["spool_from"].as_u64()?, event["spool_to"].as_u64()?);
+                let before = self.damages.len();
+                self.damages.retain(|d| *d != range);
+                if self.damages.len() < before {
+                    self.counters.damaged -= self.counters.damaged.min(range.1.saturating_sub(range.0) + 1);
+                }
+                return Some(range);
+            }
+            ("lost", Some(from), Some(to)) if self.gaps.untell(Missing { from, to: to.count }) => {}
+            (_, Some(from), Some(to)) => self.note_range(Dropped { from, to, count: missing }),
+            _ => self.dropped_unknown += missing,
+        }
+        None
+    }
+
+    fn see(&mut self, facts: &Facts, raw: &[u8], part: u32, now: u64) {
+        let c = &mut self.counters;
+        c.read += 1;
+        c.truncated += u64::from(facts.kind == Kind::Cut);
+        c.unparsed += u64::from(facts.kind == Kind::Unparsed);
+        let Some(id) = facts.event else { return };
+        self.last = Some(id);
+        // Another piece of one may be cut elsewhere the next time.
+        match self.gaps.see_whole(id, now, || (part == 0).then(|| u64::from(fold(xxh64(raw, 0))))) {
+            Seen::Anew(gaps) => {
+                c.gaps += gaps;
+                self.anew = Some(id);
+            }
+            Seen::Next => {}
+            // They were read and were in the spool; whether they were delivered is the cursors' matter.
+            Seen::Gap(missing) if missing.count() <= self.unread && !self.doubtful => {
+                self.gaps.told(missing);
+                self.explained.push(missing);
+            }
+            Seen::Gap(missing) if missing.count() <= self.damaged => self.gaps.told(missing),
+            Seen::Gap(_) => c.gaps += 1,
+            Seen::Late => c.late += 1,
+            Seen::Repeat => c.repeats += 1,
+        }
+        (self.unread, self.damaged) = (0, 0);
+    }
+
+    fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
+        let severity = facts.severity_as_delivered();
+        let title = std::str::from_utf8(facts.title_of(raw)).unwrap_or("other");
+        let title = if title.is_empty() || title.len() > limits::TITLE_BYTES { "other" } else { title };
+        // The same title comes thousands of times: look before making a key.
+        if let Some(n) = self.titles.iter_mut().find(|((t, s), _)| t == title && *s == severity) {
+            *n.1 += 1;
+            return;
+        }
+        let full = self.titles.len() >= limits::TITLES;
+        let name = json::text_of(title.as_bytes()).filter(|_| !full).unwrap_or_else(|| "other".into());
+        *self.titles.entry((name, severity)).or_default() += 1;
+    }
+
+    /// An own event that is in the spool: what it tells is told.
+    fn told(&mut self, raw: &[u8]) {
+        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
+        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
+        match event["reason"].as_str() {
+            Some("lost") => {
+                if let (Some(from), Some(to)) = (id("from"), id("to")) {
+                    self.gaps.told(Missing { from, to: to.count });
+                }
+            }
+            Some("dropped") => match id("from") {
+                Some(from) => {
+                    let to = id("to").map_or(u64::MAX, |to| to.count);
+                    let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
+                    self.dropped.retain(|d| !(same(d) && d.from.count <= to && from.count <= d.to.count));
+                }
+                None => self.dropped_unknown = 0,
+            },
+            Some("damaged") => {
+                if let (Some(a), Some(b)) = (event["spool_from"].as_u64(), event["spool_to"].as_u64()) {
+                    // What is told is of numbers that there can be.
+                    if a <= b && b <= limits::SPOOL_NUMBER_MAX {
+                        self.note_damage((a, b));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Those records are damaged, and that is told.
+    pub fn note_damage(&mut self, range: (u64, u64)) {
+        if self.damages.len() >= limits::DAMAGES {
+            self.damages.remove(0);
+        }
+        self.damages.push(range);
+        self.losses.retain(|l| (l.from, l.to) != range);
+        self.counters.damaged = self.counters.damaged.saturating_add(range.1 - range.0 + 1);
+    }
+
+    /// As bytes for the state file.
+    pub fn save(&self) -> Vec<u8> {
+        let c = &self.counters;
+        let titles: Vec<Value> = self.titles.iter().map(|((t, s), n)| json!([t, *s as u8, n])).collect();
+        let dropped: Vec<Value> = self
+            .dropped
+            .iter()
+            .map(|d| json!([d.from.raft_id, d.from.gen, d.from.count, d.to.count, d.count]))
+            .collect();
+        let text = |id: Option<EventId>| id.map(|id| id.to_string());
+        let losses: Vec<Value> =
+            self.losses.iter().map(|l| json!([l.from, l.to, text(l.before), text(l.after)])).collect();
+        let value = json!({
+            "losses": losses, "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
+            "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
+            "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
+            "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
+            "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
+            "behind": self.behind, "last": text(self.last), "run": self.run,
+        });
+        value.to_string().into_bytes()
+    }
+
+    /// From such bytes; what is not there is zero, a number that cannot be makes all of it none.
+    pub fn load(bytes: &[u8]) -> Option<Account> {
+        const MOST: u64 = limits::SPOOL_NUMBER_MAX;
+        let v: Value = serde_json::from_slice(bytes).ok()?;
+        let n = |name: &str| v[name].as_u64().unwrap_or(0);
+        let counted = ["seq", "stream", "read", "own", "dropped", "damaged", "untold_unknown"];
+        counted.iter().all(|name| n(name) <= MOST).then_some(())?;
+        let numbers = |v: &Value| -> Vec<u64> {
+            v.as_array().map(|a| a.iter().map(|n| n.as_u64().unwrap_or(0)).collect()).unwrap_or_default()
+        };
+        let lines = |name: &str| -> Vec<Vec<u64>> {
+            v[name].as_array().map(|a| a.iter().map(numbers).collect()).unwrap_or_default()
+        };
+        let titles = v["titles"].as_array()?.iter().take(limits::TITLES + 4).filter_map(|t| {
+            let severity = [Severity::Low, Severity::Medium, Severity::High, Severity::Other];
+            Some(((t[0].as_str()?.to_string(), *severity.get(t[1].as_u64()? as usize)?), t[2].as_u64()?.min(MOST)))
+        });
+        let dropped =
+            lines("untold").into_iter().filter(|l| l.len() == 5 && l[2] <= l[3]).take(limits::GAP_RANGES).map(|l| {
+                Dropped {
+                    from: EventId { raft_id: l[0], gen: l[1], count: l[2] },
+                    to: EventId { raft_id: l[0], gen: l[1], count: l[3] },
+                    count: l[4],
+                }
+            });
+        let receivers = v["receivers"].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(String::from));
+        let mut gaps = Gaps::load(&lines("generations"));
+        gaps.load_marks(&lines("marks"));
+        Some(Account {
+            receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
+            seq: n("seq"),
+            unread: 0,
+            explained: Vec::new(),
+            doubtful: false,
+            damaged: 0,
+            anew: None,
+            last: id_of(&v["last"]),
+            run: n("run"),
+            behind: v["behind"].as_bool().unwrap_or(false),
+            losses: losses_of(&v["losses"]),
+            epoch: n("epoch"),
+            stream: n("stream"),
+            pieces: n("pieces") as u32,
+            counters: counters_of(n),
+            gaps,
+            titles: titles.collect(),
+            damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
+            dropped: dropped.collect(),
+            dropped_unknown: n("untold_unknown"),
+            dropped_to: n("dropped_to"),
+        })
+    }
+}
+
+fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
+    Counters {
+        read: n("read"),
+        own: n("own"),
+        dropped: n("dropped"),
+        gaps: n("gaps"),
+        repeats: n("repeats"),
+        late: n("late"),
+        truncated: n("truncated"),
+        unparsed: n("unparsed"),
+        damaged: n("damaged"),
+    }
+}
+
+fn id_of(v: &Value) -> Option<EventId> {
+    EventId::parse(v.as_str()?.as_bytes())
+}
+
+fn losses_of(v: &Value) -> Vec<Loss> {
+    let all = v.as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
+        Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id_of(&l[2]), after: id_of(&l[3]) })
+    });
+    all.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect()
+}
+
+/// An event of our own that tells of records that are not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GapEvent {
+    /// The first missing id, when it is known.
+    pub from: Option<EventId>,
+    /// The last missing id, when it is known.
+    pub to: Option<EventId>,
+    /// How many.
+    pub missing: u64,
+    /// Why.
+    pub reason: Reason,
+    /// For damage: the numbers of the records in the spool.
+    pub spool: Option<(u64, u64)>,
+}
+
+impl GapEvent {
+    /// The event as a JSON object. Its id is made of what it tells, so that telling it twice is telling it once.
+    /// `seq`: the record it becomes, which makes an id where nothing else does.
+    pub fn write(&self, now_ms: i64, seq: u64) -> Vec<u8> {
+        let text = |id: Option<EventId>| id.map_or_else(|| "unknown".to_string(), |id| id.to_string());
+        let (from, to) = (text(self.from), text(self.to));
+        let mut id = format!("gap-{}-{from}-{to}", self.reason.name());
+        if let (None, Some((a, b))) = (self.from, self.spool) {
+            id = format!("gap-{}-spool-{a}-{b}", self.reason.name());
+        } else if self.from.is_none() {
+            id = format!("gap-{}-{now_ms}-{seq}", self.reason.name());
+        }
+        let what = match self.reason {
+            Reason::Lost => "never reached the audit helper",
+            Reason::Dropped => "dropped because the spool was full",
+            Reason::Damaged => "damaged on the spool's disk",
+        };
+        let records = match (self.missing, self.reason) {
+            (1, Reason::Lost) => "audit record",
+            (1, _) => "audit record was",
+            (_, Reason::Lost) => "audit records",
+            _ => "audit records were",
+        };
+        let range = if self.from.is_some() { format!(": {from} to {to}") } else { String::new() };
+        let message = format!("{} {records} {what}{range}", self.missing);
+        let time = crate::stamp::rfc3339_text(now_ms);
+        let mut event = json!({
+            "id": id, "title": "audit_gap", "severity": "high", "time": time, "message": message,
+            "from": from, "to": to, "missing": self.missing, "reason": self.reason.name(),
+        });
+        if let Some((a, b)) = self.spool {
+            event["spool_from"] = a.into();
+            event["spool_to"] = b.into();
+        }
+        event.to_string().into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests;

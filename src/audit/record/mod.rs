@@ -1,0 +1,556 @@
+//! From bytes of the pipe to records: where one ends, whether it is whole, and what it says of itself.
+//!
+//! The database writes one JSON object a line, but cuts a record at 16,383 bytes without a newline, so that the next
+//! one is glued to it; other programs may write anything. Every byte of the input ends in exactly one record (newlines
+//! and empty lines excepted). Pure: bytes in, items out. Refuses: to change a byte, to judge unknown titles.
+
+pub mod account;
+pub mod gap;
+
+use crate::json::{self, Kind as Value, Span};
+use crate::limits::{self, PIPE_RECORD_BYTES};
+use crate::stamp;
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A whole JSON object: delivered with its fields untouched.
+    Object = 1,
+    /// The beginning of an object that the database (or `--event-max`) cut.
+    Cut = 2,
+    /// No object, or one with a field of ours: delivered wrapped.
+    Unparsed = 3,
+    /// Written by this program (`audit_gap`).
+    Own = 4,
+}
+
+impl Kind {
+    /// The kind behind its number.
+    pub fn of(n: u8) -> Option<Kind> {
+        [Kind::Object, Kind::Cut, Kind::Unparsed, Kind::Own].into_iter().find(|k| *k as u8 == n)
+    }
+
+    /// The title and severity of a record that does not say its own; none of a whole one, which is taken at its word. This
+    /// is the one place where they are decided: for counting, for filters and for every format.
+    pub fn stand_in(self) -> Option<(&'static str, Severity)> {
+        match self {
+            Kind::Object | Kind::Own => None,
+            Kind::Cut => Some(("truncated", Severity::High)),
+            Kind::Unparsed => Some(("unparsed", Severity::Medium)),
+        }
+    }
+}
+
+/// The id of an event as the database counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventId {
+    /// The node.
+    pub raft_id: u64,
+    /// Its start.
+    pub gen: u64,
+    /// The event within that start, from 1.
+    pub count: u64,
+}
+
+impl EventId {
+    /// Whether `next` is the one that comes after it.
+    pub fn is_before(self, next: EventId) -> bool {
+        (self.raft_id, self.gen, self.count.checked_add(1)) == (next.raft_id, next.gen, Some(next.count))
+    }
+
+    /// Reads `1.0.26`; nothing else.
+    pub fn parse(text: &[u8]) -> Option<EventId> {
+        let (mut numbers, mut which, mut digits) = ([0u64; 3], 0, 0);
+        for &b in text {
+            if b == b'.' && digits > 0 && which < 2 {
+                (which, digits) = (which + 1, 0);
+            } else if b.is_ascii_digit() && digits < 20 {
+                numbers[which] = numbers[which].checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
+                digits += 1;
+            } else {
+                return None;
+            }
+        }
+        let [raft_id, gen, count] = numbers;
+        (which == 2 && digits > 0).then_some(EventId { raft_id, gen, count })
+    }
+}
+
+impl std::fmt::Display for EventId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.raft_id, self.gen, self.count)
+    }
+}
+
+/// The severities, and what is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Severity {
+    /// `low`
+    Low = 0,
+    /// `medium`
+    Medium = 1,
+    /// `high`
+    High = 2,
+    /// Anything else.
+    #[default]
+    Other = 3,
+}
+
+impl Severity {
+    /// The label of a metric.
+    pub fn name(self) -> &'static str {
+        ["low", "medium", "high", "other"][self as usize]
+    }
+
+    /// By its name.
+    pub fn of(text: &[u8]) -> Severity {
+        match text {
+            b"low" => Severity::Low,
+            b"medium" => Severity::Medium,
+            b"high" => Severity::High,
+            _ => Severity::Other,
+        }
+    }
+}
+
+/// What a record says of itself; spans are within its raw bytes, and empty where it does not say.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// What it is.
+    pub kind: Kind,
+    /// Its `id`, when it can be part of a document id.
+    pub id: Span,
+    /// The same as numbers.
+    pub event: Option<EventId>,
+    /// Its `time`, when it is one.
+    pub time: Span,
+    /// Its `title`.
+    pub title: Span,
+    /// Its `severity`.
+    pub severity: Severity,
+}
+
+/// Reads one record. With `cut`, a beginning that says anything is told from bytes that never were an object.
+pub fn read(raw: &[u8], cut: bool) -> Facts {
+    let mut f = Facts {
+        kind: Kind::Object,
+        id: Span::default(),
+        event: None,
+        time: Span::default(),
+        title: Span::default(),
+        severity: Severity::Other,
+    };
+    let mut ours = false;
+    let plain = json::is_plain(raw);
+    let utf8 = plain || std::str::from_utf8(raw).is_ok();
+    let whole = json::object_of(raw, cut, plain, |field| {
+        let key = field.key.of(raw);
+        let text = field.kind == Value::Text && !field.cut;
+        match key {
+            b"id" => f.id = if text { field.value } else { Span::default() },
+            b"time" => f.time = if text { field.value } else { Span::default() },
+            b"title" => f.title = if text { field.value } else { Span::default() },
+            b"severity" => f.severity = if text { Severity::of(field.value.of(raw)) } else { Severity::Other },
+            _ => ours |= is_ours(key, plain),
+        }
+    });
+    let starts = raw.first() == Some(&b'{') && f_has_any(&f);
+    f.kind = match (whole && utf8, ours) {
+        (true, false) => Kind::Object,
+        (false, false) if cut && !whole && starts => Kind::Cut,
+        _ => Kind::Unparsed,
+    };
+    f.settle(raw);
+    f
+}
+
+/// The facts of a record that was read before, as they were then: what was no object is not read again, since a record
+/// may have been called that because workers died of reading it.
+pub fn read_again(kind: Kind, raw: &[u8], id: Span, time: Span, part: u32) -> Facts {
+    let mut f = if kind == Kind::Unparsed {
+        let (event, title) = (EventId::parse(id.of(raw)), Span::default());
+        Facts { kind, id, event, time, title, severity: Severity::Other }
+    } else {
+        read(raw, kind == Kind::Cut)
+    };
+    f.kind = kind;
+    f.event = f.event.filter(|_| part <= 1);
+    f
+}
+
+fn f_has_any(f: &Facts) -> bool {
+    f.id.to > 0 || f.time.to > 0 || f.title.to > 0
+}
+
+/// Whether a field would collide with what is added.
+#[inline(always)]
+fn is_ours(key: &[u8], plain: bool) -> bool {
+    (matches!(key.first(), Some(b'@' | b'g')) || (!plain && key.contains(&b'\\')))
+        && (json::key_is(key, "@timestamp") || json::key_is(key, "gostech"))
+}
+
+impl Facts {
+    /// Of bytes that nobody looks into: workers have died of it.
+    pub fn opaque() -> Facts {
+        let none = Span::default();
+        let (kind, severity) = (Kind::Unparsed, Severity::Other);
+        Facts { kind, id: none, event: None, time: none, title: none, severity }
+    }
+
+    /// Keeps only an id and a time that are ones.
+    fn settle(&mut self, raw: &[u8]) {
+        let id = self.id.of(raw);
+        let clean = id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
+        if clean && id.len() <= limits::EVENT_ID_BYTES {
+            self.event = EventId::parse(id);
+        } else {
+            self.id = Span::default();
+        }
+        if stamp::parse_written(self.time.of(raw)).is_none() {
+            self.time = Span::default();
+        }
+    }
+
+    /// The title for counting.
+    pub fn title_of<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
+        match self.kind.stand_in() {
+            Some((title, _)) if self.title.to == 0 || self.kind == Kind::Unparsed => title.as_bytes(),
+            _ => self.title.of(raw),
+        }
+    }
+
+    /// The severity it is delivered and counted with.
+    pub fn severity_as_delivered(&self) -> Severity {
+        match self.kind.stand_in() {
+            Some((_, severity)) if self.severity == Severity::Other || self.kind == Kind::Unparsed => severity,
+            _ => self.severity,
+        }
+    }
+}
+
+/// A record found in a stretch of input.
+#[derive(Clone, Copy, Debug)]
+pub struct Item {
+    /// Its raw bytes within the stretch.
+    pub raw: Span,
+    /// What is used up of the stretch when this record is done.
+    pub end: usize,
+    /// What it says of itself.
+    pub facts: Facts,
+    /// Which piece of an oversize line it is, from 1; 0: it is no piece.
+    pub part: u32,
+    /// How many pieces there are; 0: no piece, or not known yet.
+    pub parts: u32,
+}
+
+/// Why no more bytes are to be waited for, if so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// More may come.
+    Open,
+    /// Nothing has come for a second.
+    Silent,
+    /// There is no room for more: what is there must be worked off.
+    Crowded,
+    /// The input has ended.
+    Ended,
+}
+
+/// Separates records. Its only memory is how many pieces of the line at hand are out already.
+#[derive(Clone, Debug)]
+pub struct Splitter {
+    event_max: usize,
+    pieces: u32,
+}
+
+impl Splitter {
+    /// Records longer than `event_max` become pieces; `pieces` of the line that the input begins in are out already.
+    pub fn new(event_max: usize, pieces: u32) -> Self {
+        Splitter { event_max: event_max.max(1), pieces }
+    }
+
+    /// How many pieces of the line at hand are out; 0 at the beginning of a line.
+    pub fn pieces(&self) -> u32 {
+        self.pieces
+    }
+
+    /// The longest record.
+    pub fn event_max(&self) -> usize {
+        self.event_max
+    }
+
+    /// Finds the records of `data` until about `most` are out; gives how many bytes are used up.
+    pub fn split(&mut self, data: &[u8], ending: Ending, most: usize, out: &mut Vec<Item>) -> usize {
+        let mut at = 0;
+        while at < data.len() && out.len() < most {
+            let Some(length) = memchr::memchr(b'\n', &data[at..]) else {
+                return self.rest(data, at, ending, out);
+            };
+            self.line(data, at, at + length, true, out);
+            at += length + 1;
+            // The newline belongs to the last record of its line.
+            if let Some(last) = out.last_mut() {
+                if last.end + 1 == at {
+                    last.end = at;
+                }
+            }
+        }
+        at
+    }
+
+    /// What stands after the last newline.
+    fn rest(&mut self, data: &[u8], at: usize, ending: Ending, out: &mut Vec<Item>) -> usize {
+        let rest = &data[at..];
+        match ending {
+            Ending::Open => at,
+            Ending::Ended => {
+                self.line(data, at, data.len(), true, out);
+                data.len()
+            }
+            Ending::Silent if self.pieces == 0 && ends_in_cut(rest) => {
+                self.line(data, at, data.len(), true, out);
+                data.len()
+            }
+            Ending::Silent => at,
+            Ending::Crowded => {
+                let glued = glued_bytes(rest);
+                if self.pieces == 0 && glued > 0 {
+                    self.line(data, at, at + glued, true, out);
+                    return at + glued;
+                }
+                let whole = rest.len() / self.event_max * self.event_max;
+                self.line(data, at, at + whole, false, out);
+                at + whole
+            }
+        }
+    }
+
+    /// A line without its newline (`ends`), or whole pieces of one that goes on.
+    fn line(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
+        let mut at = from;
+        if self.pieces > 0 || !ends {
+            return self.cut_in_pieces(data, at, to, ends, out);
+        }
+        if to - at > PIPE_RECORD_BYTES {
+            let whole = to - at <= self.event_max && json::object(&data[at..to], false, |_| ());
+            while !whole && to - at > PIPE_RECORD_BYTES && data[at + PIPE_RECORD_BYTES..to].starts_with(b"{\"") {
+                self.one(data, at, at + PIPE_RECORD_BYTES, true, out);
+                at += PIPE_RECORD_BYTES;
+            }
+        }
+        self.one(data, at, to, to == data.len() || to - at == PIPE_RECORD_BYTES, out);
+    }
+
+    /// One record, or its pieces when it is too long. An empty line is nothing.
+    fn one(&mut self, data: &[u8], from: usize, to: usize, cut: bool, out: &mut Vec<Item>) {
+        if from == to || &data[from..to] == b"\r" {
+            return;
+        }
+        if to - from > self.event_max {
+            return self.cut_in_pieces(data, from, to, true, out);
+        }
+        let facts = read(&data[from..to], cut);
+        out.push(Item { raw: Span { from, to }, end: to, facts, part: 0, parts: 0 });
+    }
+
+    fn cut_in_pieces(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
+        // A line whose pieces are out up to its newline is at its end with nothing left: the last piece stays unmarked.
+        let count = (to - from).div_ceil(self.event_max) as u32;
+        let parts = if ends { self.pieces + count } else { 0 };
+        for piece in 0..count as usize {
+            let start = from + piece * self.event_max;
+            let end = (start + self.event_max).min(to);
+            self.pieces += 1;
+            let mut facts = read(&data[start..end], true);
+            // A piece is no whole event even when it parses: only the first can begin like one.
+            let begins = self.pieces == 1 && data[start..end].starts_with(b"{\"") && f_has_any(&facts);
+            facts.kind = if begins { Kind::Cut } else { Kind::Unparsed };
+            if !begins {
+                facts.event = None;
+                facts.id = Span::default();
+                facts.time = Span::default();
+            }
+            out.push(Item { raw: Span { from: start, to: end }, end, facts, part: self.pieces, parts });
+        }
+        if ends {
+            self.pieces = 0;
+        }
+    }
+}
+
+/// How many bytes of cut records, glued to one another, `rest` begins with; what follows the last is left.
+fn glued_bytes(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while rest.len() - at > PIPE_RECORD_BYTES && rest[at + PIPE_RECORD_BYTES..].starts_with(b"{\"") {
+        at += PIPE_RECORD_BYTES;
+    }
+    at
+}
+
+/// Whether `rest` ends exactly where the database cuts.
+fn ends_in_cut(rest: &[u8]) -> bool {
+    rest.len() - glued_bytes(rest) == PIPE_RECORD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(data: &[u8], ending: Ending) -> (Vec<Item>, usize) {
+        let mut out = Vec::new();
+        let used = Splitter::new(1 << 20, 0).split(data, ending, 10_000, &mut out);
+        (out, used)
+    }
+
+    fn record(count: u32, bytes: usize) -> Vec<u8> {
+        let head = format!(r#"{{"id":"1.0.{count}","initiator":"admin","message":""#);
+        let tail = r#"","severity":"low","time":"2026-11-21T01:27:57.349+0000","title":"dml"}"#;
+        let fill = "x".repeat(bytes - head.len() - tail.len());
+        format!("{head}{fill}{tail}").into_bytes()
+    }
+
+    #[test]
+    fn reads_what_a_record_says() {
+        let raw = record(26, 300);
+        let f = read(&raw, false);
+        assert_eq!((f.kind, f.severity, f.title.of(&raw)), (Kind::Object, Severity::Low, &b"dml"[..]));
+        assert_eq!(f.event, Some(EventId { raft_id: 1, gen: 0, count: 26 }));
+        assert_eq!(f.time.of(&raw), b"2026-11-21T01:27:57.349+0000");
+        for (text, kind) in [
+            (&b"{}"[..], Kind::Object),
+            (br#"{"id":7,"title":["x"],"n":123456789012345678901234567890}"#, Kind::Object),
+            (br#"{"@timestamp":1}"#, Kind::Unparsed),
+            (br#"{"\u0040timestamp":1}"#, Kind::Unparsed),
+            (br#"{"gostech":{}}"#, Kind::Unparsed),
+            (b"[1]", Kind::Unparsed),
+            (b"plain", Kind::Unparsed),
+            (b"{\"a\":\"\xff\"}", Kind::Unparsed),
+        ] {
+            assert_eq!(read(text, false).kind, kind, "{}", String::from_utf8_lossy(text));
+        }
+        assert_eq!(read(br#"{"id":"18446744073709551616.1.1"}"#, true).event, None);
+    }
+
+    #[test]
+    fn lines_and_what_is_left() {
+        let (items, used) = split(b"{\"id\":\"1.0.1\"}\n\n\r\nabc\r\npart", Ending::Open);
+        assert_eq!(used, 23);
+        assert_eq!(items.len(), 2);
+        assert_eq!((items[0].end, items[1].end), (16, 23));
+        let (items, used) = split(b"tail", Ending::Ended);
+        assert_eq!((items.len(), used), (1, 4));
+        // The input ended inside a record: what is readable of it is carried.
+        let torn = br#"{"id":"1.0.7","message":"he"#;
+        assert_eq!(split(torn, Ending::Ended).0[0].facts.kind, Kind::Cut);
+        assert_eq!(split(b"{\"id\":\"1.0.7\",\"message\":\"he\n", Ending::Open).0[0].facts.kind, Kind::Unparsed);
+    }
+
+    #[test]
+    fn eight_cut_records_and_a_short_one_come_as_one_line() {
+        let mut line = Vec::new();
+        for n in 1..=8 {
+            line.extend_from_slice(&record(n, 20_000)[..PIPE_RECORD_BYTES]);
+        }
+        line.extend_from_slice(&record(9, 175));
+        assert_eq!(line.len(), 131_239);
+        line.push(b'\n');
+        let (items, used) = split(&line, Ending::Open);
+        assert_eq!((items.len(), used), (9, line.len()));
+        for (i, item) in items.iter().enumerate() {
+            assert_eq!(item.facts.event.unwrap().count, i as u64 + 1);
+            assert_eq!(item.facts.kind, if i < 8 { Kind::Cut } else { Kind::Object });
+        }
+        assert_eq!(items[8].end, line.len());
+    }
+
+    #[test]
+    fn a_whole_record_of_just_that_length_is_whole_but_glued() {
+        let mut line = record(1, PIPE_RECORD_BYTES);
+        line.extend_from_slice(&record(2, 200));
+        line.push(b'\n');
+        let (items, _) = split(&line, Ending::Open);
+        assert_eq!(items.iter().map(|i| i.facts.kind).collect::<Vec<_>>(), [Kind::Object, Kind::Object]);
+    }
+
+    #[test]
+    fn a_long_whole_line_stays_whole() {
+        let mut line = record(1, 50_000);
+        line.push(b'\n');
+        let (items, _) = split(&line, Ending::Open);
+        assert_eq!((items.len(), items[0].facts.kind), (1, Kind::Object));
+    }
+
+    #[test]
+    fn silence_ends_a_cut_record_and_nothing_else() {
+        let cut = &record(1, 20_000)[..PIPE_RECORD_BYTES];
+        assert_eq!(split(cut, Ending::Open).1, 0);
+        let (items, used) = split(cut, Ending::Silent);
+        assert_eq!((items.len(), used, items[0].facts.kind), (1, PIPE_RECORD_BYTES, Kind::Cut));
+        let two = [cut, cut].concat();
+        assert_eq!(split(&two, Ending::Silent).0.len(), 2);
+        assert_eq!(split(&two[..two.len() - 1], Ending::Silent).1, 0);
+        assert_eq!(split(b"half a li", Ending::Silent).1, 0);
+    }
+
+    #[test]
+    fn an_oversize_line_becomes_pieces_that_make_it_again() {
+        let line: Vec<u8> = (0..5_000).map(|i| b'a' + (i % 26) as u8).collect();
+        let mut input = line.clone();
+        input.extend_from_slice(b"\n{}\n");
+        let mut out = Vec::new();
+        let mut s = Splitter::new(2_000, 0);
+        assert_eq!(s.split(&input, Ending::Open, 100, &mut out), input.len());
+        let pieces: Vec<(u32, u32, usize)> = out.iter().map(|i| (i.part, i.parts, i.raw.to - i.raw.from)).collect();
+        assert_eq!(pieces, [(1, 3, 2000), (2, 3, 2000), (3, 3, 1000), (0, 0, 2)]);
+        let again: Vec<u8> = out[..3].iter().flat_map(|i| i.raw.of(&input).to_vec()).collect();
+        assert_eq!(again, line);
+        // The same when there is no room to wait for its end: the number of parts comes with the last.
+        let mut out = Vec::new();
+        let mut s = Splitter::new(2_000, 0);
+        assert_eq!(s.split(&input[..4_500], Ending::Crowded, 100, &mut out), 4_000);
+        assert_eq!(s.pieces(), 2);
+        s.split(&input[4_000..], Ending::Open, 100, &mut out);
+        let pieces: Vec<(u32, u32)> = out.iter().map(|i| (i.part, i.parts)).collect();
+        assert_eq!(pieces, [(1, 0), (2, 0), (3, 3), (0, 0)]);
+    }
+
+    #[test]
+    fn random_bytes_in_random_portions_come_out_whole() {
+        let mut seed = 9u64;
+        let mut next = |n: usize| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % n
+        };
+        for _ in 0..300 {
+            let mut input = Vec::new();
+            for n in 0..next(30) {
+                match next(6) {
+                    0 => input.extend((0..next(50)).map(|_| next(256) as u8)),
+                    1 => input.extend_from_slice(&record(n as u32, 20_000)[..PIPE_RECORD_BYTES]),
+                    2 => input.extend(std::iter::repeat_n(b'z', next(9_000))),
+                    _ => input.extend_from_slice(&record(n as u32, 200 + next(300))),
+                }
+                if next(4) > 0 {
+                    input.push(b'\n');
+                }
+            }
+            let mut s = Splitter::new(3_000, 0);
+            let (mut from, mut to, mut got) = (0, 0, Vec::new());
+            while from < input.len() {
+                to = (to + 1 + next(30_000)).min(input.len());
+                let ending = if to == input.len() { Ending::Ended } else { [Ending::Open, Ending::Crowded][next(2)] };
+                let mut out = Vec::new();
+                let used = s.split(&input[from..to], ending, 1 + next(5), &mut out);
+                for i in &out {
+                    got.extend_from_slice(i.raw.of(&input[from..to]));
+                    assert!(i.end <= used);
+                }
+                from += used;
+            }
+            let keep = |b: &&u8| **b != b'\n' && **b != b'\r';
+            assert!(got.iter().filter(keep).eq(input.iter().filter(keep)));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! ○ A spool at one moment: what `status`, the page and the metrics are made of, and how a worker tells it to `status`.
+//!
+//! All figures are taken under the same locks, so that for each receiver read + own = delivered + quarantined + dropped +
+//! filtered + waiting. Refuses: a secret, a number that no spool has.
+
+use crate::audit::alarm::{Alarm, Gravity};
+use crate::audit::options::in_force::Row;
+use crate::audit::record::account::Account;
+use crate::audit::spool::cursor::Cursor;
+use crate::limits;
+use serde_json::{json, Value};
+
+/// A receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub name: String,
+    /// It is configured.
+    pub live: bool,
+    /// How far it is.
+    pub cursor: Cursor,
+    /// When the oldest event that waits for it was read.
+    pub oldest_ms: Option<i64>,
+}
+
+/// What sizes there are, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// That somebody still needs.
+    pub live: u64,
+    /// Kept for replay.
+    pub retained: u64,
+    /// Of these in memory.
+    pub in_memory: u64,
+    /// The bound.
+    pub max: u64,
+    /// Read, and not in the spool yet.
+    pub cushion: u64,
+}
+
+/// The whole of it.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// When, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// What has been taken in.
+    pub account: Account,
+    /// The number of the next record.
+    pub next: u64,
+    /// The receivers.
+    pub receivers: Vec<Standing>,
+    /// Sizes.
+    pub bytes: Bytes,
+    /// Why the disk is not written to, if so.
+    pub disk_bad: Option<String>,
+    /// Files set aside.
+    pub set_aside: u64,
+    /// What is wrong, the gravest first.
+    pub wrong: Vec<Alarm>,
+    /// The options in force.
+    pub in_force: Vec<Row>,
+}
+
+impl Standing {
+    /// How many events wait for it, where the next record has this number.
+    pub fn waiting(&self, next: u64) -> u64 {
+        next.saturating_sub(self.cursor.next)
+    }
+}
+
+impl Moment {
+    /// What is wrong, a sentence each.
+    pub fn sentences(&self) -> Vec<String> {
+        self.wrong.iter().map(|a| a.sentence(self.now_ms)).collect()
+    }
+
+    /// Whether events are taken and kept as they should be.
+    pub fn is_ready(&self) -> bool {
+        self.wrong.iter().all(|a| a.kind.row().gravity != Gravity::Critical)
+    }
+
+    /// As bytes for whoever asks.
+    pub fn save(&self) -> Vec<u8> {
+        let value = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+        let receivers: Vec<Value> = self
+            .receivers
+            .iter()
+            .map(|r| {
+                json!({"name": r.name, "live": r.live, "cursor": value(&r.cursor.save()), "oldest_ms": r.oldest_ms})
+            })
+            .collect();
+        let wrong: Vec<String> = self.wrong.iter().map(Alarm::line).collect();
+        let in_force: Vec<Value> = self.in_force.iter().map(|r| json!([r.name, r.value, r.given])).collect();
+        let b = &self.bytes;
+        let bytes = [b.live, b.retained, b.in_memory, b.max, b.cushion];
+        json!({
+            "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
+            "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
+            "in_force": in_force,
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// From such bytes; none when they are not ours.
+    pub fn load(bytes: &[u8]) -> Option<Moment> {
+        let v: Value = serde_json::from_slice(bytes).ok()?;
+        let number = |v: &Value| v.as_u64().filter(|n| *n <= limits::SPOOL_NUMBER_MAX);
+        let receivers = v["receivers"].as_array()?.iter().take(limits::STATE_RECEIVERS).map(|r| {
+            Some(Standing {
+                name: r["name"].as_str().filter(|n| crate::audit::spool::cursor::is_name(n))?.to_string(),
+                live: r["live"].as_bool()?,
+                cursor: Cursor::load(r["cursor"].to_string().as_bytes())?,
+                oldest_ms: r["oldest_ms"].as_i64(),
+            })
+        });
+        let rows = v["in_force"].as_array()?.iter().take(limits::STATUS_OPTIONS).filter_map(|r| {
+            Some(Row { name: r[0].as_str()?.into(), value: r[1].as_str()?.into(), given: r[2].as_bool()? })
+        });
+        let b = &v["bytes"];
+        let wrong = v["wrong"].as_array()?.iter().take(2 * limits::ALARMS);
+        Some(Moment {
+            now_ms: v["now_ms"].as_i64()?,
+            account: Account::load(v["account"].to_string().as_bytes())?,
+            next: number(&v["next"])?,
+            receivers: receivers.collect::<Option<_>>()?,
+            bytes: Bytes {
+                live: number(&b[0])?,
+                retained: number(&b[1])?,
+                in_memory: number(&b[2])?,
+                max: number(&b[3])?,
+                cushion: number(&b[4])?,
+            },
+            disk_bad: v["disk_bad"].as_str().map(String::from),
+            set_aside: number(&v["set_aside"])?,
+            wrong: wrong.filter_map(|l| Alarm::parse(l.as_str()?.trim_end_matches('\n'))).collect(),
+            in_force: rows.collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::alarm::{AlarmKind, State};
+
+    #[test]
+    fn a_moment_is_read_back_and_begins_with_what_is_wrong() {
+        let mut account = Account::default();
+        account.counters.read = 9;
+        let cursor = Cursor { receiver: "r1".into(), next: 4, delivered: 3, ..Cursor::default() };
+        let wrong = Alarm {
+            kind: AlarmKind::DatabaseWaits,
+            about: "input".into(),
+            state: State::Firing,
+            since_ms: 1_795_224_431_000,
+            text: "the spool is full".into(),
+        };
+        let moment = Moment {
+            now_ms: 1_795_224_477_000,
+            account,
+            next: 10,
+            receivers: vec![Standing { name: "r1".into(), live: true, cursor, oldest_ms: Some(5) }],
+            bytes: Bytes { live: 1, retained: 2, in_memory: 3, max: 4, cushion: 5 },
+            disk_bad: Some("No space left".into()),
+            set_aside: 2,
+            wrong: vec![wrong],
+            in_force: vec![Row { name: "url of r1".into(), value: "https://a/".into(), given: true }],
+        };
+        let back = Moment::load(&moment.save()).expect("read back");
+        assert_eq!((back.save(), back.receivers[0].waiting(back.next)), (moment.save(), 6));
+        assert_eq!(back.in_force, moment.in_force);
+        assert_eq!(back.sentences(), ["THE DATABASE WAITS since 2026-11-21T01:27:11 UTC (46 s): the spool is full"]);
+        assert!(!back.is_ready());
+        let bytes = moment.save();
+        assert!((0..bytes.len()).all(|n| Moment::load(&bytes[..n]).is_none()), "half of it is none");
+        assert!(bytes.len() < limits::STATUS_ANSWER_BYTES as usize);
+    }
+}
