@@ -7,7 +7,7 @@
 use crate::audit::alarm::AlarmKind;
 use crate::audit::intake::ahead::Found;
 use crate::audit::process::adopt::Estate;
-use crate::audit::record::account::{GapEvent, Reason};
+use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use crate::audit::spool::append::{Appender, Room};
 use crate::audit::spool::record::{New, HEADER_BYTES};

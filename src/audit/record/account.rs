@@ -4,6 +4,7 @@
 //! Refuses: to count for a receiver (cursors do that), to grow without bound.
 
 use crate::audit::record::gap::{Gaps, Missing, Seen};
+use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::{EventId, Facts, Kind, Severity};
 use crate::audit::spool::Loss;
 use crate::hash::{fold, xxh64};
@@ -33,28 +34,6 @@ pub struct Counters {
     pub unparsed: u64,
     /// Records that damage of the disk has cost.
     pub damaged: u64,
-}
-
-/// The reason of an `audit_gap`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// They never came.
-    Lost,
-    /// They were dropped, as `--spool-full` says.
-    Dropped,
-    /// The disk has damaged them.
-    Damaged,
-}
-
-impl Reason {
-    /// Its name in the event.
-    pub fn name(self) -> &'static str {
-        match self {
-            Reason::Lost => "lost",
-            Reason::Dropped => "dropped",
-            Reason::Damaged => "damaged",
-        }
-    }
 }
 
 /// Records of one generation that were dropped since the last event that said so.
@@ -262,22 +241,18 @@ impl Account {
     /// An event of ours that was dropped, and is to be told again by that, has come through all the same: what it told as
     /// dropped is told. (What it told otherwise has the same document id when it is told again.)
     pub fn came_through(&mut self, raw: &[u8]) {
-        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
-        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
-        let missing = event["missing"].as_u64().unwrap_or(0);
-        match (event["reason"].as_str(), id("from"), id("to")) {
-            (Some("dropped"), Some(from), Some(to)) => {
-                let holds = |d: &Dropped| {
-                    (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen)
-                        && d.from.count <= from.count
-                        && to.count <= d.to.count
-                };
-                if let Some(i) = self.dropped.iter().position(holds) {
-                    self.take_out(i, from.count, to.count, missing);
-                }
-            }
-            (Some("dropped"), ..) => self.dropped_unknown = self.dropped_unknown.saturating_sub(missing),
-            _ => {}
+        let Some(event) = GapEvent::read(raw).filter(|e| e.reason == Reason::Dropped) else { return };
+        let Some((from, to)) = event.range() else {
+            self.dropped_unknown = self.dropped_unknown.saturating_sub(event.missing);
+            return;
+        };
+        let holds = |d: &Dropped| {
+            (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen)
+                && d.from.count <= from.count
+                && to.count <= d.to.count
+        };
+        if let Some(i) = self.dropped.iter().position(holds) {
+            self.take_out(i, from.count, to.count, event.missing);
         }
     }
 
@@ -309,22 +284,20 @@ impl Account {
     /// An own event is dropped before everybody had it: what it told is to be told again. What it told as damaged comes
     /// back, for the reader who finds it next.
     pub fn untold(&mut self, raw: &[u8]) -> Option<(u64, u64)> {
-        let event = serde_json::from_slice::<Value>(raw).ok()?;
-        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
-        let missing = event["missing"].as_u64().unwrap_or(0);
-        match (event["reason"].as_str()?, id("from"), id("to")) {
-            ("damaged", _, _) => {
-                let range = (event["spool_from"].as_u64()?, event["spool_to"].as_u64()?);
+        let event = GapEvent::read(raw)?;
+        match (event.reason, event.range()) {
+            (Reason::Damaged, _) => {
+                let range = event.spool?;
                 let before = self.damages.len();
                 self.damages.retain(|d| *d != range);
                 if self.damages.len() < before {
-                    self.counters.damaged -= self.counters.damaged.min(range.1.saturating_sub(range.0) + 1);
+                    self.counters.damaged -= self.counters.damaged.min(range.1 - range.0 + 1);
                 }
                 return Some(range);
             }
-            ("lost", Some(from), Some(to)) if self.gaps.untell(Missing { from, to: to.count }) => {}
-            (_, Some(from), Some(to)) => self.note_range(Dropped { from, to, count: missing }),
-            _ => self.dropped_unknown += missing,
+            (Reason::Lost, Some((from, to))) if self.gaps.untell(Missing { from, to: to.count }) => {}
+            (_, Some((from, to))) => self.note_range(Dropped { from, to, count: event.missing }),
+            (_, None) => self.dropped_unknown += event.missing,
         }
         None
     }
@@ -372,31 +345,16 @@ impl Account {
 
     /// An own event that is in the spool: what it tells is told.
     fn told(&mut self, raw: &[u8]) {
-        let Ok(event) = serde_json::from_slice::<Value>(raw) else { return };
-        let id = |name: &str| EventId::parse(event[name].as_str()?.as_bytes());
-        match event["reason"].as_str() {
-            Some("lost") => {
-                if let (Some(from), Some(to)) = (id("from"), id("to")) {
-                    self.gaps.told(Missing { from, to: to.count });
-                }
+        let Some(event) = GapEvent::read(raw) else { return };
+        match (event.reason, event.range()) {
+            (Reason::Lost, Some((from, to))) => self.gaps.told(Missing { from, to: to.count }),
+            (Reason::Lost, None) => {}
+            (Reason::Dropped, Some((from, to))) => {
+                let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
+                self.dropped.retain(|d| !(same(d) && d.from.count <= to.count && from.count <= d.to.count));
             }
-            Some("dropped") => match id("from") {
-                Some(from) => {
-                    let to = id("to").map_or(u64::MAX, |to| to.count);
-                    let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
-                    self.dropped.retain(|d| !(same(d) && d.from.count <= to && from.count <= d.to.count));
-                }
-                None => self.dropped_unknown = 0,
-            },
-            Some("damaged") => {
-                if let (Some(a), Some(b)) = (event["spool_from"].as_u64(), event["spool_to"].as_u64()) {
-                    // What is told is of numbers that there can be.
-                    if a <= b && b <= limits::SPOOL_NUMBER_MAX {
-                        self.note_damage((a, b));
-                    }
-                }
-            }
-            _ => {}
+            (Reason::Dropped, None) => self.dropped_unknown = 0,
+            (Reason::Damaged, _) => event.spool.into_iter().for_each(|range| self.note_damage(range)),
         }
     }
 
@@ -510,59 +468,6 @@ fn losses_of(v: &Value) -> Vec<Loss> {
         Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id_of(&l[2]), after: id_of(&l[3]) })
     });
     all.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect()
-}
-
-/// An event of our own that tells of records that are not there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GapEvent {
-    /// The first missing id, when it is known.
-    pub from: Option<EventId>,
-    /// The last missing id, when it is known.
-    pub to: Option<EventId>,
-    /// How many.
-    pub missing: u64,
-    /// Why.
-    pub reason: Reason,
-    /// For damage: the numbers of the records in the spool.
-    pub spool: Option<(u64, u64)>,
-}
-
-impl GapEvent {
-    /// The event as a JSON object. Its id is made of what it tells, so that telling it twice is telling it once.
-    /// `seq`: the record it becomes, which makes an id where nothing else does.
-    pub fn write(&self, now_ms: i64, seq: u64) -> Vec<u8> {
-        let text = |id: Option<EventId>| id.map_or_else(|| "unknown".to_string(), |id| id.to_string());
-        let (from, to) = (text(self.from), text(self.to));
-        let mut id = format!("gap-{}-{from}-{to}", self.reason.name());
-        if let (None, Some((a, b))) = (self.from, self.spool) {
-            id = format!("gap-{}-spool-{a}-{b}", self.reason.name());
-        } else if self.from.is_none() {
-            id = format!("gap-{}-{now_ms}-{seq}", self.reason.name());
-        }
-        let what = match self.reason {
-            Reason::Lost => "never reached the audit helper",
-            Reason::Dropped => "dropped because the spool was full",
-            Reason::Damaged => "damaged on the spool's disk",
-        };
-        let records = match (self.missing, self.reason) {
-            (1, Reason::Lost) => "audit record",
-            (1, _) => "audit record was",
-            (_, Reason::Lost) => "audit records",
-            _ => "audit records were",
-        };
-        let range = if self.from.is_some() { format!(": {from} to {to}") } else { String::new() };
-        let message = format!("{} {records} {what}{range}", self.missing);
-        let time = crate::stamp::rfc3339_text(now_ms);
-        let mut event = json!({
-            "id": id, "title": "audit_gap", "severity": "high", "time": time, "message": message,
-            "from": from, "to": to, "missing": self.missing, "reason": self.reason.name(),
-        });
-        if let Some((a, b)) = self.spool {
-            event["spool_from"] = a.into();
-            event["spool_to"] = b.into();
-        }
-        event.to_string().into_bytes()
-    }
 }
 
 #[cfg(test)]
