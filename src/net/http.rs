@@ -13,7 +13,7 @@ use crate::net::gzip::Gzip;
 use crate::net::mask::Mask;
 use crate::net::proxy::Proxy;
 use crate::net::secret::{Secret, Wiped};
-use crate::net::target::{Scheme, Target};
+use crate::net::target::{Target, HTTP};
 use crate::net::tls;
 use crate::net::wire::{self, NoResolver, Trace, Wire};
 use std::io::Read;
@@ -147,7 +147,7 @@ impl Client {
         if options.headers.len() > limits::HTTP_HEADERS {
             return Err(Error::usage(format!("more than {} headers", limits::HTTP_HEADERS)));
         }
-        let scheme = if options.target.scheme() == Scheme::Https { "https" } else { "http" };
+        let scheme = if options.target.is_tls() { "https" } else { "http" };
         let uri = format!("{scheme}://{}{}", options.target.authority(), options.target.uri());
         let uri = uri
             .parse()
@@ -190,7 +190,7 @@ impl Client {
         self.secret_headers()?;
         // Files that are named are looked at even where `http` has no use for them: they were named for something.
         let named = self.options.tls.ca.is_some() || self.options.tls.certificate.is_some();
-        if self.options.target.scheme() == Scheme::Https || named {
+        if self.options.target.is_tls() || named {
             self.tls.config()?;
         }
         Ok(())
@@ -315,7 +315,7 @@ impl Client {
         if let Some(value) = authorization {
             out.push((header::AUTHORIZATION, hidden(value.bytes(), "authorization")?));
         }
-        if self.options.target.scheme() == Scheme::Http {
+        if self.options.target.scheme().name == HTTP.name {
             if let Some(value) = self.options.proxy.as_ref().and_then(Proxy::authorization) {
                 out.push((header::PROXY_AUTHORIZATION, hidden(value, "proxy-authorization")?));
             }

@@ -4,6 +4,7 @@
 //! its deadlines, and memory stays bounded.
 
 use super::*;
+use crate::net::target::OF_HTTP;
 use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
 use std::io::Write;
 use std::net::TcpStream;
@@ -12,7 +13,7 @@ use std::sync::atomic::AtomicUsize;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn client(port: u16, total: Duration) -> Client {
-    let mut o = HttpOptions::new(Target::parse(&format!("http://127.0.0.1:{port}/")).unwrap());
+    let mut o = HttpOptions::new(Target::parse(&format!("http://127.0.0.1:{port}/"), OF_HTTP).unwrap());
     o.timeouts = Timeouts { connect: total, send: total, first_byte: total, total };
     Client::new(o).unwrap()
 }
@@ -251,7 +252,7 @@ fn words_of_tls_without_an_end_end_the_connection() {
         let _ = s.write_all(&tickets);
         std::thread::sleep(LONG);
     });
-    let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{port}/")).unwrap());
+    let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{port}/"), OF_HTTP).unwrap());
     o.tls.ca = Some(dir.path("ca.pem"));
     o.timeouts = Timeouts { first_byte: LONG, total: LONG, ..Timeouts::default() };
     let begun = Instant::now();

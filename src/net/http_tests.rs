@@ -1,6 +1,7 @@
 //! The client against servers that behave as real ones do on bad days.
 
 use super::*;
+use crate::net::target::OF_HTTP;
 use crate::net::testing::{read_head, read_request, serve, Authority, Duplex, Scratch, Seen};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::Write;
@@ -11,7 +12,7 @@ use std::sync::Mutex;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn options(url: &str) -> HttpOptions {
-    let mut o = HttpOptions::new(Target::parse(url).unwrap());
+    let mut o = HttpOptions::new(Target::parse(url, OF_HTTP).unwrap());
     o.timeouts = Timeouts {
         connect: Duration::from_secs(3),
         send: Duration::from_secs(3),
@@ -402,10 +403,10 @@ fn certificates_that_are_not_right_are_tls_with_a_cure() {
     let stranger = house.dir.write("stranger.pem", &Authority::new("stranger").pem());
     assert!(said(&|o| o.tls.ca = Some(stranger.clone())).contains("--ca-certificate"));
     assert!(said(&|o| o.tls.server_name = Some("elsewhere.test".into())).contains("not for `elsewhere.test` but for"));
-    assert!(said(&|o| o.target = Target::parse(&format!("https://127.0.0.1:{port}/")).unwrap())
+    assert!(said(&|o| o.target = Target::parse(&format!("https://127.0.0.1:{port}/"), OF_HTTP).unwrap())
         .contains("--tls-server-name"));
     let mut o = house.options(port);
-    o.target = Target::parse(&format!("https://127.0.0.1:{port}/")).unwrap();
+    o.target = Target::parse(&format!("https://127.0.0.1:{port}/"), OF_HTTP).unwrap();
     o.tls.server_name = Some("localhost".into());
     assert_eq!(post(&mut Client::new(o).unwrap(), b"x").unwrap().status, 200);
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::json;
 use crate::net::secret::Wiped;
-use crate::net::target::{is_loopback, Place, Scheme, Target};
+use crate::net::target::{is_loopback, Place, Target, HTTP};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -35,8 +35,8 @@ impl Proxy {
             return Err(Error::usage(format!("this kind of proxy URL (socks, https) {what}")));
         }
         let whole = if url.contains("://") { url.to_string() } else { format!("http://{url}") };
-        let target = Target::parse(&whole).map_err(|e| Error::usage(format!("proxy: {e}")))?;
-        let (Place::Net { host, port }, Scheme::Http) = (target.place().clone(), target.scheme()) else {
+        let target = Target::parse(&whole, &[&HTTP]).map_err(|e| Error::usage(format!("proxy: {e}")))?;
+        let Place::Net { host, port } = target.place().clone() else {
             return Err(Error::usage(format!("proxy URL `{target}` is not like http://proxy:3128")));
         };
         let authorization = target.user().map(|user| {
@@ -59,7 +59,7 @@ impl Proxy {
         if is_loopback(host) || get("NO_PROXY").is_some_and(|list| excepted(&list, host, *port)) {
             return Ok(None);
         }
-        let own = if target.scheme() == Scheme::Https { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+        let own = if target.is_tls() { "HTTPS_PROXY" } else { "HTTP_PROXY" };
         let Some((name, url)) = [own, "ALL_PROXY"].iter().find_map(|name| get(name).map(|value| (*name, value))) else {
             return Ok(None);
         };
@@ -123,10 +123,11 @@ fn address_matches(entry: &str, ip: IpAddr, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::target::OF_HTTP;
 
     fn chosen(env: &[(&str, &str)], url: &str) -> Option<String> {
         let get = |name: &str| env.iter().find(|(k, _)| *k == name).map(|(_, v)| v.to_string());
-        Proxy::from_env(get, &Target::parse(url).unwrap()).unwrap().map(|p| p.display())
+        Proxy::from_env(get, &Target::parse(url, OF_HTTP).unwrap()).unwrap().map(|p| p.display())
     }
 
     #[test]

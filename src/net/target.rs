@@ -1,6 +1,6 @@
 //! ○ The URL of a receiver → a [`Target`]: which transport, where, and what to ask for.
 //!
-//! One row of `SCHEMES` for each transport. Strict: what is not plainly right is refused with a sentence that says what
+//! Which schemes there are the program says that asks: `graphite://` is no receiver of audit events. Strict: what is not plainly right is refused with a sentence that says what
 //! is wrong. No sentence, `Display` or `Debug` ever shows userinfo or a query: passwords and tokens stand there. So
 //! pieces of a URL that did not parse are not shown either (a `/` in a password moves all the borders).
 
@@ -10,37 +10,38 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
-/// The transports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// HTTP/1.1 over TCP.
-    Http,
-    /// HTTP/1.1 over TLS.
-    Https,
-    /// HTTP/1.1 over a Unix socket, to a local (GOST) TLS terminator for example.
-    HttpUnix,
-}
-
 /// What follows `://`.
-enum Shape {
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
     /// `[user[:password]@]host[:port][/path][?query]`.
-    Host { port: u16 },
+    Host {
+        /// Where the URL has none.
+        port: u16,
+    },
     /// `/path/to.sock[:/uri]`.
     Socket,
 }
 
-/// One transport: its name in URLs and the shape of what follows.
-struct Row {
-    name: &'static str,
-    scheme: Scheme,
-    shape: Shape,
+/// How the URLs of one transport look.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme {
+    /// What stands before `://`.
+    pub name: &'static str,
+    /// What stands behind it.
+    pub shape: Shape,
+    /// It is spoken over TLS.
+    pub tls: bool,
 }
 
-const SCHEMES: &[Row] = &[
-    Row { name: "http", scheme: Scheme::Http, shape: Shape::Host { port: 80 } },
-    Row { name: "https", scheme: Scheme::Https, shape: Shape::Host { port: 443 } },
-    Row { name: "http+unix", scheme: Scheme::HttpUnix, shape: Shape::Socket },
-];
+/// HTTP/1.1 over TCP.
+pub static HTTP: Scheme = Scheme { name: "http", shape: Shape::Host { port: 80 }, tls: false };
+/// HTTP/1.1 over TLS.
+pub static HTTPS: Scheme = Scheme { name: "https", shape: Shape::Host { port: 443 }, tls: true };
+/// HTTP/1.1 over a Unix socket, to a local (GOST) TLS terminator for example.
+pub static HTTP_UNIX: Scheme = Scheme { name: "http+unix", shape: Shape::Socket, tls: false };
+
+/// The ways of HTTP.
+pub static OF_HTTP: &[&Scheme] = &[&HTTP, &HTTPS, &HTTP_UNIX];
 
 /// Where the receiver is.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,42 +70,47 @@ pub struct User {
 }
 
 /// A parsed URL.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Target {
-    scheme: Scheme,
+    scheme: &'static Scheme,
     place: Place,
     uri: String,
     user: Option<User>,
 }
 
 impl Target {
-    /// Parses a URL; an error is one of usage.
-    pub fn parse(url: &str) -> Result<Target> {
+    /// Parses a URL of one of these schemes; an error is one of usage.
+    pub fn parse(url: &str, known: &[&'static Scheme]) -> Result<Target> {
         if url.len() > limits::URL_BYTES {
             return Err(wrong(url, &format!("is longer than {} bytes", limits::URL_BYTES)));
         }
         if url.is_empty() {
-            return Err(Error::usage(format!("the URL is empty; known are {}", names())));
+            return Err(Error::usage(format!("the URL is empty; known are {}", names(known))));
         }
         if url.bytes().any(|b| b <= b' ' || b >= 0x7f) {
             return Err(wrong(url, "holds a blank, a control or a non-ASCII character: percent-encode it"));
         }
-        let Some((name, rest)) = url.split_once("://") else { return Err(no_scheme(url)) };
-        let Some(row) = SCHEMES.iter().find(|r| r.name.eq_ignore_ascii_case(name)) else {
-            return Err(wrong(url, &format!("has an unknown scheme; known are {}", names())));
+        let Some((name, rest)) = url.split_once("://") else { return Err(no_scheme(url, known)) };
+        let Some(scheme) = known.iter().copied().find(|s| s.name.eq_ignore_ascii_case(name)) else {
+            return Err(wrong(url, &format!("has an unknown scheme; known are {}", names(known))));
         };
         if rest.contains('#') {
             return Err(wrong(url, "has a fragment (#…), which no receiver ever sees: remove it or write %23"));
         }
-        match row.shape {
-            Shape::Host { port } => with_host(url, row.scheme, port, rest),
-            Shape::Socket => with_socket(url, row.scheme, rest),
+        match scheme.shape {
+            Shape::Host { port } => with_host(url, scheme, port, rest),
+            Shape::Socket => with_socket(url, scheme, rest),
         }
     }
 
-    /// The transport.
-    pub fn scheme(&self) -> Scheme {
+    /// The scheme.
+    pub fn scheme(&self) -> &'static Scheme {
         self.scheme
+    }
+
+    /// Whether it is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.scheme.tls
     }
 
     /// Where the receiver is.
@@ -141,9 +147,7 @@ impl Target {
     /// `host:port` as it stands in a URL (IPv6 in brackets); the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
         let Place::Net { host, port } = &self.place else { return "localhost".to_string() };
-        let own = SCHEMES
-            .iter()
-            .any(|r| matches!(r.shape, Shape::Host { port: p } if p == *port && r.name == self.scheme_name()));
+        let own = matches!(self.scheme.shape, Shape::Host { port: usual } if usual == *port);
         match own {
             true => bracketed(host),
             false => format!("{}:{port}", bracketed(host)),
@@ -157,13 +161,16 @@ impl Target {
             None => (self.uri.as_str(), ""),
         };
         match &self.place {
-            Place::Net { .. } => format!("{}://{}{path}{mark}", self.scheme_name(), self.authority()),
-            Place::Unix { path: socket } => format!("{}://{}:{path}{mark}", self.scheme_name(), encoded(socket)),
+            Place::Net { .. } => format!("{}://{}{path}{mark}", self.scheme.name, self.authority()),
+            Place::Unix { path: socket } => format!("{}://{}:{path}{mark}", self.scheme.name, encoded(socket)),
         }
     }
+}
 
-    fn scheme_name(&self) -> &'static str {
-        SCHEMES.iter().find(|r| r.scheme == self.scheme).map_or("", |r| r.name)
+impl PartialEq for Target {
+    fn eq(&self, other: &Target) -> bool {
+        let same = self.scheme.name == other.scheme.name && self.place == other.place;
+        same && self.uri == other.uri && self.user == other.user
     }
 }
 
@@ -203,8 +210,8 @@ pub fn is_localhost(host: &str) -> bool {
     host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case("localhost")
 }
 
-fn names() -> String {
-    SCHEMES.iter().map(|r| format!("{}://", r.name)).collect::<Vec<_>>().join(", ")
+fn names(known: &[&Scheme]) -> String {
+    known.iter().map(|s| format!("{}://", s.name)).collect::<Vec<_>>().join(", ")
 }
 
 /// The URL as an error may show it: nothing before the last `@`, nothing after the first `?`, and not without end.
@@ -227,13 +234,13 @@ fn wrong(url: &str, what: &str) -> Error {
     Error::usage(format!("URL `{}` {what}", shown(url)))
 }
 
-fn no_scheme(url: &str) -> Error {
+fn no_scheme(url: &str, known: &[&Scheme]) -> Error {
     let plain = shown(url);
     let host = plain.trim_start_matches("https:").trim_start_matches("http:").trim_start_matches(['/', ':']);
-    Error::usage(format!("URL `{plain}` has no scheme; did you mean https://{host} (known are {})", names()))
+    Error::usage(format!("URL `{plain}` has no scheme; did you mean https://{host} (known are {})", names(known)))
 }
 
-fn with_host(url: &str, scheme: Scheme, default_port: u16, rest: &str) -> Result<Target> {
+fn with_host(url: &str, scheme: &'static Scheme, default_port: u16, rest: &str) -> Result<Target> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, uri) = rest.split_at(end);
     let (user, place) = match authority.rsplit_once('@') {
@@ -246,7 +253,7 @@ fn with_host(url: &str, scheme: Scheme, default_port: u16, rest: &str) -> Result
     Ok(Target { scheme, place, uri, user })
 }
 
-fn with_socket(url: &str, scheme: Scheme, rest: &str) -> Result<Target> {
+fn with_socket(url: &str, scheme: &'static Scheme, rest: &str) -> Result<Target> {
     if !rest.starts_with('/') {
         return Err(wrong(url, "needs the absolute path of a socket, as in http+unix:///run/tls.sock:/uri"));
     }
@@ -386,8 +393,12 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn parse(url: &str) -> Result<Target> {
+        Target::parse(url, OF_HTTP)
+    }
+
     fn place(url: &str) -> (String, u16, String) {
-        let t = Target::parse(url).unwrap();
+        let t = parse(url).unwrap();
         let Place::Net { host, port } = t.place().clone() else { panic!("{url} is no host") };
         (host, port, t.uri().to_string())
     }
@@ -409,36 +420,36 @@ mod tests {
 
     #[test]
     fn the_forms_of_a_socket() {
-        let t = Target::parse("http+unix:///run/tls.sock:/audit?x=1").unwrap();
+        let t = parse("http+unix:///run/tls.sock:/audit?x=1").unwrap();
         assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/tls.sock")), "/audit?x=1"));
-        let t = Target::parse("http+unix:///run/tls.sock").unwrap();
+        let t = parse("http+unix:///run/tls.sock").unwrap();
         assert_eq!((t.socket(), t.uri(), t.host()), (Some(Path::new("/run/tls.sock")), "/", "localhost"));
-        let t = Target::parse("http+unix:///run/a%3Ab.sock:").unwrap();
+        let t = parse("http+unix:///run/a%3Ab.sock:").unwrap();
         assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/a:b.sock")), "/"));
         // What is shown is a URL again, and moves nothing in a log.
         assert_eq!(t.display(), "http+unix:///run/a%3Ab.sock:/");
-        let t = Target::parse("http+unix:///run/a%0a%1b%25%d1%8f.sock:/u").unwrap();
+        let t = parse("http+unix:///run/a%0a%1b%25%d1%8f.sock:/u").unwrap();
         assert_eq!(t.display(), "http+unix:///run/a%0A%1B%25%D1%8F.sock:/u");
-        assert!(Target::parse(&t.display()).unwrap() == t);
+        assert!(parse(&t.display()).unwrap() == t);
     }
 
     #[test]
     fn userinfo_is_decoded_and_never_shown() {
-        let t = Target::parse("https://us%65r:p%40s%3As@example.com:444/x?token=abc").unwrap();
+        let t = parse("https://us%65r:p%40s%3As@example.com:444/x?token=abc").unwrap();
         let user = t.user().unwrap();
         assert_eq!((user.name.as_str(), user.password.as_deref()), ("user", Some("p@s:s")));
         for text in [t.display(), format!("{t}"), format!("{t:?}"), format!("{user:?}")] {
             assert!(!text.contains("user") && !text.contains("p@s") && !text.contains("abc"), "{text}");
         }
         assert_eq!(t.display(), "https://example.com:444/x?…");
-        let t = Target::parse("https://only@example.com").unwrap();
+        let t = parse("https://only@example.com").unwrap();
         assert_eq!(t.user().unwrap().password, None);
     }
 
     #[test]
     fn errors_say_what_is_wrong_and_keep_secrets() {
         let said = |url: &str, word: &str| {
-            let e = Target::parse(url).unwrap_err();
+            let e = parse(url).unwrap_err();
             assert!(e.text().contains(word), "{url}: {e}");
             assert_eq!(e.exit(), crate::error::Exit::Usage);
             assert!(!e.text().contains("s3cret") && !e.text().ends_with('.'), "{url}: {e}");
@@ -504,7 +515,7 @@ mod tests {
                     _ => {}
                 }
             }
-            match Target::parse(&String::from_utf8_lossy(&bytes)) {
+            match parse(&String::from_utf8_lossy(&bytes)) {
                 Ok(t) => {
                     parsed += 1;
                     assert!(t.uri().starts_with('/'), "{t}");

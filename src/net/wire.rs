@@ -9,7 +9,7 @@ use crate::net::http::Timeouts;
 use crate::net::proxy::Proxy;
 use crate::net::secret::Wiped;
 use crate::net::stream::{Sent, Stream};
-use crate::net::target::{bracketed, Place, Scheme, Target};
+use crate::net::target::{bracketed, Place, Target, HTTP};
 use crate::net::tls;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -81,13 +81,13 @@ impl Wire {
             (Place::Net { host, port }, None) => Stream::tcp(host, *port, deadline)?,
             (Place::Net { host, port }, Some(proxy)) => {
                 let mut stream = Stream::tcp(&proxy.host, proxy.port, deadline)?;
-                if self.target.scheme() == Scheme::Https {
+                if self.target.is_tls() {
                     tunnel(&mut stream, proxy, &format!("{}:{port}", bracketed(host)), deadline)?;
                 }
                 stream
             }
         };
-        if self.target.scheme() == Scheme::Https {
+        if self.target.is_tls() {
             let name = self.tls.name_for(self.target.host())?;
             let session = rustls::ClientConnection::new(self.tls.config()?, name)
                 .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS with `{}`: {e}", stream.peer())))?;
@@ -98,7 +98,7 @@ impl Wire {
 
     /// A proxy is asked for plain HTTP with the whole URL in the request line.
     fn absolute_form(&self) -> Option<String> {
-        let plain = self.proxy.is_some() && self.target.scheme() == Scheme::Http;
+        let plain = self.proxy.is_some() && self.target.scheme().name == HTTP.name;
         plain.then(|| format!("http://{}", self.target.authority()))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::flags::{Parsed, Scope, Takes};
 use crate::limits;
-use crate::net::target::Target;
+use crate::net::target::{Target, OF_HTTP};
 
 /// One option with its value.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Setting {
     pub fn shown(&self) -> String {
         match (self.secret, self.name) {
             (false, _) => self.value.clone(),
-            (true, "url") => Target::parse(&self.value).map_or_else(|_| "***".into(), |t| t.display()),
+            (true, "url") => Target::parse(&self.value, OF_HTTP).map_or_else(|_| "***".into(), |t| t.display()),
             (true, "header") => match self.value.split_once(':') {
                 // A file is no secret.
                 Some((name, value)) if value.trim().starts_with('@') => format!("{}: {}", name.trim(), value.trim()),

@@ -19,7 +19,7 @@ use crate::net::address::Address;
 use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
-use crate::net::target::Target;
+use crate::net::target::{Target, OF_HTTP};
 use crate::net::tls::{self, ClientOptions};
 use crate::net::verdict::Names;
 use in_force::Setting;
@@ -261,7 +261,7 @@ impl Options {
         opener: &Item,
         i: usize,
     ) -> Result<HttpOptions> {
-        let target = Target::parse(value::nonempty(opener)?).map_err(|e| opener.error(e.text()))?;
+        let target = Target::parse(value::nonempty(opener)?, OF_HTTP).map_err(|e| opener.error(e.text()))?;
         if let Some(userinfo) = userinfo(&opener.value) {
             self.secrets.push(userinfo.into());
         }

@@ -22,7 +22,7 @@ use crate::net::failure::{words as io_words, FailureKind};
 use crate::net::http::{Auth, Client, HttpOptions};
 use crate::net::pem;
 use crate::net::resolve;
-use crate::net::target::{Place, Scheme};
+use crate::net::target::Place;
 use crate::net::tls;
 use crate::net::validity::Validity;
 use crate::stamp;
@@ -217,7 +217,7 @@ fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report
 /// Certificates of a receiver that is spoken to without TLS: of no use now, and wrong the day its URL is.
 fn unused_tls(title: &str, options: &HttpOptions, report: &mut Report) {
     let t = &options.tls;
-    if options.target.scheme() == Scheme::Https || t.ca.is_none() && t.certificate.is_none() {
+    if options.target.is_tls() || t.ca.is_none() && t.certificate.is_none() {
         return;
     }
     report.note(format!("{title}: its certificates are not used, since the URL is not https://"));
@@ -256,9 +256,9 @@ fn dates(title: &str, file: &Path, what: &str, now: i64, report: &mut Report) {
 }
 
 fn files_words(options: &HttpOptions) -> &'static str {
-    match (options.target.scheme(), &options.tls.certificate) {
-        (Scheme::Https, Some(_)) => "certificates can be read, and the private key fits its certificate",
-        (Scheme::Https, None) => "the trusted certificates can be read",
+    match (options.target.is_tls(), &options.tls.certificate) {
+        (true, Some(_)) => "certificates can be read, and the private key fits its certificate",
+        (true, None) => "the trusted certificates can be read",
         _ => "its options go together",
     }
 }

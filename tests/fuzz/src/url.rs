@@ -5,7 +5,7 @@
 
 use super::{is_one_line, stretch, Dice};
 use gostech::net::address::Address;
-use gostech::net::target::Target;
+use gostech::net::target::{Target, OF_HTTP};
 
 const SECRET: &str = "hunter2hunter2";
 
@@ -33,7 +33,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
 
 /// Everything that may be shown of a URL.
 fn shown(url: &str) -> Vec<String> {
-    match Target::parse(url) {
+    match Target::parse(url, OF_HTTP) {
         Ok(t) => vec![t.to_string(), format!("{t:?}"), t.display(), format!("{:?}", t.user()), t.authority()],
         Err(e) => vec![e.text().to_string(), format!("{e:?}")],
     }
@@ -62,11 +62,11 @@ fn comes_back(url: &str) {
     for text in shown(url) {
         assert!(is_one_line(&text), "{url:?} is shown as {text:?}");
     }
-    let Ok(target) = Target::parse(url) else { return };
+    let Ok(target) = Target::parse(url, OF_HTTP) else { return };
     assert!(target.uri().starts_with('/') && is_one_line(target.uri()) && !target.uri().contains(' '));
     let display = target.display();
     if !display.contains("?…") {
-        let again = Target::parse(&display).unwrap_or_else(|e| panic!("{url:?} is shown as {display:?}: {e}"));
+        let again = Target::parse(&display, OF_HTTP).unwrap_or_else(|e| panic!("{url:?} is shown as {display:?}: {e}"));
         assert!(again.place() == target.place() && again.uri() == target.uri(), "{url:?} is shown as {display:?}");
         assert_eq!(again.display(), display);
     }
