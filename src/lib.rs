@@ -4,7 +4,7 @@
 //! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
 //!
 //! ```text
-//! limits  → backoff, stamp, hash, json, msgpack → error → flags, sys → log → guard → net → iproto → audit | metrics
+//! limits  → backoff, stamp, hash, json, msgpack → error, words → flags, sys → log → guard → net → iproto → audit | metrics
 //! ```
 
 pub mod limits;
@@ -16,6 +16,7 @@ pub mod msgpack;
 pub mod stamp;
 
 pub mod error;
+pub mod words;
 
 pub mod flags;
 pub mod sys;

@@ -4,9 +4,11 @@
 //! hold between bounds are asserted at compile time at the end.
 
 mod alarms;
+mod lengths;
 mod porch;
 
 pub use alarms::*;
+pub use lengths::*;
 pub use porch::*;
 
 // ---- log ----
@@ -182,16 +184,10 @@ pub const SPOOL_DEFAULT_BYTES: u64 = 4 << 30;
 pub const READ_BYTES: usize = 128 * 1024;
 /// Damaged ranges remembered so that each is told once.
 pub const DAMAGES: usize = 1_024;
-/// The room of one copy of the state (counters, gaps, titles).
-pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
-/// The room of one copy of a cursor.
-pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
 /// Losses that readers have found and no event tells of yet, as they are saved: the writer tells them within a tick.
 pub const LOSSES: usize = 64;
 /// The room that each copy of a new cursor or state is given at once: a full disk must not refuse what makes room on it.
 pub const SLOT_MADE_BYTES: u64 = 16 * 1024;
-/// Receivers whose names stand in the state; a name is at most 64 bytes.
-pub const STATE_RECEIVERS: usize = 64;
 /// Names tried for a segment beside others that begin with the same record; each failed return from memory may leave one.
 pub const NAME_TRIES: u32 = 1_000;
 /// Segments of one spool that are looked at: more files than this are not ours.
@@ -211,13 +207,9 @@ const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
 pub const SETTLE_MILLIS: u64 = 1_000;
 /// The pause between two looks.
 pub const SETTLE_LOOK_MILLIS: u64 = 20;
-/// Names of receivers and instances: they are file names, metric labels and short for people.
-pub const LABEL_BYTES: usize = 64;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
 const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
-/// What a pipe takes whole or not at all (PIPE_BUF).
-pub const PIPE_ATOM_BYTES: usize = 4096;
 /// How long a chunk that is being written is waited for when its file is to be copied: longer than a stall of a journal.
 pub const WRITER_WAIT_MILLIS: u64 = 1_000;
 /// What is read of a lock's file: a process and its birth are 30 bytes.

@@ -17,13 +17,12 @@ use crate::sys::{self, crash, pipe, signal};
 use crate::{limits, log};
 
 use options::{table, Options};
-use process::keeper::{self, Heirlooms};
-use process::reload::Call;
-use process::start;
+use process::heirlooms::Heirlooms;
+use process::reload::{self, Call};
+use process::{keeper, start};
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -90,14 +89,7 @@ fn start_log(options: &Options, env: &[(OsString, OsString)]) {
 }
 
 fn parse(args: &[OsString], env: &[(OsString, OsString)]) -> Result<Outcome> {
-    flags::parse(&table::PROGRAM, args, env, &read_file)
-}
-
-/// A small file, read to its bound.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limits::FLAGS_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    flags::parse(&table::PROGRAM, args, env, &reload::read_file)
 }
 
 /// Text for stdout; a reader that has gone away is no error.

@@ -1,7 +1,7 @@
 //! The bounds of what is told: alarms, the command that hears them, and the answers to `status`. Refuses: a bound without
 //! its reason.
 
-use super::{CURSOR_SLOT_BYTES, LABEL_BYTES, PIPE_ATOM_BYTES, STATE_RECEIVERS, STATE_SLOT_BYTES};
+use super::lengths::{CURSOR_SLOT_BYTES, LABEL_BYTES, PIPE_ATOM_BYTES, STATE_RECEIVERS, STATE_SLOT_BYTES};
 
 /// Matters of alarms that are known at once: some for each receiver, and those of the spool; more are only logged.
 pub const ALARMS: usize = 128;

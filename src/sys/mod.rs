@@ -9,6 +9,7 @@ pub mod abort;
 pub mod activation;
 #[cfg(all(target_arch = "x86_64", any(target_env = "musl", test)))]
 pub mod bytes;
+pub mod clock;
 pub mod crash;
 pub mod file;
 pub mod landlock;
@@ -21,6 +22,7 @@ pub mod ring;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod thread;
 pub mod trial;
 pub mod user;
 

@@ -8,7 +8,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use gostech::audit::spool::disk::{Disk, Entry};
-use gostech::audit::spool::tend;
+use gostech::audit::spool::names;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::resume_unwind;
@@ -454,7 +454,7 @@ impl Disk for SimDisk {
         if s.canary == Canary::QuarantineDropped && name.starts_with("quarantine-") {
             return Ok(());
         }
-        let small = name == tend::STATE || name.starts_with("cursor-");
+        let small = name == names::STATE || name.starts_with("cursor-");
         let at = if s.canary == Canary::OneCopy && small { 0 } else { at };
         let write = s.faults.write;
         let failed = s.fails(write);

@@ -6,10 +6,11 @@
 
 use crate::audit::alarm::AlarmKind;
 use crate::audit::intake::ahead::Found;
-use crate::audit::process::adopt::Estate;
 use crate::audit::record::gap_event::{GapEvent, Reason};
+use crate::audit::record::loss::Loss;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use crate::audit::spool::append::{Appender, Room};
+use crate::audit::spool::estate::Estate;
 use crate::audit::spool::record::{New, HEADER_BYTES};
 use crate::audit::spool::{Full, Spool};
 use crate::json::Span;
@@ -413,7 +414,7 @@ fn collect_gaps(account: &mut crate::audit::record::account::Account, own: &mut 
 }
 
 /// Damage of the spool's disk: which events they were is known where their neighbours are of the same start.
-fn damage_event(loss: &crate::audit::spool::Loss) -> GapEvent {
+fn damage_event(loss: &Loss) -> GapEvent {
     let missing = loss.to - loss.from + 1;
     let ids = match (loss.before, loss.after) {
         (Some(a), Some(b)) if (a.raft_id, a.gen) == (b.raft_id, b.gen) && b.count > a.count + 1 => {

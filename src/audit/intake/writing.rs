@@ -5,32 +5,35 @@
 use crate::audit::intake::ahead::Ahead;
 use crate::audit::intake::reader::Cushion;
 use crate::audit::intake::writer::{Done, Writer};
-use crate::audit::process::worker::{wall_ms, Course};
 use crate::audit::record::Ending;
 use crate::audit::spool::Spool;
 use crate::limits;
+use crate::sys::clock::wall_ms;
 use crate::sys::crash;
 use crate::sys::ring::{Taker, Word};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// What the writer is told from outside, and what it leaves behind.
+#[derive(Debug, Default)]
+pub struct Orders {
+    /// Nothing more is to be written: another worker will.
+    pub halt: AtomicBool,
+    /// The end has come: what cannot be written now never is.
+    pub last_call: AtomicBool,
+    /// Bytes of input that could be put nowhere.
+    pub left: AtomicU64,
+}
+
 /// The writer's thread: from the cushion into the spool, to the end of the input.
-pub fn write_all(
-    writer: &mut Writer,
-    mut taker: Taker,
-    cushion: &Cushion,
-    spool: &Spool,
-    course: &Course,
-    last_call: &AtomicBool,
-    left: &AtomicU64,
-) {
+pub fn write_all(writer: &mut Writer, mut taker: Taker, cushion: &Cushion, spool: &Spool, orders: &Orders) {
     let mut ahead = Ahead::default();
     loop {
-        if course.halt.load(Ordering::Acquire) {
+        if orders.halt.load(Ordering::Acquire) {
             return;
         }
         let ended = cushion.ended();
-        let final_try = ended && last_call.load(Ordering::Acquire);
+        let final_try = ended && orders.last_call.load(Ordering::Acquire);
         writer.last_call = final_try;
         let held = taker.peek().len();
         let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
@@ -58,21 +61,21 @@ pub fn write_all(
                 cushion.emptied.ring();
             }
             Done::Blocked if final_try => {
-                left.store(held as u64, Ordering::Release);
+                orders.left.store(held as u64, Ordering::Release);
                 break;
             }
             Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
         }
     }
-    tell_to_the_end(writer, taker.position(), spool, course, last_call);
+    tell_to_the_end(writer, taker.position(), spool, orders);
 }
 
 /// What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
 /// as they may take.
-fn tell_to_the_end(writer: &mut Writer, at: u64, spool: &Spool, course: &Course, last_call: &AtomicBool) {
+fn tell_to_the_end(writer: &mut Writer, at: u64, spool: &Spool, orders: &Orders) {
     spool.close();
-    while !course.halt.load(Ordering::Acquire) {
-        writer.last_call = last_call.load(Ordering::Acquire);
+    while !orders.halt.load(Ordering::Acquire) {
+        writer.last_call = orders.last_call.load(Ordering::Acquire);
         if writer.last_call {
             spool.report_holes();
         }

@@ -1,5 +1,6 @@
 //! ○ The options in force, as they are shown, and what differs between two sets of them. Refuses: to show a secret.
 
+use crate::audit::spool::moment::Row;
 use crate::flags::{Parsed, Scope, Takes};
 use crate::limits;
 use crate::net::target::{Target, OF_HTTP};
@@ -83,17 +84,6 @@ pub fn of(parsed: &Parsed, names: &[String]) -> Vec<Setting> {
         }
     }
     all
-}
-
-/// One of them as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// `spool-max`, `url of r1`.
-    pub name: String,
-    /// Without what is secret in it.
-    pub value: String,
-    /// It is not what it is when nobody says anything.
-    pub given: bool,
 }
 
 /// What they show.

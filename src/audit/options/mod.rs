@@ -5,6 +5,7 @@
 
 mod exposed;
 pub mod in_force;
+pub mod keeping;
 pub mod table;
 
 use crate::audit::delivery::format::{self, Format};

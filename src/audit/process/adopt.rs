@@ -4,106 +4,31 @@
 //! A sub-directory made for a replay is removed when it is drained. Refuses: to touch a locked one, to deliver what is of
 //! another cluster or for other receivers (`claim`), to be a receiver of a spool that does not know it.
 
-use crate::audit::alarm::troubles::Troubles;
-use crate::audit::alarm::State;
+use crate::audit::options::keeping::settings;
 use crate::audit::options::Options;
 use crate::audit::process::claim::{self, Claim, Ours};
+use crate::audit::process::course::Course;
 use crate::audit::process::crew::Crew;
+use crate::audit::process::opening;
 use crate::audit::process::stranded::Stranded;
-use crate::audit::process::worker::{self, settings, wall_ms, Course};
+use crate::audit::record::loss::Loss;
 use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::RealDisk;
+use crate::audit::spool::ephemeral;
+use crate::audit::spool::lock::{self, Lock};
+use crate::audit::spool::names::EPHEMERAL;
 use crate::audit::spool::recover::Refusal;
-use crate::audit::spool::{place, Loss, Settings, Spool};
+use crate::audit::spool::{Settings, Spool};
+use crate::sys::clock::wall_ms;
+use crate::sys::crash;
 use crate::sys::ring::Word;
-use crate::sys::{crash, file};
 use crate::{limits, log};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-
-/// The file that says: remove me when I am drained. A line `only NAME` in it: what is here is for that receiver alone.
-pub const EPHEMERAL: &str = "ephemeral";
-
-/// The receiver that a sub-directory is for, if it is not for all.
-pub fn only(dir: &Path) -> Option<String> {
-    let mut text = String::new();
-    file::read_regular(&dir.join(EPHEMERAL))
-        .ok()?
-        .take(4 * limits::LABEL_BYTES as u64)
-        .read_to_string(&mut text)
-        .ok()?;
-    text.lines().find_map(|l| l.strip_prefix("only ")).map(String::from)
-}
-
-/// What is known of orphans and has to go through our own spool and keeper: nothing new comes into theirs.
-#[derive(Debug, Default)]
-pub struct Estate {
-    losses: Mutex<Vec<Loss>>,
-    /// What is wrong in adopted spools.
-    pub troubles: Troubles,
-    /// Losses that were given away, and those that the writer has told.
-    given: AtomicU64,
-    told: AtomicU64,
-    /// Events that adopted spools still hold for a receiver.
-    waiting: AtomicU64,
-    /// Spools that nobody who runs here may adopt, and how many events each holds.
-    stranded: Mutex<Vec<(String, u64)>>,
-}
-
-fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Estate {
-    /// For the writer: what is to be told.
-    pub fn take_losses(&self) -> Vec<Loss> {
-        std::mem::take(&mut *open(&self.losses))
-    }
-
-    /// An event that tells of one of them is in our spool.
-    pub fn told_one(&self) {
-        self.told.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// How many events in adopted spools are not delivered yet.
-    pub fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Acquire)
-    }
-
-    /// The spools that nobody who runs here may adopt, and how many undelivered events each holds.
-    pub fn stranded(&self) -> Vec<(String, u64)> {
-        open(&self.stranded).clone()
-    }
-
-    fn give(&self, losses: &[Loss]) {
-        self.given.fetch_add(losses.len() as u64, Ordering::AcqRel);
-        open(&self.losses).extend(losses);
-    }
-
-    /// What is wrong in one of them, as ours to tell; `all`: nobody tends it any more, so it is over.
-    fn take_troubles(&self, of: &Adopted, all: bool) {
-        let whose = format!(" of `{}`", of.dir.file_name().unwrap_or_default().to_string_lossy());
-        of.spool.troubles.hand_on(|alarm| {
-            let about = format!("{}{whose}", alarm.about);
-            match alarm.state {
-                State::Firing => self.troubles.fires(alarm.kind, &about, &alarm.text),
-                State::Resolved => self.troubles.over(alarm.kind, &about).is_some(),
-            };
-            true
-        });
-        if all {
-            self.troubles.over_where(|about| about.ends_with(&whose));
-        }
-    }
-
-    fn all_told(&self) -> bool {
-        self.told.load(Ordering::Acquire) >= self.given.load(Ordering::Acquire)
-    }
-}
 
 /// One that is being drained.
 struct Adopted {
@@ -119,7 +44,7 @@ struct Adopted {
     /// It gives way to another one, when its senders have stopped.
     leaving: bool,
     /// Held until it is drained.
-    _lock: place::Lock,
+    _lock: Lock,
 }
 
 /// One in which there is nothing to do: its newest segment then, since when, and whether what it kept for replay is gone.
@@ -161,7 +86,7 @@ pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
     while !course.stop.load(Ordering::Acquire) {
         if next <= Instant::now() {
             next = Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
-            clean(root);
+            ephemeral::clean(root);
             adopter.look();
         }
         adopter.tend();
@@ -198,7 +123,7 @@ impl Adopter<'_> {
                     continue;
                 }
                 Err(e) => {
-                    log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), worker::why(&e.into())));
+                    log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), opening::why(&e.into())));
                     continue;
                 }
             };
@@ -208,7 +133,7 @@ impl Adopter<'_> {
             }
         }
         self.stranded.keep(|dir| foreign.iter().any(|f| f == dir));
-        *open(&self.course.estate.stranded) = self.stranded.list();
+        self.course.estate.set_stranded(self.stranded.list());
         // Those that were never tried come first, then those that gave way long ago.
         waiting.sort_unstable();
         for (_, dir, changed, names) in waiting {
@@ -246,7 +171,7 @@ impl Adopter<'_> {
     }
 
     fn take(&mut self, dir: &Path, changed: SystemTime, names: &[String]) {
-        let Ok(Some(lock)) = place::lock(dir) else {
+        let Ok(Some(lock)) = lock::take(dir) else {
             // Whoever works in it tells of it.
             self.left.remove(dir);
             return;
@@ -254,7 +179,7 @@ impl Adopter<'_> {
         crash::point("adopt.locked");
         if names.is_empty() {
             // With nobody to deliver to it would count as drained.
-            let name = only(dir).unwrap_or_default();
+            let name = ephemeral::only(dir).unwrap_or_default();
             let text = format!("`{}` waits for the receiver `{name}`, which is not configured", dir.display());
             log::warn("adopter", text);
             return self.done(dir, changed, true);
@@ -266,7 +191,7 @@ impl Adopter<'_> {
                 self.done(dir, changed, false);
             }
             Err(e) => {
-                log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), worker::why(&e)));
+                log::warn("adopter", format!("cannot adopt `{}`: {}", dir.display(), opening::why(&e)));
                 // What the disk does not give now it may give later; a spool of another version stays one.
                 if matches!(e, Refusal::Foreign(_)) {
                     self.done(dir, changed, true);
@@ -285,7 +210,7 @@ impl Adopter<'_> {
 
     /// Opens one, but not at once when workers have died of that.
     fn open(&self, dir: &Path, settings: Settings) -> Result<Spool, Refusal> {
-        let mark = worker::opening(self.course.ring.as_ref(), dir);
+        let mark = opening::opening(self.course.ring.as_ref(), dir);
         let deaths = mark.deaths();
         if self.begun.elapsed() < deaths.late() {
             let text = format!("{} workers have died of opening it; it is left alone for a while", deaths.all);
@@ -300,7 +225,7 @@ impl Adopter<'_> {
     }
 
     /// Adopts one; none when there is nothing to deliver.
-    fn adopt(&self, dir: &Path, names: &[String], lock: place::Lock) -> Result<Option<Adopted>, Refusal> {
+    fn adopt(&self, dir: &Path, names: &[String], lock: Lock) -> Result<Option<Adopted>, Refusal> {
         let settings = self.settings(dir, names);
         let spool = Arc::new(self.open(dir, settings)?);
         spool.end();
@@ -321,7 +246,7 @@ impl Adopter<'_> {
         let course = Arc::new(Course::of(self.course.ring.clone()));
         let mut receivers = self.options.receivers.clone();
         receivers.retain(|r| names.contains(&r.name));
-        if only(dir).is_some() {
+        if ephemeral::only(dir).is_some() {
             receivers.iter_mut().for_each(|r| r.tally = r.tally.of_retry());
         }
         let crew = Crew::new(spool.clone(), course.clone(), receivers.iter());
@@ -331,7 +256,7 @@ impl Adopter<'_> {
 
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
     fn sweep(&mut self, dir: &Path, changed: SystemTime, names: &[String]) {
-        let Ok(Some(_lock)) = place::lock(dir) else { return };
+        let Ok(Some(_lock)) = lock::take(dir) else { return };
         match self.open(dir, self.settings(dir, names)) {
             Ok(spool) => {
                 if spool.all_delivered() && spool.drained() {
@@ -339,7 +264,7 @@ impl Adopter<'_> {
                 }
                 self.done(dir, newest_segment(dir).unwrap_or(changed), true);
             }
-            Err(e) => log::warn("adopter", format!("cannot tidy `{}`: {}", dir.display(), worker::why(&e))),
+            Err(e) => log::warn("adopter", format!("cannot tidy `{}`: {}", dir.display(), opening::why(&e))),
         }
     }
 
@@ -363,7 +288,7 @@ impl Adopter<'_> {
         let here = self.adopted.iter().map(|a| (&a.dir, waiting(&a.spool)));
         let gave_way = self.left.iter().map(|(dir, (_, events))| (dir, *events));
         let all: BTreeMap<_, _> = gave_way.chain(here).collect();
-        self.course.estate.waiting.store(all.values().sum(), Ordering::Release);
+        self.course.estate.set_waiting(all.values().sum());
     }
 }
 
@@ -380,6 +305,10 @@ fn newest_segment(dir: &Path) -> Option<SystemTime> {
 }
 
 impl Adopted {
+    fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// One look.
     fn tend(&mut self, family: &Course) -> Seen {
         let estate = &family.estate;
@@ -392,7 +321,7 @@ impl Adopted {
         }
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
-        estate.take_troubles(self, false);
+        estate.take_troubles(&self.name(), &self.spool.troubles, false);
         // Damage that senders have found: the spool takes no new events, so ours tells of it.
         let losses = self.spool.take_losses();
         estate.give(&losses);
@@ -415,14 +344,14 @@ impl Adopted {
             // Its senders have stopped, perhaps in the middle.
             self.spool.save_cursors();
             self.spool.save_state(true);
-            estate.take_troubles(self, true);
+            estate.take_troubles(&self.name(), &self.spool.troubles, true);
             return Seen::Left;
         }
         if self.leaving || !self.crew.is_done() || !self.given.is_empty() {
             return Seen::Busy;
         }
         self.spool.save_state(true);
-        estate.take_troubles(self, true);
+        estate.take_troubles(&self.name(), &self.spool.troubles, true);
         crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));
@@ -448,33 +377,4 @@ fn finish(dir: &Path, spool: &Spool) {
             log::warn("adopter", format!("cannot remove `{}`: {e}", dir.display()));
         }
     }
-}
-
-/// Removes what was being made or removed by somebody who was killed.
-pub fn clean(root: &Path) {
-    let Ok(entries) = std::fs::read_dir(root) else { return };
-    let left = |n: &str| n.starts_with('.') && (n.contains(".replay-") || n.contains(".retry-"));
-    for entry in entries.flatten().take(limits::SPOOL_FILES) {
-        if !entry.file_name().to_str().is_some_and(left) {
-            continue;
-        }
-        // A link in its place is not followed.
-        if !entry.file_type().is_ok_and(|t| t.is_dir()) {
-            continue;
-        }
-        let free = match file::read_regular(&entry.path().join(place::LOCK)) {
-            Ok(f) => file::lock(&f).unwrap_or(false),
-            // Without a lock it is one that was being removed, or one that is begun at this moment.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => is_old(&entry.path()),
-            Err(_) => false,
-        };
-        if free {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn is_old(dir: &Path) -> bool {
-    let age = std::fs::metadata(dir).and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
-    age.is_some_and(|a| a.as_secs() > limits::TOOL_LEFTOVER_SECONDS)
 }

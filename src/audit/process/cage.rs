@@ -6,8 +6,8 @@
 //! seconds.
 
 use crate::audit::alarm::AlarmKind;
+use crate::audit::options::keeping::roots;
 use crate::audit::options::Options;
-use crate::audit::process::worker::roots;
 use crate::audit::spool::{place, Spool};
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;

@@ -5,13 +5,12 @@
 //! would give the events of one database to the receivers of another, and its cursor would hold them for ever. Refuses: to
 //! take what is in doubt; that waits for its own helper, or for an administrator.
 
+use crate::audit::options::keeping::base_name;
 use crate::audit::options::Options;
-use crate::audit::process::adopt;
-use crate::audit::process::worker::base_name;
-use crate::audit::spool::cursor;
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::owner::{Owner, Recipient, Stated};
 use crate::audit::spool::record::{Head, Identity, RECORDS_AT};
+use crate::audit::spool::{cursor, ephemeral, names};
 use crate::sys::process;
 use crate::{limits, log};
 use std::io;
@@ -60,7 +59,7 @@ pub fn living_in(dir: &Path) -> Option<Ours> {
 /// Whether what lies in a directory may be delivered by us.
 pub fn decide(dir: &Path, ours: &Ours) -> io::Result<Claim> {
     let disk = RealDisk::new(dir);
-    let (ordered, only) = (dir.join(adopt::EPHEMERAL).exists(), adopt::only(dir));
+    let (ordered, only) = (dir.join(names::EPHEMERAL).exists(), ephemeral::only(dir));
     let through_all = || {
         let mine = ours.owner.receivers.iter().map(|r| r.name.clone());
         Claim::May(mine.filter(|n| only.as_ref().is_none_or(|only| only == n)).collect())

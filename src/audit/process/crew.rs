@@ -6,13 +6,15 @@
 use crate::audit::delivery::sender::{Now, Sender, Wait};
 use crate::audit::delivery::sink::Sink;
 use crate::audit::options::ReceiverOptions;
-use crate::audit::process::worker::{start_thread, wall_ms, Course};
+use crate::audit::process::course::Course;
 use crate::audit::spool::Spool;
 use crate::hash::xxh64;
 use crate::net::failure::words;
 use crate::net::http::Client;
+use crate::sys::clock::wall_ms;
 use crate::sys::marks::Mark;
 use crate::sys::process;
+use crate::sys::thread;
 use crate::{limits, log};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -75,7 +77,7 @@ fn start(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) -> io::Res
     let sender = sender.marked(mark).tallied(&r.tally);
     course.senders.fetch_add(1, Ordering::AcqRel);
     let (name, mine) = (format!("sender-{}", r.name), course.clone());
-    start_thread(&name, move || live(sender, &spool, &mine)).map(drop).inspect_err(|_| {
+    thread::start(&name, move || live(sender, &spool, &mine)).map(drop).inspect_err(|_| {
         course.senders.fetch_sub(1, Ordering::AcqRel);
     })
 }

@@ -16,77 +16,24 @@ use crate::audit::alarm::command::Alarms;
 use crate::audit::alarm::AlarmKind;
 use crate::audit::options::Options;
 use crate::audit::process::cage;
+use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::reload::{self, Call, Renewal};
 use crate::audit::process::stopped::Stopped;
 use crate::audit::process::succession::{self, End, Lives};
-use crate::audit::process::worker::{self, wall_ms, Given};
-use crate::audit::spool::ark::Ark;
-use crate::audit::spool::place;
+use crate::audit::process::worker::{self, Given};
 use crate::error::{Error, Exit, Result};
 use crate::net::address::Address;
 use crate::net::porch;
+use crate::sys::clock::wall_ms;
 use crate::sys::marks;
 use crate::sys::process::{self, Ended, Forked};
-use crate::sys::ring::{Ring, Word};
+use crate::sys::ring::Word;
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, pipe};
 use crate::{limits, log};
-use std::ffi::OsString;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// As large as was asked for, or as the system lets it be: a file of memory counts for the limit of file sizes as well.
-fn cushion(wanted: u64) -> std::io::Result<Ring> {
-    let mut size = wanted;
-    loop {
-        match Ring::create(size as usize, process::chance()) {
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EFBIG | libc::ENOMEM)) && size > limits::MEMORY_BYTES.0 => {
-                size = (size / 2).max(limits::MEMORY_BYTES.0);
-            }
-            Ok(ring) if size < wanted => {
-                let cure = "raise the limit of file sizes or of memory (`LimitFSIZE=`, `LimitAS=`, `ulimit -f -v`)";
-                let text = format!(
-                    "--memory-max: {wanted} bytes cannot be had here, only {size}; going on with these; {cure}"
-                );
-                log::warn("start", text);
-                return Ok(ring);
-            }
-            other => return other,
-        }
-    }
-}
-
-/// What outlives every worker.
-#[derive(Debug)]
-pub struct Heirlooms {
-    /// The cushion.
-    pub ring: Arc<Ring>,
-    /// The pipe between stdin and the ring.
-    pub relay: Arc<(OwnedFd, OwnedFd)>,
-    /// The memory for when the disk fails.
-    pub ark: File,
-}
-
-impl Heirlooms {
-    /// New ones, for the first keeper.
-    pub fn make(memory: u64, env: &[(OsString, OsString)]) -> Result<Heirlooms> {
-        let made = succession::insist("make the memory between the database and the worker", false, || {
-            let ring = cushion(memory)?;
-            let relay = pipe::pair()?;
-            let ark = Ark::create()?;
-            place::keep_locks()?;
-            Ok((ring, relay, ark))
-        });
-        let (ring, relay, ark) = made.map_err(|e| Error::failed(format!("cannot make the cushion: {e}")))?;
-        let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
-        let ring = Arc::new(ring);
-        crash::arm(env, Some(ring.clone()));
-        Ok(Heirlooms { ring, relay: Arc::new(relay), ark })
-    }
-}
 
 struct Keeper<'a> {
     options: Options,
@@ -380,7 +327,7 @@ impl Keeper<'_> {
             process::exit_now(finished as i32 - 1)
         }
         let (Some(keeper), Some(future)) = (&self.lives.keeper.0, &self.lives.future.0) else {
-            process::exit_now(worker::AGAIN)
+            process::exit_now(succession::AGAIN)
         };
         let given = Given {
             options: &self.options,
@@ -393,7 +340,7 @@ impl Keeper<'_> {
             standing: self.alarms.standing(),
             knocks: self.knocks.1.as_fd(),
         };
-        let Some(exit) = worker::run(given) else { process::exit_now(worker::AGAIN) };
+        let Some(exit) = worker::run(given) else { process::exit_now(succession::AGAIN) };
         ring.word(Word::Finished).store(1 + exit as u64, Ordering::Release);
         process::exit_now(exit as i32)
     }
@@ -407,7 +354,7 @@ impl Keeper<'_> {
             return Some(if finished == 1 { Exit::Clean } else { Exit::Failed });
         }
         let short = self.born.elapsed() < Duration::from_millis(limits::WORKER_SHORT_LIFE_MILLIS);
-        if ended == Ended::Code(worker::AGAIN) && (!short || self.renewing) {
+        if ended == Ended::Code(succession::AGAIN) && (!short || self.renewing) {
             // It did not die: it wants another cage, or was asked to make room.
             self.start_at = Some(Instant::now());
             return None;

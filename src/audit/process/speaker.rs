@@ -5,8 +5,8 @@
 //! Refuses: a request, to make anybody wait for it but who asks.
 
 use crate::audit::process::page::Source;
-use crate::audit::process::worker::start_thread;
 use crate::sys::socket;
+use crate::sys::thread;
 use crate::{limits, log};
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -65,7 +65,7 @@ impl Speaker {
             }
             socket::bind_unix(socket.as_fd(), &path, limits::STATUS_QUEUE)?;
             drop(open);
-            start_thread("status", move || answer_all(&UnixListener::from(socket), &source)).map(drop)
+            thread::start("status", move || answer_all(&UnixListener::from(socket), &source)).map(drop)
         });
         if let Err(e) = bound {
             log::debug("status", format!("no socket for `status` in `{}`: {e}", dir.display()));

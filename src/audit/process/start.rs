@@ -5,8 +5,8 @@
 use crate::audit::options::{Options, Sync};
 use crate::audit::spool::moment::Moment;
 use crate::audit::spool::Full;
-use crate::audit::tools::words;
 use crate::net::http::Auth;
+use crate::words;
 use std::path::Path;
 
 /// The first line. `pipe`: how much the pipe of standard input holds; none: it is no pipe.

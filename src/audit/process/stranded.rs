@@ -5,10 +5,10 @@
 //! Refuses: to write or to read more than it needs there, to tell of a spool whose helper lives or has a twin that lives.
 
 use crate::audit::process::claim::{self, Claim};
+use crate::audit::spool::lock;
 use crate::audit::spool::owner::OWNER;
-use crate::audit::spool::place;
-use crate::audit::tools::look::{is_spool, Look};
-use crate::audit::tools::words;
+use crate::audit::spool::survey::{holder, is_spool, Look};
+use crate::words;
 use crate::{limits, log};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ impl Stranded {
     /// Looks at one that is `whose`, and not ours; `own`: the name of our home.
     pub fn look(&mut self, dir: &Path, whose: &str, own: &str) {
         // A helper that lives there has the lock. It is not kept: one may be about to start.
-        let free = matches!(place::lock(dir), Ok(Some(_)));
+        let free = matches!(lock::take(dir), Ok(Some(_)));
         if !free || has_living_twin(dir) {
             self.end(dir);
             return;
@@ -103,6 +103,17 @@ pub fn twins(dir: &Path) -> Vec<PathBuf> {
     beside(dir).into_iter().filter(may).collect()
 }
 
+/// Whether a helper that runs beside a sub-directory may deliver what is in it.
+pub fn is_helped(dir: &Path) -> bool {
+    twins(dir).iter().any(|twin| holder(twin).may_change())
+}
+
+/// Whether helpers run beside a sub-directory that nobody works in, and none of them may deliver what is in it.
+pub fn is_stranded(look: &Look) -> bool {
+    let runs = |dir: &PathBuf| holder(dir).may_change();
+    !look.in_use.may_change() && !is_helped(&look.dir) && beside(&look.dir).iter().any(runs)
+}
+
 fn has_living_twin(dir: &Path) -> bool {
-    twins(dir).iter().any(|twin| matches!(place::lock(twin), Ok(None)))
+    twins(dir).iter().any(|twin| matches!(lock::take(twin), Ok(None)))
 }

@@ -17,6 +17,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// The exit code of a worker that wants another one to go on where it was.
+pub const AGAIN: i32 = 75;
+
 /// One end of a pipe, as long as it is held.
 pub type End = Option<OwnedFd>;
 

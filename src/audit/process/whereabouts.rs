@@ -2,8 +2,9 @@
 //!
 //! The family holds it open, so it is known by what it is, not by its name. Refuses: to change anything.
 
+use crate::audit::spool::lock;
 use crate::audit::spool::past::{Fate, Past};
-use crate::audit::spool::place::{self, Home};
+use crate::audit::spool::place::Home;
 use crate::limits;
 use crate::sys::ring::Ring;
 use std::fs::{File, Metadata};
@@ -26,12 +27,12 @@ pub struct Before {
 impl Before {
     /// As it has left it.
     pub fn of(ring: &Ring) -> Before {
-        Before { past: Past::of(ring), dir: place::inherited(), name: ring.note() }
+        Before { past: Past::of(ring), dir: lock::inherited(), name: ring.note() }
     }
 
     /// Its directory is nobody's home any more.
     pub fn leave(&self, ring: &Ring) {
-        place::disown();
+        lock::disown();
         ring.set_note("");
     }
 
@@ -92,6 +93,7 @@ fn holds_records(dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::spool::place;
 
     fn before(dir: &Path) -> Before {
         let ring = Ring::create(4096, 1).unwrap();

@@ -10,44 +10,37 @@
 use crate::audit::alarm::{Alarm, AlarmKind};
 use crate::audit::intake::reader::{self, Cushion};
 use crate::audit::intake::writer::Writer;
-use crate::audit::intake::writing::write_all;
+use crate::audit::intake::writing::{write_all, Orders};
 use crate::audit::options::{Options, Sync};
-use crate::audit::process::adopt::{self, Estate};
 use crate::audit::process::cage::{self, Cage};
 use crate::audit::process::certificates::Certificates;
-use crate::audit::process::claim;
+use crate::audit::process::course::Course;
 use crate::audit::process::crew::Crew;
-use crate::audit::process::keeper::Heirlooms;
+use crate::audit::process::heirlooms::Heirlooms;
+use crate::audit::process::opening::open_spool;
 use crate::audit::process::page::{self, Source};
-use crate::audit::process::reload;
 use crate::audit::process::speaker::Speaker;
 use crate::audit::process::standstill::Standstill;
-use crate::audit::process::start;
 use crate::audit::process::succession::Elders;
 use crate::audit::process::tender::Tender;
-use crate::audit::process::whereabouts::Before;
-use crate::audit::spool::ark::Ark;
-use crate::audit::spool::disk::{Disk, RealDisk};
-use crate::audit::spool::place::{self, Home, LateDisk};
-use crate::audit::spool::record::Identity;
-use crate::audit::spool::recover::Refusal;
-use crate::audit::spool::{Settings, Spool};
+use crate::audit::process::{adopt, reload, start};
+use crate::audit::spool::place::Home;
+use crate::audit::spool::Spool;
 use crate::error::Exit;
-use crate::hash::xxh64;
 use crate::net::porch::Ahead;
-use crate::sys::marks::{self, Mark};
+use crate::sys::clock::wall_ms;
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
-use crate::sys::{crash, file, pipe, process};
+use crate::sys::{crash, marks, pipe, process, thread};
 use crate::{limits, log};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// What the keeper gives its worker.
 #[derive(Debug)]
@@ -72,77 +65,10 @@ pub struct Given<'a> {
     pub knocks: BorrowedFd<'a>,
 }
 
-/// What all threads look at.
-#[derive(Debug, Default)]
-pub struct Course {
-    /// The input has ended and everything is in the spool: nothing is to be waited for.
-    pub hurry: AtomicBool,
-    /// It is over.
-    pub stop: AtomicBool,
-    /// Nothing more is to be sent: another worker will.
-    pub rest: AtomicBool,
-    /// Nor to be written.
-    pub halt: AtomicBool,
-    /// How often SIGHUP came.
-    pub reloads: AtomicU64,
-    /// Senders that are not done.
-    pub senders: AtomicUsize,
-    /// What orphans leave to be told.
-    pub estate: Arc<Estate>,
-    /// What outlives this worker; none in tests.
-    pub ring: Option<Arc<Ring>>,
-    lock: Mutex<()>,
-    changed: Condvar,
-}
-
-impl Course {
-    /// At its beginning.
-    pub fn of(ring: Option<Arc<Ring>>) -> Course {
-        Course { ring, ..Course::default() }
-    }
-
-    /// Sleeps, but not through a change.
-    pub fn sleep(&self, patience: Duration) {
-        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.is_over() {
-            drop(self.changed.wait_timeout(guard, patience));
-        }
-    }
-
-    /// Whether a sender is to do nothing more.
-    pub fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Acquire) || self.rest.load(Ordering::Acquire)
-    }
-
-    /// It is over, for everybody who sleeps as well.
-    pub fn end(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.announce();
-    }
-
-    fn announce(&self) {
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-}
-
-/// Milliseconds since the epoch.
-pub fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-}
-
-/// Starts a thread with a small stack.
-pub fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    Builder::new().name(name.to_string()).stack_size(limits::STACK_BYTES).spawn(run)
-}
-
 /// One that there must be. That it cannot be started ends the worker: the keeper tries again.
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    start_thread(name, run).unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
+fn begin(name: &str, run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    thread::start(name, run).unwrap_or_else(|e| panic!("cannot start the thread «{name}»: {e}"))
 }
-
-/// The exit code of a worker that wants another one to go on where it was.
-pub const AGAIN: i32 = 75;
 
 /// Lives a worker's life; gives its exit code, or nothing when another worker is to go on.
 pub fn run(given: Given<'_>) -> Option<Exit> {
@@ -173,8 +99,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         home,
         cushion,
         course: Arc::new(Course::of(Some(ring.clone()))),
-        last_call: Arc::new(AtomicBool::new(false)),
-        left_behind: Arc::new(AtomicU64::new(0)),
+        orders: Arc::default(),
         lost_before,
         certificates: Arc::new(Certificates::of(given.options)),
     };
@@ -190,9 +115,7 @@ struct Worker {
     home: Option<Home>,
     cushion: Arc<Cushion>,
     course: Arc<Course>,
-    last_call: Arc<AtomicBool>,
-    /// Bytes of input that could be put nowhere.
-    left_behind: Arc<AtomicU64>,
+    orders: Arc<Orders>,
     lost_before: u64,
     certificates: Arc<Certificates>,
 }
@@ -240,10 +163,10 @@ impl Worker {
                 ended = Some(Instant::now());
             }
             if ended.is_some_and(|t| t.elapsed() >= self.options.drain) {
-                self.last_call.store(true, Ordering::Release);
+                self.orders.last_call.store(true, Ordering::Release);
                 self.spool.wake();
             }
-            if writer.is_finished() && (crew.is_done() || self.last_call.load(Ordering::Relaxed)) {
+            if writer.is_finished() && (crew.is_done() || self.orders.last_call.load(Ordering::Relaxed)) {
                 // What is in memory alone may come into a directory that only the next worker may make.
                 self.spool.look_at_home(wall_ms());
                 if self.spool.is_homeless() && self.wants_another(&elders, cage, true) {
@@ -321,7 +244,7 @@ impl Worker {
             log::calm("renewal");
             log::info("renewal", "this worker makes room for one with the new options");
         }
-        self.course.halt.store(true, Ordering::Release);
+        self.orders.halt.store(true, Ordering::Release);
         self.wait_until(Duration::from_millis(limits::RELOAD_WRITER_MILLIS), || writer.is_finished());
     }
 
@@ -366,7 +289,7 @@ impl Worker {
             }
         }
         crash::point("end.saved");
-        let left = self.left_behind.load(Ordering::Relaxed);
+        let left = self.orders.left.load(Ordering::Relaxed);
         let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans + self.spool.holes_ahead();
         let waiting = self.spool.waiting();
@@ -421,27 +344,26 @@ impl Worker {
         if fault > 0 && taker.position().saturating_sub(fault - 1) < ring.size() as u64 {
             writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
         }
-        let (cushion, last_call, left) = (self.cushion.clone(), self.last_call.clone(), self.left_behind.clone());
-        let (spool, course) = (self.spool.clone(), self.course.clone());
-        thread("writer", move || write_all(&mut writer, taker, &cushion, &spool, &course, &last_call, &left))
+        let (cushion, spool, orders) = (self.cushion.clone(), self.spool.clone(), self.orders.clone());
+        begin("writer", move || write_all(&mut writer, taker, &cushion, &spool, &orders))
     }
 
     fn start_tender(&self) -> JoinHandle<()> {
         let (spool, course) = (self.spool.clone(), self.course.clone());
         let sync = self.options.sync != Sync::Never;
-        thread("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
+        begin("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
     }
 
     fn start_adopter(&self) -> std::io::Result<()> {
         let Some(home) = &self.home else { return Ok(()) };
         let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
         let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
-        start_thread("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
+        thread::start("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
     }
 }
 
 fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
-    thread("reader", move || {
+    begin("reader", move || {
         let stdin = std::io::stdin();
         reader::run(&cushion, &mut filler, stdin.as_fd());
     });
@@ -471,111 +393,4 @@ fn lost_at_start(spool: &Spool, ring: &Ring) -> u64 {
         word.store(1 + lost_so_far(spool), Ordering::Relaxed);
     }
     word.load(Ordering::Relaxed) - 1
-}
-
-/// How a spool is to be kept, by the options.
-pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
-    let space = dir.and_then(|d| file::space(d).ok());
-    let tenth = space.map_or(limits::SPOOL_DEFAULT_BYTES, |s| s.total / 10);
-    let default = limits::SPOOL_DEFAULT_BYTES.min(tenth).max(limits::SPOOL_MIN_BYTES);
-    let node = process::host_name();
-    Settings {
-        max: options.spool_max.unwrap_or(default),
-        full: options.full,
-        retain_ms: options.retain.as_millis() as u64,
-        ark_max: options.memory_max,
-        identity: Identity {
-            cluster: options.cluster.clone(),
-            instance: options.instance.clone().unwrap_or_else(|| node.clone()),
-            node,
-        },
-        epoch,
-        receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
-        owner: None,
-    }
-}
-
-/// How the one is to be kept that we live in.
-fn lived_in(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
-    Settings { owner: Some(claim::owner_of(options)), ..settings(options, epoch, dir) }
-}
-
-/// The directories that may hold the spool.
-pub fn roots(options: &Options) -> Vec<PathBuf> {
-    place::candidates(options.spool_dir.as_deref(), options.state_directory.as_deref())
-}
-
-/// The name of the sub-directory of this instance.
-pub fn base_name(options: &Options) -> String {
-    options.instance.as_deref().map_or_else(|| "default".to_string(), place::directory_name)
-}
-
-/// The mark of whoever opens the spool in a directory.
-pub fn opening(ring: Option<&Arc<Ring>>, dir: &Path) -> Mark {
-    let key = xxh64(dir.as_os_str().as_encoded_bytes(), 3);
-    ring.map(|ring| Mark::of(ring, key)).unwrap_or_default()
-}
-
-/// Why a spool cannot be opened, for people.
-pub fn why(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Foreign(what) => what.clone(),
-        Refusal::Disk(e) => crate::net::failure::words(e),
-    }
-}
-
-/// The spool: in a directory where there is one, in memory where there is none.
-fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
-    let ring = heirlooms.ring.clone();
-    let ark_file = heirlooms.ark.try_clone().expect("the memory file can be shared");
-    let ark: Arc<dyn Disk> = Arc::new(Ark::open(ark_file).expect("the memory file can be read"));
-    let epoch = ring.epoch();
-    let before = Before::of(&ring);
-    let roots = roots(options);
-    let why = match place::choose(&roots) {
-        Ok(root) => {
-            let owner = claim::owner_of(options);
-            let open = |home: &Home| {
-                if let Some(why) = before.objection(home) {
-                    return Err(why.to_string());
-                }
-                if let Some(whose) = claim::home_of_another(&home.dir, &owner) {
-                    return Err(format!("it belongs to another helper ({whose})"));
-                }
-                let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir).locked(&home.lock));
-                let settings = lived_in(options, epoch, Some(&home.dir));
-                claim::tell_of_a_move(&home.dir, &owner);
-                let mark = opening(Some(&ring), &home.dir);
-                let deaths = mark.deaths().there;
-                if deaths >= limits::WORKER_FAULTS {
-                    return Err(format!("{deaths} workers have died of opening it"));
-                }
-                mark.at(1);
-                let opened = Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms());
-                mark.at(0);
-                mark.well();
-                opened.map_err(|e| why(&e))
-            };
-            let name = Some(before.name.clone()).filter(|n| !n.is_empty());
-            let name = name.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
-            let patience = Duration::from_millis(limits::SETTLE_MILLIS);
-            match place::settle(&root, &base_name(options), &name, patience, open) {
-                Ok((home, spool)) => {
-                    ring.set_note(&home.name);
-                    spool.take_over(&before.fate(Some(&home), &roots));
-                    return (spool, Some(home));
-                }
-                Err(e) => e,
-            }
-        }
-        Err(e) => e,
-    };
-    let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots.clone(), base_name(options)));
-    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
-    let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
-    spool.no_directory(&why);
-    spool.take_over(&before.fate(None, &roots));
-    // Records go on under other numbers than there: it is nobody's home any more.
-    before.leave(&ring);
-    (spool, None)
 }

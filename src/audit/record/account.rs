@@ -5,8 +5,8 @@
 
 use crate::audit::record::gap::{Gaps, Missing, Seen};
 use crate::audit::record::gap_event::{GapEvent, Reason};
+use crate::audit::record::loss::Loss;
 use crate::audit::record::{EventId, Facts, Kind, Severity};
-use crate::audit::spool::Loss;
 use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod gap;
 pub mod gap_event;
+pub mod loss;
 
 use crate::json::{self, Kind as Value, Span};
 use crate::limits::{self, PIPE_RECORD_BYTES};

@@ -3,8 +3,9 @@
 use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{tend, Loss, Segment, Spool, Store};
+use super::{names, Segment, Spool, Store};
 use crate::audit::record::account::Account;
+use crate::audit::record::loss::Loss;
 use crate::audit::record::Kind;
 use crate::limits;
 use crate::log;
@@ -88,7 +89,7 @@ impl Spool {
                         let _ = self.store(store).remove(&open.name);
                     } else if cut.is_err() && store == Store::Disk {
                         // The next worker must not take them for records: the same go elsewhere now, or are dropped.
-                        let _ = self.ark.write_at(&tend::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
+                        let _ = self.ark.write_at(&names::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
                         self.lock().obsolete.push((open.name.clone(), open.bytes));
                     }
                     a.open = None;

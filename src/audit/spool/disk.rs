@@ -2,7 +2,7 @@
 //!
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
-use super::place::{self, Lock};
+use super::lock::{self, Lock};
 use crate::limits;
 use crate::sys::process;
 use std::fs::{File, Metadata, OpenOptions};
@@ -238,12 +238,12 @@ impl Disk for RealDisk {
         let home = match known {
             Some(i) => homes.remove(i),
             None => {
-                let lock = place::lock(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
+                let lock = lock::take(&self.dir)?.ok_or_else(|| io::Error::other("another helper works there"))?;
                 (inode(&self.dir)?, Some(Arc::new(lock)))
             }
         };
         if let Some(lock) = &home.1 {
-            place::sign(lock);
+            lock.sign();
         }
         homes.push(home);
         // Segments that are open are to be read from where they were.
@@ -289,7 +289,7 @@ mod tests {
         assert!(d.moved() && d.read_at("c", 0, &mut buf).unwrap() == 4);
         d.revive().unwrap();
         assert!(!d.moved() && d.read_at("c", 0, &mut buf).is_err());
-        assert!(place::lock(&dir).unwrap().is_none());
+        assert!(lock::take(&dir).unwrap().is_none());
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -4,8 +4,8 @@
 //! readers. Refuses: to touch the file that has the name now; it is set aside.
 
 use super::cursor;
+use super::names::STATE;
 use super::record::RECORDS_AT;
-use super::tend::STATE;
 use super::{Segment, Spool, Store};
 use crate::audit::alarm::AlarmKind;
 use crate::log;

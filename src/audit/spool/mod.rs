@@ -18,12 +18,17 @@ pub mod append;
 pub mod ark;
 pub mod cursor;
 pub mod disk;
+pub mod ephemeral;
+pub mod estate;
 mod files;
 mod forget;
 mod home;
+pub mod late;
 mod ledger;
+pub mod lock;
 pub mod moment;
 pub mod moves;
+pub mod names;
 pub mod owner;
 pub mod past;
 pub mod place;
@@ -32,6 +37,7 @@ pub mod record;
 pub mod recover;
 pub mod slots;
 mod small;
+pub mod survey;
 pub mod telling;
 pub mod tend;
 pub mod walk;
@@ -41,7 +47,7 @@ mod tests;
 
 use crate::audit::alarm::troubles::Troubles;
 use crate::audit::record::account::Account;
-use crate::audit::record::EventId;
+use crate::audit::record::loss::Loss;
 use crate::hash::xxh64;
 use crate::limits;
 use crate::sys::ring::Ring;
@@ -201,19 +207,6 @@ struct Ledger {
     /// Losses seen by readers, to be told by the writer.
     losses: Vec<Loss>,
     files_set_aside: u64,
-}
-
-/// Records that are not where they should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// The first, by its number in the spool.
-    pub from: u64,
-    /// The last.
-    pub to: u64,
-    /// The event before them.
-    pub before: Option<EventId>,
-    /// The event after them.
-    pub after: Option<EventId>,
 }
 
 /// Sizes for pages and warnings.

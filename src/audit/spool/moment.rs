@@ -4,7 +4,6 @@
 //! filtered + waiting. Refuses: a secret, a number that no spool has.
 
 use crate::audit::alarm::{Alarm, Gravity};
-use crate::audit::options::in_force::Row;
 use crate::audit::record::account::Account;
 use crate::audit::spool::cursor::Cursor;
 use crate::limits;
@@ -36,6 +35,17 @@ pub struct Bytes {
     pub max: u64,
     /// Read, and not in the spool yet.
     pub cushion: u64,
+}
+
+/// An option in force, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// `spool-max`, `url of r1`.
+    pub name: String,
+    /// Without what is secret in it.
+    pub value: String,
+    /// It is not what it is when nobody says anything.
+    pub given: bool,
 }
 
 /// The whole of it.

@@ -6,7 +6,7 @@
 
 use super::cursor;
 use super::disk::{read_all, Disk};
-use super::tend::UNBORN;
+use super::names::UNBORN;
 use crate::hash::xxh64;
 use crate::limits;
 use crate::sys::crash;

@@ -3,8 +3,9 @@
 //!
 //! Refuses: to take for lost what another directory holds, and what is in memory.
 
-use super::{Ledger, Loss, Spool};
+use super::{Ledger, Spool};
 use crate::audit::alarm::AlarmKind;
+use crate::audit::record::loss::Loss;
 use crate::audit::record::EventId;
 use crate::log;
 use crate::sys::ring::Ring;

@@ -2,7 +2,8 @@
 
 use super::record::{Head, Meta, Stored};
 use super::walk::{Found, Walk};
-use super::{Loss, Segment, Spool, Store};
+use super::{Segment, Spool, Store};
+use crate::audit::record::loss::Loss;
 use crate::audit::record::EventId;
 use crate::log;
 use std::sync::Arc;

@@ -5,10 +5,11 @@
 
 use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry};
+use super::names::{edition_of, number_of};
 use super::past::Past;
 use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
-use super::{slots, tend, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
+use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::record::account::Account;
 use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
@@ -101,7 +102,7 @@ impl Spool {
         let segments: Vec<Segment> = self.lock().segments.iter().cloned().collect();
         if let Some(first) = segments.first().map(|s| s.first).filter(|first| seen == 0 && *first > 1) {
             let text = "is damaged or gone: what was counted before record";
-            log::error("spool", format!("`{}` {text} {first}, the oldest held, is counted no more", tend::STATE));
+            log::error("spool", format!("`{}` {text} {first}, the oldest held, is counted no more", names::STATE));
         }
         let mut ends = Vec::with_capacity(segments.len());
         for (i, s) in segments.iter().enumerate() {
@@ -410,7 +411,7 @@ fn newest_copies(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::
 type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);
 
 fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(StateFile, Account)> {
-    let (place, copies) = newest_copies(disk, ark, tend::STATE, limits::STATE_SLOT_BYTES)?;
+    let (place, copies) = newest_copies(disk, ark, names::STATE, limits::STATE_SLOT_BYTES)?;
     let loaded = copies.map(|copy| copy.and_then(|(turn, bytes)| Some((turn, Account::load(&bytes)?))));
     let there = loaded[0].clone().map(|(_, account)| account).unwrap_or_default();
     let newest = loaded.into_iter().flatten().max_by_key(|(turn, a)| (!a.behind, *turn));
@@ -419,22 +420,10 @@ fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(StateFile, Account
     Ok((StateFile { place, there, notes: 0 }, account))
 }
 
-/// The number in a segment's name.
-pub fn number_of(name: &str) -> Option<u64> {
-    let stem = name.strip_suffix(".seg")?;
-    let number = stem.get(..20).filter(|n| n.bytes().all(|b| b.is_ascii_digit()))?.parse().ok();
-    number.filter(|n| (1..=limits::SPOOL_NUMBER_MAX).contains(n))
-}
-
-/// Which of the files that begin with the same record: the later one was written anew, and synced before it had its name.
-pub fn edition_of(name: &str) -> u32 {
-    name.strip_suffix(".seg").and_then(|n| n.get(21..)).and_then(|n| n.parse().ok()).unwrap_or(0)
-}
-
 /// The segments of one store, by what their heads say.
 fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settings) -> Result<Vec<Segment>, Refusal> {
     let mut all = Vec::new();
-    for f in files.iter().filter(|f| f.name.ends_with(tend::UNBORN)) {
+    for f in files.iter().filter(|f| f.name.ends_with(names::UNBORN)) {
         let _ = disk.remove(&f.name);
     }
     for f in files.iter().filter(|f| f.name.ends_with(".seg")) {
@@ -480,7 +469,7 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
 fn cut_off(ark: &dyn Disk, segments: &mut [Segment]) -> io::Result<Vec<(String, u64)>> {
     let mut obsolete = Vec::new();
     for s in segments {
-        let known = read_all(ark, &tend::cut_name(&s.name), 8)?;
+        let known = read_all(ark, &names::cut_name(&s.name), 8)?;
         let Some(to) = known.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))) else { continue };
         s.bytes = s.bytes.min(to.max(RECORDS_AT));
         obsolete.push((s.name.clone(), to));

@@ -2,7 +2,7 @@
 //! on the platter before them. Refuses: to let what they say run ahead of the records there.
 
 use super::cursor::{self, Cursor};
-use super::tend::STATE;
+use super::names::STATE;
 use super::{slots, Receiver, Segment, Spool, Store};
 use crate::sys::crash;
 use crate::{limits, log};

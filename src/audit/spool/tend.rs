@@ -2,6 +2,7 @@
 //! and bringing the disk back.
 
 use super::disk::Disk;
+use super::names::{cut_name, UNBORN};
 use super::record::{self, Head, New};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
@@ -13,16 +14,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-/// The file of the state.
-pub const STATE: &str = "state";
-/// The end of the names of files that are being written anew.
-pub const UNBORN: &str = ".new";
 const PROBE: &str = "probe";
-
-/// Where memory keeps how much of a segment's file counts, when the rest of it could not be cut off.
-pub fn cut_name(segment: &str) -> String {
-    format!("{segment}.cut")
-}
 
 impl Spool {
     /// Syncs what was written. A failed sync is never repeated on the same data: they are written anew elsewhere. False: the

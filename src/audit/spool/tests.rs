@@ -6,7 +6,7 @@ use super::disk::{read_all, Disk, Entry};
 use super::read::{Next, Reader};
 use super::record::{Identity, New, RECORDS_AT};
 use super::*;
-use crate::audit::record::{read as facts_of, Kind};
+use crate::audit::record::{read as facts_of, EventId, Kind};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +27,7 @@ impl Moody {
     }
 
     fn state(&self) -> Option<Vec<u8>> {
-        read_all(self, tend::STATE, slots::COPIES * crate::limits::STATE_SLOT_BYTES).unwrap()
+        read_all(self, names::STATE, slots::COPIES * crate::limits::STATE_SLOT_BYTES).unwrap()
     }
 }
 

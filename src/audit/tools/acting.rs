@@ -3,8 +3,9 @@
 //! It is the user of `--as`, or else the owner of the spool. His groups count too, by `/etc/group`. Refuses: to guess a user
 //! where there is no spool.
 
-use super::{rights, Call, Result};
-use crate::audit::process::worker;
+use super::call::{Call, Result};
+use super::rights;
+use crate::audit::options::keeping;
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;
@@ -63,7 +64,7 @@ pub fn become_user(call: &Call<'_>) -> Result<Acting> {
 
 /// Whose the spool is, if there is one.
 fn owner(call: &Call<'_>, passwd: &str) -> Result<Option<(Account, String)>> {
-    let Some(dir) = worker::roots(call.options).into_iter().find(|d| d.is_dir()) else { return Ok(None) };
+    let Some(dir) = keeping::roots(call.options).into_iter().find(|d| d.is_dir()) else { return Ok(None) };
     let Some(other) = rights::owner(&dir)? else { return Ok(None) };
     let nameless = Account { name: other.uid.to_string(), uid: other.uid, gid: other.group };
     let account = account(passwd, |a| a.uid == other.uid).unwrap_or(nameless);

@@ -4,18 +4,18 @@
 //! It is made under a name that the helper does not look at, synced, and appears whole. Refuses: to leave anything behind
 //! when it fails, to take the last room from a helper.
 
-use super::{words, Result};
-use crate::audit::process::adopt::{self, EPHEMERAL};
+use super::call::Result;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
+use crate::audit::spool::lock::{self, Lock};
+use crate::audit::spool::names::EPHEMERAL;
 use crate::audit::spool::owner::{Owner, Stated, OWNER};
-use crate::audit::spool::place;
 use crate::audit::spool::record::{self, Head, Identity, New};
-use crate::audit::spool::slots;
+use crate::audit::spool::{ephemeral, slots};
 use crate::error::Error;
-use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{crash, file};
+use crate::{limits, words};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -38,7 +38,7 @@ pub struct Builder {
     files: Vec<String>,
     next: u64,
     published: bool,
-    _lock: Option<place::Lock>,
+    _lock: Option<Lock>,
 }
 
 /// The name without what earlier replays put behind it.
@@ -50,7 +50,7 @@ impl Builder {
     /// Begins one beside the sub-directory `source`; `what`: `replay` or `retry`.
     pub fn begin(source: &Path, what: &str, now_ms: i64) -> Result<Builder> {
         let root = source.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-        adopt::clean(&root);
+        ephemeral::clean(&root);
         let base = source.file_name().and_then(|n| n.to_str()).unwrap_or("spool");
         let stem = format!("{}.{what}-{}", plain(base), words::file_time(now_ms));
         // Also a link that leads nowhere takes a name.
@@ -68,7 +68,7 @@ impl Builder {
         };
         // Not made where somebody else makes it at this moment.
         DirBuilder::new().mode(0o700).create(&dir).map_err(cannot)?;
-        let lock = place::lock(&dir).map_err(cannot)?;
+        let lock = lock::take(&dir).map_err(cannot)?;
         crash::point("build.begun");
         let disk = RealDisk::new(&dir);
         Ok(Builder {

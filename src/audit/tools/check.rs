@@ -5,15 +5,15 @@
 //! secret.
 
 use super::acting::{self, Acting};
-use super::look::{self, Look, Use};
-use super::{words, Call, Result};
+use super::call::{Call, Result};
+use super::look;
 use crate::audit::delivery::batch::Batch;
 use crate::audit::delivery::sink::{About, Outcome, Said, Sink};
-use crate::audit::options::{Options, ReceiverOptions};
+use crate::audit::options::{keeping, Options, ReceiverOptions};
 use crate::audit::process::cage;
-use crate::audit::process::worker;
 use crate::audit::record;
 use crate::audit::spool::record::{decode, encode, Head, New};
+use crate::audit::spool::survey::{Look, Use};
 use crate::error::Exit;
 use crate::guard;
 use crate::limits;
@@ -25,9 +25,9 @@ use crate::net::resolve;
 use crate::net::target::Place;
 use crate::net::tls;
 use crate::net::validity::Validity;
-use crate::stamp;
 use crate::sys::file;
 use crate::sys::trial::By;
+use crate::{stamp, words};
 use serde_json::json;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -348,7 +348,7 @@ fn socket(title: &str, path: &Path, report: &mut Report) {
 /// Where the spool will be, without making anything.
 fn spool(options: &Options, report: &mut Report) {
     let mut why = Vec::new();
-    for dir in worker::roots(options) {
+    for dir in keeping::roots(options) {
         match usable(&dir, &options.spool_dir) {
             Ok(at) => return room(&dir, &at, options, report),
             Err(text) => why.push(format!("`{}`: {text}", dir.display())),
@@ -381,7 +381,7 @@ fn room(dir: &Path, there: &Path, options: &Options, report: &mut Report) {
         true => format!("spool directory `{shown}` can be written to"),
         false => format!("spool directory `{shown}` is not there yet and can be made"),
     });
-    let max = worker::settings(options, 0, Some(there)).max;
+    let max = keeping::settings(options, 0, Some(there)).max;
     let used: u64 =
         look::below(dir).unwrap_or_default().iter().filter_map(|d| Look::at(d).ok()).map(|l| l.bytes()).sum();
     match file::space(there) {
@@ -499,7 +499,7 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     let time = stamp::rfc3339_text(now_ms);
     let raw = json!({"id": id, "title": "audit_test", "severity": "low", "time": time, "message": message}).to_string();
     let facts = record::read(raw.as_bytes(), false);
-    let identity = worker::settings(options, 0, None).identity;
+    let identity = keeping::settings(options, 0, None).identity;
     let head = Arc::new(Head { first_seq: 1, created_ms: now_ms, identity, ..Head::default() });
     let (kind, raw, id, time) = (facts.kind, raw.as_bytes(), facts.id, facts.time);
     let mut bytes = Vec::new();

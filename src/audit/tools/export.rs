@@ -3,13 +3,15 @@
 //! Read-only, also while the helper works. Damage is told on stderr and passed over; then the exit code is 1. So it is when
 //! nothing of the range that was asked for is there.
 
-use super::look::{self, Look, Seen};
+use super::call::{say, Call, Result};
+use super::look::{self, Seen};
 use super::progress::Progress;
 use super::range::Range;
-use super::{say, words, Call, Result};
 use crate::audit::delivery::event::Maker;
 use crate::audit::delivery::format::{self, Pen};
+use crate::audit::spool::survey::Look;
 use crate::error::{Error, Exit};
+use crate::words;
 
 /// The command.
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
@@ -23,7 +25,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         find(look, &mut range, &mut progress)?;
         let (mut maker, mut pen, mut line) = (Maker::default(), Pen::default(), Vec::new());
         let mut tell = Vec::new();
-        look.walk(&mut progress, |seen| {
+        look::walk(look, &mut progress, |seen| {
             if let Seen::Record(r, head) = &seen {
                 if range.holds(r.seq, r.number()) {
                     line.clear();
@@ -65,7 +67,7 @@ pub fn find(look: &Look, range: &mut Range, progress: &mut Progress) -> Result<(
         return Ok(());
     }
     let mut maker = Maker::default();
-    look.walk(progress, |seen| {
+    look::walk(look, progress, |seen| {
         if let Seen::Record(r, head) = &seen {
             let document = if range.wants_documents() { maker.document_id(r, head) } else { String::new() };
             range.see(r.seq, r.number(), r.part, &document);

@@ -3,14 +3,15 @@
 //! In a spool that no helper works in the cursor is removed here. A running helper cannot be stopped without the database,
 //! so it is asked by a file, and obeys only when no receiver of that name is configured. Refuses: to forget one that is.
 
-use super::look::{self, Look, Use};
-use super::{words, Call, Result};
-use crate::audit::spool::cursor;
-use crate::audit::spool::place;
+use super::call::{Call, Result};
+use super::look;
+use crate::audit::spool::survey::{Look, Use};
+use crate::audit::spool::{cursor, lock};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{crash, file};
+use crate::words;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
@@ -52,7 +53,7 @@ fn forget(call: &mut Call<'_>, look: &Look, name: &str) -> Result<()> {
     let cannot = |e: io::Error| {
         Error::failed(format!("cannot forget `{name}` in `{}`: {}", words::shown(&look.dir), io_words(&e)))
     };
-    match place::lock(&look.dir).map_err(cannot)? {
+    match lock::take(&look.dir).map_err(cannot)? {
         Some(_lock) => remove(look, name).map_err(cannot)?,
         None => ask(look, name, Duration::from_millis(limits::FORGET_WAIT_MILLIS)).map_err(cannot)?,
     }

@@ -1,144 +1,22 @@
-//! Looking at a spool from outside: its files as they are now, without its lock, without a write, also while a helper
-//! works in it. Files may vanish and grow meanwhile; that is no damage.
+//! Which sub-directories a command looks at, and everything that stands in the segments of one, in order.
 //!
-//! Refuses: to write, to lock, to trust anything that it reads.
+//! Refuses: to write, to lock; a directory that may not be read, without the cure.
 
+use super::call::{say, Result, Stop};
 use super::progress::Progress;
-use super::words::shown;
-use super::{rights, say, Result, Stop};
+use super::rights;
+use crate::audit::options::keeping;
 use crate::audit::options::Options;
-use crate::audit::process::adopt;
-use crate::audit::process::stranded;
-use crate::audit::process::worker;
-use crate::audit::record::account::Account;
-use crate::audit::record::Kind;
-use crate::audit::spool::cursor::{self, Cursor};
-use crate::audit::spool::disk::{read_all, Disk, Entry, RealDisk};
-use crate::audit::spool::owner::OWNER;
-use crate::audit::spool::place::{self, LOCK};
-use crate::audit::spool::record::{self, Head, Identity, Stored, HEAD_BYTES, RECORDS_AT};
-use crate::audit::spool::recover::{self, edition_of, number_of};
+use crate::audit::spool::record::{Head, Stored, RECORDS_AT};
+use crate::audit::spool::survey::{holds_spool, is_spool, Look, Seg, Unreadable};
 use crate::audit::spool::walk::{Found, Walk};
-use crate::audit::spool::{slots, tend};
 use crate::error::Error;
+use crate::limits;
 use crate::net::failure::words;
-use crate::sys::file;
-use crate::{limits, stamp};
-use std::cmp::Reverse;
+use crate::words::shown;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Whether somebody has the spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    /// Nobody.
-    Free,
-    /// This process.
-    By(i32),
-    /// The system does not say.
-    Unknown,
-}
-
-/// How much is left of a segment's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heads {
-    /// Both copies.
-    Both,
-    /// One.
-    One,
-    /// None: what it says was put together from its name and neighbours.
-    Lost,
-}
-
-/// A segment's file.
-#[derive(Clone, Debug)]
-pub struct Seg {
-    /// Its name.
-    pub name: String,
-    /// Its length when it was listed.
-    pub bytes: u64,
-    /// Its head.
-    pub head: Arc<Head>,
-    /// How much of that was there.
-    pub heads: Heads,
-}
-
-/// A small file of three copies.
-#[derive(Clone, Debug)]
-pub struct Small<T> {
-    /// What it holds; none: no copy is whole.
-    pub value: Option<T>,
-    /// The version it is.
-    pub turn: u64,
-    /// A copy was written and is not whole now.
-    pub half: bool,
-}
-
-/// A sub-directory as it was found.
-#[derive(Debug)]
-pub struct Look {
-    /// Where it is.
-    pub dir: PathBuf,
-    /// The last part of that.
-    pub name: String,
-    /// Its files.
-    pub disk: RealDisk,
-    /// What there was.
-    pub files: Vec<Entry>,
-    /// Who works in it.
-    pub in_use: Use,
-    /// The segments, in order.
-    pub segments: Vec<Seg>,
-    /// Files named like segments that cannot be any, and why.
-    pub odd: Vec<(String, &'static str)>,
-    /// It is of a version that this program does not know.
-    pub foreign: Option<String>,
-    /// The cursors by receiver.
-    pub cursors: Vec<(String, Small<Cursor>)>,
-    /// The state; none: there is no such file.
-    pub state: Option<Small<Account>>,
-    /// It was made for a replay or a retry.
-    pub ephemeral: bool,
-    /// What has the name of a file of the spool and is none, and what it is.
-    pub strange: Vec<(String, &'static str)>,
-}
-
-/// Whether a directory is a spool's sub-directory.
-pub fn is_spool(dir: &Path) -> bool {
-    holds_spool(dir).unwrap_or(false)
-}
-
-/// Whether a file of this name is one of a spool.
-fn is_ours(name: &str) -> bool {
-    let begins = ["cursor-", "quarantine-", "forget-"].iter().any(|p| name.starts_with(p));
-    begins || [LOCK, tend::STATE, OWNER, adopt::EPHEMERAL].contains(&name) || name.ends_with(".seg")
-}
-
-/// What stands in the place of such a file, and is none.
-fn strangers(dir: &Path) -> Vec<(String, &'static str)> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().take(limits::SPOOL_FILES);
-    let strange = entries.filter_map(|e| {
-        let (kind, name) = (e.file_type().ok()?, e.file_name().into_string().ok()?);
-        let what = match kind {
-            _ if kind.is_file() || !is_ours(&name) => return None,
-            _ if kind.is_symlink() => "is a symbolic link",
-            _ if kind.is_dir() => "is a directory",
-            _ => "is a FIFO, a socket or a device",
-        };
-        Some((name, what))
-    });
-    strange.take(limits::TOOL_FINDINGS).collect()
-}
-
-fn holds_spool(dir: &Path) -> std::io::Result<bool> {
-    let entries = std::fs::read_dir(dir)?;
-    let ours = |n: &str| {
-        n == LOCK || n == tend::STATE || n.ends_with(".seg") || n.starts_with("cursor-") || n.starts_with("quarantine-")
-    };
-    let mut names = entries.flatten().take(limits::SPOOL_FILES).filter(|e| e.path().is_file());
-    Ok(names.any(|e| e.file_name().to_str().is_some_and(ours)))
-}
 
 /// The sub-directories of a root that are spools, by name. Those that are being made are left out.
 pub fn below(root: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -180,14 +58,13 @@ fn some_below(dir: &Path) -> Result<Vec<PathBuf>> {
             let text = format!("there is no spool in `{}`; say where it is: --spool-dir DIR", shown(dir));
             Err(Error::failed(text).into())
         }
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(denied(dir)),
-        Err(e) => Err(Error::failed(format!("cannot read `{}`: {}", shown(dir), words(&e))).into()),
+        Err(why) => Err(Unreadable { path: dir.to_path_buf(), why }.into()),
     }
 }
 
 /// The spool directory by the options: the first that has a spool in it, else the first that is there.
 pub fn root(options: &Options) -> Result<PathBuf> {
-    let candidates = worker::roots(options);
+    let candidates = keeping::roots(options);
     let mut why = Vec::new();
     let mut empty = None;
     for dir in &candidates {
@@ -208,6 +85,15 @@ fn denied(dir: &Path) -> Stop {
         None => "run this as the user the helper runs as, or as root".into(),
     };
     Error::failed(format!("cannot read `{}`: Permission denied; {cure}", shown(dir))).into()
+}
+
+impl From<Unreadable> for Stop {
+    fn from(e: Unreadable) -> Stop {
+        match e.why.kind() {
+            ErrorKind::PermissionDenied => denied(&e.path),
+            _ => Error::failed(format!("cannot read `{}`: {}", shown(&e.path), words(&e.why))).into(),
+        }
+    }
 }
 
 /// The sub-directories that a command is to look at: those of the directory given (a spool itself, or the root of some),
@@ -231,7 +117,7 @@ pub fn all(dirs: &[PathBuf]) -> Result<Vec<Look>> {
         match Look::at(dir) {
             Ok(look) => looks.push(look),
             Err(_) if !dir.exists() => {}
-            Err(e) => return Err(e),
+            Err(e) => return Err(e.into()),
         }
     }
     Ok(looks)
@@ -242,305 +128,55 @@ pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
     all(&some_below(&root(options)?)?)
 }
 
-/// Who holds the lock of a sub-directory. It is not asked for: a helper that starts now would find it taken.
-fn holder(dir: &Path) -> Use {
-    let held = |f: &std::fs::File| file::lock_holder(f).map_or(Use::Unknown, |held| held.map_or(Use::Free, Use::By));
-    match file::read_regular(&dir.join(LOCK)) {
-        Ok(lock) => match place::keeper_of(&lock) {
-            Some(keeper) => Use::By(keeper),
-            None => held(&lock),
-        },
-        // Somebody has removed it; the directory is locked all the same.
-        Err(e) if e.kind() == ErrorKind::NotFound => std::fs::File::open(dir).map_or(Use::Free, |d| held(&d)),
-        Err(_) => Use::Unknown,
+/// Calls `f` for everything that stands in the segments, in order; a record that was seen already is passed over.
+pub fn walk(look: &Look, progress: &mut Progress, mut f: impl FnMut(Seen<'_>) -> Result<()>) -> Result<()> {
+    let mut want = 0;
+    for (i, s) in look.segments.iter().enumerate() {
+        let newest = i + 1 == look.segments.len();
+        walk_segment(look, s, newest, &mut want, progress, &mut f)?;
     }
+    Ok(())
 }
 
-/// Whether a helper that runs beside a sub-directory may deliver what is in it.
-pub fn is_helped(dir: &Path) -> bool {
-    stranded::twins(dir).iter().any(|twin| holder(twin).may_change())
-}
-
-/// Whether helpers run beside a sub-directory that nobody works in, and none of them may deliver what is in it.
-pub fn is_stranded(look: &Look) -> bool {
-    let runs = |dir: &PathBuf| holder(dir).may_change();
-    !look.in_use.may_change() && !is_helped(&look.dir) && stranded::beside(&look.dir).iter().any(runs)
-}
-
-impl Use {
-    /// Whether files may change under our eyes.
-    pub fn may_change(self) -> bool {
-        self != Use::Free
-    }
-
-    /// In words.
-    pub fn words(self) -> String {
-        match self {
-            Use::Free => "no helper runs".into(),
-            Use::By(pid) => format!("in use by process {pid}"),
-            Use::Unknown => "perhaps in use (the system does not say)".into(),
-        }
-    }
-}
-
-impl Look {
-    /// Looks at a sub-directory. The list comes first, then who is there, then cursors: so a cursor is never older than
-    /// the segments that were removed because of it.
-    pub fn at(dir: &Path) -> Result<Look> {
-        Look::with(dir, holder)
-    }
-
-    /// The same for one whose lock we hold ourselves: nothing changes under our eyes.
-    pub fn owned(dir: &Path) -> Result<Look> {
-        Look::with(dir, |_| Use::Free)
-    }
-
-    fn with(dir: &Path, holder: impl Fn(&Path) -> Use) -> Result<Look> {
-        let disk = RealDisk::new(dir);
-        let files = disk.list().map_err(|e| match e.kind() {
-            ErrorKind::PermissionDenied => denied(dir),
-            _ => Error::failed(format!("cannot read `{}`: {}", shown(dir), words(&e))).into(),
-        })?;
-        let mut look = Look {
-            dir: dir.to_path_buf(),
-            name: dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-            disk,
-            files,
-            in_use: holder(dir),
-            segments: Vec::new(),
-            odd: Vec::new(),
-            foreign: None,
-            cursors: Vec::new(),
-            state: None,
-            ephemeral: dir.join(adopt::EPHEMERAL).exists(),
-            strange: strangers(dir),
-        };
-        look.read_heads()?;
-        look.read_small()?;
-        Ok(look)
-    }
-
-    fn unreadable(&self, name: &str, e: &std::io::Error) -> Stop {
-        Error::failed(format!("cannot read `{}`: {}", shown(&self.dir.join(name)), words(e))).into()
-    }
-
-    fn read_heads(&mut self) -> Result<()> {
-        let files: Vec<Entry> = self.files.iter().filter(|f| f.name.ends_with(".seg")).cloned().collect();
-        let newest = files.iter().filter_map(|f| number_of(&f.name)).max();
-        let mut lost = Vec::new();
-        for f in files {
-            let mut bytes = [0; RECORDS_AT as usize];
-            let got = match self.disk.read_at(&f.name, 0, &mut bytes) {
-                Ok(got) => &bytes[..got],
-                Err(e) if e.kind() == ErrorKind::NotFound => continue,
-                Err(e) => return Err(self.unreadable(&f.name, &e)),
-            };
-            let copies = got.chunks_exact(HEAD_BYTES).filter(|c| Head::decode(c).is_some()).count();
-            let being_made = self.in_use.may_change() && number_of(&f.name) == newest;
-            match Head::decode(got) {
-                Some(head) => self.push(f, head, if copies == 2 { Heads::Both } else { Heads::One }),
-                None if record::is_foreign_version(got) => self.foreign = Some(f.name),
-                None if got.len() < RECORDS_AT as usize && being_made => {}
-                None if got.is_empty() => self.odd.push((f.name, "is empty")),
-                None if got.len() < RECORDS_AT as usize => self.odd.push((f.name, "ends within its head")),
-                None => match number_of(&f.name) {
-                    Some(first_seq) => lost.push((f, first_seq)),
-                    None => self.odd.push((f.name, "has no readable head")),
-                },
+fn walk_segment(
+    look: &Look,
+    s: &Seg,
+    newest: bool,
+    want: &mut u64,
+    progress: &mut Progress,
+    f: &mut impl FnMut(Seen<'_>) -> Result<()>,
+) -> Result<()> {
+    let (mut walk, mut end, mut growths, mut last) = (Walk::start(), s.bytes, 0, RECORDS_AT);
+    loop {
+        let found = walk.next(&look.disk, &s.name, &s.head, end);
+        progress.advance(walk.position().saturating_sub(last));
+        last = last.max(walk.position());
+        match found {
+            Ok(Found::Record(m)) if m.seq < *want => {}
+            Ok(Found::Record(m)) => {
+                *want = m.seq + 1;
+                f(Seen::Record(walk.record(m), &s.head))?;
             }
-        }
-        let identity = self.segments.first().map_or_else(Identity::default, |s| s.head.identity.clone());
-        for (f, first_seq) in lost {
-            let head = self.guess_head(&f, first_seq, &identity);
-            self.push(f, head, Heads::Lost);
-        }
-        self.segments.sort_by_key(|s| s.head.first_seq);
-        // Of those that begin with the same record the better one comes first, as the helper judges it: by whole records.
-        let (disk, mut same) = (&self.disk, self.segments.as_mut_slice());
-        while let Some(first) = same.first().map(|s| s.head.first_seq) {
-            let (group, rest) = same.split_at_mut(same.partition_point(|s| s.head.first_seq == first));
-            if group.len() > 1 {
-                let rank = |s: &Seg| (recover::whole_records(disk, &s.name, &s.head, s.bytes), edition_of(&s.name));
-                group.sort_by_cached_key(|s| Reverse(rank(s)));
-            }
-            same = rest;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, f: Entry, head: Head, heads: Heads) {
-        self.segments.push(Seg { name: f.name, bytes: f.bytes, head: Arc::new(head), heads });
-    }
-
-    /// A head for a segment that has none: the records count from its name; times from what the first record says.
-    fn guess_head(&self, f: &Entry, first_seq: u64, identity: &Identity) -> Head {
-        let mut head = Head { first_seq, identity: identity.clone(), ..Head::default() };
-        let mut walk = Walk::start();
-        loop {
-            match walk.next(&self.disk, &f.name, &head, f.bytes) {
-                Ok(Found::Record(m)) => {
-                    if let Some(written) = stamp::parse_written(m.time.of(walk.record(m).raw)) {
-                        head.created_ms = written.millis - m.read_ms;
-                        return head;
-                    }
+            Ok(Found::Damage(from, to)) => f(Seen::Damage(&s.name, from, to))?,
+            Ok(Found::Torn(from)) => {
+                let now = look.size_now(&s.name);
+                if look.in_use.may_change() && growths < limits::TOOL_GROWTHS && now.is_some_and(|n| n > end) {
+                    growths += 1;
+                    end = now.unwrap_or(end);
+                    walk.seek(from);
+                    continue;
                 }
-                Ok(Found::Damage(..)) => {}
-                Ok(Found::Torn(_) | Found::End) | Err(_) => return head,
-            }
-        }
-    }
-
-    fn read_small(&mut self) -> Result<()> {
-        let names: Vec<String> =
-            self.files.iter().filter_map(|f| cursor::receiver_of(&f.name)).map(String::from).collect();
-        for name in names {
-            let room = limits::CURSOR_SLOT_BYTES;
-            // One of another receiver, copied or renamed, is none: the helper thinks so too.
-            let load = |bytes: &[u8]| Cursor::load(bytes).filter(|c| c.is_of(&name));
-            if let Some(small) = self.small(&cursor::file_name(&name), room, load)? {
-                self.cursors.push((name, small));
-            }
-        }
-        self.cursors.sort_by(|a, b| a.0.cmp(&b.0));
-        self.state = self.small(tend::STATE, limits::STATE_SLOT_BYTES, Account::load)?;
-        Ok(())
-    }
-
-    fn small<T>(&self, name: &str, room: u64, load: impl Fn(&[u8]) -> Option<T>) -> Result<Option<Small<T>>> {
-        if self.strange.iter().any(|(n, _)| n == name) {
-            return Ok(None);
-        }
-        let bytes = match read_all(&self.disk, name, slots::COPIES * room) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(None),
-            Err(e) => return Err(self.unreadable(name, &e)),
-        };
-        let half = slots::is_torn(&bytes, room);
-        Ok(Some(match slots::decode(&bytes, room) {
-            Some((turn, payload)) => Small { value: load(payload), turn, half },
-            None => Small { value: None, turn: 0, half },
-        }))
-    }
-
-    /// The account, or an empty one.
-    pub fn account(&self) -> Account {
-        self.state.as_ref().and_then(|s| s.value.clone()).unwrap_or_default()
-    }
-
-    /// Bytes of all segments.
-    pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|s| s.bytes).sum()
-    }
-
-    /// The oldest record held; where there is none, the next to be written.
-    pub fn first(&self) -> u64 {
-        self.segments.first().map_or_else(|| self.known_end(), |s| s.head.first_seq)
-    }
-
-    /// The number after the last record by the small files.
-    fn known_end(&self) -> u64 {
-        let cursors = self.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next));
-        cursors.max().unwrap_or(1).max(self.account().seq + 1)
-    }
-
-    /// The number after the last record: the newest segment is walked for it.
-    pub fn end(&self) -> u64 {
-        let mut end = self.known_end();
-        let Some(newest) = self.segments.last() else { return end };
-        end = end.max(newest.head.first_seq);
-        let mut walk = Walk::start();
-        let size = self.size_now(&newest.name).unwrap_or(newest.bytes);
-        loop {
-            match walk.next(&self.disk, &newest.name, &newest.head, size) {
-                Ok(Found::Record(m)) => end = end.max(m.seq + 1),
-                Ok(Found::Damage(..)) => {}
-                Ok(Found::Torn(_) | Found::End) | Err(_) => return end,
-            }
-        }
-    }
-
-    /// The records that came after this one: how many of the database's and of our own, and the last one.
-    pub fn newer_than(&self, seq: u64) -> (u64, u64, u64) {
-        let (mut read, mut own, mut last) = (0, 0, seq);
-        let at = self.segments.partition_point(|s| s.head.first_seq <= seq + 1).saturating_sub(1);
-        for s in self.segments.iter().skip(at) {
-            let mut walk = Walk::start();
-            loop {
-                match walk.next(&self.disk, &s.name, &s.head, s.bytes) {
-                    Ok(Found::Record(m)) if m.seq > last => {
-                        let ours = u64::from(m.kind == Kind::Own);
-                        (read, own, last) = (read + 1 - ours, own + ours, m.seq);
-                    }
-                    Ok(Found::Record(_) | Found::Damage(..)) => {}
-                    Ok(Found::Torn(_) | Found::End) | Err(_) => break,
+                // Half a record at the end of what is being written will be whole in a moment; a file that became
+                // shorter was cut by its owner.
+                let shrunk = now.is_none_or(|n| n <= from);
+                if !(look.in_use.may_change() && (newest || shrunk)) {
+                    f(Seen::Torn(&s.name, from, end))?;
                 }
+                return Ok(());
             }
-        }
-        (read, own, last)
-    }
-
-    /// When the newest of its files was written, milliseconds since the epoch.
-    pub fn written_ms(&self) -> Option<i64> {
-        let names = [tend::STATE, LOCK].into_iter().chain(self.segments.last().map(|s| s.name.as_str()));
-        let times = names.filter_map(|n| std::fs::metadata(self.dir.join(n)).ok()?.modified().ok());
-        let newest = times.max()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some(newest.as_millis() as i64)
-    }
-
-    fn size_now(&self, name: &str) -> Option<u64> {
-        std::fs::metadata(self.dir.join(name)).ok().map(|m| m.len())
-    }
-
-    /// Calls `f` for everything that stands in the segments, in order; a record that was seen already is passed over.
-    pub fn walk(&self, progress: &mut Progress, mut f: impl FnMut(Seen<'_>) -> Result<()>) -> Result<()> {
-        let mut want = 0;
-        for (i, s) in self.segments.iter().enumerate() {
-            let newest = i + 1 == self.segments.len();
-            self.walk_segment(s, newest, &mut want, progress, &mut f)?;
-        }
-        Ok(())
-    }
-
-    fn walk_segment(
-        &self,
-        s: &Seg,
-        newest: bool,
-        want: &mut u64,
-        progress: &mut Progress,
-        f: &mut impl FnMut(Seen<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let (mut walk, mut end, mut growths, mut last) = (Walk::start(), s.bytes, 0, RECORDS_AT);
-        loop {
-            let found = walk.next(&self.disk, &s.name, &s.head, end);
-            progress.advance(walk.position().saturating_sub(last));
-            last = last.max(walk.position());
-            match found {
-                Ok(Found::Record(m)) if m.seq < *want => {}
-                Ok(Found::Record(m)) => {
-                    *want = m.seq + 1;
-                    f(Seen::Record(walk.record(m), &s.head))?;
-                }
-                Ok(Found::Damage(from, to)) => f(Seen::Damage(&s.name, from, to))?,
-                Ok(Found::Torn(from)) => {
-                    let now = self.size_now(&s.name);
-                    if self.in_use.may_change() && growths < limits::TOOL_GROWTHS && now.is_some_and(|n| n > end) {
-                        growths += 1;
-                        end = now.unwrap_or(end);
-                        walk.seek(from);
-                        continue;
-                    }
-                    // Half a record at the end of what is being written will be whole in a moment; a file that became
-                    // shorter was cut by its owner.
-                    let shrunk = now.is_none_or(|n| n <= from);
-                    if !(self.in_use.may_change() && (newest || shrunk)) {
-                        f(Seen::Torn(&s.name, from, end))?;
-                    }
-                    return Ok(());
-                }
-                Ok(Found::End) => return Ok(()),
-                Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone(&s.name)),
-                Err(e) => return f(Seen::Unreadable(&s.name, &words(&e))),
-            }
+            Ok(Found::End) => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone(&s.name)),
+            Err(e) => return f(Seen::Unreadable(&s.name, &words(&e))),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod acting;
 pub mod build;
+pub mod call;
 pub mod check;
 pub mod export;
 pub mod forget;
@@ -18,64 +19,18 @@ pub mod rights;
 pub mod scan;
 pub mod status;
 pub mod verify;
-pub mod words;
 
 #[cfg(test)]
 mod tests;
 
 use crate::audit::options::Options;
-use crate::audit::process::worker::wall_ms;
 use crate::error::{Error, Exit};
 use crate::flags::Parsed;
+use crate::sys::clock::wall_ms;
+use crate::sys::user;
+use call::{Call, Result, Stop};
 use std::io::{self, BufWriter, ErrorKind, Write};
-
-/// Why a command ended early.
-#[derive(Debug)]
-pub enum Stop {
-    /// With a sentence.
-    Error(Error),
-    /// Its output could not be written.
-    Output(io::Error),
-}
-
-impl From<Error> for Stop {
-    fn from(e: Error) -> Stop {
-        Stop::Error(e)
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(e: io::Error) -> Stop {
-        Stop::Output(e)
-    }
-}
-
-/// The result of what a command does. Only failures of the output become `io::Error`s with `?`; others are put in words.
-pub type Result<T> = std::result::Result<T, Stop>;
-
-/// What a command is given.
-pub struct Call<'a> {
-    /// The call.
-    pub parsed: &'a Parsed,
-    /// Its options, read.
-    pub options: &'a Options,
-    /// The time, milliseconds since the epoch.
-    pub now_ms: i64,
-    /// Where answers go.
-    pub out: &'a mut dyn Write,
-}
-
-impl Call<'_> {
-    /// The first operand.
-    pub fn operand(&self) -> Option<&String> {
-        self.parsed.operands.first()
-    }
-
-    /// Whether a switch is given.
-    pub fn is_on(&self, name: &str) -> bool {
-        self.parsed.is_on(name)
-    }
-}
+use std::path::Path;
 
 /// Runs a command to its end.
 pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
@@ -99,9 +54,13 @@ pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
 fn give_up_rights(call: &Call<'_>) -> Result<()> {
     let name = call.parsed.command_name();
     let takes_dir = ["spool verify", "spool export", "spool repair", "spool replay"].contains(&name.as_str());
-    match name.as_str() {
-        "check" => Ok(()),
-        _ => rights::give_up(call, call.operand().filter(|_| takes_dir)),
+    if name == "check" || !user::is_root() {
+        return Ok(());
+    }
+    match call.operand().filter(|_| takes_dir) {
+        Some(text) if text.is_empty() => Err(Error::usage("the directory is empty").into()),
+        Some(text) => rights::give_up(Path::new(text)),
+        None => rights::give_up(&look::root(call.options)?),
     }
 }
 
@@ -118,9 +77,4 @@ fn dispatch(call: &mut Call<'_>) -> Result<Exit> {
         "quarantine retry" => quarantine::retry(call),
         other => Err(Error::failed(format!("command `{other}` is not known")).into()),
     }
-}
-
-/// A line on stderr, for people.
-pub fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "gostech-audit-log: {}", words::line(text, 2000));
 }

@@ -4,19 +4,21 @@
 //! alone, and only when this is durable renames the file to `….retried-TIME`. Refuses: to drop a line that it cannot read.
 
 use super::build::Builder;
-use super::look::{self, Look};
+use super::call::{say, Call, Result, Stop};
+use super::look;
 use super::replay::when;
-use super::{say, words, Call, Result, Stop};
 use crate::audit::delivery::event::Maker;
 use crate::audit::delivery::quarantine::{self as held, Held};
 use crate::audit::record::{self, Kind};
 use crate::audit::spool::cursor;
 use crate::audit::spool::record::{decode, encode, Head, New};
+use crate::audit::spool::survey::Look;
 use crate::error::{Error, Exit};
 use crate::json::Span;
 use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{crash, file};
+use crate::words;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};

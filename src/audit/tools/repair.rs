@@ -4,20 +4,23 @@
 //! cannot be read made anew so that nothing is skipped: a cursor at the oldest record held. Each step first copies the
 //! file as it was into `backup-TIME`. Refuses: a spool that somebody works in or that is of another version.
 
-use super::look::{self, Heads, Look, Seg};
+use super::call::{Call, Result};
+use super::look;
 use super::progress::Progress;
+use super::quarantine;
 use super::scan::{scan, Findings};
-use super::{quarantine, words, Call, Result};
 use crate::audit::delivery::quarantine as held;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::{self, New};
+use crate::audit::spool::survey::{Heads, Look, Seg};
 use crate::audit::spool::walk::{Found, Walk};
-use crate::audit::spool::{place, slots, tend};
+use crate::audit::spool::{lock, names, slots};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{crash, file};
+use crate::words;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
@@ -57,7 +60,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
 /// One sub-directory. True: nothing is left to be done.
 fn one(call: &mut Call<'_>, dir: &Path, apply: bool) -> Result<bool> {
     let shown = words::shown(dir);
-    let lock = place::lock(dir).map_err(|e| Error::failed(format!("cannot lock `{shown}`: {}", io_words(&e))))?;
+    let lock = lock::take(dir).map_err(|e| Error::failed(format!("cannot lock `{shown}`: {}", io_words(&e))))?;
     let Some(_lock) = lock else {
         let who = Look::at(dir)?.in_use.words();
         writeln!(call.out, "{shown}: {who}; a repair needs the helper stopped, nothing was changed")?;
@@ -207,8 +210,8 @@ impl Work<'_> {
             Task::Rewrite(name) => self.rewrite(name)?,
             Task::Cursor(name) => self.new_cursor(name)?,
             Task::State => {
-                self.keep(tend::STATE)?;
-                std::fs::remove_file(self.path(tend::STATE))?;
+                self.keep(names::STATE)?;
+                std::fs::remove_file(self.path(names::STATE))?;
             }
             Task::Lines(name) => self.sort_lines(name)?,
         }
@@ -284,7 +287,7 @@ impl Work<'_> {
         if std::fs::symlink_metadata(&bad).is_ok_and(|m| m.is_file()) || to <= from {
             return Ok(());
         }
-        let unborn = self.path(&format!("{}.{from}.bad{}", s.name, tend::UNBORN));
+        let unborn = self.path(&format!("{}.{from}.bad{}", s.name, names::UNBORN));
         let mut out = file::create_anew(&unborn)?;
         let (mut at, mut buf) = (from, vec![0; limits::READ_BYTES]);
         while at < to {

@@ -5,18 +5,21 @@
 //! delivered. Refuses: to touch the spool they come from.
 
 use super::build::Builder;
+use super::call::{say, Call, Result};
 use super::export::{find, none_held};
-use super::look::{self, Look, Seen};
+use super::look::{self, Seen};
 use super::progress::Progress;
 use super::range::Range;
-use super::{say, words, Call, Result};
+use crate::audit::process::stranded;
 use crate::audit::spool::cursor;
 use crate::audit::spool::disk::RealDisk;
 use crate::audit::spool::owner::{Owner, Stated};
 use crate::audit::spool::record::{New, Stored};
+use crate::audit::spool::survey::{is_spool, Look};
 use crate::error::{Error, Exit};
 use crate::flags::value;
 use crate::net::failure::words as io_words;
+use crate::words;
 use std::path::{Path, PathBuf};
 
 /// The command.
@@ -69,7 +72,7 @@ fn owner_beside(dir: &Path, name: &str) -> Result<Owner> {
         let (name, root) = (words::line(name, 80), words::shown(dir.parent().unwrap_or(dir)));
         Error::failed(format!("`{name}` {what} below `{root}`: --by takes the name of a helper's sub-directory"))
     };
-    if !look::is_spool(&its) || !cursor::is_name(name) {
+    if !is_spool(&its) || !cursor::is_name(name) {
         return Err(wrong("is no spool").into());
     }
     match Owner::read(&RealDisk::new(&its)) {
@@ -81,7 +84,7 @@ fn owner_beside(dir: &Path, name: &str) -> Result<Owner> {
 
 /// When a new sub-directory is taken up.
 pub fn when(place: &Path) -> &'static str {
-    if look::is_helped(place) {
+    if stranded::is_helped(place) {
         "the helper takes them up within some ten seconds"
     } else {
         "the helper takes them up at its next start"
@@ -107,7 +110,7 @@ fn copy(
     // Without a range: what somebody has not got yet.
     let cursors = look.cursors.iter().map(|(_, c)| c.value.as_ref().map_or(0, |c| c.next));
     let waits_from = if range.is_all() { cursors.min().unwrap_or(0) } else { 0 };
-    look.walk(progress, |seen| {
+    look::walk(look, progress, |seen| {
         if let Some(text) = seen.words() {
             say(&format!("{}: {text}; passed over", words::shown(&look.dir)));
         }

@@ -5,11 +5,12 @@
 //! Who it becomes: the first one on the way to the directory who is not root. He could lead the rest of the way wherever he
 //! likes, so nothing is done there that he could not do himself. Refuses: a way on which everybody may put something.
 
-use super::{look, words, Call, Result};
+use super::call::Result;
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::sys::{process, user};
+use crate::words;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
@@ -34,18 +35,9 @@ pub fn acting_as() -> Option<String> {
     ACTING_AS.get().map(|o| format!("the user {}, to whom `{}` belongs", o.uid, words::shown(&o.place)))
 }
 
-/// Root becomes whoever owns the spool that a command is about; `given`: its directory, if it has one. Anybody else stays
-/// who he is.
-pub fn give_up(call: &Call<'_>, given: Option<&String>) -> Result<()> {
-    if !user::is_root() {
-        return Ok(());
-    }
-    let dir = match given {
-        Some(text) if text.is_empty() => return Err(Error::usage("the directory is empty").into()),
-        Some(text) => PathBuf::from(text),
-        None => look::root(call.options)?,
-    };
-    match owner(&dir)? {
+/// Root becomes whoever owns the spools in this directory. Anybody else stays who he is.
+pub fn give_up(dir: &Path) -> Result<()> {
+    match owner(dir)? {
         None => Ok(()),
         Some(other) => assume(other),
     }

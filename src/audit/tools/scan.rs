@@ -3,11 +3,13 @@
 //! Damage is bytes that are no record where one should be, a missing range is numbers without a record. A range that the
 //! helper has told the receivers of, or that everybody was past, is no fault that remains. Refuses: to change anything.
 
-use super::look::{Heads, Look, Seen};
+use super::call::Result;
+use super::look::{self, Seen};
 use super::progress::Progress;
 use super::quarantine;
-use super::{words, Result};
+use crate::audit::spool::survey::{Heads, Look};
 use crate::limits;
+use crate::words;
 use serde_json::{json, Value};
 
 /// Numbers without a record.
@@ -168,7 +170,7 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
     // Records that somebody still needs must begin where he stands.
     let mut want = slowest.min(look.first()).max(1);
     let mut unknown = false;
-    look.walk(progress, |seen| {
+    look::walk(look, progress, |seen| {
         match &seen {
             Seen::Record(r, _) => {
                 let excused = std::mem::take(&mut unknown);

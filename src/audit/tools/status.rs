@@ -3,17 +3,17 @@
 //! A running helper is asked (`speaker`), so that all figures are of one moment and what is in memory counts. Where none
 //! answers the files are read, and how old they are is said. Read-only. Refuses: secrets (the spool has none).
 
-use super::look::{self, Look, Small, Use};
-use super::{quarantine, words, Call, Result};
-use crate::audit::options::Options;
-use crate::audit::process::claim;
-use crate::audit::process::speaker;
-use crate::audit::process::worker;
+use super::call::{Call, Result};
+use super::{look, quarantine};
+use crate::audit::options::{keeping, Options};
+use crate::audit::process::{claim, speaker, stranded};
 use crate::audit::record::account::{Account, Counters};
 use crate::audit::spool::cursor::Cursor;
 use crate::audit::spool::moment::Moment;
+use crate::audit::spool::survey::{Look, Small, Use};
 use crate::audit::spool::walk::{Found, Walk};
 use crate::error::Exit;
+use crate::words;
 use crate::{limits, stamp};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
@@ -153,11 +153,11 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
     let ends = look.segments.iter().skip(1).map(|s| s.head.first_seq).chain([end]);
     let retained = look.segments.iter().zip(ends).filter(|(_, end)| *end <= slowest).map(|(s, _)| s.bytes).sum();
     let bad = look.files.iter().filter(|f| f.name.ends_with(".bad"));
-    let files = (look.bytes() - retained, retained, worker::settings(options, 0, Some(&look.dir)).max);
+    let files = (look.bytes() - retained, retained, keeping::settings(options, 0, Some(&look.dir)).max);
     let (live, retained, max) = now.as_ref().map_or(files, |m| (m.bytes.live, m.bytes.retained, m.bytes.max));
     let waits = lines.iter().any(|l| l.waiting > 0 || l.cursor.is_none());
     Ok(Sheet {
-        stranded: waits && look::is_stranded(&look),
+        stranded: waits && stranded::is_stranded(&look),
         live,
         retained,
         max,

@@ -2,11 +2,13 @@
 //!
 //! Read-only, also while the helper works. Refuses: to mend anything, that is `spool repair`.
 
-use super::look::{self, Look};
+use super::call::{Call, Result};
+use super::look;
 use super::progress::Progress;
 use super::scan::{scan, Findings};
-use super::{words, Call, Result};
+use crate::audit::spool::survey::Look;
 use crate::error::Exit;
+use crate::words;
 use serde_json::{json, Value};
 
 /// The command.

@@ -19,7 +19,7 @@ pub struct Rule {
 pub const FLOORS: &[&[&str]] = &[
     &["limits"],
     &["backoff", "stamp", "hash", "json", "msgpack"],
-    &["error"],
+    &["error", "words"],
     &["flags", "sys"],
     &["log"],
     &["guard"],

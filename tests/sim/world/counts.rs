@@ -3,7 +3,7 @@
 use super::{Verdict, World};
 use gostech::audit::record::account::Account;
 use gostech::audit::spool::cursor::{self, Cursor};
-use gostech::audit::spool::{slots, tend, Receiver};
+use gostech::audit::spool::{names, slots, Receiver};
 use gostech::limits;
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ impl Counts {
 impl World {
     /// What the platter says, whatever becomes of the page cache.
     pub(super) fn on_platter(&self) -> Counts {
-        let state = self.disk.platter(tend::STATE);
+        let state = self.disk.platter(names::STATE);
         let account = slots::decode(&state, limits::STATE_SLOT_BYTES).and_then(|(_, bytes)| Account::load(bytes));
         let mut counts = Counts::of(&account.unwrap_or_default(), &[]);
         for (name, _) in &self.plan.receivers {

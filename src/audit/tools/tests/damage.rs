@@ -1,6 +1,5 @@
 //! `spool verify`, `export` and `repair` on spools that were damaged in every way.
 
-use super::super::look::Look;
 use super::super::progress::Progress;
 use super::super::scan::{scan, Findings};
 use super::*;
@@ -195,7 +194,7 @@ fn the_growing_tail_of_a_spool_in_use_is_no_damage() {
     let bytes = fs::read(segment(&dir)).unwrap();
     fs::write(segment(&dir), &bytes[..bytes.len() - 7]).unwrap();
     assert!(!scanned(&dir).clean());
-    let lock = place::lock(&dir).unwrap();
+    let lock = lock::take(&dir).unwrap();
     let (exit, text) = tool(&["spool", "verify", &den.text("a")]);
     assert_eq!(exit, Exit::Clean, "{text}");
     assert!(text.contains(&format!("in use by process {}", std::process::id())), "{text}");

@@ -12,8 +12,9 @@ use crate::audit::record::{read, Kind};
 use crate::audit::spool::append::Appender;
 use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::RealDisk;
-use crate::audit::spool::place;
+use crate::audit::spool::lock;
 use crate::audit::spool::record::{Identity, New};
+use crate::audit::spool::survey::Look;
 use crate::audit::spool::{Full, Settings, Spool};
 use crate::error::Exit;
 use crate::flags::{self, Outcome};
@@ -110,7 +111,7 @@ fn save(spool: &Spool, dir: &Path) {
     spool.sync(NOW);
     spool.save_cursors();
     spool.save_state(true);
-    drop(place::lock(dir).unwrap());
+    drop(lock::take(dir).unwrap());
 }
 
 /// Runs a command; its exit code and what it printed, the sentence of an error included.

@@ -1,14 +1,14 @@
 //! `spool replay`, `quarantine list|retry` and `spool forget`.
 
 use super::super::forget;
-use super::super::look::Look;
+
 use super::*;
 use crate::audit::delivery::event::Maker;
 use crate::audit::delivery::format::{Pen, FORMATS};
 use crate::audit::delivery::quarantine as held;
 use crate::audit::delivery::sink::Said;
-use crate::audit::process::adopt;
 use crate::audit::spool::read::{Next, Reader};
+use crate::audit::spool::{ephemeral, names};
 use std::fs;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn a_replay_holds_the_same_events_under_the_same_ids() {
     assert_eq!(exit, Exit::Clean, "{text}");
     assert!(text.starts_with("20 events queued"), "{text}");
     let made = only_new(&den, "a.replay-");
-    assert!(made.join(adopt::EPHEMERAL).exists() && adopt::only(&made).is_none());
+    assert!(made.join(names::EPHEMERAL).exists() && ephemeral::only(&made).is_none());
     assert_eq!(bodies(&made), before[4..24]);
     // Again, by document id, from the replay itself: its name does not pile up.
     let id =
@@ -68,7 +68,7 @@ fn what_an_interrupted_call_left_behind_is_removed_by_the_next() {
     let den = Den::new();
     drop(made(&den.path("a"), 3, 1, &["r1"]));
     let left = den.path(".a.replay-20200101T000000");
-    drop(place::lock(&left).unwrap());
+    drop(lock::take(&left).unwrap());
     assert_eq!(tool(&["spool", "replay", &den.text("a"), "--from", "1.0.1", "--to", "1.0.1"]).0, Exit::Clean);
     assert!(!left.exists());
 }
@@ -121,7 +121,7 @@ fn a_retry_brings_every_kind_back_as_it_was_for_that_receiver_alone() {
     let (exit, text) = tool(&["quarantine", "retry", "r1", "--spool-dir", &den.text("")]);
     assert!(exit == Exit::Clean && text.starts_with("7 events queued for r1"), "{text}");
     let made = only_new(&den, "a.retry-");
-    assert_eq!(adopt::only(&made).as_deref(), Some("r1"));
+    assert_eq!(ephemeral::only(&made).as_deref(), Some("r1"));
     assert_eq!(bodies(&made), before);
     let look = Look::at(&made).unwrap();
     assert_eq!(look.cursors.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["r1"]);
@@ -161,7 +161,7 @@ fn a_retry_that_was_interrupted_is_taken_up_and_a_torn_line_costs_itself() {
     fs::remove_file(&file).unwrap();
     // A helper that works beside it adopts what is queued.
     drop(made(&den.path("b"), 1, 1, &["r1"]));
-    let _works = place::lock(&den.path("b")).unwrap().unwrap();
+    let _works = lock::take(&den.path("b")).unwrap().unwrap();
     let (exit, text) = tool(&["quarantine", "retry", "--spool-dir", &den.text("")]);
     assert!(exit == Exit::Failed && text.starts_with("2 events queued"), "{text}");
     assert!(text.contains("within some ten seconds"), "{text}");
@@ -205,7 +205,7 @@ fn a_running_helper_forgets_what_is_not_configured_and_nothing_else() {
     let dir = den.path("a");
     drop(made(&dir, 5, 1, &["r1", "old"]));
     let spool = open(&dir, &["r1"]);
-    let lock = place::lock(&dir).unwrap();
+    let lock = lock::take(&dir).unwrap();
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

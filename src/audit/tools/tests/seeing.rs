@@ -33,7 +33,7 @@ fn status_tells_what_waits_for_whom() {
         assert!(text.contains(words), "{words}\n{text}");
     }
     assert!(text.lines().count() < 20 && !text.contains('\u{1b}'), "{text}");
-    let lock = place::lock(&dir).unwrap();
+    let lock = lock::take(&dir).unwrap();
     let (_, json) = tool(&["status", "--json", "--spool-dir", &den.text("")]);
     let v: serde_json::Value = serde_json::from_str(&json).unwrap();
     let s = &v["spools"][0];
