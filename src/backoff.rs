@@ -1,4 +1,4 @@
-//! Waiting longer after each failure, with full jitter: pure, chance comes in as a number.
+//! ○ Waiting longer after each failure, with full jitter: pure, chance comes in as a number.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! XXH64: the 64-bit hash in document ids and, folded, the checksum of everything in the spool.
+//! ○ XXH64: the 64-bit hash in document ids and, folded, the checksum of everything in the spool.
 //!
 //! Written from the published specification; not for secrets, and it must never change: ids and spools outlive versions.
 

@@ -1,4 +1,4 @@
-//! JSON as bytes: checking that a line is one whole object, finding its top-level fields, writing strings.
+//! ○ JSON as bytes: checking that a line is one whole object, finding its top-level fields, writing strings.
 //!
 //! What passes here is spliced into bodies unchanged, so that numbers and everything else stay exact. So it is as strict
 //! as the strictest receiver: RFC 8259, valid UTF-8, whole surrogate pairs, bounded depth and numbers. Refuses: to build

@@ -1,4 +1,4 @@
-//! Every bound of both programs, units last in the name, each with its reason.
+//! ○ Every bound of both programs, units last in the name, each with its reason.
 //!
 //! A loop, queue, buffer, wait or message that has no line here has no business in this project. Relations that must
 //! hold between bounds are asserted at compile time at the end.

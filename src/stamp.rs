@@ -1,4 +1,4 @@
-//! Points in time as text: RFC 3339 out, what the database writes in, HTTP dates in. Pure: `now` is an argument.
+//! ○ Points in time as text: RFC 3339 out, what the database writes in, HTTP dates in. Pure: `now` is an argument.
 //!
 //! Refuses: time zones by name, leap second tables, years outside 0–9999.
 

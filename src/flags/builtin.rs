@@ -1,4 +1,4 @@
-//! The rows every program has.
+//! ○ The rows every program has.
 //!
 //! Refuses to do: anything. It holds text.
 

@@ -1,4 +1,4 @@
-//! What a program was called with, kept so that its whole configuration can be read again while it runs.
+//! ○ What a program was called with, kept so that its whole configuration can be read again while it runs.
 //!
 //! Passwords may be among it: it is overwritten when it is dropped, and never shown.
 

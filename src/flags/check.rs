@@ -1,4 +1,4 @@
-//! What a table must be: the list of complaints that a test of every program wants empty.
+//! ○ What a table must be: the list of complaints that a test of every program wants empty.
 //!
 //! Refuses to do: anything at run time; a bad table is a fault found by `cargo test`.
 

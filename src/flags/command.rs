@@ -1,4 +1,4 @@
-//! Free words → the command and its operands.
+//! ○ Free words → the command and its operands.
 //!
 //! Refuses to do: take a word that no command asked for.
 

@@ -1,4 +1,4 @@
-//! Completions for bash, zsh and fish.
+//! ○ Completions for bash, zsh and fish.
 //!
 //! What a value may be is read from the name it has in the table: `FILE` and `DIR` complete paths, `a|b` the words.
 //! Refuses to do: run the program at completion time; the scripts are plain text and know all.

@@ -1,4 +1,4 @@
-//! The environment: variables → items.
+//! ○ The environment: variables → items.
 //!
 //! A variable is the prefix and the name in capitals. An empty one is not set (of a switch: no). Lists hold one value a
 //! line. Of a receiver's row that is no list, one line is a default for all; several lines, and every line of a row

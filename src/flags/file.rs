@@ -1,4 +1,4 @@
-//! The configuration file: bytes → items.
+//! ○ The configuration file: bytes → items.
 //!
 //! One option a line, as on the command line, with or without its dashes: `name value`, `name = value`, `name=value`; a
 //! switch may stand alone or with yes or no. `#` begins a comment at the start of a line and after a blank, outside

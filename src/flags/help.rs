@@ -1,4 +1,4 @@
-//! `--help`: short, in groups, as wide as a terminal of old.
+//! ○ `--help`: short, in groups, as wide as a terminal of old.
 //!
 //! Refuses to do: explain. That is for the man page.
 

@@ -1,4 +1,4 @@
-//! What was found: one value, where it stood, whom it speaks of; and all of them together.
+//! ○ What was found: one value, where it stood, whom it speaks of; and all of them together.
 //!
 //! Refuses to do: show a secret, also in `{:?}`.
 

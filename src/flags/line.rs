@@ -1,4 +1,4 @@
-//! The command line: arguments → items and free words, through lexopt.
+//! ○ The command line: arguments → items and free words, through lexopt.
 //!
 //! Refuses to do: echo anything that may be a secret. Of an unknown option only the name is shown; a free word right
 //! behind a secret's value is not shown at all, for it may be the rest of one that holds blanks.

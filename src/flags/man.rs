@@ -1,4 +1,4 @@
-//! The man page, in man(7) macros, which groff and mandoc both set; in English or Russian.
+//! ○ The man page, in man(7) macros, which groff and mandoc both set; in English or Russian.
 //!
 //! Every text is escaped here, so a table needs to know nothing of roff: `` `code` `` becomes bold, a dash in code a
 //! real minus, a dot or apostrophe at the start of a line harmless. Refuses to do: state the day it was made on.

@@ -1,4 +1,4 @@
-//! The README's tables of commands, options and what else a program lists, in English or Russian.
+//! ○ The README's tables of commands, options and what else a program lists, in English or Russian.
 //!
 //! Refuses to do: write the markers around itself; where the block stands is the README's matter.
 

@@ -1,4 +1,4 @@
-//! Items of one source bound to their receivers and checked for doubles; items of the three sources merged.
+//! ○ Items of one source bound to their receivers and checked for doubles; items of the three sources merged.
 //!
 //! Refuses to do: mix receivers of two sources.
 

@@ -1,4 +1,4 @@
-//! Options of both programs: one table of rows, and everything that can be made from it: the parser (over lexopt), the
+//! ○ Options of both programs: one table of rows, and everything that can be made from it: the parser (over lexopt), the
 //! readers of environment and configuration file, `--help`, man pages, completions, README blocks.
 //!
 //! Precedence for each row: flag, environment, file. The highest that has any gives all values. Receivers are a group:

@@ -1,4 +1,4 @@
-//! Foreign words in our sentences: the nearest known name, and how a foreign word is shown.
+//! ○ Foreign words in our sentences: the nearest known name, and how a foreign word is shown.
 //!
 //! Refuses to do: show control characters, or more than a terminal line, of anything it was given.
 

@@ -1,4 +1,4 @@
-//! The words in capitals that stand for what one writes oneself (`--name NAME`, `spool verify [DIR]`), in both languages.
+//! ○ The words in capitals that stand for what one writes oneself (`--name NAME`, `spool verify [DIR]`), in both languages.
 //!
 //! Refuses to do: touch anything else. Choices (`block|drop-newest`) are typed as they stand, in any language.
 

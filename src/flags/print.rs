@@ -1,4 +1,4 @@
-//! What the rows print that only print something: help, version, man page, completions, README block.
+//! ○ What the rows print that only print something: help, version, man page, completions, README block.
 //!
 //! Refuses to do: read the configuration or the environment before printing. `--help` works on a broken system.
 

@@ -1,4 +1,4 @@
-//! A row: what an option is, with its texts in both languages.
+//! ○ A row: what an option is, with its texts in both languages.
 //!
 //! A row is a constant, so a table is a `static` and rows can be shared between programs by value. The builders are
 //! there to keep a table readable: one row, one statement, defaults unsaid. Refuses: to do anything; it holds text.

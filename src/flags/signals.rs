@@ -1,4 +1,4 @@
-//! What the programs do on a signal, as far as both do the same: rows for the SIGNALS of both man pages.
+//! ○ What the programs do on a signal, as far as both do the same: rows for the SIGNALS of both man pages.
 //!
 //! Refuses to do: anything with a signal. What a program takes, its own table says.
 

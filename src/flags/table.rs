@@ -1,4 +1,4 @@
-//! The table of a program: its rows, commands and texts. Everything else in this room reads it.
+//! ○ The table of a program: its rows, commands and texts. Everything else in this room reads it.
 //!
 //! Refuses to do: anything. It holds text and finds rows by name.
 

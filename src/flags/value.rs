@@ -1,4 +1,4 @@
-//! Values of options: durations, sizes, counts, choices, addresses, paths. Pure functions of one item.
+//! ○ Values of options: durations, sizes, counts, choices, addresses, paths. Pure functions of one item.
 //!
 //! Every error names the place, what is wrong, and how to write it. Refuses to do: guess a unit.
 

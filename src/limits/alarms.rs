@@ -1,4 +1,4 @@
-//! The bounds of what is told: alarms, the command that hears them, and the answers to `status`. Refuses: a bound without
+//! ○ The bounds of what is told: alarms, the command that hears them, and the answers to `status`. Refuses: a bound without
 //! its reason.
 
 use super::lengths::{CURSOR_SLOT_BYTES, LABEL_BYTES, PIPE_ATOM_BYTES, STATE_RECEIVERS, STATE_SLOT_BYTES};

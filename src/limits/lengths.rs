@@ -1,4 +1,4 @@
-//! Lengths by which others are measured: of names, lines and the copies of small files. Refuses: a bound without its reason.
+//! ○ Lengths by which others are measured: of names, lines and the copies of small files. Refuses: a bound without its reason.
 
 /// Names of receivers and instances: they are file names, metric labels and short for people.
 pub const LABEL_BYTES: usize = 64;

@@ -1,4 +1,4 @@
-//! The bounds of the porch: visitors, their heads, what they take, who they are. Refuses: a bound without its reason.
+//! ○ The bounds of the porch: visitors, their heads, what they take, who they are. Refuses: a bound without its reason.
 
 /// Visitors that are listened to or answered at once.
 pub const PORCH_VISITORS: usize = 64;

@@ -1,4 +1,4 @@
-//! Which lines of a matter are printed: a cause once, a new cause at once, then a count every few minutes, with how long.
+//! ○ Which lines of a matter are printed: a cause once, a new cause at once, then a count every few minutes, with how long.
 //!
 //! A cause is the text without its numbers (a status stays): «80 % full» and «81 % full» are one. Lines of one cause that
 //! differ in numbers are printed some times, then now and then; equal ones are only counted. Pure: the time comes in.

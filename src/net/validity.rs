@@ -1,4 +1,4 @@
-//! From when to when a certificate is valid, out of its DER (RFC 5280, 4.1).
+//! ○ From when to when a certificate is valid, out of its DER (RFC 5280, 4.1).
 //!
 //! Pure: bytes in, two times out. Reads no further than the two times and judges nothing else of a certificate. Refuses:
 //! lengths beyond what is there, and times that RFC 5280 does not allow (without seconds, with an offset).

@@ -1,4 +1,4 @@
-//! What this spool has taken in so far: counters, titles, gaps. Pure; saved with the spool and replayed from it.
+//! ○ What this spool has taken in so far: counters, titles, gaps. Pure; saved with the spool and replayed from it.
 //!
 //! The state is a function of a saved version and the records after it, so a crash between two savings costs nothing.
 //! Refuses: to count for a receiver (cursors do that), to grow without bound.

@@ -1,4 +1,4 @@
-//! Counts per (raft_id, gen): what is missing, what came twice, what came late. Pure: `now` is an argument.
+//! ○ Counts per (raft_id, gen): what is missing, what came twice, what came late. Pure: `now` is an argument.
 //!
 //! A generation begins at 1 and counts every record, so what is missing is known exactly. A gap is declared only after a
 //! second, so that records merely out of order are not called lost. Refuses: to remember without bound.

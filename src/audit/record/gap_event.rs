@@ -1,4 +1,4 @@
-//! The event of our own that tells of records that are not there (`audit_gap`): how it is written, and read again.
+//! ○ The event of our own that tells of records that are not there (`audit_gap`): how it is written, and read again.
 //!
 //! Whoever drops or loses such an event must know what it told, so that it is told again. This is the one place that knows
 //! how it looks. Pure: the time is an argument. Refuses: to read what it would not write.

@@ -1,4 +1,4 @@
-//! From bytes of the pipe to records: where one ends, whether it is whole, and what it says of itself.
+//! ○ From bytes of the pipe to records: where one ends, whether it is whole, and what it says of itself.
 //!
 //! The database writes one JSON object a line, but cuts a record at 16,383 bytes without a newline, so that the next
 //! one is glued to it; other programs may write anything. Every byte of the input ends in exactly one record (newlines

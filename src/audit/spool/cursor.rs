@@ -1,4 +1,4 @@
-//! How far a receiver has come, and what became of its events. Pure; kept in a file of three copies beside the segments.
+//! ○ How far a receiver has come, and what became of its events. Pure; kept in a file of three copies beside the segments.
 
 use crate::limits;
 use serde_json::{json, Value};

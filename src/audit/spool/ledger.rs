@@ -1,4 +1,4 @@
-//! What can be said of the ledger at a glance: who is past what, what a cursor's file may say, what room there is in memory.
+//! ○ What can be said of the ledger at a glance: who is past what, what a cursor's file may say, what room there is in memory.
 //! Pure. Refuses: to touch a disk.
 
 use super::{Ledger, Receiver, Store};

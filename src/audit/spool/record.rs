@@ -1,4 +1,4 @@
-//! The bytes of a segment: its head, its records, and finding the next whole one after damage. Pure.
+//! ○ The bytes of a segment: its head, its records, and finding the next whole one after damage. Pure.
 //!
 //! All numbers are little-endian. A segment:
 //!

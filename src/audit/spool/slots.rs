@@ -1,4 +1,4 @@
-//! A small file that is always whole: three copies, each with its number and checksum. Pure.
+//! ○ A small file that is always whole: three copies, each with its number and checksum. Pure.
 //!
 //! One copy is known to be on the platter: it is never written over until a sync has put another one there. The other two
 //! are written in turn, so that a worker that dies in the middle of one finds the version before it in the page cache.

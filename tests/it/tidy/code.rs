@@ -12,6 +12,8 @@ pub struct File {
     /// Line by line as long as `text`, comments and literals blanked, `#[cfg(test)]` modules blanked. Empty for what
     /// is no Rust.
     pub code: String,
+    /// It is a module of tests, by its name or by who declares it.
+    test: bool,
 }
 
 /// A function: its name, its first line (from 1) and how many lines it has.
@@ -24,7 +26,36 @@ pub struct Function {
 impl File {
     pub fn new(path: &str, text: &str) -> File {
         let code = if path.ends_with(".rs") { without_tests(&blanked(text)) } else { String::new() };
-        File { path: path.into(), text: text.into(), code }
+        // The first one is the crate's directory, or `src`.
+        let mut parts = path.split('/').skip(1);
+        let test = parts.any(|part| matches!(part, "tests" | "tests.rs" | "testing.rs" | "testing"));
+        File { path: path.into(), text: text.into(), code, test }
+    }
+
+    /// Marks the files whose modules stand behind `#[cfg(test)]` in another one.
+    pub fn mark_tests(files: &mut [File]) {
+        let tests: Vec<String> = files.iter().filter(|f| f.rust()).flat_map(File::test_modules).collect();
+        for file in files.iter_mut().filter(|f| tests.contains(&f.path)) {
+            file.test = true;
+        }
+    }
+
+    /// Where the test modules may be that this file declares.
+    fn test_modules(&self) -> Vec<String> {
+        let dir = self.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let own = self.path.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let mut found = Vec::new();
+        for (i, _) in lines.iter().enumerate().filter(|(_, line)| **line == "#[cfg(test)]") {
+            let at = |n: usize| lines.get(i + n).copied().unwrap_or("");
+            let named = |line: &str| line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
+            if let Some(path) = at(1).strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+                found.push(format!("{dir}/{path}"));
+            } else if let Some(name) = named(at(1)) {
+                found.extend([format!("{own}/{name}.rs"), format!("{own}/{name}/mod.rs")]);
+            }
+        }
+        found
     }
 
     pub fn rust(&self) -> bool {
@@ -38,16 +69,22 @@ impl File {
         (first != "lib" && first != "bin").then_some(first)
     }
 
-    /// A test module in a file of its own, which the rules for what ships leave alone.
-    pub fn is_test(&self) -> bool {
-        let mut parts = self.path.split('/').skip(1);
-        parts.any(|part| matches!(part, "tests" | "tests.rs" | "testing.rs" | "testing"))
+    /// The room within that one: `src/audit/spool/mod.rs` is `spool`; none for what stands in no room of it.
+    pub fn inner_room(&self) -> Option<&str> {
+        let mut parts = self.path.strip_prefix("src/")?.split('/').skip(1);
+        let first = parts.next()?;
+        parts.next().map(|_| first)
     }
 
-    /// How many modules stand above: `src/net/mod.rs` is 1 deep, `src/net/tls.rs` 2.
-    fn depth(&self) -> usize {
+    /// A test module in a file of its own, which the rules for what ships leave alone.
+    pub fn is_test(&self) -> bool {
+        self.test
+    }
+
+    /// The parts of its module's name: `src/net/mod.rs` has one, `src/net/tls.rs` two.
+    fn module(&self) -> Vec<&str> {
         let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
-        inside.trim_end_matches(".rs").split('/').filter(|part| *part != "mod" && *part != "lib").count()
+        inside.trim_end_matches(".rs").split('/').filter(|part| *part != "mod" && *part != "lib").collect()
     }
 
     /// Every path of two parts or more with its line, `use` trees unfolded, those of our crate beginning with `crate`.
@@ -74,8 +111,15 @@ impl File {
         while let Some(after) = rest.strip_prefix("super::") {
             (rest, ups) = (after, ups + 1);
         }
-        if ups > 0 && ups == self.depth() {
-            return format!("crate::{rest}");
+        let own = self.module();
+        if ups > 0 && ups <= own.len() {
+            return ["crate"]
+                .iter()
+                .chain(&own[..own.len() - ups])
+                .chain(&[rest])
+                .copied()
+                .collect::<Vec<_>>()
+                .join("::");
         }
         match path.strip_prefix("gostech::") {
             Some(after) => format!("crate::{after}"),

@@ -28,6 +28,10 @@ pub const FLOORS: &[&[&str]] = &[
     &["audit", "metrics"],
 ];
 
+/// The floors within a room, in the same order. What stands in the room itself (its `mod.rs`) draws them all together.
+pub const INNER_FLOORS: &[(&str, &[&[&str]])] =
+    &[("audit", &[&["record", "alarm"], &["spool"], &["intake", "delivery"], &["options"], &["process"], &["tools"]])];
+
 /// Rooms that see no socket, file, thread, environment or clock (○ in the plan): a path, or a directory with its slash.
 pub const PURE: &[&str] = &[
     "src/limits.rs",
@@ -37,27 +41,52 @@ pub const PURE: &[&str] = &[
     "src/hash.rs",
     "src/json.rs",
     "src/msgpack.rs",
+    "src/words.rs",
     "src/flags/",
-    "src/net/target.rs",
+    "src/log/gate.rs",
+    "src/net/address.rs",
     "src/net/answer.rs",
     "src/net/base64.rs",
+    "src/net/failure.rs",
+    "src/net/gzip.rs",
+    "src/net/key_size.rs",
+    "src/net/page.rs",
+    "src/net/porch/head.rs",
+    "src/net/proxy.rs",
+    "src/net/subject.rs",
+    "src/net/target.rs",
     "src/net/validity.rs",
-    "src/iproto/protocol.rs",
+    "src/net/verdict.rs",
     "src/iproto/auth.rs",
     "src/iproto/md5.rs",
+    "src/iproto/protocol.rs",
     "src/audit/alarm/mod.rs",
-    "src/audit/record/",
     "src/audit/delivery/batch.rs",
     "src/audit/delivery/event.rs",
-    "src/audit/delivery/frame.rs",
-    "src/audit/spool/record.rs",
-    "src/audit/spool/cursor.rs",
     "src/audit/delivery/format/",
+    "src/audit/delivery/frame.rs",
+    "src/audit/delivery/sender/proof.rs",
+    "src/audit/delivery/sender/size.rs",
+    "src/audit/options/in_force.rs",
+    "src/audit/record/",
+    "src/audit/spool/cursor.rs",
+    "src/audit/spool/ledger.rs",
+    "src/audit/spool/moment.rs",
+    "src/audit/spool/names.rs",
+    "src/audit/spool/record.rs",
+    "src/audit/spool/slots.rs",
+    "src/audit/tools/range.rs",
     "src/metrics/assemble.rs",
     "src/metrics/catalog.rs",
-    "src/metrics/snapshot.rs",
-    "src/metrics/render.rs",
+    "src/metrics/own.rs",
     "src/metrics/render/",
+    "src/metrics/rules.rs",
+    "src/metrics/snapshot.rs",
+    "src/metrics/source/boxed.rs",
+    "src/metrics/source/pico.rs",
+    "src/metrics/source/sheet.rs",
+    "src/metrics/text.rs",
+    "src/metrics/tries.rs",
 ];
 
 /// What a pure room may not name, by prefix of the path.
@@ -121,12 +150,16 @@ pub const RULES: &[Rule] = &[
             ("src/net/tls.rs", "use super::super::iproto::Client;\n"),
             ("src/hash.rs", "use crate::stamp;\n"),
             ("src/cellar.rs", "use crate::limits;\n"),
+            ("src/audit/spool/a.rs", "use crate::audit::process::cage;\n"),
+            ("src/audit/intake/a.rs", "use super::super::delivery::sender;\n"),
+            ("src/audit/process/a.rs", "use crate::audit;\nfn f() { crate::audit::main(); }\n"),
         ],
         passes: &[
             (
                 "src/audit/spool/mod.rs",
-                "use crate::{limits, net::http, audit::record};\nuse super::super::audit::gap;\n",
+                "use crate::{limits, net::http, audit::record};\nuse super::super::audit::spool::disk;\n",
             ),
+            ("src/audit/mod.rs", "use crate::audit::tools;\nuse process::keeper;\n"),
             (
                 "src/json.rs",
                 "//! see [`crate::audit`]\nuse crate::limits;\n#[cfg(test)]\nmod tests {\n use crate::log;\n}\n",
@@ -148,6 +181,20 @@ pub const RULES: &[Rule] = &[
             ("src/net/target.rs", "use std::{net::{IpAddr, SocketAddr}, fmt, time::{Duration, Instant}};\n"),
             ("src/audit/delivery/sender.rs", "use std::thread;\n"),
             ("src/flags/file.rs", "fn f() { let s = \"std::fs::read\"; } // std::env\n"),
+        ],
+    },
+    Rule {
+        name: "what is pure says so",
+        check: pure_signs,
+        bites: &[
+            ("src/json.rs", "//! JSON as bytes, and nothing else at all.\n"),
+            ("src/audit/delivery/sender.rs", "//! ○ From the spool to a receiver, forever.\n"),
+        ],
+        passes: &[
+            ("src/json.rs", "//! ○ JSON as bytes, and nothing else at all.\n"),
+            ("src/json.rs", "//! JSON as bytes ○, and nothing else at all.\n"),
+            ("src/audit/delivery/sender.rs", "//! From the spool to a receiver, forever.\n"),
+            ("src/flags/tests/soup.rs", "//! Options in any order and form.\n"),
         ],
     },
     Rule {
@@ -243,6 +290,26 @@ fn imports_go_down(file: &File) -> Vec<(usize, String)> {
             faults.push((line, format!("`{room}` uses `{used}`, which is not above it")));
         }
     }
+    faults.extend(inner_imports_go_down(file, room));
+    faults
+}
+
+/// The same within a room.
+fn inner_imports_go_down(file: &File, room: &str) -> Vec<(usize, String)> {
+    let floors = INNER_FLOORS.iter().find(|(name, _)| *name == room).map(|(_, floors)| *floors);
+    let (Some(floors), Some(inner)) = (floors, file.inner_room()) else { return Vec::new() };
+    let floor = |name: &str| floors.iter().position(|rooms| rooms.contains(&name));
+    let mut faults = Vec::new();
+    for (line, path) in file.paths() {
+        let Some(used) = path.strip_prefix(&format!("crate::{room}::")).and_then(|p| p.split("::").next()) else {
+            continue;
+        };
+        match (floor(used), floor(inner)) {
+            _ if used == inner => {}
+            (Some(theirs), Some(own)) if theirs < own => {}
+            _ => faults.push((line, format!("`{room}::{inner}` uses `{used}`, which is not above it"))),
+        }
+    }
     faults
 }
 
@@ -260,6 +327,17 @@ fn pure_rooms(file: &File) -> Vec<(usize, String)> {
     let impure = |path: &str| within(path, IMPURE) && !within(path, PURE_ALL_THE_SAME);
     let paths = file.paths().into_iter().filter(|(_, path)| impure(path));
     paths.map(|(line, path)| (line, format!("a pure room names `{path}`: take a value instead"))).collect()
+}
+
+/// The sign ○ in the first line of a file and its row in `PURE` are one.
+fn pure_signs(file: &File) -> Vec<(usize, String)> {
+    let says = file.text.lines().next().is_some_and(|line| line.starts_with("//!") && line.contains('○'));
+    match (says, is_pure(&file.path)) {
+        _ if !file.rust() || !file.path.starts_with("src/") || file.is_test() => Vec::new(),
+        (true, false) => vec![(1, "says that it is pure (○): add it to PURE".into())],
+        (false, true) => vec![(1, "is pure, and its first line does not say so (○)".into())],
+        _ => Vec::new(),
+    }
 }
 
 fn sign(file: &File) -> Vec<(usize, String)> {
