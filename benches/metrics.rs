@@ -19,13 +19,15 @@ mod stand;
 
 use gostech::iproto::auth::Method::ChapSha1;
 use gostech::iproto::protocol::Request;
-use gostech::iproto::{Client, Place};
+use gostech::iproto::Client;
 use gostech::metrics::assemble::Assembled;
 use gostech::metrics::render::{Render, OPENMETRICS, PROMETHEUS};
 use gostech::metrics::rules::Rules;
 use gostech::metrics::snapshot::{Builder, Snapshot};
 use gostech::metrics::text;
+use gostech::net::dial::Dial;
 use gostech::net::gzip::Gzip;
+use gostech::net::target::Place;
 use helper::{free_port, get, peer, wait, Helper, Scratch};
 use stand::{picodata, recorded_page, Asked, Stand};
 use std::fmt::Write;
@@ -196,11 +198,11 @@ fn real(row: &mut impl FnMut(&str, usize, (Duration, Duration)), page: impl Fn(u
     let mut command = Command::new(tarantool);
     command.arg(init).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _peer = Peer(command.spawn().expect("tarantool"));
-    let place = Place::Tcp("127.0.0.1".into(), port);
+    let dial = Dial::new(Place::Net { host: "127.0.0.1".into(), port });
     let patience = Duration::from_secs(5);
     let mut client = None;
     wait("tarantool", Duration::from_secs(20), || {
-        client = Client::connect(&place, None, patience).ok().filter(|_| true);
+        client = Client::connect(&dial, patience).ok().filter(|_| true);
         let login = client.as_mut().map(|c| c.login(ChapSha1, "mon", "x", patience));
         matches!(login, Some(Ok(Ok(()))))
     });

@@ -253,6 +253,11 @@ pub const ADDRESSES_AT_ONCE: usize = 16;
 pub const ADDRESSES_TRIED: usize = 1_024;
 /// Addresses of one name that an error names; the rest is counted.
 pub const ADDRESSES_NAMED: usize = 6;
+/// The longest datagram: what UDP over IPv4 takes, and less than the default of a Unix socket.
+pub const DATAGRAM_BYTES: usize = 65_507;
+/// How long the refusal of a first datagram is waited for before the address counts as one that takes it: within a site the
+/// answer needs a millisecond or two.
+pub const DATAGRAM_LOOK_MILLIS: u64 = 50;
 /// `--connect-timeout`: name, TCP, proxy and TLS handshake together.
 pub const HTTP_CONNECT_SECONDS: u64 = 10;
 /// `--send-timeout`: from the first byte of the request to its last.

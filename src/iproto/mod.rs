@@ -7,22 +7,15 @@
 pub mod auth;
 mod md5;
 pub mod protocol;
-mod wire;
 
 use crate::limits;
-use crate::net::failure::{words, Failure, FailureKind};
-use crate::net::resolve;
-use crate::net::verdict::{self, Names};
-use crate::sys::socket;
+use crate::net::dial::{Dial, Patience};
+use crate::net::failure::{Failure, FailureKind};
+use crate::net::stream::Stream;
 use auth::Method;
 use protocol::{Answer, Greeting, Refusal, Request, GREETING_BYTES};
 use std::fmt;
-use std::io;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use wire::{Socket, Timed, Wire};
 
 /// Why the database could not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,38 +107,13 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// Where the database listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// A host (name or address) and a port.
-    Tcp(String, u16),
-    /// A unix socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Place::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// How TLS is spoken: what to trust and show, and the name in the server's certificate.
-#[derive(Clone)]
-pub struct Tls {
-    /// What to trust and show.
-    pub config: Arc<rustls::ClientConfig>,
-    /// Whom the certificate must name.
-    pub name: rustls::pki_types::ServerName<'static>,
-}
-
 /// A connection.
 pub struct Client {
-    wire: Wire,
-    place: Place,
+    stream: Stream,
+    /// When what is under way must be over.
+    deadline: Instant,
+    /// Where the database listens, for sentences.
+    place: String,
     /// What came and is not taken yet.
     buffer: Vec<u8>,
     sync: u64,
@@ -154,23 +122,17 @@ pub struct Client {
 
 impl Client {
     /// Connects, shakes hands, reads the greeting; each phase has `patience`.
-    pub fn connect(place: &Place, tls: Option<&Tls>, patience: Duration) -> Result<Client, Trouble> {
-        let socket =
-            match place {
-                Place::Tcp(host, port) => Socket::Tcp(resolve::connect(host, *port, Instant::now() + patience)?),
-                Place::Unix(path) => Socket::Unix(unix(path).map_err(|e| {
-                    Trouble::new(Reason::Connect, format!("cannot connect to `{place}`: {}", words(&e)))
-                })?),
-            };
-        let timed = Timed::new(socket, Instant::now() + patience);
-        let wire = match tls {
-            None => Wire::Plain(timed),
-            Some(tls) => Wire::Tls(Box::new(handshake(timed, tls, place)?)),
-        };
+    pub fn connect(dial: &Dial, patience: Duration) -> Result<Client, Trouble> {
+        let place = dial.place.to_string();
+        let stream = dial.open(Patience::Each(patience)).map_err(|f| match f.kind {
+            // A file of TLS that is missing is no matter of the password, whatever else such a file is.
+            FailureKind::Secret => Trouble::new(Reason::Tls, f.text),
+            _ => f.into(),
+        })?;
         let nobody = Greeting { version: String::new(), uuid: String::new(), salt: [0; 20] };
-        let mut client = Client { wire, place: place.clone(), buffer: Vec::new(), sync: 0, greeting: nobody };
-        client.wire.until(Instant::now() + patience);
-        client.greet(tls)?;
+        let (buffer, deadline) = (Vec::new(), Instant::now() + patience);
+        let mut client = Client { stream, deadline, place, buffer, sync: 0, greeting: nobody };
+        client.greet().map_err(|trouble| hint(trouble, dial))?;
         Ok(client)
     }
 
@@ -181,12 +143,12 @@ impl Client {
 
     /// Whether no one can read along.
     pub fn private(&self) -> bool {
-        self.wire.private()
+        self.stream.is_private()
     }
 
-    fn greet(&mut self, tls: Option<&Tls>) -> Result<(), Trouble> {
+    fn greet(&mut self) -> Result<(), Trouble> {
         while self.buffer.len() < GREETING_BYTES {
-            self.more(GREETING_BYTES - self.buffer.len(), "its greeting").map_err(|t| hint(t, tls))?;
+            self.more(GREETING_BYTES - self.buffer.len(), "its greeting")?;
         }
         let mut bytes = [0; GREETING_BYTES];
         bytes.copy_from_slice(&self.buffer[..GREETING_BYTES]);
@@ -203,7 +165,7 @@ impl Client {
         password: &str,
         patience: Duration,
     ) -> Result<Result<(), Refusal>, Trouble> {
-        self.wire.until(Instant::now() + patience);
+        self.deadline = Instant::now() + patience;
         let sync = self.next_sync();
         let mut out = Vec::with_capacity(256);
         protocol::put_auth(&mut out, sync, method, user, password, &self.greeting.salt);
@@ -223,7 +185,7 @@ impl Client {
     /// Sends all requests in one go and waits for all answers, which come back in the order of the requests.
     pub fn ask(&mut self, requests: &[Request<'_>], patience: Duration) -> Result<Vec<Answer>, Trouble> {
         assert!(requests.len() <= limits::IPROTO_PIPELINE);
-        self.wire.until(Instant::now() + patience);
+        self.deadline = Instant::now() + patience;
         let what = requests.first().map(Request::name).unwrap_or_default();
         let before = self.sync % 127;
         let mut out = Vec::with_capacity(256);
@@ -255,7 +217,7 @@ impl Client {
     }
 
     fn send(&mut self, bytes: &[u8], what: &str) -> Result<(), Trouble> {
-        self.wire.send(bytes).map_err(|e| self.broken(&e, what))
+        self.stream.write_all(bytes, self.deadline).map_err(|f| self.broken(f, what))
     }
 
     /// One answer of at most so many bytes.
@@ -280,12 +242,18 @@ impl Client {
         Ok(Answer(frame))
     }
 
-    /// Waits for more bytes, at most so many.
+    /// Waits for more bytes, at most so many. A server that sends one a moment is cut off as surely as one that sends none.
     fn more(&mut self, most: usize, what: &str) -> Result<(), Trouble> {
-        match self.wire.receive(&mut self.buffer, most) {
-            Ok(0) => Err(Trouble::new(Reason::Closed, format!("`{}` closed the connection before {what}", self.place))),
-            Ok(_) => Ok(()),
-            Err(e) => Err(self.broken(&e, what)),
+        let before = self.buffer.len();
+        self.buffer.resize(before + most, 0);
+        let read = match Instant::now() < self.deadline {
+            true => self.stream.read(&mut self.buffer[before..], self.deadline),
+            false => Err(Failure::new(FailureKind::Timeout, "")),
+        };
+        self.buffer.truncate(before + read.as_ref().map_or(0, |n| *n));
+        match read.map_err(|f| self.broken(f, what))? {
+            0 => Err(self.closed(what, "")),
+            _ => Ok(()),
         }
     }
 
@@ -293,59 +261,32 @@ impl Client {
         Trouble::new(Reason::Protocol, format!("cannot understand `{}`: {why}", self.place))
     }
 
-    fn broken(&self, e: &io::Error, what: &str) -> Trouble {
-        trouble(e, &self.place, what)
+    fn broken(&self, f: Failure, what: &str) -> Trouble {
+        match f.kind {
+            FailureKind::Timeout => {
+                Trouble::new(Reason::Timeout, format!("`{}` did not answer in time: {what}", self.place))
+            }
+            FailureKind::Closed => self.closed(what, f.text.rsplit(": ").next().unwrap_or_default()),
+            _ => f.into(),
+        }
+    }
+
+    fn closed(&self, what: &str, how: &str) -> Trouble {
+        let how = if how.is_empty() { String::new() } else { format!(" ({how})") };
+        Trouble::new(Reason::Closed, format!("`{}` closed the connection before {what}{how}", self.place))
     }
 }
 
 const UNASKED: &str = "an answer to a question that was not asked";
 
-/// Without waiting: a frozen server's queue fills up, and std would wait for room in it without end.
-fn unix(path: &Path) -> io::Result<UnixStream> {
-    let stream = socket::connect_unix(path)?;
-    stream.set_nonblocking(false)?;
-    Ok(stream)
-}
-
-fn handshake(
-    mut timed: Timed,
-    tls: &Tls,
-    place: &Place,
-) -> Result<rustls::StreamOwned<rustls::ClientConnection, Timed>, Trouble> {
-    let fail = |e: rustls::Error| Trouble::from(verdict::failure(&e, &place.to_string(), true, Names::Database));
-    let mut connection = rustls::ClientConnection::new(tls.config.clone(), tls.name.clone()).map_err(fail)?;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut timed).map_err(|e| trouble(&e, place, HANDSHAKE))?;
-    }
-    Ok(rustls::StreamOwned::new(connection, timed))
-}
-
-const HANDSHAKE: &str = "the TLS handshake";
-
-fn trouble(e: &io::Error, place: &Place, what: &str) -> Trouble {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock};
-    if let Some(tls) = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        let handshaking = what == HANDSHAKE;
-        return verdict::failure(tls, &place.to_string(), handshaking, Names::Database).into();
-    }
-    match e.kind() {
-        // A read timeout of the socket is `WouldBlock`.
-        TimedOut | WouldBlock => Trouble::new(Reason::Timeout, format!("`{place}` did not answer in time: {what}")),
-        UnexpectedEof | BrokenPipe | ConnectionReset | ConnectionAborted => {
-            Trouble::new(Reason::Closed, format!("`{place}` closed the connection before {what}"))
-        }
-        _ => Trouble::new(Reason::Closed, format!("lost `{place}` before {what}: {}", words(e))),
-    }
-}
-
 /// A server that waits for a TLS handshake says nothing to us, or hangs up.
-fn hint(mut trouble: Trouble, tls: Option<&Tls>) -> Trouble {
-    let text = match tls {
+fn hint(mut trouble: Trouble, dial: &Dial) -> Trouble {
+    let text = match &dial.tls {
         None if matches!(trouble.reason, Reason::Closed | Reason::Timeout) => {
             "; if it speaks TLS, use --tls-auth with --tls-ca, --tls-cert and --tls-key"
         }
         // It sends no alert: the handshake is over for us before it has looked at our certificate.
-        Some(tls) if trouble.reason == Reason::Closed => match tls.config.client_auth_cert_resolver.has_certs() {
+        Some(tls) if trouble.reason == Reason::Closed => match tls.options().certificate.is_some() {
             true => "; it hangs up so on a client certificate of an authority that it does not know: see --tls-cert",
             false => "; it hangs up so on who shows no client certificate: give --tls-cert and --tls-key",
         },

@@ -7,19 +7,17 @@ use super::login::Login;
 use super::source::{self, Memory, Page, Plan, Wishes};
 use crate::backoff::Backoff;
 use crate::iproto::protocol::Request;
-use crate::iproto::{Client, Place, Reason, Tls, Trouble};
+use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
-use crate::net::tls;
-use crate::net::Failure;
+use crate::net::dial::Dial;
+use crate::net::target::Place;
 use crate::sys::process;
 use std::time::{Duration, Instant};
 
 /// Where the database is and how long to wait for it.
 pub struct Address {
-    /// Where it listens.
-    pub place: Place,
-    /// How TLS is spoken, if it is.
-    pub tls: Option<tls::Client>,
+    /// Where it listens, and how TLS is spoken, if it is.
+    pub dial: Dial,
     /// For each phase: name and connection, handshake, greeting, login, each answer.
     pub patience: Duration,
 }
@@ -67,7 +65,7 @@ impl Asker {
 
     /// Where the database is.
     pub fn place(&self) -> &Place {
-        &self.address.place
+        &self.address.dial.place
     }
 
     /// Goes on in place of another one: with its connection, if that may be kept, and what it counts of logins.
@@ -148,19 +146,10 @@ impl Asker {
 
     fn connect(&mut self) -> Result<Line, Trouble> {
         self.login.ready(Instant::now())?;
-        let tls = match (&self.address.tls, &self.address.place) {
-            (None, _) => None,
-            (Some(tls), place) => {
-                let host = if let Place::Tcp(host, _) = place { host } else { "localhost" };
-                // A file of TLS that is missing is no matter of the password, whatever else such a file is.
-                let no = |failure: Failure| Trouble::new(Reason::Tls, failure.text);
-                Some(Tls { config: tls.config().map_err(no)?, name: tls.name_for(host).map_err(no)? })
-            }
-        };
-        let patience = self.address.patience;
-        let mut client = Client::connect(&self.address.place, tls.as_ref(), patience)?;
-        self.login.certified = self.address.tls.as_ref().and_then(tls::Client::own_name);
-        self.login.run(&mut client, &self.address.place, patience)?;
+        let Address { dial, patience } = &self.address;
+        let mut client = Client::connect(dial, *patience)?;
+        self.login.certified = dial.tls.as_ref().and_then(|tls| tls.own_name());
+        self.login.run(&mut client, &dial.place, *patience)?;
         if self.instance != client.greeting().uuid {
             self.instance.clone_from(&client.greeting().uuid);
             self.memory.forget();

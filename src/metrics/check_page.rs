@@ -57,7 +57,7 @@ fn is_public(address: &Address) -> bool {
 /// Says until when each certificate is valid; false: one is not valid now.
 fn certificates(options: &Options, out: &mut String) -> bool {
     let web = options.web_tls.iter().flat_map(|t| [Some(&t.certificate), t.client_ca.as_ref()]).flatten();
-    let database = options.database.tls.iter().flat_map(|tls| tls.files());
+    let database = options.database.dial.tls.iter().flat_map(|tls| tls.files());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     let mut good = true;
     for path in web.map(|p| p.as_path()).chain(database) {

@@ -9,7 +9,7 @@ pub fn of_files(options: &Options) -> Option<Vec<String>> {
     let mut faults = Vec::new();
     let mut note = |result: Result<(), String>| faults.extend(result.err());
     note(options.login.look());
-    if let Some(tls) = &options.database.tls {
+    if let Some(tls) = &options.database.dial.tls {
         note(tls.config().map(drop).map_err(|f| f.text));
     }
     if let Some(web) = &options.web_tls {

@@ -11,10 +11,11 @@ use super::ledger::{Held, Ledger};
 use super::tries::{Mark, May};
 use crate::iproto::auth::Method;
 use crate::iproto::protocol::{code, Greeting, Refusal};
-use crate::iproto::{Client, Place, Reason, Trouble};
+use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
 use crate::log;
 use crate::net::secret::{Secret, Wiped};
+use crate::net::target::Place;
 use crate::sys::process;
 use std::time::{Duration, Instant};
 

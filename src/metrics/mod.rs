@@ -30,7 +30,6 @@ pub mod tries;
 
 use crate::error::{Error, Exit, Result};
 use crate::flags::call::Call;
-use crate::limits;
 use crate::log;
 use crate::sys::{activation, process, signal};
 use asker::Asker;
@@ -38,10 +37,8 @@ use ledger::Ledger;
 use options::{Job, Options};
 use reload::Again;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -110,12 +107,6 @@ fn wipe(args: &[OsString]) {
         }
         next = !next && bytes == b"--password";
     }
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limits::FLAGS_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn print(bytes: &[u8]) -> Result<()> {

@@ -10,16 +10,18 @@ use super::source::{Grade, Wishes, PARTS};
 use crate::error::Result;
 use crate::flags::{self, signals, text, value, Item, Outcome, Parsed, Place as Where, Program, Row, Text};
 use crate::iproto::auth::Method;
-use crate::iproto::Place;
 use crate::limits;
 use crate::log::Level;
 use crate::net::address::Address;
+use crate::net::dial::Dial;
 use crate::net::secret::Secret;
+use crate::net::target::Place;
 use crate::net::tls;
 use crate::net::verdict::Names;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 const DATABASE: Text = text("Database", "База данных");
@@ -316,7 +318,7 @@ fn password(parsed: &Parsed, credentials: Option<&Path>, warnings: &mut Vec<Stri
 
 fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<asker::Address> {
     let place = match parsed.get("socket") {
-        Some(item) => Place::Unix(value::path(item)?),
+        Some(item) => Place::Unix { path: value::path(item)? },
         None => tcp(parsed)?,
     };
     let options = tls::ClientOptions {
@@ -338,7 +340,8 @@ fn database(parsed: &Parsed, warnings: &mut Vec<String>) -> Result<asker::Addres
     }
     let second = Duration::from_secs(1);
     let patience = value::duration_within(&parsed.need("timeout"), second / 10..=60 * second)?;
-    Ok(asker::Address { place, tls: on.then(|| tls::Client::new(options)), patience })
+    let tls = on.then(|| Arc::new(tls::Client::new(options)));
+    Ok(asker::Address { dial: Dial { place, proxy: None, tls }, patience })
 }
 
 fn tcp(parsed: &Parsed) -> Result<Place> {
@@ -349,7 +352,7 @@ fn tcp(parsed: &Parsed) -> Result<Place> {
     if !name.chars().all(known) || name.len() > limits::HOST_BYTES {
         return Err(host.error("this is no host name and no address; the port goes into --port"));
     }
-    Ok(Place::Tcp(name.to_string(), value::count(&port, 1..=65535)? as u16))
+    Ok(Place::Net { host: name.to_string(), port: value::count(&port, 1..=65535)? as u16 })
 }
 
 /// The values of a list, also those with commas between them.
@@ -475,13 +478,13 @@ mod tests {
             "localhost:4401",
         ])
         .unwrap();
-        assert_eq!(o.database.place, Place::Tcp("localhost".into(), 3301));
+        assert_eq!(o.database.dial.place, Place::Net { host: "localhost".into(), port: 3301 });
         assert_eq!((o.login.user.as_str(), o.addresses[0].to_string().as_str()), ("pico_service", "localhost:4401"));
         assert!(o.warnings.iter().any(|w| w.contains("--password-file")) && matches!(o.job, Job::Serve));
         let o = options(&[]).unwrap();
         assert_eq!(
-            (o.database.place, o.addresses[0].to_string().as_str()),
-            (Place::Tcp("localhost".into(), 3301), "127.0.0.1:4401")
+            (o.database.dial.place, o.addresses[0].to_string().as_str()),
+            (Place::Net { host: "localhost".into(), port: 3301 }, "127.0.0.1:4401")
         );
         assert_eq!((o.floor, o.interval, o.wishes.grade), (Duration::from_secs(1), None, None));
         assert!(o.warnings.iter().any(|w| w.contains("empty")));
@@ -577,12 +580,12 @@ mod tests {
             "dc=x=y",
         ])
         .unwrap();
-        assert_eq!(o.database.place.to_string(), "[::1]:3301");
+        assert_eq!(o.database.dial.place.to_string(), "[::1]:3301");
         assert_eq!(o.wishes.rules.only, ["a", "b", "c"]);
         assert_eq!(o.wishes.functions, ["mon.metrics", "mon.pico"]);
         assert_eq!(o.wishes.rules.constants, [("dc".to_string(), "x=y".to_string())]);
         let o = options(&["--socket", "/run/db.sock", "--tls-ca", "/ca"]).unwrap();
-        assert_eq!(o.database.place, Place::Unix("/run/db.sock".into()));
+        assert_eq!(o.database.dial.place, Place::Unix { path: "/run/db.sock".into() });
         assert!(o.warnings.iter().any(|w| w.contains("--tls-auth")));
     }
 }

@@ -10,9 +10,12 @@ use crate::flags::call::{blank, Call};
 use crate::flags::{Outcome, Parsed};
 use crate::guard;
 use crate::hash;
+use crate::limits;
 use crate::log;
 use crate::net::address::Address;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 /// What a call comes to.
 pub enum Read {
@@ -43,7 +46,7 @@ impl Prints {
 
 /// Reads everything that the call leads to.
 pub fn read(call: &mut Call) -> Result<Read> {
-    let parsed = match options::read(&call.args, &mut call.env, &super::read_file)? {
+    let parsed = match options::read(&call.args, &mut call.env, &read_file)? {
         Outcome::Print(text) => return Ok(Read::Print(text)),
         Outcome::Run(parsed) => parsed,
     };
@@ -54,6 +57,12 @@ pub fn read(call: &mut Call) -> Result<Read> {
     // What remains of a password is in the options, and in the call.
     blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
     Ok(Read::Run(Box::new(options?), prints))
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limits::FLAGS_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// What it takes to read everything again.

@@ -32,7 +32,7 @@ pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages
         floor: options.floor,
         offset: options.offset,
         rules: options.wishes.rules.clone(),
-        place: options.database.place.to_string(),
+        place: options.database.dial.place.to_string(),
         user: options.wishes.user.clone(),
         started,
         memory: resident,
@@ -61,7 +61,7 @@ fn certificates(options: &Options) -> Vec<Named> {
         all.push(Named::certificate(&web.certificate));
         all.extend(web.client_ca.as_deref().map(Named::authority));
     }
-    if let Some(tls) = &options.database.tls {
+    if let Some(tls) = &options.database.dial.tls {
         all.extend(tls.options().certificate.as_deref().map(Named::certificate));
         all.extend(tls.options().ca.as_deref().map(Named::authority));
     }

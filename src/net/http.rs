@@ -8,13 +8,15 @@ use crate::error::{Error, Result};
 use crate::json;
 use crate::limits;
 use crate::net::answer::{self, Answer};
+use crate::net::dial::Dial;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::gzip::Gzip;
 use crate::net::mask::Mask;
 use crate::net::proxy::Proxy;
 use crate::net::secret::{Secret, Wiped};
-use crate::net::target::{Target, HTTP};
+use crate::net::target::{Place, Target};
 use crate::net::tls;
+pub use crate::net::wire::Timeouts;
 use crate::net::wire::{self, NoResolver, Trace, Wire};
 use std::io::Read;
 use std::sync::atomic::Ordering;
@@ -37,30 +39,6 @@ pub enum Auth {
     },
     /// `--token-file`.
     Bearer(Secret),
-}
-
-/// How long each part of a delivery may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// Name, TCP, proxy and TLS together.
-    pub connect: Duration,
-    /// From the first byte of the request to its last.
-    pub send: Duration,
-    /// From the moment at which the other side's kernel has that one to the head of the answer.
-    pub first_byte: Duration,
-    /// Everything.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            connect: Duration::from_secs(limits::HTTP_CONNECT_SECONDS),
-            send: Duration::from_secs(limits::HTTP_SEND_SECONDS),
-            first_byte: Duration::from_secs(limits::HTTP_FIRST_BYTE_SECONDS),
-            total: Duration::from_secs(limits::HTTP_TOTAL_SECONDS),
-        }
-    }
 }
 
 /// Everything about one receiver.
@@ -315,7 +293,7 @@ impl Client {
         if let Some(value) = authorization {
             out.push((header::AUTHORIZATION, hidden(value.bytes(), "authorization")?));
         }
-        if self.options.target.scheme().name == HTTP.name {
+        if !self.options.target.is_tls() {
             if let Some(value) = self.options.proxy.as_ref().and_then(Proxy::authorization) {
                 out.push((header::PROXY_AUTHORIZATION, hidden(value, "proxy-authorization")?));
             }
@@ -328,7 +306,6 @@ impl Client {
         Ok(out)
     }
 
-    /// The agent with its connection; another one when it is too old.
     /// What of an answer is one of our secrets, said back.
     fn mask(&self, secrets: &[(HeaderName, HeaderValue)]) -> Mask {
         let mut mask = Mask::default();
@@ -346,6 +323,7 @@ impl Client {
         mask
     }
 
+    /// The agent with its connection; another one when it is too old.
     fn agent(&mut self) -> Agent {
         let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
         if let Some(agent) = self.agent.as_ref().filter(|_| !old) {
@@ -378,14 +356,23 @@ impl Client {
             .timeout_recv_body(Some(t.first_byte))
             .timeout_global(Some(t.total))
             .build();
-        let wire = Wire {
-            target: self.options.target.clone(),
-            proxy: self.options.proxy.clone(),
-            tls: Arc::clone(&self.tls),
-            trace: Arc::clone(&self.trace),
-            timeouts: self.options.timeouts,
-        };
+        let (dial, absolute) = self.way();
+        let place = self.options.target.display();
+        let wire = Wire { place, dial, absolute, trace: Arc::clone(&self.trace), timeouts: self.options.timeouts };
         Agent::with_parts(config, wire, NoResolver)
+    }
+
+    /// How it is reached. With TLS a proxy gives a tunnel; without, it is the one who is asked, with the whole URL: what
+    /// stands before the path there comes second.
+    fn way(&self) -> (Dial, Option<String>) {
+        let (target, proxy) = (&self.options.target, self.options.proxy.clone());
+        if target.is_tls() {
+            let tls = Some(Arc::clone(&self.tls));
+            return (Dial { place: target.place().clone(), proxy, tls }, None);
+        }
+        let Some(proxy) = proxy else { return (Dial::new(target.place().clone()), None) };
+        let whole = format!("http://{}", target.authority());
+        (Dial::new(Place::Net { host: proxy.host, port: proxy.port }), Some(whole))
     }
 
     /// What ureq says, as one of our failures.

@@ -7,6 +7,9 @@
 pub mod address;
 pub mod answer;
 pub mod base64;
+pub mod crypto;
+pub mod datagram;
+pub mod dial;
 pub mod expiry;
 pub mod failure;
 pub mod gzip;

@@ -35,8 +35,7 @@ static TRIED: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
 /// A TCP connection to the first address that answers. The time is shared out, so that one address that swallows
 /// everything leaves some for the next. The socket is blocking and without delay.
 pub fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Failure> {
-    let found = lookup(host, port, deadline)?;
-    let addresses = in_turn(found, &TRIED);
+    let addresses = candidates(host, port, deadline)?;
     let mut failed = Vec::new();
     for (i, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -46,7 +45,7 @@ pub fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Fa
         let share = left / (addresses.len() - i).min(limits::ADDRESSES_AT_ONCE) as u32;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
             Ok(stream) => {
-                forget(&addresses, &TRIED);
+                answered(&addresses);
                 // Only ever a loss of milliseconds: no reason to give the connection up.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
@@ -54,8 +53,23 @@ pub fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Fa
             Err(e) => failed.push((*address, e)),
         }
     }
+    Err(nobody("connect to", (host, port), addresses.len(), failed))
+}
+
+/// The addresses of a name in the order in which they are to be tried.
+pub fn candidates(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
+    Ok(in_turn(lookup(host, port, deadline)?, &TRIED))
+}
+
+/// One of these has answered: none of them comes last any more.
+pub fn answered(addresses: &[SocketAddr]) {
+    forget(addresses, &TRIED);
+}
+
+/// None has: these of `known` were tried, and come last next time. `attempt` is what was tried, as in «cannot connect to».
+pub fn nobody(attempt: &str, place: (&str, u16), known: usize, failed: Vec<(SocketAddr, io::Error)>) -> Failure {
     note(failed.iter().map(|f| f.0), &TRIED);
-    Err(no_connection(host, port, addresses.len(), &failed))
+    none_of(attempt, place, known, &failed)
 }
 
 /// Those that were not tried since the last success stand first, each part in its order.
@@ -84,10 +98,10 @@ fn note(failed: impl Iterator<Item = SocketAddr>, tried: &Mutex<BTreeSet<SocketA
 }
 
 /// Every address that was tried, by what came of it.
-fn no_connection(host: &str, port: u16, known: usize, failed: &[(SocketAddr, io::Error)]) -> Failure {
+fn none_of(attempt: &str, (host, port): (&str, u16), known: usize, failed: &[(SocketAddr, io::Error)]) -> Failure {
     let place = format!("{}:{port}", bracketed(host));
     if failed.is_empty() {
-        return Failure::new(FailureKind::Timeout, format!("cannot connect to `{place}`: no time was left"));
+        return Failure::new(FailureKind::Timeout, format!("cannot {attempt} `{place}`: no time was left"));
     }
     let why = |e: &io::Error| match e.kind() {
         io::ErrorKind::TimedOut => "no answer in time".to_string(),
@@ -108,7 +122,7 @@ fn no_connection(host: &str, port: u16, known: usize, failed: &[(SocketAddr, io:
     let said: Vec<String> = causes.iter().map(|(why, at)| format!("{why}{}", at_words(at, &place))).collect();
     let rest = known - failed.len();
     let later = if rest > 0 { format!("; {rest} more of its addresses are tried next time") } else { String::new() };
-    Failure::new(kind, format!("cannot connect to `{place}`: {}{later}", said.join("; ")))
+    Failure::new(kind, format!("cannot {attempt} `{place}`: {}{later}", said.join("; ")))
 }
 
 /// Which addresses, where that is not plain from the place.
@@ -227,14 +241,14 @@ mod tests {
     fn an_error_names_every_address_and_its_cause() {
         let failed = |n: u8, code: i32| (address(n), io::Error::from_raw_os_error(code));
         let some = [failed(1, libc::ECONNREFUSED), failed(2, libc::ETIMEDOUT), failed(3, libc::ECONNREFUSED)];
-        let f = no_connection("db", 7, 5, &some);
+        let f = none_of("connect to", ("db", 7), 5, &some);
         let said = "cannot connect to `db:7`: Connection refused at 10.0.0.1:7, 10.0.0.3:7; no answer in time at \
                     10.0.0.2:7; 2 more of its addresses are tried next time";
         assert_eq!((f.kind, f.text.as_str()), (FailureKind::Connect, said));
         let late: Vec<_> = (1..=9).map(|n| failed(n, libc::ETIMEDOUT)).collect();
-        let f = no_connection("db", 7, 9, &late);
+        let f = none_of("connect to", ("db", 7), 9, &late);
         assert!(f.kind == FailureKind::Timeout && f.text.ends_with("10.0.0.6:7 and 3 more"), "{f}");
-        let f = no_connection("10.0.0.1", 7, 1, &some[..1]);
+        let f = none_of("connect to", ("10.0.0.1", 7), 1, &some[..1]);
         assert_eq!(f.text, "cannot connect to `10.0.0.1:7`: Connection refused");
     }
 

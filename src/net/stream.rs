@@ -35,9 +35,7 @@ impl Socket {
             Socket::Unix(s) => s.shutdown(Shutdown::Both),
         };
     }
-}
 
-impl Socket {
     /// Ends the direction to the other side.
     pub fn finish(&self) {
         let _ = match self {
@@ -92,6 +90,8 @@ pub enum Sent {
 pub struct Stream<S: AsRef<Socket> = OwnSocket> {
     socket: S,
     tls: Option<Box<Connection>>,
+    /// Whose options a cure names when TLS fails.
+    names: Names,
     peer: String,
 }
 
@@ -117,12 +117,12 @@ impl Stream {
         let peer = format!("{}:{port}", bracketed(host));
         let tcp = resolve::connect(host, port, deadline)?;
         tcp.set_nonblocking(true).map_err(|e| no_connection(&peer, &e))?;
-        Ok(Stream { socket: OwnSocket(Socket::Tcp(tcp)), tls: None, peer })
+        Ok(Stream { socket: OwnSocket(Socket::Tcp(tcp)), tls: None, names: Names::default(), peer })
     }
 
     /// Connects to a Unix socket.
     pub fn unix(path: &Path) -> Result<Stream, Failure> {
-        let peer = path.display().to_string();
+        let peer = format!("unix:{}", path.display());
         let unix = connect_unix(path).map_err(|e| match e.kind() {
             io::ErrorKind::WouldBlock => {
                 let text = format!("cannot connect to `{peer}`: nobody there accepts, and its queue is full");
@@ -130,14 +130,14 @@ impl Stream {
             }
             _ => no_connection(&peer, &e),
         })?;
-        Ok(Stream { socket: OwnSocket(Socket::Unix(unix)), tls: None, peer })
+        Ok(Stream { socket: OwnSocket(Socket::Unix(unix)), tls: None, names: Names::default(), peer })
     }
 }
 
 impl<S: AsRef<Socket>> Stream<S> {
     /// A stream over a socket that was accepted, or is shared; it must be non-blocking.
     pub fn over(socket: S, peer: impl Into<String>) -> Self {
-        Stream { socket, tls: None, peer: peer.into() }
+        Stream { socket, tls: None, names: Names::default(), peer: peer.into() }
     }
 
     /// Who is at the other end, for sentences.
@@ -150,9 +150,32 @@ impl<S: AsRef<Socket>> Stream<S> {
         self.tls.is_some()
     }
 
-    /// Begins TLS and finishes its handshake.
-    pub fn handshake(&mut self, connection: impl Into<Connection>, deadline: Instant) -> Result<(), Failure> {
-        self.tls = Some(Box::new(connection.into()));
+    /// Whether nobody between both ends can read along: TLS, a Unix socket, or the same machine.
+    pub fn is_private(&self) -> bool {
+        self.is_tls()
+            || match self.socket.as_ref() {
+                Socket::Unix(_) => true,
+                Socket::Tcp(s) => s.peer_addr().is_ok_and(|a| a.ip().is_loopback()),
+            }
+    }
+
+    /// Begins TLS and finishes its handshake. `names`: whose options a cure names.
+    pub fn handshake(
+        &mut self,
+        connection: impl Into<Connection>,
+        names: Names,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        (self.tls, self.names) = (Some(Box::new(connection.into())), names);
+        self.shake_hands(deadline).map_err(|f| match f.kind {
+            FailureKind::Timeout => {
+                Failure::new(f.kind, format!("`{}` did not answer in time: the TLS handshake", self.peer))
+            }
+            _ => f,
+        })
+    }
+
+    fn shake_hands(&mut self, deadline: Instant) -> Result<(), Failure> {
         while self.tls.as_ref().is_some_and(|t| t.is_handshaking()) {
             if Instant::now() >= deadline {
                 return Err(self.late());
@@ -209,7 +232,7 @@ impl<S: AsRef<Socket>> Stream<S> {
         match self.push(bytes, deadline, false)? {
             Sent::All => Ok(()),
             Sent::Stopped => {
-                let text = format!("connection to `{}`: the other side closed it", self.peer);
+                let text = format!("connection to `{}` broke: the other side takes no more", self.peer);
                 Err(Failure::new(FailureKind::Closed, text))
             }
         }
@@ -251,7 +274,7 @@ impl<S: AsRef<Socket>> Stream<S> {
 
     /// Whether the stream is whole and nothing came that nobody asked for. Never waits.
     pub fn is_idle(&mut self) -> bool {
-        let Ok(ready) = wait(self.socket.as_ref().as_fd(), true, false, Duration::ZERO) else { return false };
+        let Ok(ready) = wait(self.as_fd(), true, false, Duration::ZERO) else { return false };
         if !ready.read {
             return true;
         }
@@ -272,17 +295,22 @@ impl<S: AsRef<Socket>> Stream<S> {
 
     /// How much of what was written the other side's kernel does not have; nothing, where the system does not say.
     pub fn unsent(&self) -> usize {
-        unsent(self.socket.as_ref().as_fd()).unwrap_or(0)
+        unsent(self.as_fd()).unwrap_or(0)
     }
 
     /// Nobody waits for the rest of what was written: it is not sent any more when the stream is closed.
     pub fn discard_unsent(&self) {
-        let _ = discard_unsent(self.socket.as_ref().as_fd());
+        let _ = discard_unsent(self.as_fd());
     }
 
     /// Says that nothing more is sent; reading goes on.
     pub fn finish(&self) {
         self.socket.as_ref().finish();
+    }
+
+    /// Ends both directions; whoever waits for this stream in another thread wakes up.
+    pub fn shutdown(&self) {
+        self.socket.as_ref().shutdown();
     }
 
     /// The socket, without TLS and its state.
@@ -293,7 +321,11 @@ impl<S: AsRef<Socket>> Stream<S> {
     /// Waits for the socket; over time is a failure.
     fn ready(&self, read: bool, write: bool, deadline: Instant) -> Result<Ready, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let ready = wait(self.socket.as_ref().as_fd(), read, write, left).map_err(|e| self.broke(&e))?;
+        // Whoever sends or takes a byte just in time, each time, must not outlast the deadline.
+        if left.is_zero() {
+            return Err(self.late());
+        }
+        let ready = wait(self.as_fd(), read, write, left).map_err(|e| self.broke(&e))?;
         if ready == Ready::default() {
             return Err(self.late());
         }
@@ -362,7 +394,7 @@ impl<S: AsRef<Socket>> Stream<S> {
         if let Err(e) = tls.process_new_packets() {
             // The other side gets our alert, where that goes without waiting.
             let _ = tls.write_tls(&mut self.socket.as_ref());
-            return Err(verdict::failure(&e, &self.peer, handshaking, Names::Receiver));
+            return Err(verdict::failure(&e, &self.peer, handshaking, self.names));
         }
         if !handshaking && tls.wants_write() {
             // An answer to a key update; what does not go now goes with the next write.
@@ -383,6 +415,12 @@ impl<S: AsRef<Socket>> Stream<S> {
 
     fn ended_in_handshake(&self, why: &str) -> Failure {
         Failure::new(FailureKind::Tls, format!("TLS handshake with `{}` ended: {why}", self.peer))
+    }
+}
+
+impl<S: AsRef<Socket>> AsFd for Stream<S> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_ref().as_fd()
     }
 }
 

@@ -6,16 +6,16 @@
 //! names it, so that it can be mended while the program runs. Refuses: encrypted keys, and any way to switch the
 //! checking of certificates off.
 
+use crate::net::crypto::{provider, sha256};
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::pem;
 use crate::net::trust::{Fingerprint, Trust};
 use crate::net::verdict::Names;
 use crate::net::watch::Watch;
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -93,6 +93,13 @@ impl Client {
         current(&self.built, |watch| client_config(&self.options, watch))
     }
 
+    /// A session with the server of this host, not begun yet.
+    pub fn session(&self, host: &str) -> Result<ClientConnection, Failure> {
+        let name = self.name_for(host)?;
+        ClientConnection::new(self.config()?, name)
+            .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS with `{host}`: {e}")))
+    }
+
     /// Whom our certificate names; none: we show none, or it names nobody.
     pub fn own_name(&self) -> Option<String> {
         self.options.certificate.as_deref().and_then(pem::common_name)
@@ -145,30 +152,6 @@ fn current<C>(slot: &Slot<C>, build: impl FnOnce(&mut Watch) -> Result<C, Failur
     let config = Arc::new(build(&mut watch)?);
     *slot = Some(Built { config: Arc::clone(&config), watch });
     Ok(config)
-}
-
-/// The cryptography of the project.
-pub fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// Random bytes, from the same cryptography.
-pub fn random(out: &mut [u8]) {
-    if rustls::crypto::ring::default_provider().secure_random.fill(out).is_err() {
-        // The system has no randomness (never seen after boot): the time of day is better than zeroes.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-        out.iter_mut().zip(now.to_le_bytes().iter().cycle()).for_each(|(o, n)| *o = *n);
-    }
-}
-
-/// SHA-256, from the same cryptography: rustls has it anyway, inside each of its cipher suites.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    if let rustls::SupportedCipherSuite::Tls13(suite) = suite {
-        out.copy_from_slice(suite.common.hash_provider.hash(bytes).as_ref());
-    }
-    out
 }
 
 fn client_config(options: &ClientOptions, watch: &mut Watch) -> Result<ClientConfig, Failure> {
@@ -290,16 +273,6 @@ mod tests {
         std::fs::remove_file(&ca).unwrap();
         let f = tls.config().unwrap_err();
         assert!(f.kind == FailureKind::Secret && f.text.contains("ca.pem") && f.text.contains("No such file"), "{f}");
-    }
-
-    #[test]
-    fn the_hash_is_sha_256() {
-        let hex: String = sha256(b"abc").iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        let (mut a, mut b) = ([0; 32], [0; 32]);
-        random(&mut a);
-        random(&mut b);
-        assert!(a != b);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! no authority for a server. Where the file that was named holds exactly this certificate, it is the one that was meant:
 //! its name and its times are checked as ever. Refuses: to take any other authority for a server, the system's among them.
 
+use crate::net::crypto::{provider, sha256};
 use crate::net::key_size::{self, WrongSize};
-use crate::net::tls::{provider, sha256};
 use crate::net::validity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_name, WebPkiServerVerifier};

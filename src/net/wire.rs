@@ -1,16 +1,12 @@
-//! What stands between ureq and our streams: a connector (TCP, Unix socket, proxy, TLS) and a transport with its buffers.
+//! What stands between ureq and our streams: a connector, which dials, and a transport with its buffers.
 //!
 //! Failures travel through ureq whole, as `ureq::Error::Other`. The transport swallows what ureq still wants to send
 //! after the other side has answered or closed, so that ureq goes on to read the answer that explains it.
 
 use crate::limits;
+use crate::net::dial::{Dial, Patience};
 use crate::net::failure::{Failure, FailureKind};
-use crate::net::http::Timeouts;
-use crate::net::proxy::Proxy;
-use crate::net::secret::Wiped;
 use crate::net::stream::{Sent, Stream};
-use crate::net::target::{bracketed, Place, Target, HTTP};
-use crate::net::tls;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
@@ -18,6 +14,30 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 use ureq::{config::Config, http::Uri, Timeout};
+
+/// How long each part of a delivery may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Name, TCP, proxy and TLS together.
+    pub connect: Duration,
+    /// From the first byte of the request to its last.
+    pub send: Duration,
+    /// From the moment at which the other side's kernel has that one to the head of the answer.
+    pub first_byte: Duration,
+    /// Everything.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(limits::HTTP_CONNECT_SECONDS),
+            send: Duration::from_secs(limits::HTTP_SEND_SECONDS),
+            first_byte: Duration::from_secs(limits::HTTP_FIRST_BYTE_SECONDS),
+            total: Duration::from_secs(limits::HTTP_TOTAL_SECONDS),
+        }
+    }
+}
 
 /// What the client wants to know about a request that failed.
 #[derive(Debug, Default)]
@@ -36,16 +56,18 @@ pub struct Trace {
 
 /// Opens connections to the one target.
 pub struct Wire {
-    pub target: Target,
-    pub proxy: Option<Proxy>,
-    pub tls: Arc<tls::Client>,
+    /// Where, for sentences.
+    pub place: String,
+    pub dial: Dial,
+    /// A proxy is asked for plain HTTP with the whole URL in the request line: what stands before its path there.
+    pub absolute: Option<String>,
     pub trace: Arc<Trace>,
     pub timeouts: Timeouts,
 }
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Wire({})", self.target)
+        write!(f, "Wire({})", self.place)
     }
 }
 
@@ -54,86 +76,21 @@ impl Connector<()> for Wire {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<WireTransport>, ureq::Error> {
         self.trace.opened.fetch_add(1, Ordering::Relaxed);
-        let stream = self.open(deadline(details.timeout)).map_err(|f| {
-            if f.kind == FailureKind::Timeout {
-                return other(timeout(&self.target.display(), details.timeout.reason));
-            }
-            other(f)
+        let stream = self.dial.open(Patience::Until(deadline(details.timeout))).map_err(|f| match f.kind {
+            FailureKind::Timeout => other(timeout(&self.place, details.timeout.reason)),
+            _ => other(f),
         })?;
         Ok(Some(WireTransport {
             stream,
             buffers: LazyBuffers::new(limits::HTTP_INPUT_BYTES, limits::HTTP_OUTPUT_BYTES),
             trace: Arc::clone(&self.trace),
-            place: self.target.display(),
-            absolute: self.absolute_form(),
+            place: self.place.clone(),
+            absolute: self.absolute.clone(),
             at_head: true,
             stopped: false,
             timeouts: self.timeouts,
             head: None,
         }))
-    }
-}
-
-impl Wire {
-    fn open(&self, deadline: Instant) -> Result<Stream, Failure> {
-        let mut stream = match (self.target.place(), &self.proxy) {
-            (Place::Unix { path }, _) => Stream::unix(path)?,
-            (Place::Net { host, port }, None) => Stream::tcp(host, *port, deadline)?,
-            (Place::Net { host, port }, Some(proxy)) => {
-                let mut stream = Stream::tcp(&proxy.host, proxy.port, deadline)?;
-                if self.target.is_tls() {
-                    tunnel(&mut stream, proxy, &format!("{}:{port}", bracketed(host)), deadline)?;
-                }
-                stream
-            }
-        };
-        if self.target.is_tls() {
-            let name = self.tls.name_for(self.target.host())?;
-            let session = rustls::ClientConnection::new(self.tls.config()?, name)
-                .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS with `{}`: {e}", stream.peer())))?;
-            stream.handshake(session, deadline)?;
-        }
-        Ok(stream)
-    }
-
-    /// A proxy is asked for plain HTTP with the whole URL in the request line.
-    fn absolute_form(&self) -> Option<String> {
-        let plain = self.proxy.is_some() && self.target.scheme().name == HTTP.name;
-        plain.then(|| format!("http://{}", self.target.authority()))
-    }
-}
-
-/// Asks a proxy for a tunnel.
-fn tunnel(stream: &mut Stream, proxy: &Proxy, to: &str, deadline: Instant) -> Result<(), Failure> {
-    let mut ask = format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes();
-    if let Some(value) = proxy.authorization() {
-        ask = [&ask[..], b"Proxy-Authorization: ", value, b"\r\n"].concat();
-    }
-    ask.extend_from_slice(b"\r\n");
-    stream.write_all(Wiped::new(ask).bytes(), deadline)?;
-    let fail =
-        |kind, why: &str| Failure::new(kind, format!("proxy `{}` gave no way to `{to}`: {why}", proxy.display()));
-    let mut head = Vec::new();
-    let mut byte = [0];
-    // One byte at a time: what follows the head belongs to TLS. It is a hundred bytes once a connection.
-    while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte, deadline)? == 0 {
-            return Err(fail(FailureKind::Closed, "it closed the connection"));
-        }
-        head.push(byte[0]);
-        if head.len() > limits::PROXY_HEAD_BYTES {
-            return Err(fail(FailureKind::Protocol, "its answer has no end"));
-        }
-    }
-    let line = String::from_utf8_lossy(head.split(|&b| b == b'\r').next().unwrap_or_default()).into_owned();
-    let status = line.strip_prefix("HTTP/1.").and_then(|l| l.get(2..5)).and_then(|s| s.parse::<u16>().ok());
-    match status {
-        Some(200..=299) => Ok(()),
-        Some(407) => {
-            Err(fail(FailureKind::Connect, "it wants a user and a password (407): http://USER:PASSWORD@proxy"))
-        }
-        Some(status) => Err(fail(FailureKind::Connect, &format!("it answered {status}"))),
-        None => Err(fail(FailureKind::Protocol, "its answer is not HTTP")),
     }
 }
 

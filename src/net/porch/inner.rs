@@ -219,7 +219,7 @@ impl Nest {
 
     fn make_in(place: &Path) -> io::Result<Nest> {
         let mut chance = [0; 8];
-        crate::net::tls::random(&mut chance);
+        crate::net::crypto::random(&mut chance);
         let path = place.join(format!(".gostech-{:016x}", u64::from_le_bytes(chance)));
         let long = path.as_os_str().len() + "/s".len() > limits::UNIX_PATH_BYTES;
         // Fails when it exists: nobody can have prepared it.

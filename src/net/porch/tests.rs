@@ -6,6 +6,7 @@ use crate::net::failure::Failure;
 use crate::net::page::{Page, PageRequest};
 use crate::net::stream::{OwnSocket, Stream};
 use crate::net::testing::{Authority, Scratch};
+use crate::net::verdict::Names;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -256,7 +257,7 @@ fn tls_with_client_certificates_that_change() {
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut s: Stream<OwnSocket> = Stream::tcp("127.0.0.1", at.port(), deadline)?;
         let session = rustls::ClientConnection::new(client.config()?, client.name_for("localhost")?).unwrap();
-        s.handshake(session, deadline)?;
+        s.handshake(session, Names::Receiver, deadline)?;
         s.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", deadline)?;
         let (mut all, mut chunk) = (Vec::new(), vec![0; 65536]);
         loop {

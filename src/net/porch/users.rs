@@ -7,10 +7,10 @@
 use crate::limits;
 use crate::log;
 use crate::net::base64;
+use crate::net::crypto;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::porch::head::Refusal;
 use crate::net::secret::Wiped;
-use crate::net::tls;
 use crate::net::watch::{self, FileStamp};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Users {
         match read(&self.path) {
             Ok(users) => {
                 // A new salt with each reading: what was remembered before is worth nothing.
-                tls::random(&mut state.salt);
+                crypto::random(&mut state.salt);
                 state.users = users;
                 state.stamp = Some(now);
                 log::calm("page users");
@@ -156,7 +156,7 @@ impl State {
         all.extend_from_slice(&(name.len() as u64).to_le_bytes());
         all.extend_from_slice(name.as_bytes());
         all.extend_from_slice(password);
-        tls::sha256(Wiped::new(all).bytes())
+        crypto::sha256(Wiped::new(all).bytes())
     }
 }
 

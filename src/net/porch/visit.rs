@@ -13,6 +13,7 @@ use crate::net::porch::seats::Ticket;
 use crate::net::porch::users::Users;
 use crate::net::stream::{OwnSocket, Socket, Stream};
 use crate::net::tls;
+use crate::net::verdict::Names;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +73,7 @@ pub fn receive(house: &House, socket: Arc<Socket>, visitor: &str, ticket: Ticket
         let done = tls.config().and_then(|config| {
             let session = rustls::ServerConnection::new(config)
                 .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS for the pages: {e}")))?;
-            guest.handshake(session, deadline)
+            guest.handshake(session, Names::Receiver, deadline)
         });
         match done {
             Ok(()) => drop(log::calm("page TLS")),

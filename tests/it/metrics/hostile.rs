@@ -7,11 +7,13 @@ use super::helper::{figure, Samples};
 use super::villain::{play, shown, Plan, Verdict, Villain, Whole};
 use crate::lab::Row;
 use gostech::iproto::auth::Method;
-use gostech::iproto::{Place, Trouble};
+use gostech::iproto::Trouble;
 use gostech::metrics::asker::{Address, Asker, Found};
 use gostech::metrics::login::Login;
 use gostech::metrics::source::Wishes;
+use gostech::net::dial::Dial;
 use gostech::net::secret::Secret;
+use gostech::net::target::Place;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,8 +28,8 @@ fn poll(plan: Plan, port: u16, patience: Duration) -> Result<Found, Trouble> {
     let grade = (plan != Plan::Least).then(|| plan.grade());
     let wishes = Wishes { user: plan.user().into(), grade, functions: functions.clone(), ..Wishes::default() };
     let wishes = if plan == Plan::Least { Wishes { functions: Vec::new(), ..wishes } } else { wishes };
-    let place = Place::Tcp("127.0.0.1".into(), port);
-    Asker::new(Address { place, tls: None, patience }, login, wishes).poll()
+    let dial = Dial::new(Place::Net { host: "127.0.0.1".into(), port });
+    Asker::new(Address { dial, patience }, login, wishes).poll()
 }
 
 /// The next villain that a listener plays; none: a server without fault.

@@ -373,9 +373,9 @@ fn the_deadly_collector_kills_by_hand_and_never_through_the_helper() {
     assert_eq!(db.child.try_wait().unwrap(), None, "the server lives");
     db.run("return true");
     // The control: what the helper never does.
-    let place = gostech::iproto::Place::Tcp("127.0.0.1".into(), db.port);
+    let place = gostech::net::target::Place::Net { host: "127.0.0.1".into(), port: db.port };
     let patience = Duration::from_secs(2);
-    let mut client = gostech::iproto::Client::connect(&place, None, patience).unwrap();
+    let mut client = gostech::iproto::Client::connect(&gostech::net::dial::Dial::new(place), patience).unwrap();
     client.login(gostech::iproto::auth::Method::ChapSha1, "exec", "secret", patience).unwrap().unwrap();
     let chunk = "return require('metrics.plugins.prometheus').collect_http()";
     let _ = client.ask(&[gostech::iproto::protocol::Request::Eval(chunk)], patience);
