@@ -47,13 +47,14 @@ impl Spool {
 
     /// Segments whose names are gone are written anew, as far as they can be read. For one at a time (`syncing`).
     pub(super) fn save_nameless(&self, names: &[String], now_ms: i64) {
+        // First it is sent elsewhere: what it began to write there behind the wait would stand in no copy.
+        self.lock().seal = true;
         self.let_the_writer_finish();
         let (mut anew, mut gone) = (0, 0);
         for name in names {
             let found = {
                 let mut ledger = self.lock();
                 if ledger.active.as_ref() == Some(name) {
-                    ledger.seal = true;
                     ledger.active = None;
                 }
                 ledger.segments.iter().find(|s| s.name == *name && s.store == Store::Disk).cloned()

@@ -17,13 +17,18 @@ struct Moody {
     no_sync: AtomicBool,
     no_names: AtomicBool,
     no_remove: AtomicBool,
+    /// A write does not come back while this is so.
+    slow_write: AtomicBool,
+    /// Segments have lost their names.
+    nameless: AtomicBool,
 }
 
 impl Moody {
     fn new() -> Arc<Moody> {
         let ark = Ark::open(Ark::create().unwrap()).unwrap();
         let no = || AtomicBool::new(false);
-        Arc::new(Moody { ark, no_write: no(), no_sync: no(), no_names: no(), no_remove: no() })
+        let (slow_write, nameless) = (no(), no());
+        Arc::new(Moody { ark, no_write: no(), no_sync: no(), no_names: no(), no_remove: no(), slow_write, nameless })
     }
 
     fn state(&self) -> Option<Vec<u8>> {
@@ -43,6 +48,9 @@ impl Disk for Moody {
             // A full disk takes half.
             let _ = self.ark.write_at(name, at, &data[..data.len() / 2]);
             return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        while self.slow_write.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.ark.write_at(name, at, data)
     }
@@ -72,6 +80,9 @@ impl Disk for Moody {
     }
     fn place(&self) -> String {
         "test".into()
+    }
+    fn is_named(&self, name: &str) -> bool {
+        !(self.nameless.load(Ordering::Relaxed) && name.ends_with(".seg"))
     }
 }
 
@@ -469,4 +480,38 @@ fn a_receiver_is_forgotten_wholly_or_not_at_all() {
     // One of that name that comes again is new.
     let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("old", false)]));
     assert_eq!(spool.position("old"), 15);
+}
+
+/// What is written behind that wait would be in a file that nobody reads.
+#[test]
+fn the_writer_is_sent_elsewhere_before_a_file_without_a_name_is_copied() {
+    crate::log::mute();
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let mut a = Appender::default();
+    assert!(put(&spool, &mut a, 1).is_ok());
+    for flag in [&disk.slow_write, &disk.nameless] {
+        flag.store(true, Ordering::Relaxed);
+    }
+    let sent = std::thread::scope(|threads| {
+        let writer = threads.spawn(|| put(&spool, &mut a, 2));
+        while !spool.lock().writing {
+            std::thread::yield_now();
+        }
+        let tender = threads.spawn(|| spool.look_at_files(1000));
+        let end = std::time::Instant::now() + Duration::from_millis(crate::limits::WRITER_WAIT_MILLIS / 2);
+        while !spool.lock().seal && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        let sent = spool.lock().seal;
+        for flag in [&disk.slow_write, &disk.nameless] {
+            flag.store(false, Ordering::Relaxed);
+        }
+        assert!(writer.join().unwrap().is_ok());
+        tender.join().unwrap();
+        sent
+    });
+    assert!(sent, "while it is waited for it may begin another record there");
+    assert!(put(&spool, &mut a, 3).is_ok());
+    assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=3).collect(), vec![]));
 }
