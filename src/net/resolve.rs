@@ -44,6 +44,9 @@ pub fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Fa
         }
         let share = left / (addresses.len() - i).min(limits::ADDRESSES_AT_ONCE) as u32;
         match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            Ok(stream) if has_met_itself(stream.local_addr().ok(), stream.peer_addr().ok()) => {
+                failed.push((*address, io::Error::from_raw_os_error(libc::ECONNREFUSED)));
+            }
             Ok(stream) => {
                 answered(&addresses);
                 // Only ever a loss of milliseconds: no reason to give the connection up.
@@ -70,6 +73,11 @@ pub fn answered(addresses: &[SocketAddr]) {
 pub fn nobody(attempt: &str, place: (&str, u16), known: usize, failed: Vec<(SocketAddr, io::Error)>) -> Failure {
     note(failed.iter().map(|f| f.0), &TRIED);
     none_of(attempt, place, known, &failed)
+}
+
+/// Whether both ends are one: nobody listens there, and the kernel has picked that very port for our end.
+fn has_met_itself(near: Option<SocketAddr>, far: Option<SocketAddr>) -> bool {
+    near.is_some() && near == far
 }
 
 /// Those that were not tried since the last success stand first, each part in its order.
@@ -204,16 +212,36 @@ mod tests {
         assert!(without_asking("localhost.example.com", 7).is_none());
     }
 
+    /// A port is ours in one family alone: another process may get its number in the other one, and each of them once it
+    /// is given back. Then the question is asked again, of another port.
     #[test]
     fn localhost_finds_whichever_family_listens() {
-        let six = TcpListener::bind("[::1]:0").unwrap();
-        let port = six.local_addr().unwrap().port();
-        let stream = connect("localhost", port, soon()).unwrap();
-        assert!(stream.peer_addr().unwrap().is_ipv6() && stream.nodelay().unwrap());
-        drop(six);
-        let f = connect("localhost", port, soon()).unwrap_err();
-        assert_eq!(f.kind, FailureKind::Connect);
-        assert!(f.text.contains("Connection refused") && f.text.contains("localhost"), "{f}");
+        let found = (0..20).any(|_| {
+            let six = TcpListener::bind("[::1]:0").unwrap();
+            let port = six.local_addr().unwrap().port();
+            let stream = connect("localhost", port, soon()).unwrap();
+            assert!(stream.nodelay().unwrap());
+            let is_ours = stream.peer_addr().unwrap().is_ipv6();
+            drop((six, stream));
+            let nobody = connect("localhost", port, soon());
+            is_ours
+                && nobody.is_err_and(|f| {
+                    assert_eq!(f.kind, FailureKind::Connect);
+                    f.text.contains("Connection refused") && f.text.contains("localhost")
+                })
+        });
+        assert!(found, "of twenty ports none was found, or none was refused afterwards");
+    }
+
+    /// A connection to a port that nobody listens on can meet itself, where the kernel picks that very port for our end: it
+    /// would say back what it is sent, and keep the port from the receiver.
+    #[test]
+    fn a_connection_that_has_met_itself_is_none() {
+        let near = SocketAddr::from((Ipv4Addr::LOCALHOST, 7));
+        let ends = |near: &str, far: &str| has_met_itself(near.parse().ok(), far.parse().ok());
+        assert!(ends("127.0.0.1:40000", "127.0.0.1:40000") && ends("[::1]:9", "[::1]:9"));
+        assert!(!ends("127.0.0.1:40000", "127.0.0.1:40001") && !ends("127.0.0.1:9", "127.0.0.2:9"));
+        assert!(!has_met_itself(None, None) && !has_met_itself(Some(near), None));
     }
 
     fn address(n: u8) -> SocketAddr {
