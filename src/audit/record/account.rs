@@ -64,6 +64,8 @@ pub struct Account {
     damaged: u64,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
+    /// Counts the savings, wherever to: of two copies that have all the later one counts.
+    pub version: u64,
     /// The last event in it.
     pub last: Option<EventId>,
     /// From this record on to the last one each is an event, and each the one behind the one before; 0: that is not so.
@@ -368,6 +370,12 @@ impl Account {
         self.counters.damaged = self.counters.damaged.saturating_add(range.1 - range.0 + 1);
     }
 
+    /// As it is to be saved next.
+    pub fn next_version(&mut self) -> &Account {
+        self.version += 1;
+        self
+    }
+
     /// As bytes for the state file.
     pub fn save(&self) -> Vec<u8> {
         let c = &self.counters;
@@ -386,7 +394,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "behind": self.behind, "last": text(self.last), "run": self.run,
+            "behind": self.behind, "version": self.version, "last": text(self.last), "run": self.run,
         });
         value.to_string().into_bytes()
     }
@@ -396,7 +404,7 @@ impl Account {
         const MOST: u64 = limits::SPOOL_NUMBER_MAX;
         let v: Value = serde_json::from_slice(bytes).ok()?;
         let n = |name: &str| v[name].as_u64().unwrap_or(0);
-        let counted = ["seq", "stream", "read", "own", "dropped", "damaged", "untold_unknown"];
+        let counted = ["seq", "stream", "read", "own", "dropped", "damaged", "untold_unknown", "version"];
         counted.iter().all(|name| n(name) <= MOST).then_some(())?;
         let numbers = |v: &Value| -> Vec<u64> {
             v.as_array().map(|a| a.iter().map(|n| n.as_u64().unwrap_or(0)).collect()).unwrap_or_default()
@@ -430,6 +438,7 @@ impl Account {
             last: id_of(&v["last"]),
             run: n("run"),
             behind: v["behind"].as_bool().unwrap_or(false),
+            version: n("version"),
             losses: losses_of(&v["losses"]),
             epoch: n("epoch"),
             stream: n("stream"),

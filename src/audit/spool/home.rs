@@ -78,7 +78,9 @@ impl Spool {
                 Err(e) => log::warn("spool", format!("cannot keep `{}` in memory: {e}", s.name)),
             }
         }
-        self.remember_state_now();
+        if let Err(e) = self.state_to_memory() {
+            log::debug("spool", format!("the state is not kept in memory: {e}"));
+        }
         self.save_cursors();
     }
 }

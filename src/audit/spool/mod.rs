@@ -252,6 +252,8 @@ pub struct Spool {
     /// What has been taken in.
     pub account: Mutex<Account>,
     state: Mutex<StateFile>,
+    /// Held while the copy of the state in memory is written, which waits for no disk.
+    remembered: Mutex<slots::Place>,
     /// Held while cursor files are written and synced: one version after another.
     small: Mutex<()>,
     /// Held while segments are synced: what a failed sync has dropped is written anew once.

@@ -53,6 +53,7 @@ impl Spool {
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, &*ark, segments).into();
         let (state, account) = load_state(&*disk, &*ark)?;
+        let remembered = Mutex::new(state.place.without_file());
         let mut spool = Spool {
             disk,
             ark,
@@ -62,6 +63,7 @@ impl Spool {
             room: Condvar::new(),
             account: Mutex::new(account),
             state: Mutex::new(state),
+            remembered,
             small: Mutex::new(()),
             syncing: Mutex::new(()),
             clock: AtomicI64::new(now_ms),
@@ -414,7 +416,7 @@ fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(StateFile, Account
     let (place, copies) = newest_copies(disk, ark, names::STATE, limits::STATE_SLOT_BYTES)?;
     let loaded = copies.map(|copy| copy.and_then(|(turn, bytes)| Some((turn, Account::load(&bytes)?))));
     let there = loaded[0].clone().map(|(_, account)| account).unwrap_or_default();
-    let newest = loaded.into_iter().flatten().max_by_key(|(turn, a)| (!a.behind, *turn));
+    let newest = loaded.into_iter().flatten().max_by_key(|(turn, a)| (!a.behind, a.version, *turn));
     let mut account = newest.map(|(_, account)| account).unwrap_or_default();
     account.behind = false;
     Ok((StateFile { place, there, notes: 0 }, account))

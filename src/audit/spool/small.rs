@@ -127,24 +127,19 @@ impl Spool {
     }
 
     /// Keeps the account for the next worker, not for a power cut: what of it is on the platter is never ahead of the
-    /// records there.
+    /// records there. Waits for no disk: the writer does so before it lets go of what it has dropped.
     pub fn remember_state(&self) {
-        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let payload = self.account().save();
-        if self.small_to_memory(&state(), &mut file.place, &payload).is_err() {
-            drop(file);
+        if let Err(e) = self.state_to_memory() {
+            log::debug("spool", format!("the state is not kept in memory: {e}"));
             self.save_state(false);
         }
     }
 
-    /// The same, where a state may be on its way to a disk that is gone: what writes it keeps it in memory when that fails.
-    pub(super) fn remember_state_now(&self) {
-        if let Ok(mut file) = self.state.try_lock() {
-            let payload = self.account().save();
-            if let Err(e) = self.small_to_memory(&state(), &mut file.place, &payload) {
-                log::debug("spool", format!("the state is not kept in memory: {e}"));
-            }
-        }
+    pub(super) fn state_to_memory(&self) -> io::Result<()> {
+        // Under that lock, so that a later copy never holds less.
+        let mut place = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = self.account().next_version().save();
+        self.small_to_memory(&state(), &mut place, &payload)
     }
 
     fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
@@ -156,19 +151,18 @@ impl Spool {
         let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Under that lock, so that a later version never holds less. Whatever is numbered as a note stands in the account.
         let notes = self.lock().notes;
-        let account = self.account().clone();
+        let account = self.account().next_version().clone();
         let payload = account.save();
         let kept = if sync {
             // What it has taken in is on the platter before it says so: else a power cut takes records that count as seen.
-            let kept =
-                self.sync_known().and_then(|()| self.write_small(&state(), &mut file.place, &payload, though_bad));
+            let kept = self.sync_known().and_then(|()| self.write_state(&mut file.place, &payload, though_bad));
             kept.and_then(|kept| match kept {
                 Store::Disk => self.sync_state(&mut file.place).map(|good| good.then_some(Store::Disk)),
                 Store::Ark => Err(io::Error::other("the disk fails")),
             })
         } else {
             // Who wants no syncs is promised nothing of a power cut.
-            self.write_small(&state(), &mut file.place, &payload, though_bad).map(Some)
+            self.write_state(&mut file.place, &payload, though_bad).map(Some)
         };
         match kept {
             Ok(Some(Store::Disk)) => {
@@ -179,7 +173,7 @@ impl Spool {
                 }
                 if self.memory.is_some() {
                     // For a worker that does not find the file any more.
-                    let _ = self.small_to_memory(&state(), &mut file.place, &payload);
+                    let _ = self.state_to_memory();
                 }
                 (file.there, file.notes) = (account, notes);
                 drop(file);
@@ -188,7 +182,7 @@ impl Spool {
             Ok(_) => {}
             Err(e) => {
                 // The kernel may have let go of what it could not write: the next worker would find an older state.
-                let _ = self.small_to_memory(&state(), &mut file.place, &payload);
+                let _ = self.state_to_memory();
                 return Err(e);
             }
         }
@@ -276,23 +270,17 @@ impl Spool {
         }
     }
 
-    /// A small file goes to the disk, or to memory while the disk fails; where it is now. `though_bad`: also to a disk that
-    /// has failed, and nowhere else.
-    fn write_small(
-        &self,
-        small: &Small,
-        place: &mut slots::Place,
-        payload: &[u8],
-        though_bad: bool,
-    ) -> io::Result<Store> {
+    /// The state goes to the disk, or to memory while the disk fails; where it is now. `though_bad`: also to a disk that has
+    /// failed, and nowhere else.
+    fn write_state(&self, place: &mut slots::Place, payload: &[u8], though_bad: bool) -> io::Result<Store> {
         if though_bad || self.lock().disk_bad.is_none() {
-            match self.small_to_disk(small, place, payload) {
+            match self.small_to_disk(&state(), place, payload) {
                 Ok(()) => return Ok(Store::Disk),
                 Err(e) if though_bad => return Err(e),
                 Err(_) => {}
             }
         }
-        self.small_to_memory(small, place, payload).map(|()| Store::Ark)
+        self.state_to_memory().map(|()| Store::Ark)
     }
 
     fn small_to_disk(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {

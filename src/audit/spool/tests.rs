@@ -17,8 +17,9 @@ struct Moody {
     no_sync: AtomicBool,
     no_names: AtomicBool,
     no_remove: AtomicBool,
-    /// A write does not come back while this is so.
+    /// A write, the sync of the state does not come back while this is so.
     slow_write: AtomicBool,
+    slow_state: AtomicBool,
     /// Segments have lost their names.
     nameless: AtomicBool,
 }
@@ -27,8 +28,9 @@ impl Moody {
     fn new() -> Arc<Moody> {
         let ark = Ark::open(Ark::create().unwrap()).unwrap();
         let no = || AtomicBool::new(false);
-        let (slow_write, nameless) = (no(), no());
-        Arc::new(Moody { ark, no_write: no(), no_sync: no(), no_names: no(), no_remove: no(), slow_write, nameless })
+        let (no_write, no_sync, no_names, no_remove) = (no(), no(), no(), no());
+        let (slow_write, slow_state, nameless) = (no(), no(), no());
+        Arc::new(Moody { ark, no_write, no_sync, no_names, no_remove, slow_write, slow_state, nameless })
     }
 
     fn state(&self) -> Option<Vec<u8>> {
@@ -57,6 +59,9 @@ impl Disk for Moody {
     fn sync(&self, name: &str) -> io::Result<()> {
         if self.no_sync.swap(false, Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        while name == tend::STATE && self.slow_state.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
         }
         self.ark.sync(name)
     }
@@ -514,4 +519,39 @@ fn the_writer_is_sent_elsewhere_before_a_file_without_a_name_is_copied() {
     assert!(sent, "while it is waited for it may begin another record there");
     assert!(put(&spool, &mut a, 3).is_ok());
     assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=3).collect(), vec![]));
+}
+
+/// With `drop-newest` it does so for each chunk, and the database would wait with it.
+#[test]
+fn the_writer_does_not_wait_for_the_sync_of_a_state_and_what_it_remembers_counts() {
+    crate::log::mute();
+    let (disk, ark) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert!(put(&spool, &mut Appender::default(), 1).is_ok());
+    disk.slow_state.store(true, Ordering::Relaxed);
+    let done = AtomicBool::new(false);
+    let in_time = std::thread::scope(|threads| {
+        let tender = threads.spawn(|| spool.save_state(true));
+        while spool.state.try_lock().is_ok() {
+            std::thread::yield_now();
+        }
+        threads.spawn(|| {
+            spool.account().counters.dropped += 7;
+            spool.remember_state();
+            done.store(true, Ordering::Relaxed);
+        });
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while !done.load(Ordering::Relaxed) && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
+        let in_time = done.load(Ordering::Relaxed);
+        disk.slow_state.store(false, Ordering::Relaxed);
+        assert!(tender.join().unwrap());
+        in_time
+    });
+    assert!(in_time, "it waited for the disk");
+    // The state that was on its way comes to the disk later, and holds less.
+    drop(spool);
+    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    assert_eq!(spool.account().counters.dropped, 7);
 }

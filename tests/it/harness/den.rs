@@ -2,12 +2,16 @@
 //!
 //! Refuses to wait without an end: every wait has a limit and a sentence that says what did not come.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A temporary directory, gone with its test; kept and named when the test fails.
@@ -52,19 +56,48 @@ impl Drop for Den {
     }
 }
 
-/// Below the ephemeral range: a client that knocks at a closed port of that range can end connected to itself.
-static PORTS: AtomicU16 = AtomicU16::new(0);
+/// Ports come in blocks, and a block is one run's as long as it lives: while a receiver is away nobody listens on its port,
+/// and another run of these tests would take it, and with it the events. Below the ephemeral range: a client that knocks
+/// at a closed port of that range can end connected to itself.
+struct Ports {
+    /// What says of each block that it is ours: a name that one process can have, and that goes with it.
+    blocks: VecDeque<(u16, UnixListener)>,
+    next: u16,
+    end: u16,
+}
+
+const FIRST: u16 = 20_000;
+const BLOCKS: u16 = 120;
+const BLOCK: u16 = 100;
+static TAKEN: Mutex<Ports> = Mutex::new(Ports { blocks: VecDeque::new(), next: 0, end: 0 });
+
+impl Ports {
+    fn next(&mut self) -> u16 {
+        if self.next == self.end {
+            // Not always those of the run before, whose helpers may still knock.
+            let start = (std::process::id() % u32::from(BLOCKS)) as u16;
+            let free = (start..start + BLOCKS).map(|n| FIRST + n % BLOCKS * BLOCK).find_map(|first| {
+                let name = SocketAddr::from_abstract_name(format!("gostech-it-ports-{first}")).ok()?;
+                Some((first, UnixListener::bind_addr(&name).ok()?))
+            });
+            // In a very long run those of the beginning come again.
+            let block = free.or_else(|| self.blocks.pop_front()).expect("a block of ports that no other run has");
+            (self.next, self.end) = (block.0, block.0 + BLOCK);
+            self.blocks.push_back(block);
+        }
+        self.next += 1;
+        self.next - 1
+    }
+}
 
 /// A listener on a free port of loopback, outside the ephemeral range.
 pub fn free_listener() -> TcpListener {
-    let start = (std::process::id() % 9000) as u16;
-    for _ in 0..4000 {
-        let port = 20_000 + (start + PORTS.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+    let mut ports = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", ports.next())) {
             return listener;
         }
     }
-    panic!("no free port between 20000 and 32000");
 }
 
 /// A port that was free a moment ago.
