@@ -87,14 +87,9 @@ const PLANS: &[Plan] = &[
     Plan { run: stage::successor_dies, names: &[("succession.after", "{}")] },
     Plan {
         run: stage::late_disk,
-        names: &[
-            ("back.probed", "{}"),
-            ("back.written", "{}"),
-            ("back.entered", "{}"),
-            ("whole.written", "{}"),
-            ("whole.renamed", "{}"),
-        ],
+        names: &[("back.written", "{}"), ("back.entered", "{}"), ("whole.written", "{}"), ("whole.renamed", "{}")],
     },
+    Plan { run: stage::removed, names: &[("back.probed", "{}")] },
     Plan { run: stage::failing_sync, names: &[("renew.marked", "{}"), ("renew.copied", "{}"), ("renew.placed", "{}")] },
     Plan {
         run: stage::refusing,

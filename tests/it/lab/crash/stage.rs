@@ -179,16 +179,31 @@ pub fn late_disk(stage: &Stage) -> After {
     let receiver = Receiver::start();
     receiver.down();
     let blocked = stage.den.put("spool", "a file, no directory");
-    let mut setup = stage.armed(stage.setup(&receiver));
-    if stage.deaths[0] == "back.probed" {
-        // In its cage a worker cannot use a directory that comes late: the next one does, whose disk never failed.
-        setup = setup.args(&["--no-confinement"]);
-    }
+    let setup = stage.armed(stage.setup(&receiver));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
     picodata.events(&mut events, 300, 5000);
     wait("the alarm", LIMIT, || picodata.err().contains("no writable spool directory"));
     std::fs::remove_file(&blocked).expect("the file goes");
+    stage.write_until_dead(&mut picodata, &mut events, 500, 100);
+    receiver.up();
+    whole(&mut picodata, &receiver, &setup, stage, 0);
+    stage.after(picodata.ledger.len(), &receiver)
+}
+
+/// The directory goes, and is made anew by the same worker, which no cage keeps from that: what it held is in memory, and then
+/// comes to the disk.
+pub fn removed(stage: &Stage) -> After {
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = stage.armed(stage.setup(&receiver).args(&["--no-confinement"]));
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 300, 5000);
+    let (spool, away) = (stage.den.path().join("spool"), stage.den.path().join("away"));
+    wait("there is a state", LIMIT, || spool.join("default/state").exists());
+    // In one step: while it is emptied the helper makes new files there.
+    std::fs::rename(&spool, &away).and_then(|()| std::fs::remove_dir_all(&away)).expect("the directory goes");
     stage.write_until_dead(&mut picodata, &mut events, 500, 100);
     receiver.up();
     whole(&mut picodata, &receiver, &setup, stage, 0);
