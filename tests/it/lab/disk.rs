@@ -79,13 +79,15 @@ fn a_full_tmpfs_with_room_again() {
 fn a_tmpfs_that_others_fill_costs_nothing_of_ours() {
     let real = Real::new("lab-others");
     let Some(before) = on_tmpfs(&real.den, 8) else { return };
-    let mut setup = real.setup().args(LARGE).args(&["--spool-full", "drop-oldest"]);
+    // Memory for longer than a busy machine may take to make room again.
+    let mut setup = real.remembering("8M").args(LARGE).args(&["--spool-full", "drop-oldest"]);
     setup.before = before;
     full_and_room_again(&real, &setup, "disk: filled by others, drop-oldest");
 }
 
 /// The disk is smaller than the bound, and `drop-oldest` was chosen: the oldest give way there too, counted and told, and
-/// the newest are delivered.
+/// the newest are delivered. New ones go only while the disk has no room for either, which lasts the longer the slower the
+/// machine is; once there is room, what the disk takes is the bound, and each event that comes then is delivered.
 #[test]
 fn a_full_disk_whose_oldest_events_give_way() {
     let real = Real::new("lab-give-way");
@@ -95,8 +97,14 @@ fn a_full_disk_whose_oldest_events_give_way() {
     let mut picodata = setup.picodata();
     real.receiver.down();
     let mut events = Events::new(1, 1);
-    picodata.stream((0..40_000).map(|_| events.event()), 10_000).expect("the pipe never breaks");
+    picodata.stream((0..36_000).map(|_| events.event()), 10_000).expect("the pipe never breaks");
     assert!(err(&setup).contains("No space left"), "the disk was not full\n{}", err(&setup));
+    wait("the disk works again, and all is on it", LIMIT, || {
+        let page = real.page();
+        let none = |name: &str| page.sum(name, &[]) == Some(0.0);
+        none("gostech_audit_disk_failing") && none("gostech_audit_memory_spool_bytes")
+    });
+    picodata.stream((0..12_000).map(|_| events.event()), 10_000).expect("the pipe never breaks");
     real.receiver.up();
     let code = picodata.finish(LIMIT);
     assert_eq!(code, 1, "events were lost, and it says so\n{}", err(&setup));
@@ -105,10 +113,9 @@ fn a_full_disk_whose_oldest_events_give_way() {
     let told: u64 =
         docs.iter().filter(|d| d.value["reason"] == "dropped").filter_map(|d| d.value["missing"].as_u64()).sum();
     assert_eq!(told, missing.len() as u64, "{}", err(&setup));
-    // Most of what is missing is older than what came; new ones go only while the disk has no room for either.
     let number = |id: &str| id.rsplit('.').next().and_then(|n| n.parse::<usize>().ok()).expect("an id");
     let newest = missing.iter().filter(|id| number(id) > 36_000).count();
-    assert!(!missing.is_empty() && newest == 0, "{newest} of the newest 4,000 are missing\n{}", err(&setup));
+    assert!(!missing.is_empty() && newest == 0, "{newest} of the newest 12,000 are missing\n{}", err(&setup));
     real.say("disk: full, and the oldest give way", 1, picodata.ledger.len());
 }
 

@@ -26,12 +26,21 @@ impl Real {
 
     /// A helper with a cushion of 1 MiB and a page of metrics.
     pub fn setup(&self) -> Setup {
-        self.without_page().args(&["--metrics-addr", &format!("127.0.0.1:{}", self.port)])
+        self.remembering("1M")
+    }
+
+    /// The same with another `--memory-max`.
+    pub fn remembering(&self, memory: &str) -> Setup {
+        self.bare(memory).args(&["--metrics-addr", &format!("127.0.0.1:{}", self.port)])
     }
 
     /// The same without the page.
     pub fn without_page(&self) -> Setup {
-        let args = ["--memory-max", "1M", "--event-max", "64K", "--drain", "60s"];
+        self.bare("1M")
+    }
+
+    fn bare(&self, memory: &str) -> Setup {
+        let args = ["--memory-max", memory, "--event-max", "64K", "--drain", "60s"];
         Setup::new(&self.den).exec().url(&self.receiver.url()).args(&args)
     }
 
