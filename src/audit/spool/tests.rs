@@ -60,7 +60,7 @@ impl Disk for Moody {
         if self.no_sync.swap(false, Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
-        while name == tend::STATE && self.slow_state.load(Ordering::Relaxed) {
+        while name == names::STATE && self.slow_state.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.ark.sync(name)
