@@ -4,12 +4,11 @@ use super::faults;
 use super::options::Options;
 use crate::limits;
 use crate::net::address::Address;
-use crate::net::pem;
+use crate::net::expiry::{Expiry, Named};
 use crate::net::porch;
 use crate::net::target::is_localhost;
 use crate::sys::process;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The report on the page, and whether nothing is wrong.
@@ -35,7 +34,8 @@ pub fn report(options: &Options) -> (String, bool) {
             out.push_str(&format!("users     {count} in `{}`\n", path.display()));
         }
     }
-    let mut good = certificates(options, &mut out);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let mut good = certificates(options.certificates(), now, &mut out);
     for fault in faults::of_files(options).unwrap_or_default() {
         out.push_str(&format!("fault     {fault}\n"));
         good = false;
@@ -54,34 +54,20 @@ fn is_public(address: &Address) -> bool {
     }
 }
 
-/// Says until when each certificate is valid; false: one is not valid now.
-fn certificates(options: &Options, out: &mut String) -> bool {
-    let web = options.web_tls.iter().flat_map(|t| [Some(&t.certificate), t.client_ca.as_ref()]).flatten();
-    let database = options.database.dial.tls.iter().flat_map(|tls| tls.files());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+/// Says until when each certificate is valid; false: one is not valid now. What cannot be read is told as a fault.
+fn certificates(files: Vec<Named>, now: i64, out: &mut String) -> bool {
+    let expiry = Expiry::new(files);
     let mut good = true;
-    for path in web.map(|p| p.as_path()).chain(database) {
-        let (words, valid) = validity(path, now);
-        out.push_str(&words);
-        good &= valid;
+    for seen in expiry.look(now) {
+        let (sign, text) = match (seen.wrong, seen.ends) {
+            (Some(text), _) => (if seen.invalid { "fault    " } else { "warning  " }, text),
+            (None, Some(end)) => ("validity ", format!("{}: {} days", seen.about, (end - now) / 86_400)),
+            (None, None) => continue,
+        };
+        out.push_str(&format!("{sign} {text}\n"));
+        good &= !seen.invalid;
     }
     good
-}
-
-fn validity(path: &Path, now: i64) -> (String, bool) {
-    // What cannot be read is told as a fault.
-    let Ok(all) = pem::validities(path, "certificate file") else { return (String::new(), true) };
-    let Some(first) = all.first().copied().flatten() else { return (String::new(), true) };
-    let days = (first.to - now) / 86_400;
-    let path = path.display();
-    match () {
-        () if first.to < now => (format!("fault     certificate `{path}` has expired {} days ago\n", -days), false),
-        () if first.from > now => (format!("fault     certificate `{path}` is not valid yet\n"), false),
-        () if days < limits::CHECK_EXPIRY_DAYS => {
-            (format!("warning   certificate `{path}` ends in {days} days\n"), true)
-        }
-        () => (format!("validity  certificate `{path}`: {days} days\n"), true),
-    }
 }
 
 /// What the unit gives; by hand, what this session has.
@@ -111,6 +97,24 @@ fn memory_limit() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::testing::{self_signed, Scratch};
+
+    #[test]
+    fn a_certificate_is_judged_as_the_running_program_judges_it() {
+        let dir = Scratch::new("check-page");
+        let both = dir.write("both.pem", &(self_signed(2026) + &self_signed(2036)));
+        // 2027-01-15: of our own the first one counts, of authorities the last.
+        let now = 1_800_000_000;
+        let mut out = String::new();
+        assert!(!certificates(vec![Named::certificate(&both)], now, &mut out));
+        assert!(out.starts_with("fault     certificate `") && out.contains("has ended on 2026-11-21"), "{out}");
+        out.clear();
+        assert!(certificates(vec![Named::authority(&both)], now, &mut out));
+        assert!(out.starts_with("validity  authority `") && out.ends_with("both.pem`: 3597 days\n"), "{out}");
+        out.clear();
+        let missing = Named::certificate(&dir.path("missing.pem"));
+        assert!(certificates(vec![missing], now, &mut out) && out.is_empty(), "{out}");
+    }
 
     #[test]
     fn what_other_machines_reach_is_told_from_what_they_do_not() {

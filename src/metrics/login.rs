@@ -2,8 +2,9 @@
 //!
 //! Four wrong tries lock a user, and a wrong method is a wrong try; nothing that a server says before a login tells the
 //! method of a user. So: the method that was named; else the one that worked before; else the likely one, and the other one
-//! once. How many tries a password has had is kept for all runs together (`ledger`, `tries`), one run logs in at a time, and
-//! what has had its tries waits until the password is another one or somebody says (SIGHUP) that it is right now. A locked
+//! once. The try that would lock the account if it failed is made only when somebody says that the password is right (SIGHUP).
+//! How many tries a password has had is kept for all runs together (`ledger`, `tries`), one run logs in at a time, and
+//! what has had its tries waits until the password is another one, or for that word. A locked
 //! account is asked from time to time, which does not count while it is locked. `pico_service` is never locked, and is tried
 //! again after minutes. Refuses: to show a password to a network in clear (`ldap`), unless insisted on.
 
@@ -148,7 +149,7 @@ impl Login {
         if forgiven || self.exempt() {
             held.record.forgive(&order);
         }
-        let result = self.tries(&mut held, &order, password, client, patience);
+        let result = self.tries(&mut held, (&order, forgiven), password, client, patience);
         held.keep();
         result
     }
@@ -157,17 +158,19 @@ impl Login {
     fn tries(
         &mut self,
         held: &mut Held<'_>,
-        order: &[Method],
+        (order, mut told): (&[Method], bool),
         password: &Wiped,
         client: &mut Client,
         patience: Duration,
     ) -> Result<(), Trouble> {
         let mut said = None;
         loop {
-            let method = match held.record.may(order, self.one_shot) {
+            let method = match held.record.may(order, told) {
                 May::Try(method) => method,
                 stop => return Err(self.stopped(held, stop, said, password)),
             };
+            // What somebody has said is good for one try.
+            told = false;
             if method == Method::Ldap && !client.private() && !self.insist {
                 return Err(Trouble::new(Reason::Auth, NOT_IN_CLEAR));
             }
@@ -190,7 +193,7 @@ impl Login {
                     return Err(Trouble::new(Reason::Auth, text));
                 }
                 Came::Locked(refusal) => {
-                    held.record.uncounted();
+                    held.record.locked();
                     return Err(self.locked(password, &refusal.text, method));
                 }
                 Came::Nothing(trouble) => return Err(self.no_answer(held, order, password, trouble)),
@@ -253,7 +256,8 @@ impl Login {
 
     fn warn_of_a_lock(&self, held: &Held<'_>) {
         let before = held.record.row;
-        if !self.exempt() && !held.record.proven && before as usize >= limits::METRICS_TRIES {
+        let counted = (limits::METRICS_TRIES as u32..limits::METRICS_LOCKING_TRIES).contains(&before);
+        if !self.exempt() && !held.record.proven && counted {
             let next = before + 1;
             log::warn(
                 "password",
@@ -284,9 +288,11 @@ impl Login {
         if self.exempt() {
             return self.rest_for_minutes(password, Trouble::new(Reason::Auth, text));
         }
-        text.push_str(match stop {
-            May::Brink if names.is_empty() => "; the next failed try could lock the account: make sure of the password",
-            May::Brink => "; one more failed try could lock the account: name the method with --auth-method",
+        text.push_str(match (stop, self.named) {
+            (May::Brink, Some(_)) => "; one more failed try could lock the account: make sure of the password",
+            (May::Brink, None) => {
+                "; one more failed try could lock the account: make sure of the password, name its method with --auth-method"
+            }
             _ => "; not tried again until the password is another one",
         });
         if stop == May::Spent && held.path.is_none() && self.named.is_none() && held.record.worked.is_none() {
@@ -314,7 +320,7 @@ impl Login {
 
     /// A login without an answer may have counted as a wrong one. One that was let in before may be tried as ever.
     fn no_answer(&mut self, held: &Held<'_>, order: &[Method], password: &Wiped, trouble: Trouble) -> Trouble {
-        if matches!(held.record.may(order, self.one_shot), May::Try(_)) {
+        if matches!(held.record.may(order, false), May::Try(_)) {
             return trouble;
         }
         let text = format!("{}; it may have counted as a failed try", trouble.text);

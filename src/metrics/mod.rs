@@ -15,6 +15,7 @@ mod check_page;
 mod faults;
 pub mod ledger;
 pub mod login;
+pub mod numbers;
 pub mod options;
 pub mod own;
 pub mod pages;
@@ -34,13 +35,13 @@ use crate::log;
 use crate::sys::{activation, process, signal};
 use asker::Asker;
 use ledger::Ledger;
+use numbers::Numbers;
 use options::{Job, Options};
 use reload::Again;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Runs the program.
@@ -115,8 +116,8 @@ fn print(bytes: &[u8]) -> Result<()> {
 }
 
 fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
-    let board = Arc::new(board::Board::default());
-    let pages = serve::pages(&options, board.clone(), started);
+    let board = board::Board::default();
+    let numbers = Numbers::new(&options, started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     let end = if reading.result.is_ok() { Exit::Clean } else { Exit::Failed };
@@ -124,19 +125,19 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
         log::error("database", &trouble.text);
     }
     board.publish(reading, database);
-    print(&pages.render(&board.glance(), format, &[]))?;
+    print(&numbers.page(&board.glance(), format, &[]))?;
     Ok(end)
 }
 
 fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let (page, sound) = check_page::report(&options);
-    let board = Arc::new(board::Board::default());
-    let pages = serve::pages(&options, board.clone(), started);
+    let board = board::Board::default();
+    let numbers = Numbers::new(&options, started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     board.publish(reading, database.clone());
     let view = board.glance();
-    let printed = pages.render(&view, &render::PROMETHEUS, &[]);
+    let printed = numbers.page(&view, &render::PROMETHEUS, &[]);
     let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
     let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);
     print(format!("{page}{words}").as_bytes())?;

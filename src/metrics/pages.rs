@@ -1,13 +1,9 @@
 //! The pages: `/metrics`, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
 
-use super::assemble::Assembled;
 use super::board::{Board, View};
-use super::own::{self, Program};
+use super::numbers::Numbers;
 use super::render::{Render, OPENMETRICS, PROMETHEUS};
-use super::rules::Rules;
-use crate::guard::Parts;
 use crate::limits;
-use crate::net::expiry::Expiry;
 use crate::net::gzip::Gzip;
 use crate::net::page::{Page, PageRequest};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,20 +18,12 @@ pub struct Pages {
     pub floor: Duration,
     /// What of the scraper's patience is kept for the way back.
     pub offset: Duration,
-    /// Labels of every sample.
-    pub rules: Rules,
+    /// What is shown.
+    pub numbers: Numbers,
     /// Where the database is.
     pub place: String,
     /// As whom it is asked.
     pub user: String,
-    /// When the program was started.
-    pub started: SystemTime,
-    /// Resident memory, in bytes.
-    pub memory: fn() -> Option<u64>,
-    /// What protects this process, and how many forbidden calls it tried.
-    pub protection: fn() -> (Parts, u64),
-    /// When certificates end.
-    pub certificates: Arc<Expiry>,
     /// Packs pages, once somebody wants them packed.
     pub zip: Zip,
 }
@@ -79,7 +67,7 @@ impl Pages {
         let view = self.view(request);
         let format = negotiate(request.header("accept").unwrap_or_default());
         let prefixes = request.arguments("name[]");
-        let body = self.render(&view, format, &prefixes);
+        let body = self.numbers.page(&view, format, &prefixes);
         let page = Page { status: 200, content_type: format.content_type.into(), headers: Vec::new(), body };
         let page = page.with("Vary", "Accept, Accept-Encoding").with("Cache-Control", "no-store");
         match request.header("accept-encoding") {
@@ -95,23 +83,6 @@ impl Pages {
         let Some(body) = self.zip.pack(&page.body) else { return page };
         page.body = body;
         page.with("Content-Encoding", "gzip")
-    }
-
-    /// The page of a view; with prefixes, only families that begin with one of them.
-    pub fn render(&self, view: &View, format: &Render, prefixes: &[String]) -> Vec<u8> {
-        let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
-        let (protection, refused) = (self.protection)();
-        let certificates = &self.certificates.ends()[..];
-        let program = Program { started: self.started, memory: (self.memory)(), protection, refused, certificates };
-        let own = own::families(view, age, program, &self.rules);
-        let theirs = view.reading.as_ref().and_then(|r| r.result.as_ref().ok());
-        let at_ms = view.reading.as_ref().map_or(0, |r| r.wall_ms);
-        let page = Assembled::of(std::iter::once(&own).chain(theirs.map(|(page, _)| &page.snapshot)), prefixes, at_ms);
-        // Names, values and punctuation are about as much again as the labels.
-        let mut body = Vec::with_capacity(2 * page.bytes() + 64);
-        (format.write)(&page, &mut body);
-        body.shrink_to_fit();
-        body
     }
 
     fn ready(&self, request: &PageRequest) -> Page {
@@ -153,7 +124,7 @@ impl Pages {
             ("Instance", instance),
             ("Polls", format!("{} good, {} failed", view.counts.good, view.counts.failed)),
             ("Last error", last),
-            ("Started", ago(self.started)),
+            ("Started", ago(self.numbers.started)),
             ("Version", env!("CARGO_PKG_VERSION").into()),
         ];
         let rows: String =
@@ -233,8 +204,10 @@ fn takes_gzip(accepted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::board::Reading;
+    use super::super::rules::Rules;
     use super::super::source::Grade;
     use super::*;
+    use crate::guard;
     use std::time::Instant;
 
     #[test]
@@ -282,13 +255,15 @@ mod tests {
             board: Arc::default(),
             floor: Duration::from_secs(1),
             offset: Duration::ZERO,
-            rules: Rules::default(),
+            numbers: Numbers {
+                rules: Rules::default(),
+                started: SystemTime::now(),
+                memory: || Some(1),
+                protection: || (guard::in_force(), 0),
+                certificates: Arc::default(),
+            },
             place: "<db>:3301".into(),
             user: "mon".into(),
-            started: SystemTime::now(),
-            memory: || Some(1),
-            protection: || ([("landlock", true), ("seccomp", true), ("no_new_privs", true), ("not_dumpable", true)], 0),
-            certificates: Arc::default(),
             zip: Zip::default(),
         }
     }

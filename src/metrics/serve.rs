@@ -2,6 +2,7 @@
 
 use super::asker::Asker;
 use super::board::Board;
+use super::numbers::Numbers;
 use super::options::Options;
 use super::pages::{Pages, Zip};
 use super::poll::{self, Desk, Orders};
@@ -9,11 +10,10 @@ use super::reload::{Again, Changed};
 use crate::error::{Error, Exit, Result};
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
-use crate::guard::{self, Needs, Parts};
+use crate::guard::{self, Needs};
 use crate::limits;
 use crate::log;
 use crate::net::address::Address;
-use crate::net::expiry::{Expiry, Named};
 use crate::net::porch::{self, Ahead, Listener, Porch, PorchOptions};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
@@ -26,18 +26,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The pages of these options.
-pub fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages {
+fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages {
     Pages {
         board,
         floor: options.floor,
         offset: options.offset,
-        rules: options.wishes.rules.clone(),
+        numbers: Numbers::new(options, started),
         place: options.database.dial.place.to_string(),
         user: options.wishes.user.clone(),
-        started,
-        memory: resident,
-        protection,
-        certificates: Arc::new(Expiry::new(certificates(options))),
         zip: Zip::default(),
     }
 }
@@ -54,23 +50,9 @@ struct Service {
     started: SystemTime,
 }
 
-/// The files with certificates that these options name: of the pages and of the way to the database.
-fn certificates(options: &Options) -> Vec<Named> {
-    let mut all = Vec::new();
-    if let Some(web) = &options.web_tls {
-        all.push(Named::certificate(&web.certificate));
-        all.extend(web.client_ca.as_deref().map(Named::authority));
-    }
-    if let Some(tls) = &options.database.dial.tls {
-        all.extend(tls.options().certificate.as_deref().map(Named::certificate));
-        all.extend(tls.options().ca.as_deref().map(Named::authority));
-    }
-    all
-}
-
 /// Tells of certificates that end or have ended, each once a day.
 fn look_at_certificates(pages: &Mutex<Arc<Pages>>) {
-    let expiry = pages.lock().unwrap_or_else(PoisonError::into_inner).certificates.clone();
+    let expiry = pages.lock().unwrap_or_else(PoisonError::into_inner).numbers.certificates.clone();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
     for seen in expiry.look(now).into_iter().filter(|s| s.news) {
         log::calm(&seen.about);
@@ -190,16 +172,6 @@ fn confine(options: &Options, addresses: &[Address], ahead: &Ahead) {
     guard::confine(Needs { files, reads_anywhere: true, calls }, log::Level::Info);
 }
 
-/// What protects this process; a forbidden call is told as long as anyone asks.
-fn protection() -> (Parts, u64) {
-    let (refused, last) = guard::refused_calls();
-    if refused > 0 {
-        let text = format!("this program tried {refused} forbidden system calls (the last: number {last}); refused");
-        log::error("confinement", text);
-    }
-    (guard::in_force(), refused)
-}
-
 /// Sockets that systemd opened. Whether one is TCP shows in its address.
 fn given() -> Vec<Listener> {
     let listener = |fd: OwnedFd| {
@@ -210,11 +182,4 @@ fn given() -> Vec<Listener> {
         }
     };
     activation::take().into_iter().map(listener).collect()
-}
-
-/// Resident memory, by the kernel's word.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }

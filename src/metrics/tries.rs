@@ -1,7 +1,8 @@
 //! What is known of one login ○: the method that worked, and the tries since then that may have counted as wrong ones.
 //!
 //! The database locks an account after four wrong tries in a row, and a wrong method is one. So a password costs at most two
-//! tries in its whole life, however many runs there are; a method that is known costs one. The text below is kept on disk
+//! tries in its whole life, however many runs there are; a method that is known costs one. And the fourth try in a row is made
+//! only when somebody says so, whatever the passwords were. The text below is kept on disk
 //! and is read with mistrust: what is not exactly this is nothing.
 //!
 //! ```text
@@ -92,18 +93,18 @@ impl Record {
         }
     }
 
-    /// Which of these methods, in this order, may be tried with this password. A run that ends at once (`one_shot`) never
-    /// makes the try that could lock the account: it would be made again and again.
-    pub fn may(&self, order: &[Method], one_shot: bool) -> May {
+    /// Which of these methods, in this order, may be tried with this password. The try that could lock the account is made
+    /// only when somebody has `told` that the password is right.
+    pub fn may(&self, order: &[Method], told: bool) -> May {
         if self.proven {
             return order.first().map_or(May::Spent, |m| May::Try(*m));
         }
         let refused = |m: &Method| self.tried.iter().any(|t| t.answered && t.method == *m);
         let next = order.iter().copied().find(|m| !refused(m));
-        let last_before_lock = self.row + 1 >= limits::METRICS_LOCKING_TRIES;
+        let could_lock = self.row + 1 == limits::METRICS_LOCKING_TRIES;
         match next.filter(|_| self.tried.len() < limits::METRICS_TRIES) {
             None => May::Spent,
-            Some(_) if last_before_lock && one_shot => May::Brink,
+            Some(_) if could_lock && !told => May::Brink,
             Some(method) => May::Try(method),
         }
     }
@@ -111,16 +112,20 @@ impl Record {
     /// To be written down before the try goes out: whoever dies in between has made it all the same.
     pub fn begin(&mut self, method: Method) {
         if !self.proven {
-            self.tried.push(Try { method, answered: false });
-            self.row = self.row.saturating_add(1);
+            self.count(method);
         }
+    }
+
+    /// Behind the try that locks, the database counts from the beginning: while it is locked nothing counts.
+    fn count(&mut self, method: Method) {
+        self.tried.push(Try { method, answered: false });
+        self.row = if self.row >= limits::METRICS_LOCKING_TRIES { 1 } else { self.row + 1 };
     }
 
     /// The database said no, and counted.
     pub fn refused(&mut self, method: Method) {
         if std::mem::take(&mut self.proven) {
-            self.tried.push(Try { method, answered: false });
-            self.row = self.row.saturating_add(1);
+            self.count(method);
         }
         self.tried.last_mut().into_iter().for_each(|t| t.answered = true);
     }
@@ -132,6 +137,12 @@ impl Record {
         }
     }
 
+    /// The try that was begun did not count: the account is locked. Whoever unlocks it makes the database count anew.
+    pub fn locked(&mut self) {
+        self.uncounted();
+        self.row = 0;
+    }
+
     /// The database let it in, and counts from the beginning again.
     pub fn let_in(&mut self, method: Method) {
         (self.worked, self.proven, self.row) = (Some(method), true, 0);
@@ -140,7 +151,7 @@ impl Record {
 
     /// Somebody who knows says that it is worth another try: one, with the method that was tried longest ago.
     pub fn forgive(&mut self, order: &[Method]) {
-        while self.may(order, false) == May::Spent && !self.tried.is_empty() {
+        while self.may(order, true) == May::Spent && !self.tried.is_empty() {
             self.tried.remove(0);
         }
     }
@@ -222,10 +233,10 @@ mod tests {
     #[test]
     fn a_password_has_two_tries_and_a_known_method_one() {
         let mut record = met(1);
-        assert_eq!(record.may(&BOTH, true), May::Try(Md5));
+        assert_eq!(record.may(&BOTH, false), May::Try(Md5));
         refuse(&mut record, Md5);
         assert_eq!(record.may(&[Md5], false), May::Spent);
-        assert_eq!(record.may(&BOTH, true), May::Try(ChapSha1));
+        assert_eq!(record.may(&BOTH, false), May::Try(ChapSha1));
         refuse(&mut record, ChapSha1);
         assert_eq!((record.may(&BOTH, false), record.row), (May::Spent, 2));
         // Somebody says that it is right now: one try, each time with the other method.
@@ -235,14 +246,17 @@ mod tests {
         refuse(&mut again, Md5);
         assert_eq!(again.may(&BOTH, false), May::Spent);
         again.forgive(&BOTH);
-        assert_eq!(again.may(&BOTH, false), May::Try(ChapSha1));
-        // Another password. The try that could lock makes only who was told to serve, and no run that is made again and again.
+        assert_eq!((again.may(&BOTH, false), again.may(&BOTH, true)), (May::Brink, May::Try(ChapSha1)));
+        // Another password, and its method is not known: a second guess could lock the account, and nobody makes it unasked.
         record.meet(Mark { salt: [7; 16], bits: 2 });
-        assert_eq!(record.may(&BOTH, true), May::Try(Md5));
+        assert_eq!(record.may(&BOTH, false), May::Try(Md5));
         refuse(&mut record, Md5);
-        assert_eq!((record.may(&BOTH, true), record.may(&BOTH, false)), (May::Brink, May::Try(ChapSha1)));
+        assert_eq!((record.may(&BOTH, false), record.may(&BOTH, true)), (May::Brink, May::Try(ChapSha1)));
+        // Nor does a third password make it unasked: its method may be the other one.
+        record.meet(Mark { salt: [7; 16], bits: 3 });
+        assert_eq!((record.may(&BOTH, false), record.may(&BOTH, true)), (May::Brink, May::Try(Md5)));
         record.let_in(Md5);
-        assert_eq!((record.row, record.may(&[Md5], true)), (0, May::Try(Md5)));
+        assert_eq!((record.row, record.may(&[Md5], false)), (0, May::Try(Md5)));
     }
 
     #[test]
@@ -264,6 +278,24 @@ mod tests {
         assert_eq!((record.may(&[Md5], false), record.row), (May::Spent, 1));
         record.forgive(&[Md5]);
         assert_eq!(record.may(&[Md5], false), May::Try(Md5));
+    }
+
+    #[test]
+    fn a_lock_is_seen_to_end_and_the_count_begins_anew() {
+        let mut record = met(1);
+        record.row = 3;
+        refuse(&mut record, Md5);
+        assert_eq!((record.row, record.may(&[Md5], false)), (4, May::Spent));
+        // Another password finds out that it is locked still, and that it is not any more: both cost nothing of the new count.
+        record.meet(Mark { salt: [7; 16], bits: 2 });
+        for _ in 0..9 {
+            assert_eq!(record.may(&BOTH, false), May::Try(Md5));
+            record.begin(Md5);
+            record.locked();
+            assert_eq!(record.row, 0);
+        }
+        refuse(&mut record, Md5);
+        assert_eq!(record.row, 1);
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Seen {
     pub wrong: Option<String>,
     /// It has ended, or has not begun.
     pub invalid: bool,
+    /// The last second of the certificate that decides; none: it could not be read.
+    pub ends: Option<i64>,
     /// It was not said yet, or a day ago.
     pub news: bool,
 }
@@ -107,7 +109,7 @@ impl Kept {
         if news || wrong.is_none() {
             self.said = wrong.clone().map(|text| (text, now));
         }
-        Seen { about, wrong, invalid, news }
+        Seen { about, wrong, invalid, ends: self.judged.map(|v| v.to), news }
     }
 }
 
@@ -142,24 +144,16 @@ fn words(about: &str, v: Validity, now: i64) -> (Option<String>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::testing::Scratch;
+    use crate::net::testing::{self_signed, Scratch};
 
     const DAY: i64 = 86_400;
     /// 2026-11-21.
     const END: i64 = 1_795_219_200;
 
-    fn certificate(year: i32) -> String {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
-        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-        params.not_after = rcgen::date_time_ymd(year, 11, 21);
-        params.self_signed(&key).unwrap().pem()
-    }
-
     #[test]
     fn the_end_is_told_in_time_daily_and_when_the_file_changes() {
         let dir = Scratch::new("expiry");
-        let file = dir.write("page.pem", &certificate(2026));
+        let file = dir.write("page.pem", &self_signed(2026));
         let expiry = Expiry::new([Named::certificate(&file), Named::certificate(&file)]);
         let look = |now: i64| {
             let seen = expiry.look(now);
@@ -179,7 +173,7 @@ mod tests {
         assert!(over.news && over.invalid && text.contains("has ended on 2026-11-21"), "{text}");
         assert!(!look(END + 10).news);
         assert!(look(END + 10 + DAY).news, "and daily");
-        dir.write("page.pem", &certificate(2036));
+        dir.write("page.pem", &self_signed(2036));
         assert_eq!(look(END + 20 + DAY).wrong, None);
         dir.write("page.pem", "nothing");
         let seen = look(END + 30 + DAY);
@@ -189,7 +183,7 @@ mod tests {
     #[test]
     fn of_authorities_the_last_counts_and_of_our_own_the_first() {
         let dir = Scratch::new("expiry-many");
-        let both = dir.write("both.pem", &(certificate(2026) + &certificate(2036)));
+        let both = dir.write("both.pem", &(self_signed(2026) + &self_signed(2036)));
         let expiry = Expiry::new([Named::certificate(&both), Named::authority(&both)]);
         let wrong: Vec<bool> = expiry.look(END - DAY).iter().map(|s| s.wrong.is_some()).collect();
         assert_eq!(wrong, [true, false]);

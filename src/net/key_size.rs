@@ -1,9 +1,8 @@
-//! ○ How long the RSA key of a certificate is, and who has signed it, out of its DER (RFC 5280, 4.1; RFC 8017).
+//! ○ How long the RSA key of a certificate is (RFC 8017), and whether signatures by it can be checked.
 //!
-//! The library calls a signature by a key that it cannot use a bad one, as if somebody else had made it. Reads no further
-//! than the key and judges nothing else of a certificate.
+//! The library calls a signature by a key that it cannot use a bad one, as if somebody else had made it.
 
-use crate::net::validity::{take, EXPLICIT_0, INTEGER, SEQUENCE};
+use crate::net::der::{take, INTEGER, SEQUENCE};
 use std::fmt;
 
 const BIT_STRING: u8 = 0x03;
@@ -11,31 +10,6 @@ const BIT_STRING: u8 = 0x03;
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// The lengths of RSA keys whose signatures the library can check.
 pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-
-/// What a certificate says of keys and names.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// Who has signed it: the content of the name.
-    pub issuer: &'a [u8],
-    /// Its key: the content of SubjectPublicKeyInfo.
-    pub key: &'a [u8],
-}
-
-/// What a certificate says; none where these bytes are none.
-pub fn of(certificate: &[u8]) -> Option<Facts<'_>> {
-    let mut rest = certificate;
-    let mut whole = take(&mut rest, SEQUENCE)?;
-    let mut signed = take(&mut whole, SEQUENCE)?;
-    if signed.first() == Some(&EXPLICIT_0) {
-        take(&mut signed, EXPLICIT_0)?;
-    }
-    take(&mut signed, INTEGER)?; // serial number
-    take(&mut signed, SEQUENCE)?; // signature algorithm
-    let issuer = take(&mut signed, SEQUENCE)?;
-    take(&mut signed, SEQUENCE)?; // validity
-    take(&mut signed, SEQUENCE)?; // subject
-    Some(Facts { issuer, key: take(&mut signed, SEQUENCE)? })
-}
 
 /// The length of a key in bits, if it is one of RSA.
 pub fn rsa_bits(key: &[u8]) -> Option<usize> {
@@ -85,38 +59,16 @@ impl std::error::Error for WrongSize {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::CertificateDer;
-
-    fn fixture(name: &str) -> CertificateDer<'static> {
-        let path = format!("{}/tests/data/certificates/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-        CertificateDer::from_pem_file(path).unwrap()
-    }
+    use crate::net::der::Fields;
+    use crate::net::testing::fixture;
 
     #[test]
     fn the_length_of_a_key_is_read() {
         for (name, bits) in [("rsa-1024", Some(1024)), ("rsa-2048", Some(2048)), ("signed-by-rsa-1024", None)] {
-            assert_eq!(rsa_bits(of(&fixture(name)).unwrap().key), bits, "{name}");
+            assert_eq!(rsa_bits(Fields::of(&fixture(name)).unwrap().key), bits, "{name}");
         }
-        let size = WrongSize::of_key(of(&fixture("rsa-1024")).unwrap().key, false).unwrap();
+        let size = WrongSize::of_key(Fields::of(&fixture("rsa-1024")).unwrap().key, false).unwrap();
         assert!(size.to_string().contains("1024 bits"));
-        assert_eq!(WrongSize::of_key(of(&fixture("rsa-2048")).unwrap().key, false), None);
-    }
-
-    #[test]
-    fn whatever_is_no_certificate_has_no_key_and_does_no_harm() {
-        let whole = fixture("rsa-1024");
-        let mut state = 26u64;
-        for n in 0..20_000 {
-            let mut bytes = whole.to_vec();
-            bytes.truncate(if n < whole.len() { n } else { whole.len() });
-            for _ in 0..if n < whole.len() { 0 } else { 3 } {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                bytes[(state >> 32) as usize % whole.len()] = state as u8;
-            }
-            let _ = of(&bytes).map(|f| rsa_bits(f.key));
-        }
+        assert_eq!(WrongSize::of_key(Fields::of(&fixture("rsa-2048")).unwrap().key, false), None);
     }
 }

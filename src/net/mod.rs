@@ -9,6 +9,7 @@ pub mod answer;
 pub mod base64;
 pub mod crypto;
 pub mod datagram;
+mod der;
 pub mod dial;
 pub mod expiry;
 pub mod failure;
@@ -26,7 +27,7 @@ pub mod stream;
 pub mod subject;
 pub mod target;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tls;
 mod trust;
 pub mod validity;

@@ -1,11 +1,10 @@
-//! ○ Whom a certificate names: the common name of its subject, out of its DER (RFC 5280, 4.1).
+//! ○ Whom a certificate names: the common name of its subject, out of its DER.
 //!
-//! Refuses: lengths beyond what is there, names that are no text, more than a name can be long.
+//! Refuses: names that are no text, more than a name can be long.
 
 use crate::limits;
-use crate::net::validity::{element, subject};
+use crate::net::der::{element, Fields, SEQUENCE};
 
-const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 /// 2.5.4.3
@@ -15,7 +14,7 @@ const TEXTS: [u8; 4] = [0x0c, 0x13, 0x14, 0x16];
 
 /// The common name, the last one where there are several; none where it cannot be read.
 pub fn common_name(certificate: &[u8]) -> Option<String> {
-    let mut names = subject(certificate)?;
+    let mut names = Fields::of(certificate)?.subject;
     let mut found = None;
     while !names.is_empty() {
         let mut set = element(&mut names).filter(|(tag, _)| *tag == SET)?.1;

@@ -1,6 +1,8 @@
 //! What the tests of this room share: a directory that goes away, and an authority that issues certificates.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::CertificateDer;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -29,6 +31,36 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A certificate for `localhost` from 2020 until the 21st of November of this year, in PEM.
+pub fn self_signed(year: i32) -> String {
+    let mut params = CertificateParams::new(vec!["localhost".into()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year, 11, 21);
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+/// A certificate of `tests/data`.
+pub fn fixture(name: &str) -> CertificateDer<'static> {
+    let path = format!("{}/tests/data/certificates/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    CertificateDer::from_pem_file(path).unwrap()
+}
+
+/// These bytes cut at every place, and with three others in them, again and again; the same ones every time.
+pub fn mangled(whole: &[u8], mut look: impl FnMut(&[u8])) {
+    (0..whole.len()).for_each(|cut| look(&whole[..cut]));
+    let mut state = 26u64;
+    for _ in 0..20_000 {
+        let mut bytes = whole.to_vec();
+        for _ in 0..3 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes[(state >> 32) as usize % whole.len()] = state as u8;
+        }
+        look(&bytes);
     }
 }
 

@@ -6,7 +6,8 @@
 //! its name and its times are checked as ever. Refuses: to take any other authority for a server, the system's among them.
 
 use crate::net::crypto::{provider, sha256};
-use crate::net::key_size::{self, WrongSize};
+use crate::net::der::Fields;
+use crate::net::key_size::WrongSize;
 use crate::net::validity;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_name, WebPkiServerVerifier};
@@ -39,7 +40,7 @@ impl Trust {
 
     /// A key among these certificates, or of who has signed one of them, that cannot be used.
     fn wrong_size(&self, chain: &[CertificateDer<'_>]) -> Option<WrongSize> {
-        chain.iter().filter_map(|c| key_size::of(c)).find_map(|facts| {
+        chain.iter().filter_map(|c| Fields::of(c)).find_map(|facts| {
             let signer = self.unusable.iter().find(|u| u.0 == facts.issuer).map(|u| u.1);
             WrongSize::of_key(facts.key, true).or(signer)
         })
@@ -74,7 +75,7 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         // Its signature in the handshake would be called a bad one.
-        if let Some(size) = key_size::of(certificate).and_then(|f| WrongSize::of_key(f.key, false)) {
+        if let Some(size) = Fields::of(certificate).and_then(|f| WrongSize::of_key(f.key, false)) {
             return Err(CertificateError::Other(OtherError(Arc::new(size))).into());
         }
         match self.authorities.verify_server_cert(certificate, between, name, ocsp, now) {
@@ -117,13 +118,8 @@ impl ServerCertVerifier for Trust {
 mod tests {
     use super::*;
     use crate::net::failure::FailureKind;
+    use crate::net::testing::fixture;
     use crate::net::verdict::{self, Names};
-    use rustls::pki_types::pem::PemObject;
-
-    fn fixture(name: &str) -> CertificateDer<'static> {
-        let path = format!("{}/tests/data/certificates/{name}.pem", env!("CARGO_MANIFEST_DIR"));
-        CertificateDer::from_pem_file(path).unwrap()
-    }
 
     #[test]
     fn a_key_that_is_too_short_is_told_as_that() {

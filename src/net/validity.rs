@@ -1,8 +1,8 @@
-//! ○ From when to when a certificate is valid, out of its DER (RFC 5280, 4.1).
+//! ○ From when to when a certificate is valid (RFC 5280, 4.1.2.5).
 //!
-//! Pure: bytes in, two times out. Reads no further than the two times and judges nothing else of a certificate. Refuses:
-//! lengths beyond what is there, and times that RFC 5280 does not allow (without seconds, with an offset).
+//! Refuses: times that are not allowed there (without seconds, with an offset).
 
+use crate::net::der::{element, Fields};
 use crate::stamp;
 
 /// Seconds since 1970, UTC.
@@ -14,63 +14,14 @@ pub struct Validity {
     pub to: i64,
 }
 
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-/// The version, which only the oldest certificates lack.
-pub(super) const EXPLICIT_0: u8 = 0xa0;
 
 /// The validity of a certificate; none where these bytes are none, or its times are not as they must be.
 pub fn of(certificate: &[u8]) -> Option<Validity> {
-    let (mut validity, _) = validity_and_subject(certificate)?;
+    let mut validity = Fields::of(certificate)?.validity;
     let found = Validity { from: time(&mut validity)?, to: time(&mut validity)? };
     validity.is_empty().then_some(found)
-}
-
-/// The names of its subject, not yet taken apart.
-pub(super) fn subject(certificate: &[u8]) -> Option<&[u8]> {
-    let (_, mut behind) = validity_and_subject(certificate)?;
-    take(&mut behind, SEQUENCE)
-}
-
-/// The content of the validity, and what stands behind it: the subject first.
-fn validity_and_subject(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut rest = certificate;
-    let mut whole = take(&mut rest, SEQUENCE)?;
-    let mut signed = take(&mut whole, SEQUENCE)?;
-    if signed.first() == Some(&EXPLICIT_0) {
-        take(&mut signed, EXPLICIT_0)?;
-    }
-    take(&mut signed, INTEGER)?; // serial number
-    take(&mut signed, SEQUENCE)?; // signature algorithm
-    take(&mut signed, SEQUENCE)?; // issuer
-    let validity = take(&mut signed, SEQUENCE)?;
-    Some((validity, signed))
-}
-
-/// The content of the next element, which must be of this kind.
-pub(super) fn take<'a>(rest: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
-    let (kind, content) = element(rest)?;
-    (kind == tag).then_some(content)
-}
-
-/// The next element: one byte of kind, a length in one to five bytes, the content.
-pub(super) fn element<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
-    let (&[tag, first], mut after) = rest.split_first_chunk::<2>()?;
-    let mut length = usize::from(first);
-    if first >= 0x80 {
-        let bytes = usize::from(first & 0x7f);
-        if bytes == 0 || bytes > 4 {
-            return None;
-        }
-        let (digits, behind) = after.split_at_checked(bytes)?;
-        length = digits.iter().try_fold(0usize, |n, b| n.checked_mul(256)?.checked_add(usize::from(*b)))?;
-        after = behind;
-    }
-    let (content, behind) = after.split_at_checked(length)?;
-    *rest = behind;
-    Some((tag, content))
 }
 
 /// `YYMMDDHHMMSSZ` (50 and above is the last century) or `YYYYMMDDHHMMSSZ`.
@@ -101,6 +52,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::testing::mangled;
 
     fn certificate(from: (i32, u8, u8), to: (i32, u8, u8)) -> Vec<u8> {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -123,21 +75,7 @@ mod tests {
     fn whatever_is_no_certificate_has_no_validity_and_does_no_harm() {
         let whole = certificate((2026, 1, 1), (2027, 1, 1));
         assert!(of(&whole).is_some());
-        for cut in 0..whole.len() {
-            assert_eq!(of(&whole[..cut]), None, "cut at {cut}");
-        }
-        // xorshift: the same bytes every time.
-        let mut state = 26u64;
-        for _ in 0..20_000 {
-            let mut bytes = whole.clone();
-            for _ in 0..3 {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                bytes[(state >> 32) as usize % whole.len()] = state as u8;
-            }
-            let _ = of(&bytes);
-        }
+        mangled(&whole, |bytes| assert!(of(bytes).is_none() || bytes.len() == whole.len(), "{} bytes", bytes.len()));
         for nothing in
             [&b""[..], b"0", b"\x30\x84\xff\xff\xff\xff", b"\x30\x80\0\0", b"\x30\x85\0\0\0\0\0", b"-----BEGIN"]
         {

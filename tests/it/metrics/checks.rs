@@ -34,7 +34,7 @@ fn check_looks_at_the_page_too() {
     let (good, good_key) = (scratch.file("good.pem", &good), scratch.file("good.key", &good_key));
     let users = scratch.file("users", "nonsense\n");
     for (args, fault) in [
-        (vec!["--web-tls-cert", &old, "--web-tls-key", &old_key], "has expired"),
+        (vec!["--web-tls-cert", &old, "--web-tls-key", &old_key], "has ended on"),
         (vec!["--web-tls-cert", &good, "--web-tls-key", &old_key], "do not belong together"),
         (vec!["--web-tls-cert", "/nowhere.pem"], "/nowhere.pem"),
         (vec!["--web-users", &users], "line 1"),

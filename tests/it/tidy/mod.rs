@@ -76,13 +76,6 @@ fn every_rule_bites_its_bad_samples_and_passes_its_good_ones() {
     }
 }
 
-/// Circles that are still to be untied; nothing may be added.
-const KNOWN_CIRCLES: &[&[&str]] = &[
-    &["metrics", "metrics::reload", "metrics::serve"],
-    &["net::http", "net::wire"],
-    &["net::tls", "net::trust", "net::verdict"],
-];
-
 #[test]
 fn no_files_stand_in_a_circle() {
     let sample = |list: &[(&str, &str)]| -> Vec<File> { list.iter().map(|(p, t)| File::new(p, t)).collect() };
@@ -95,10 +88,7 @@ fn no_files_stand_in_a_circle() {
     ];
     assert_eq!(circles::circles(&sample(&through_three)), [["a", "a::b", "c"]]);
     let found = circles::circles(&files());
-    let new: Vec<_> = found.iter().filter(|circle| !KNOWN_CIRCLES.iter().any(|known| circle == known)).collect();
-    assert!(new.is_empty(), "files that use each other in a circle: {new:#?}");
-    let gone: Vec<_> = KNOWN_CIRCLES.iter().filter(|known| !found.iter().any(|circle| circle == *known)).collect();
-    assert!(gone.is_empty(), "these circles are untied; take them from the list: {gone:#?}");
+    assert!(found.is_empty(), "files that use each other in a circle: {found:#?}");
 }
 
 /// Who declares a module of tests in another file says that it is one.
