@@ -452,7 +452,7 @@ pub const METRICS_PAGE_BYTES: usize = 20 << 20;
 /// A line of it: a name, labels, a number, or the words of HELP.
 pub const METRICS_LINE_BYTES: usize = 256 << 10;
 /// What a page may take in memory while it is gathered, about, everything that grows counted twice. Beside it stand the answer
-/// (`IPROTO_ANSWER_BYTES`), the numbers before it (half as much) and a page for each lane: together they fit the 256 MiB
+/// (`IPROTO_ANSWER_BYTES`), the numbers before it (half as much) and a page for each link: together they fit the 256 MiB
 /// that the unit gives the program.
 pub const METRICS_PAGE_COST_BYTES: usize = 64 << 20;
 /// What a family takes beside its name and samples: a draft, a place in two maps, six pieces from the heap.
@@ -460,7 +460,7 @@ pub const METRICS_FAMILY_COST_BYTES: usize = 512;
 /// What a TYPE line takes: a place in a map that doubles.
 pub const METRICS_KIND_COST_BYTES: usize = 80;
 const _: () = assert!(
-    IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LANES - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
+    IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LINKS - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
         <= 232 << 20
 );
 /// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
@@ -520,7 +520,7 @@ pub const METRICS_ADDRESSES: usize = 16;
 /// Descriptors that the program needs at its busiest: two for each visitor, the inner server's, files that are read.
 pub const METRICS_DESCRIPTORS: u64 = 256;
 const _: () =
-    assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + 4 * PORCH_LANES as u64 + METRICS_ADDRESSES as u64);
+    assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + 4 * PORCH_LINKS as u64 + METRICS_ADDRESSES as u64);
 /// Memory that the unit gives the program, and that the largest page fits.
 pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
 /// Prefixes and labels that may be given.

@@ -26,7 +26,7 @@ const WORK: Rights = landlock::READ_FILE
 const BIND: Rights = landlock::MAKE_SOCK | landlock::REMOVE_FILE;
 
 /// The same in a directory of one's own making.
-const NEST: Rights = BIND | landlock::MAKE_DIR | landlock::REMOVE_DIR;
+const SOCKET_DIR: Rights = BIND | landlock::MAKE_DIR | landlock::REMOVE_DIR;
 
 /// One thing that is to be possible.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub enum Wish {
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
     /// Make a directory in this one, for a socket, and remove it.
-    Nest(PathBuf),
+    SocketDir(PathBuf),
     /// Remove the Unix socket that was bound here.
     Unbind(PathBuf),
 }
@@ -97,7 +97,7 @@ impl Wish {
             Wish::Device(file) => vec![(file.clone(), READ | landlock::WRITE_FILE)],
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
-            Wish::Nest(dir) => vec![(dir.clone(), NEST)],
+            Wish::SocketDir(dir) => vec![(dir.clone(), SOCKET_DIR)],
             Wish::Unbind(socket) => vec![(parent(socket), landlock::REMOVE_FILE)],
         }
     }

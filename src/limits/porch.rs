@@ -24,7 +24,7 @@ pub const PORCH_TAKE_GRACE_MILLIS: u64 = 1_000;
 /// And so does one who has taken nothing at all for this long: no network that works stalls so long between two packets.
 pub const PORCH_STALL_MILLIS: u64 = 250;
 /// Pages read ahead for visitors who take theirs slowly, all visitors together: 64 of the usual ones (30 to 120 KB) fit, so
-/// that nobody's slowness keeps a lane.
+/// that nobody's slowness keeps a link.
 pub const PORCH_AHEAD_BYTES: usize = 8 << 20;
 /// What is passed on at once.
 pub const PORCH_COPY_BYTES: usize = 16 * 1024;
@@ -32,7 +32,7 @@ pub const PORCH_COPY_BYTES: usize = 16 * 1024;
 pub const PORCH_ANSWER_HEAD_BYTES: usize = 16 * 1024;
 /// Requests that are answered at once: connections into the inner server, made once at start. More would only wait for
 /// the same snapshot. One of them is for the page of health alone.
-pub const PORCH_LANES: usize = 4;
+pub const PORCH_LINKS: usize = 4;
 /// Stack of a visitor's thread: a TLS handshake with RSA takes the most of it.
 pub const PORCH_STACK_BYTES: usize = 256 * 1024;
 /// Pause after an accept that failed for want of descriptors or memory.
@@ -59,4 +59,4 @@ pub const BCRYPT_WAIT_SECONDS: u64 = 3;
 pub const USERS_CACHE: usize = 64;
 
 const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
-const _: () = assert!(1 < PORCH_LANES && PORCH_LANES < PORCH_VISITORS);
+const _: () = assert!(1 < PORCH_LINKS && PORCH_LINKS < PORCH_VISITORS);

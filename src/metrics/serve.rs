@@ -14,7 +14,7 @@ use crate::guard::{self, Needs};
 use crate::limits;
 use crate::log;
 use crate::net::address::Address;
-use crate::net::porch::{self, Ahead, Listener, Porch, PorchOptions};
+use crate::net::porch::{self, Listener, Porch, PorchOptions, Prepared};
 use crate::sys::activation;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
@@ -73,11 +73,11 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     // systemd's sockets stand in place of --addr.
     let listeners = given();
     let open = listeners.is_empty().then(|| options.addresses.clone());
-    let ahead = match listeners.is_empty() {
-        true => Ahead::open(&options.addresses),
-        false => Ahead::lanes_alone(),
+    let prepared = match listeners.is_empty() {
+        true => Prepared::open(&options.addresses),
+        false => Prepared::links_alone(),
     };
-    confine(&options, open.as_deref().unwrap_or_default(), &ahead);
+    confine(&options, open.as_deref().unwrap_or_default(), &prepared);
     let board = Arc::new(Board::default());
     let pages = Arc::new(Mutex::new(Arc::new(pages(&options, board.clone(), started))));
     look_at_certificates(&pages);
@@ -89,10 +89,10 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     poll::start(board.clone(), desk.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
-    let street = PorchOptions { addresses, listeners, tls, users, ahead, own };
+    let wanted = PorchOptions { addresses, listeners, tls, users, prepared, own };
     let now = pages.clone();
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let porch = porch::start(street, Arc::new(move |request| current().answer(request)));
+    let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
     let mut service = Service { again, board, desk, pages, porch, open, started };
     let look = Duration::from_secs(limits::CERTIFICATE_LOOK_SECONDS);
@@ -142,7 +142,7 @@ impl Service {
 
 /// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates
 /// and passwords are read again wherever they have moved, and nobody would start this program again.
-fn confine(options: &Options, addresses: &[Address], ahead: &Ahead) {
+fn confine(options: &Options, addresses: &[Address], prepared: &Prepared) {
     if options.unconfined {
         return log::info("confinement", guard::SWITCHED_OFF);
     }
@@ -152,15 +152,15 @@ fn confine(options: &Options, addresses: &[Address], ahead: &Ahead) {
     let mut files = vec![Wish::Device("/dev/null".into())];
     // The record of logins, which all runs share.
     files.extend(options.login.ledger.directory().map(|dir| Wish::Work(dir.into())));
-    if ahead.lacks_lanes() {
+    if prepared.lacks_links() {
         // Every directory that may yet become a place for them: nobody would start this program again.
-        files.extend(porch::places().into_iter().map(Wish::Nest));
+        files.extend(porch::places().into_iter().map(Wish::SocketDir));
     }
     let mut calls = Extra::default();
     for address in addresses {
         match address {
             // Nobody outlives this process who could remove it.
-            Address::Unix { path, .. } if ahead.has(address) => files.push(Wish::Unbind(path.clone())),
+            Address::Unix { path, .. } if prepared.has(address) => files.push(Wish::Unbind(path.clone())),
             // To be made as soon as it can be: nobody would start this program again.
             Address::Unix { path, .. } => {
                 files.push(Wish::Bind(path.clone()));

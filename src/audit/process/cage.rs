@@ -13,7 +13,7 @@ use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
 use crate::guard::{self, Confined, Needs};
 use crate::net::http::{Auth, HttpOptions};
-use crate::net::porch::{Ahead, Closed};
+use crate::net::porch::{Closed, Prepared};
 use crate::net::tls;
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
@@ -96,7 +96,7 @@ pub fn wanted(options: &Options) -> bool {
 
 /// Closes it around this process, which has one thread. What it lacks is said by the first worker, not by each. `ahead`: what
 /// is open of the page.
-pub fn enter(options: &Options, wanted: bool, ring: &Ring, ahead: &mut Ahead) -> Cage {
+pub fn enter(options: &Options, wanted: bool, ring: &Ring, ahead: &mut Prepared) -> Cage {
     let first = ring.word(Word::Restarts).load(Ordering::Relaxed) == 0;
     let level = if first { log::Level::Info } else { log::Level::Debug };
     let confined = if wanted { guard::confine(needs(options, true), level) } else { guard::unconfined() };

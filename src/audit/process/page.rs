@@ -34,20 +34,20 @@ pub struct Source {
 }
 
 /// What is opened of them before the cage closes.
-pub fn ahead(options: &Options) -> porch::Ahead {
-    porch::Ahead::open(options.metrics_addr.as_slice())
+pub fn ahead(options: &Options) -> porch::Prepared {
+    porch::Prepared::open(options.metrics_addr.as_slice())
 }
 
 /// Serves them, if they are asked for, until the end of the process. `home`: the spool's directory.
 pub fn start(
     options: &Options,
-    ahead: porch::Ahead,
+    ahead: porch::Prepared,
     home: Option<PathBuf>,
     source: Arc<Source>,
 ) -> Option<porch::Porch> {
     let address = options.metrics_addr.clone()?;
     let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));
-    let street = PorchOptions { addresses: vec![address], ahead, own: home, ..PorchOptions::default() };
+    let street = PorchOptions { addresses: vec![address], prepared: ahead, own: home, ..PorchOptions::default() };
     Some(porch::start(street, handler))
 }
 

@@ -27,7 +27,7 @@ use crate::audit::process::{adopt, reload, start};
 use crate::audit::spool::place::Home;
 use crate::audit::spool::Spool;
 use crate::error::Exit;
-use crate::net::porch::Ahead;
+use crate::net::porch::Prepared;
 use crate::sys::clock::wall_ms;
 use crate::sys::ring::{Filler, Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
@@ -126,7 +126,7 @@ impl Worker {
         given: &Given<'_>,
         cage: &mut Cage,
         taker: Taker,
-        (speaker, ahead): (Speaker, Ahead),
+        (speaker, ahead): (Speaker, Prepared),
     ) -> Option<Exit> {
         let writer = self.start_writer(taker);
         let tender = self.start_tender();

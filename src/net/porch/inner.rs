@@ -1,11 +1,11 @@
-//! The inner server: tiny_http behind a few connections that are made once, at the start.
+//! The inner server: tiny_http behind a few connections, its links, that are made once, at the start.
 //!
 //! tiny_http takes a listener, gives each connection a thread, and ends (or aborts the process) when descriptors run
-//! out in its `accept`. So it gets a Unix socket in a fresh directory (0700) that exists only for a moment: the lanes
+//! out in its `accept`. So it gets a Unix socket in a fresh directory (0700) that exists only for a moment: the links
 //! are connected, then socket and directory are removed, and nobody ever connects again. Afterwards it opens no
-//! descriptor and starts no thread. Visitors' requests, written anew, take turns on the lanes.
+//! descriptor and starts no thread. Visitors' requests, written anew, take turns on the links.
 //!
-//! A process that confines itself lays the lanes before, while it may make directories: they wait in the socket's queue
+//! A process that confines itself connects the links before, while it may make directories: they wait in the socket's queue
 //! until the server starts.
 
 use crate::limits;
@@ -29,36 +29,36 @@ use tiny_http::{Header, Response, Server, StatusCode};
 /// What makes the pages.
 pub type Handler = Arc<dyn Fn(&PageRequest) -> Page + Send + Sync>;
 
-/// The inner server and the free lanes to it.
+/// The inner server and the free links to it.
 pub struct Inner {
     server: Arc<Server>,
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
-    lanes: Mutex<Vec<OwnSocket>>,
+    links: Mutex<Vec<OwnSocket>>,
     freed: Condvar,
 }
 
 /// A socket that listens where nobody finds it any more, and all that will ever be connected to it.
-pub struct Laid {
+pub struct Connected {
     listener: UnixListener,
-    lanes: Vec<UnixStream>,
+    links: Vec<UnixStream>,
 }
 
-/// Lays the lanes. `own`: a directory of the program's own, for when there is no other place.
-pub fn lay(own: Option<&Path>) -> io::Result<Laid> {
+/// Connects the links. `own`: a directory of the program's own, for when there is no other place.
+pub fn connect(own: Option<&Path>) -> io::Result<Connected> {
     headroom()?;
-    let nest = Nest::make(own)?;
-    let listener = UnixListener::bind(nest.socket())?;
-    let lanes: io::Result<_> = (0..limits::PORCH_LANES).map(|_| UnixStream::connect(nest.socket())).collect();
-    Ok(Laid { listener, lanes: lanes? })
+    let dir = SocketDir::make(own)?;
+    let listener = UnixListener::bind(dir.socket())?;
+    let links: io::Result<_> = (0..limits::PORCH_LINKS).map(|_| UnixStream::connect(dir.socket())).collect();
+    Ok(Connected { listener, links: links? })
 }
 
 impl Inner {
-    /// Starts it, on lanes that are laid already or are laid now; an error is one of the world (no directory to be had, no
+    /// Starts it, on links that are connected already or are connected now; an error is one of the world (no directory to be had, no
     /// descriptors, no threads).
-    pub fn start(handler: &Handler, laid: &mut Option<Laid>, own: Option<&Path>) -> io::Result<Inner> {
+    pub fn start(handler: &Handler, connected: &mut Option<Connected>, own: Option<&Path>) -> io::Result<Inner> {
         headroom()?;
-        let Laid { listener, lanes } = laid.take().map_or_else(|| lay(own), Ok)?;
+        let Connected { listener, links } = connected.take().map_or_else(|| connect(own), Ok)?;
         let server = Server::from_listener(listener.try_clone()?, None).map_err(io::Error::other)?;
         let server = Arc::new(server);
         let stopping = Arc::new(AtomicBool::new(false));
@@ -66,66 +66,66 @@ impl Inner {
             server: Arc::clone(&server),
             listener,
             stopping: Arc::clone(&stopping),
-            lanes: Mutex::new(Vec::with_capacity(limits::PORCH_LANES)),
+            links: Mutex::new(Vec::with_capacity(limits::PORCH_LINKS)),
             freed: Condvar::new(),
         };
-        for n in 0..limits::PORCH_LANES {
+        for n in 0..limits::PORCH_LINKS {
             let (server, stopping, handler) = (Arc::clone(&server), Arc::clone(&stopping), Arc::clone(handler));
             thread::Builder::new()
                 .name(format!("page-{n}"))
                 .stack_size(limits::PORCH_STACK_BYTES)
                 .spawn(move || answer_all(&server, &stopping, &handler))?;
         }
-        for lane in lanes {
-            knock(&lane)?;
-            inner.give_back(OwnSocket::from(Socket::Unix(lane)));
+        for link in links {
+            knock(&link)?;
+            inner.give_back(OwnSocket::from(Socket::Unix(link)));
         }
         Ok(inner)
     }
 
-    /// A free lane, waiting for one until the deadline. The last one is for those who are in a hurry: every other may be
+    /// A free link, waiting for one until the deadline. The last one is for those who are in a hurry: every other may be
     /// waiting for a database that hangs, and whether this program lives is asked just then.
-    pub fn lane(&self, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn link(&self, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if hurry || lanes.len() > 1 {
-                if let Some(lane) = lanes.pop() {
-                    return Some(lane);
+            if hurry || links.len() > 1 {
+                if let Some(link) = links.pop() {
+                    return Some(link);
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            lanes = self.freed.wait_timeout(lanes, left).unwrap_or_else(PoisonError::into_inner).0;
+            links = self.freed.wait_timeout(links, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Gives a lane back whose last answer was read whole.
-    pub fn give_back(&self, lane: OwnSocket) {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane);
-        // Not everyone who waits may take every lane.
+    /// Gives a link back whose last answer was read whole.
+    pub fn give_back(&self, link: OwnSocket) {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        // Not everyone who waits may take every link.
         self.freed.notify_all();
     }
 }
 
 /// A connection that waits in the kernel's queue has no descriptor there yet: while there is room for it, one request
 /// makes sure that it was accepted and has its thread.
-fn knock(mut lane: &UnixStream) -> io::Result<()> {
-    lane.set_read_timeout(Some(Duration::from_secs(limits::PORCH_ANSWER_SECONDS)))?;
-    lane.write_all(b"HEAD / HTTP/1.1\r\nx-gostech-knock: 1\r\n\r\n")?;
+fn knock(mut link: &UnixStream) -> io::Result<()> {
+    link.set_read_timeout(Some(Duration::from_secs(limits::PORCH_ANSWER_SECONDS)))?;
+    link.write_all(b"HEAD / HTTP/1.1\r\nx-gostech-knock: 1\r\n\r\n")?;
     let (mut answer, mut byte) = (Vec::new(), [0]);
     while !answer.ends_with(b"\r\n\r\n") && answer.len() < limits::PORCH_ANSWER_HEAD_BYTES {
-        lane.read_exact(&mut byte)?;
+        link.read_exact(&mut byte)?;
         answer.push(byte[0]);
     }
-    lane.set_nonblocking(true)
+    link.set_nonblocking(true)
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::SeqCst);
-        for _ in 0..limits::PORCH_LANES {
+        for _ in 0..limits::PORCH_LINKS {
             self.server.unblock();
         }
         // tiny_http wakes its accept by connecting to the path, which is gone; a shut down listener wakes it too.
@@ -137,7 +137,7 @@ impl Drop for Inner {
 
 /// tiny_http aborts the process when a clone of a socket fails: it must not begin without room for what it opens.
 fn headroom() -> io::Result<()> {
-    let needed = 3 * limits::PORCH_LANES + 8;
+    let needed = 3 * limits::PORCH_LINKS + 8;
     let held: io::Result<Vec<File>> = (0..needed).map(|_| File::open("/dev/null")).collect();
     held.map(drop)
 }
@@ -186,7 +186,7 @@ fn may_stand(name: &str, value: &str) -> bool {
         && value.bytes().all(|b| (b' '..0x7f).contains(&b))
 }
 
-/// The directories in which a nest is tried, in order.
+/// The directories in which that of the socket may be made, in order.
 pub fn places() -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = Vec::new();
     // systemd may name several, separated by colons.
@@ -198,18 +198,18 @@ pub fn places() -> Vec<PathBuf> {
 }
 
 /// A directory for a moment.
-struct Nest {
+struct SocketDir {
     path: PathBuf,
     /// It itself, where its name is too long for a socket's address.
     open: Option<File>,
 }
 
-impl Nest {
-    fn make(own: Option<&Path>) -> io::Result<Nest> {
+impl SocketDir {
+    fn make(own: Option<&Path>) -> io::Result<SocketDir> {
         let mut tried = Vec::new();
         for place in places().into_iter().chain(own.map(Path::to_path_buf)) {
-            match Nest::make_in(&place) {
-                Ok(nest) => return Ok(nest),
+            match SocketDir::make_in(&place) {
+                Ok(dir) => return Ok(dir),
                 Err(e) => tried.push(format!("{}: {}", place.display(), words(&e))),
             }
         }
@@ -217,16 +217,16 @@ impl Nest {
         Err(io::Error::other(format!("no place for its socket ({}); {cure}", tried.join(", "))))
     }
 
-    fn make_in(place: &Path) -> io::Result<Nest> {
+    fn make_in(place: &Path) -> io::Result<SocketDir> {
         let mut chance = [0; 8];
         crate::net::crypto::random(&mut chance);
         let path = place.join(format!(".gostech-{:016x}", u64::from_le_bytes(chance)));
         let long = path.as_os_str().len() + "/s".len() > limits::UNIX_PATH_BYTES;
         // Fails when it exists: nobody can have prepared it.
         DirBuilder::new().mode(0o700).create(&path)?;
-        let mut nest = Nest { path, open: None };
-        nest.open = long.then(|| File::open(&nest.path)).transpose()?;
-        Ok(nest)
+        let mut dir = SocketDir { path, open: None };
+        dir.open = long.then(|| File::open(&dir.path)).transpose()?;
+        Ok(dir)
     }
 
     fn socket(&self) -> PathBuf {
@@ -237,7 +237,7 @@ impl Nest {
     }
 }
 
-impl Drop for Nest {
+impl Drop for SocketDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(self.path.join("s"));
         let _ = std::fs::remove_dir(&self.path);
@@ -250,14 +250,14 @@ mod tests {
 
     /// As the directory of a spool may be.
     #[test]
-    fn a_nest_in_a_place_with_a_long_name_takes_a_socket_too() {
-        let top = std::env::temp_dir().join(format!("gostech-nest-{}", std::process::id()));
+    fn a_place_with_a_long_name_takes_a_socket_too() {
+        let top = std::env::temp_dir().join(format!("gostech-dir-{}", std::process::id()));
         let place = top.join("x".repeat(limits::UNIX_PATH_BYTES));
         std::fs::create_dir_all(&place).unwrap();
-        let nest = Nest::make_in(&place).unwrap();
-        let _listener = UnixListener::bind(nest.socket()).unwrap();
-        UnixStream::connect(nest.socket()).unwrap();
-        drop(nest);
+        let dir = SocketDir::make_in(&place).unwrap();
+        let _listener = UnixListener::bind(dir.socket()).unwrap();
+        UnixStream::connect(dir.socket()).unwrap();
+        drop(dir);
         assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0, "and leaves nothing behind");
         std::fs::remove_dir_all(top).unwrap();
     }

@@ -5,10 +5,10 @@
 //! inner server, its answer back. Running out of descriptors or threads costs a visitor, never the server; an address
 //! that is taken is tried again for ever. Refuses: bodies, other methods, keep-alive.
 
-mod ahead;
 pub mod head;
 mod inner;
 mod listen;
+mod prepared;
 mod seats;
 mod users;
 mod visit;
@@ -18,10 +18,10 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::stream::Socket;
 use crate::net::tls;
-pub use ahead::{sweep, Ahead, Closed};
 pub use inner::{places, Handler};
 pub use listen::Listener;
 use listen::{Door, Next};
+pub use prepared::{sweep, Closed, Prepared};
 use seats::Seats;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 pub use users::check_file as check_users;
-use visit::{Begun, House, Patience};
+use visit::{InnerState, Patience, Shared};
 
 /// What a porch is made of.
 #[derive(Default)]
@@ -44,21 +44,21 @@ pub struct PorchOptions {
     /// `--web-users`.
     pub users: Option<PathBuf>,
     /// What was opened before the process confined itself.
-    pub ahead: Ahead,
+    pub prepared: Prepared,
     /// A directory of the program's own, in which it may make others.
     pub own: Option<PathBuf>,
 }
 
 /// An open porch; dropping it closes it.
 pub struct Porch {
-    doors: Vec<Post>,
+    doors: Vec<KeptDoor>,
     seats: Arc<Seats>,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     open: Arc<Mutex<Vec<Address>>>,
 }
 
 /// A door and who keeps it; dropping its end of the pair closes it.
-struct Post {
+struct KeptDoor {
     /// None: the listener was given.
     address: Option<Address>,
     wake: UnixStream,
@@ -71,25 +71,25 @@ pub fn start(options: PorchOptions, handler: Handler) -> Porch {
 }
 
 fn start_with(mut options: PorchOptions, handler: Handler, patience: Patience) -> Porch {
-    let house = Arc::new(House {
+    let shared = Arc::new(Shared {
         tls: Mutex::new(options.tls.map(|o| Arc::new(tls::Server::new(o)))),
         users: Mutex::new(options.users.map(|path| Arc::new(users::Users::new(path)))),
         handler,
-        inner: Mutex::new(Begun { server: None, laid: options.ahead.laid.take() }),
+        inner: Mutex::new(InnerState { server: None, connected: options.prepared.connected.take() }),
         own: options.own,
         patience,
-        ahead: AtomicUsize::new(0),
+        read_ahead: AtomicUsize::new(0),
     });
     // Made before the first visitor, while descriptors are there.
-    house.current();
+    shared.current();
     // What is wrong with a file is said now, not to the first visitor.
-    house.look();
-    let mut porch = Porch { doors: Vec::new(), seats: Arc::default(), house, open: Arc::default() };
-    options.listeners.into_iter().for_each(|listener| porch.post(None, Door::given(listener)));
+    shared.look();
+    let mut porch = Porch { doors: Vec::new(), seats: Arc::default(), shared, open: Arc::default() };
+    options.listeners.into_iter().for_each(|listener| porch.add(None, Door::given(listener)));
     for address in options.addresses.iter().take(limits::PORCH_ADDRESSES) {
-        match options.ahead.take(address) {
-            Some(door) => porch.post(Some(address.clone()), door),
-            None if options.ahead.keeps_closed(address) => {}
+        match options.prepared.take(address) {
+            Some(door) => porch.add(Some(address.clone()), door),
+            None if options.prepared.keeps_closed(address) => {}
             None => porch.open(address),
         }
     }
@@ -110,37 +110,37 @@ impl Porch {
     /// From now on it is open here, with these files, all of which are read again. What was open and stays so goes on.
     pub fn change(&mut self, options: PorchOptions) {
         let tls = options.tls.map(|o| Arc::new(tls::Server::new(o)));
-        *self.house.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
+        *self.shared.tls.lock().unwrap_or_else(PoisonError::into_inner) = tls;
         let users = options.users.map(|path| Arc::new(users::Users::new(path)));
-        *self.house.users.lock().unwrap_or_else(PoisonError::into_inner) = users;
-        self.house.look();
+        *self.shared.users.lock().unwrap_or_else(PoisonError::into_inner) = users;
+        self.shared.look();
         // First the old ones are closed: an address may be part of another one.
-        let stays = |post: &Post| post.address.as_ref().is_none_or(|a| options.addresses.contains(a));
+        let stays = |door: &KeptDoor| door.address.as_ref().is_none_or(|a| options.addresses.contains(a));
         let (stay, go) = std::mem::take(&mut self.doors).into_iter().partition(stays);
         self.doors = stay;
         close(go);
-        let posted = |a: &Address| self.doors.iter().any(|post| post.address.as_ref() == Some(a));
-        let new: Vec<Address> = options.addresses.into_iter().filter(|a| !posted(a)).collect();
+        let kept = |a: &Address| self.doors.iter().any(|door| door.address.as_ref() == Some(a));
+        let new: Vec<Address> = options.addresses.into_iter().filter(|a| !kept(a)).collect();
         new.iter().take(limits::PORCH_ADDRESSES).for_each(|address| self.open(address));
     }
 
     fn open(&mut self, address: &Address) {
-        Door::for_address(address).into_iter().for_each(|door| self.post(Some(address.clone()), door));
+        Door::for_address(address).into_iter().for_each(|door| self.add(Some(address.clone()), door));
     }
 
     /// Opens a door, and gives it a keeper.
-    fn post(&mut self, address: Option<Address>, mut door: Door) {
+    fn add(&mut self, address: Option<Address>, mut door: Door) {
         let (wake, woken) = match UnixStream::pair() {
             Ok(pair) => pair,
             Err(e) => return log::error("page", format!("no pages at {door}: cannot make a pair of sockets: {e}")),
         };
         // The first try is made here, so that whoever started us finds the address open when it can be.
         door.open(&self.open);
-        let keeper = Keeper { house: self.house.clone(), seats: self.seats.clone(), open: self.open.clone() };
+        let keeper = Keeper { shared: self.shared.clone(), seats: self.seats.clone(), open: self.open.clone() };
         let name = format!("door {door}");
         let thread = thread::Builder::new().name("door".into()).stack_size(limits::PORCH_STACK_BYTES);
         match thread.spawn(move || keeper.keep(door, &woken)) {
-            Ok(thread) => self.doors.push(Post { address, wake, thread }),
+            Ok(thread) => self.doors.push(KeptDoor { address, wake, thread }),
             Err(e) => log::error("page", format!("no thread for {name}: {e}")),
         }
     }
@@ -150,23 +150,23 @@ impl Drop for Porch {
     fn drop(&mut self) {
         close(std::mem::take(&mut self.doors));
         self.seats.close();
-        self.house.inner.lock().unwrap_or_else(PoisonError::into_inner).server = None;
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner).server = None;
     }
 }
 
 /// Closes these doors: first all are woken, then each is waited for.
-fn close(posts: Vec<Post>) {
-    let woken = |post: Post| {
-        drop(post.wake);
-        post.thread
+fn close(doors: Vec<KeptDoor>) {
+    let woken = |door: KeptDoor| {
+        drop(door.wake);
+        door.thread
     };
-    let threads: Vec<JoinHandle<()>> = posts.into_iter().map(woken).collect();
+    let threads: Vec<JoinHandle<()>> = doors.into_iter().map(woken).collect();
     threads.into_iter().for_each(|thread| drop(thread.join()));
 }
 
 /// What a door's thread works with.
 struct Keeper {
-    house: Arc<House>,
+    shared: Arc<Shared>,
     seats: Arc<Seats>,
     open: Arc<Mutex<Vec<Address>>>,
 }
@@ -187,11 +187,11 @@ impl Keeper {
 
     fn welcome(&self, socket: Socket, visitor: String) {
         let socket = Arc::new(socket);
-        let Some(ticket) = self.seats.enter(&socket) else { return visit::turn_away(&self.house, &socket) };
-        let (house, guest) = (Arc::clone(&self.house), Arc::clone(&socket));
+        let Some(seat) = self.seats.enter(&socket) else { return visit::turn_away(&self.shared, &socket) };
+        let (shared, guest) = (Arc::clone(&self.shared), Arc::clone(&socket));
         let thread = thread::Builder::new().name("visitor".into()).stack_size(limits::PORCH_STACK_BYTES);
-        if thread.spawn(move || visit::receive(&house, guest, &visitor, ticket)).is_err() {
-            visit::turn_away(&self.house, &socket);
+        if thread.spawn(move || visit::receive(&shared, guest, &visitor, seat)).is_err() {
+            visit::turn_away(&self.shared, &socket);
             thread::sleep(Duration::from_millis(limits::PORCH_PAUSE_MILLIS));
         }
     }

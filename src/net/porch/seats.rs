@@ -9,7 +9,7 @@ use crate::net::stream::Socket;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-struct Seat {
+struct Visit {
     number: u64,
     stage: Stage,
     socket: Arc<Socket>,
@@ -27,18 +27,18 @@ enum Stage {
         since: Instant,
         /// When some of it was taken last.
         moved: Instant,
-        /// Whether it keeps a lane.
-        lane: bool,
+        /// Whether it keeps a link.
+        link: bool,
     },
 }
 
-impl Room {
+impl State {
     /// The seat of the one who takes nothing, or has been taking for too long: the one who moved longest ago.
-    fn slowest(&self, with_lane: bool) -> Option<usize> {
+    fn slowest(&self, with_link: bool) -> Option<usize> {
         let (grace, stall) = (limits::PORCH_TAKE_GRACE_MILLIS, limits::PORCH_STALL_MILLIS);
         let over = |since: Instant, millis| since.elapsed() >= Duration::from_millis(millis);
-        let slow = |s: &Seat| match s.stage {
-            Stage::Taking { since, moved, lane } if lane || !with_lane => {
+        let slow = |s: &Visit| match s.stage {
+            Stage::Taking { since, moved, link } if link || !with_link => {
                 (over(since, grace) || over(moved, stall)).then_some(moved)
             }
             _ => None,
@@ -49,10 +49,10 @@ impl Room {
 }
 
 #[derive(Default)]
-struct Room {
+struct State {
     next: u64,
     /// In the order of coming.
-    seats: Vec<Seat>,
+    seats: Vec<Visit>,
     /// Of visitors with a seat, and of those on their way out.
     threads: usize,
 }
@@ -60,109 +60,109 @@ struct Room {
 /// The seats of a porch.
 #[derive(Default)]
 pub struct Seats {
-    room: Mutex<Room>,
+    state: Mutex<State>,
     gone: Condvar,
 }
 
 /// A visitor's seat, and his thread's place among those that may run; both end with it.
-pub struct Ticket {
+pub struct Seat {
     seats: Arc<Seats>,
     number: u64,
 }
 
 impl Seats {
     /// Lets a visitor in, if need be by sending another one out; nothing when everybody is being answered in good order.
-    pub fn enter(self: &Arc<Self>, socket: &Arc<Socket>) -> Option<Ticket> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn enter(self: &Arc<Self>, socket: &Arc<Socket>) -> Option<Seat> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // In a crowd those who were sent out are still on their way: the door waits for them, it is a matter of
         // milliseconds, instead of turning away somebody who may be in earnest.
         let end = Instant::now() + Duration::from_millis(limits::PORCH_CROWD_MILLIS);
-        while room.threads >= limits::PORCH_THREADS {
+        while state.threads >= limits::PORCH_THREADS {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
             }
-            room = self.gone.wait_timeout(room, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.gone.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        if room.seats.len() >= limits::PORCH_VISITORS {
-            let asking = room.seats.iter().position(|s| s.stage == Stage::Asking);
-            let longest = asking.or_else(|| room.slowest(false))?;
+        if state.seats.len() >= limits::PORCH_VISITORS {
+            let asking = state.seats.iter().position(|s| s.stage == Stage::Asking);
+            let longest = asking.or_else(|| state.slowest(false))?;
             // His thread sees the end of the stream and goes.
-            room.seats.remove(longest).socket.shutdown();
+            state.seats.remove(longest).socket.shutdown();
         }
-        let number = room.next;
-        room.next += 1;
-        room.seats.push(Seat { number, stage: Stage::Asking, socket: Arc::clone(socket) });
-        room.threads += 1;
-        Some(Ticket { seats: Arc::clone(self), number })
+        let number = state.next;
+        state.next += 1;
+        state.seats.push(Visit { number, stage: Stage::Asking, socket: Arc::clone(socket) });
+        state.threads += 1;
+        Some(Seat { seats: Arc::clone(self), number })
     }
 
     /// Sends everybody out.
     pub fn close(&self) {
-        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        room.seats.iter().for_each(|s| s.socket.shutdown());
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seats.iter().for_each(|s| s.socket.shutdown());
     }
 
     /// How many have not asked yet.
     #[cfg(test)]
     pub fn asking(&self) -> usize {
-        let room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        room.seats.iter().filter(|s| s.stage == Stage::Asking).count()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seats.iter().filter(|s| s.stage == Stage::Asking).count()
     }
 
     /// How many threads of visitors run.
     pub fn threads(&self) -> usize {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner).threads
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).threads
     }
 }
 
-impl Ticket {
+impl Seat {
     /// The request is whole: while he waits nobody sends him out. False when somebody has already.
     pub fn asked(&self) -> bool {
         self.stage(Stage::Waiting)
     }
 
-    /// The answer has begun, over a lane.
+    /// The answer has begun, over a link.
     pub fn taking(&self) {
         let now = Instant::now();
-        self.stage(Stage::Taking { since: now, moved: now, lane: true });
+        self.stage(Stage::Taking { since: now, moved: now, link: true });
     }
 
-    /// Some of the answer was taken; whether it still keeps its lane.
-    pub fn moved(&self, with_lane: bool) {
-        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let seat = room.seats.iter_mut().find(|s| s.number == self.number);
-        if let Some(Seat { stage: Stage::Taking { moved, lane, .. }, .. }) = seat {
-            (*moved, *lane) = (Instant::now(), with_lane);
+    /// Some of the answer was taken; whether it still keeps its link.
+    pub fn moved(&self, with_link: bool) {
+        let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = state.seats.iter_mut().find(|s| s.number == self.number);
+        if let Some(Visit { stage: Stage::Taking { moved, link, .. }, .. }) = seat {
+            (*moved, *link) = (Instant::now(), with_link);
         }
     }
 
-    /// Sends out one who keeps a lane and does not take, or not fast enough: somebody else waits for one.
-    pub fn wants_a_lane(&self) {
-        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = room.slowest(true) {
-            room.seats.remove(at).socket.shutdown();
+    /// Sends out one who keeps a link and does not take, or not fast enough: somebody else waits for one.
+    pub fn wants_a_link(&self) {
+        let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = state.slowest(true) {
+            state.seats.remove(at).socket.shutdown();
         }
     }
 
     fn stage(&self, stage: Stage) -> bool {
-        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let seat = room.seats.iter_mut().find(|s| s.number == self.number);
+        let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = state.seats.iter_mut().find(|s| s.number == self.number);
         seat.map(|s| s.stage = stage).is_some()
     }
 
     /// Leaves the seat; the thread has still something to clear away.
     pub fn leave(&self) {
-        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
-        room.seats.retain(|s| s.number != self.number);
+        let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seats.retain(|s| s.number != self.number);
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Seat {
     fn drop(&mut self) {
-        let mut room = self.seats.room.lock().unwrap_or_else(PoisonError::into_inner);
-        room.seats.retain(|s| s.number != self.number);
-        room.threads -= 1;
+        let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seats.retain(|s| s.number != self.number);
+        state.threads -= 1;
         self.seats.gone.notify_one();
     }
 }
@@ -207,23 +207,23 @@ mod tests {
         [&waiting.0, &taking.0, &idle.0].iter().for_each(|t| assert!(t.asked()));
         taking.0.taking();
         idle.0.taking();
-        waiting.0.wants_a_lane();
-        let there = |visit: &mut (Ticket, UnixStream)| {
+        waiting.0.wants_a_link();
+        let there = |visit: &mut (Seat, UnixStream)| {
             visit.1.set_nonblocking(true).unwrap();
             visit.1.read(&mut [0]).is_err()
         };
         assert!(there(&mut taking) && there(&mut idle), "somebody was sent out who had only begun");
         std::thread::sleep(Duration::from_millis(limits::PORCH_STALL_MILLIS + 20));
         taking.0.moved(true);
-        waiting.0.wants_a_lane();
+        waiting.0.wants_a_link();
         assert!(there(&mut taking) && !there(&mut idle));
-        // Too long is too long; but without a lane he is in nobody's way.
+        // Too long is too long; but without a link he is in nobody's way.
         std::thread::sleep(Duration::from_millis(limits::PORCH_TAKE_GRACE_MILLIS));
         taking.0.moved(false);
-        waiting.0.wants_a_lane();
+        waiting.0.wants_a_link();
         assert!(there(&mut taking));
         taking.0.moved(true);
-        waiting.0.wants_a_lane();
+        waiting.0.wants_a_link();
         assert!(!there(&mut taking));
     }
 }

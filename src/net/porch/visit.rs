@@ -1,6 +1,6 @@
 //! One visit: TLS, one request head, who it is, the answer of the inner server, goodbye.
 //!
-//! A lane to the inner server is kept no longer than it must be: what a slow visitor does not take yet is read ahead, as far
+//! A link to the inner server is kept no longer than it must be: what a slow visitor does not take yet is read ahead, as far
 //! as the bound for all of them goes, and beyond that whoever takes for too long makes room. Refuses: to let one visitor's
 //! slowness be another's wait.
 
@@ -8,8 +8,8 @@ use crate::limits;
 use crate::log;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::porch::head::{self, Head, Refusal};
-use crate::net::porch::inner::{Handler, Inner, Laid};
-use crate::net::porch::seats::Ticket;
+use crate::net::porch::inner::{Connected, Handler, Inner};
+use crate::net::porch::seats::Seat;
 use crate::net::porch::users::Users;
 use crate::net::stream::{OwnSocket, Socket, Stream};
 use crate::net::tls;
@@ -20,22 +20,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What all visits of a porch share.
-pub struct House {
+pub struct Shared {
     /// Both may be others after a reload.
     pub tls: Mutex<Option<Arc<tls::Server>>>,
     pub users: Mutex<Option<Arc<Users>>>,
     pub handler: Handler,
-    pub inner: Mutex<Begun>,
+    pub inner: Mutex<InnerState>,
     pub own: Option<PathBuf>,
     pub patience: Patience,
     /// Bytes read ahead for slow visitors, of all visits.
-    pub ahead: AtomicUsize,
+    pub read_ahead: AtomicUsize,
 }
 
-/// The inner server, or the lanes that are laid for its first start.
-pub struct Begun {
+/// The inner server, or the links that are connected for its first start.
+pub struct InnerState {
     pub server: Option<Arc<Inner>>,
-    pub laid: Option<Laid>,
+    pub connected: Option<Connected>,
 }
 
 /// How long each part of a visit may take.
@@ -66,10 +66,10 @@ const HEALTHY: &str = "/-/healthy";
 type Guest = Stream<Arc<Socket>>;
 
 /// Receives one visitor, from first byte to last.
-pub fn receive(house: &House, socket: Arc<Socket>, visitor: &str, ticket: Ticket) {
-    let deadline = Instant::now() + house.patience.head;
+pub fn receive(shared: &Shared, socket: Arc<Socket>, visitor: &str, seat: Seat) {
+    let deadline = Instant::now() + shared.patience.head;
     let mut guest: Guest = Stream::over(socket, visitor);
-    if let Some(tls) = house.tls() {
+    if let Some(tls) = shared.tls() {
         let done = tls.config().and_then(|config| {
             let session = rustls::ServerConnection::new(config)
                 .map_err(|e| Failure::new(FailureKind::Tls, format!("TLS for the pages: {e}")))?;
@@ -82,12 +82,12 @@ pub fn receive(house: &House, socket: Arc<Socket>, visitor: &str, ticket: Ticket
         }
     }
     let asked = ask(&mut guest, deadline, visitor);
-    if !ticket.asked() {
+    if !seat.asked() {
         return;
     }
-    let admitted = asked.and_then(|head| admit(house, head));
+    let admitted = asked.and_then(|head| admit(shared, head));
     match admitted {
-        Ok(head) => serve(house, guest, &head, &ticket),
+        Ok(head) => serve(shared, guest, &head, &seat),
         Err(Some(refusal)) => refuse(&mut guest, &refusal, false),
         Err(None) => {}
     }
@@ -116,8 +116,8 @@ fn ask(guest: &mut Guest, deadline: Instant, visitor: &str) -> Result<Head, Opti
     }
 }
 
-fn admit(house: &House, head: Head) -> Result<Head, Option<Refusal>> {
-    match house.users() {
+fn admit(shared: &Shared, head: Head) -> Result<Head, Option<Refusal>> {
+    match shared.users() {
         Some(users) => users.check(head.authorization.as_deref()).map(|()| head).map_err(Some),
         None => Ok(head),
     }
@@ -145,108 +145,108 @@ fn farewell(guest: &mut Guest) {
 }
 
 /// Sends away a visitor for whom there is no seat, without waiting.
-pub fn turn_away(house: &House, socket: &Socket) {
+pub fn turn_away(shared: &Shared, socket: &Socket) {
     // Nothing can be said before a TLS handshake, and that would be a visit.
-    if house.tls().is_none() {
+    if shared.tls().is_none() {
         let _ = std::io::Write::write(&mut &*socket, &FULL.answer(false));
     }
     socket.shutdown();
 }
 
 /// Takes the request to the inner server and its answer back.
-fn serve(house: &House, mut guest: Guest, head: &Head, ticket: &Ticket) {
-    let deadline = Instant::now() + house.patience.answer;
-    let Some(inner) = house.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
+fn serve(shared: &Shared, mut guest: Guest, head: &Head, seat: &Seat) {
+    let deadline = Instant::now() + shared.patience.answer;
+    let Some(inner) = shared.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
     let hurry = head.request.path == HEALTHY;
-    let Some(lane) = free_lane(&inner, ticket, deadline, hurry) else {
+    let Some(link) = free_link(&inner, seat, deadline, hurry) else {
         return refuse(&mut guest, &FULL, head.head_only);
     };
-    let mut lane = Lane { stream: Stream::over(lane, "inner server"), left: 0 };
-    match lane.ask(head, deadline) {
+    let mut link = Link { stream: Stream::over(link, "inner server"), left: 0 };
+    match link.ask(head, deadline) {
         Ok(begun) => {
-            ticket.taking();
-            let mut ahead = Ahead { bytes: begun, at: 0, held: 0, of_all: &house.ahead };
-            let deadline = Instant::now() + house.patience.take;
-            match pass(lane, &mut ahead, &mut guest, deadline, (&inner, ticket)) {
+            seat.taking();
+            let mut ahead = ReadAhead { bytes: begun, at: 0, held: 0, of_all: &shared.read_ahead };
+            let deadline = Instant::now() + shared.patience.take;
+            match pass(link, &mut ahead, &mut guest, deadline, (&inner, seat)) {
                 Ok(()) => {
                     // Only the goodbye is left: the seat is for who comes next.
-                    ticket.leave();
+                    seat.leave();
                     return farewell(&mut guest);
                 }
                 Err(None) => return,
-                Err(Some(kept)) => lane = kept,
+                Err(Some(kept)) => link = kept,
             }
         }
         Err(f) if f.kind == FailureKind::Timeout => refuse(&mut guest, &NO_ANSWER, head.head_only),
         Err(_) => {
-            house.renew(&inner);
+            shared.renew(&inner);
             return refuse(&mut guest, &BROKEN, head.head_only);
         }
     }
     drop(guest);
-    ticket.leave();
-    // A lane is never closed: what is left of its answer, even one that did not come yet, is read away first.
-    match lane.clear(head) {
-        Ok(()) => lane.give_back(&inner),
-        Err(_) => house.renew(&inner),
+    seat.leave();
+    // A link is never closed: what is left of its answer, even one that did not come yet, is read away first.
+    match link.clear(head) {
+        Ok(()) => link.give_back(&inner),
+        Err(_) => shared.renew(&inner),
     }
 }
 
-/// A lane; whoever keeps one for too long makes room for who waits.
-fn free_lane(inner: &Inner, ticket: &Ticket, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
+/// A link; whoever keeps one for too long makes room for who waits.
+fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
     let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
     loop {
-        let lane = inner.lane(deadline.min(Instant::now() + stall), hurry);
-        if lane.is_some() || Instant::now() >= deadline {
-            return lane;
+        let link = inner.link(deadline.min(Instant::now() + stall), hurry);
+        if link.is_some() || Instant::now() >= deadline {
+            return link;
         }
-        ticket.wants_a_lane();
+        seat.wants_a_link();
     }
 }
 
-/// Passes the answer on. The lane is given back as soon as all of the page has been read from it; it comes back to the caller
+/// Passes the answer on. The link is given back as soon as all of the page has been read from it; it comes back to the caller
 /// when the visitor went away, or was too slow, before that.
 fn pass(
-    lane: Lane,
-    ahead: &mut Ahead<'_>,
+    link: Link,
+    ahead: &mut ReadAhead<'_>,
     guest: &mut Guest,
     deadline: Instant,
-    (inner, ticket): (&Inner, &Ticket),
-) -> Result<(), Option<Lane>> {
-    let mut lane = Some(lane);
+    (inner, seat): (&Inner, &Seat),
+) -> Result<(), Option<Link>> {
+    let mut link = Some(link);
     loop {
-        if lane.as_ref().is_some_and(|l| l.left == 0) {
-            lane.take().into_iter().for_each(|l| l.give_back(inner));
-            ticket.moved(false);
+        if link.as_ref().is_some_and(|l| l.left == 0) {
+            link.take().into_iter().for_each(|l| l.give_back(inner));
+            seat.moved(false);
         }
         let taken = if ahead.is_empty() { Ok(0) } else { guest.write_now(ahead.bytes()) };
-        match (taken, &mut lane) {
-            (Err(_), _) => return Err(lane),
+        match (taken, &mut link) {
+            (Err(_), _) => return Err(link),
             (Ok(n @ 1..), _) => {
                 ahead.gone(n);
-                ticket.moved(lane.is_some());
+                seat.moved(link.is_some());
             }
             // All is taken, or he takes nothing now and there is room for more of it.
             (_, Some(l)) if ahead.is_empty() || ahead.has_room() => {
                 if l.read_into(ahead, deadline).is_err() {
-                    return Err(lane);
+                    return Err(link);
                 }
             }
             (_, None) if ahead.is_empty() => return guest.flush(deadline).map_err(|_| None),
             _ => {
                 if guest.until_writable(deadline).is_err() {
-                    return Err(lane);
+                    return Err(link);
                 }
             }
         }
         if Instant::now() >= deadline {
-            return Err(lane);
+            return Err(link);
         }
     }
 }
 
 /// What was read of a page and is not taken yet.
-struct Ahead<'h> {
+struct ReadAhead<'h> {
     bytes: Vec<u8>,
     at: usize,
     /// What it has of the room for all.
@@ -254,7 +254,7 @@ struct Ahead<'h> {
     of_all: &'h AtomicUsize,
 }
 
-impl Ahead<'_> {
+impl ReadAhead<'_> {
     fn bytes(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
@@ -282,20 +282,20 @@ impl Ahead<'_> {
     }
 }
 
-impl Drop for Ahead<'_> {
+impl Drop for ReadAhead<'_> {
     fn drop(&mut self) {
         self.of_all.fetch_sub(self.held, Ordering::SeqCst);
     }
 }
 
-/// A lane with an answer under way.
-struct Lane {
+/// A link with an answer under way.
+struct Link {
     stream: Stream<OwnSocket>,
     /// Bytes of the body still to come; `u64::MAX` while the head has not come.
     left: u64,
 }
 
-impl Lane {
+impl Link {
     /// Sends the request and reads the head of the answer, written anew for the visitor.
     fn ask(&mut self, head: &Head, deadline: Instant) -> Result<Vec<u8>, Failure> {
         self.left = u64::MAX;
@@ -323,7 +323,7 @@ impl Lane {
         let bodyless = head.head_only || text.starts_with("HTTP/1.1 204") || text.starts_with("HTTP/1.1 304");
         let body = &bytes[end..];
         self.left = if bodyless { 0 } else { length.saturating_sub(body.len() as u64) };
-        // This connection ends with the answer; the lane does not.
+        // This connection ends with the answer; the link does not.
         let mut out = text.trim_end().as_bytes().to_vec();
         out.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
         out.extend_from_slice(body);
@@ -331,13 +331,13 @@ impl Lane {
     }
 
     /// Reads one more piece of the page.
-    fn read_into(&mut self, ahead: &mut Ahead<'_>, deadline: Instant) -> Result<(), Failure> {
+    fn read_into(&mut self, ahead: &mut ReadAhead<'_>, deadline: Instant) -> Result<(), Failure> {
         let begin = ahead.bytes.len();
         ahead.bytes.resize(begin + limits::PORCH_COPY_BYTES.min(self.left as usize), 0);
         let read = self.stream.read(&mut ahead.bytes[begin..], deadline);
         ahead.bytes.truncate(begin + read.as_ref().map_or(0, |n| *n));
         match read? {
-            0 => Err(Failure::new(FailureKind::Closed, "the inner server closed a lane")),
+            0 => Err(Failure::new(FailureKind::Closed, "the inner server closed a link")),
             n => {
                 self.left = self.left.saturating_sub(n as u64);
                 Ok(())
@@ -345,7 +345,7 @@ impl Lane {
         }
     }
 
-    /// Reads away what is left. The page may hang for as long as it likes: that costs this lane and its thread.
+    /// Reads away what is left. The page may hang for as long as it likes: that costs this link and its thread.
     fn clear(&mut self, head: &Head) -> Result<(), Failure> {
         while self.left == u64::MAX {
             match self.begin(head, in_an_hour()) {
@@ -356,7 +356,7 @@ impl Lane {
         let mut chunk = [0; 4096];
         while self.left > 0 {
             match self.stream.read(&mut chunk, in_an_hour())? {
-                0 => return Err(Failure::new(FailureKind::Closed, "the inner server closed a lane")),
+                0 => return Err(Failure::new(FailureKind::Closed, "the inner server closed a link")),
                 n => self.left = self.left.saturating_sub(n as u64),
             }
         }
@@ -368,7 +368,7 @@ impl Lane {
     }
 }
 
-impl House {
+impl Shared {
     pub fn tls(&self) -> Option<Arc<tls::Server>> {
         self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -391,7 +391,7 @@ impl House {
     pub fn current(&self) -> Option<Arc<Inner>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.server.is_none() {
-            match Inner::start(&self.handler, &mut inner.laid, self.own.as_deref()) {
+            match Inner::start(&self.handler, &mut inner.connected, self.own.as_deref()) {
                 Ok(started) => inner.server = Some(Arc::new(started)),
                 Err(e) => {
                     let why = crate::net::failure::words(&e);
@@ -402,7 +402,7 @@ impl House {
         inner.server.clone()
     }
 
-    /// Gives up an inner server that broke a lane; the next visitor starts another.
+    /// Gives up an inner server that broke a link; the next visitor starts another.
     fn renew(&self, broken: &Arc<Inner>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.server.as_ref().is_some_and(|i| Arc::ptr_eq(i, broken)) {

@@ -1,10 +1,10 @@
-//! What a process that is about to confine itself opens of its porch before: the Unix sockets and the inner server's lanes.
+//! What a process that is about to confine itself opens of its porch before: the Unix sockets and the inner server's links.
 //!
 //! Afterwards it needs no right to make or remove directories and sockets, nor to change modes. Starts no thread, and says
 //! nothing: what cannot be had now is told by the porch, which tries again. Refuses: Internet addresses, which need no such
 //! right; their names would have to be looked up, and somebody may be waiting.
 
-use super::inner::{self, Laid};
+use super::inner::{self, Connected};
 use super::listen::{self, Door};
 use crate::log;
 use crate::net::address::Address;
@@ -15,32 +15,32 @@ use std::path::{Path, PathBuf};
 
 /// It.
 #[derive(Default)]
-pub struct Ahead {
+pub struct Prepared {
     pub(super) doors: Vec<(Address, Door)>,
-    pub(super) laid: Option<Laid>,
+    pub(super) connected: Option<Connected>,
     closed: Vec<(Address, io::Error)>,
     sealed: bool,
 }
 
-impl Ahead {
+impl Prepared {
     /// For these addresses, as far as it can be had now.
-    pub fn open(addresses: &[Address]) -> Ahead {
-        let mut ahead = if addresses.is_empty() { Ahead::default() } else { Ahead::lanes_alone() };
+    pub fn open(addresses: &[Address]) -> Prepared {
+        let mut prepared = if addresses.is_empty() { Prepared::default() } else { Prepared::links_alone() };
         let unix = addresses.iter().filter(|a| matches!(a, Address::Unix { .. }));
         for (address, mut door) in
             unix.flat_map(|a| Door::for_address(a).into_iter().map(move |door| (a.clone(), door)))
         {
             match door.try_to_open() {
-                Ok(()) => ahead.doors.push((address, door)),
-                Err(e) => ahead.closed.push((address, e)),
+                Ok(()) => prepared.doors.push((address, door)),
+                Err(e) => prepared.closed.push((address, e)),
             }
         }
-        ahead
+        prepared
     }
 
     /// Whether the pages lack what they need and cannot do without.
-    pub fn lacks_lanes(&self) -> bool {
-        self.laid.is_none()
+    pub fn lacks_links(&self) -> bool {
+        self.connected.is_none()
     }
 
     /// What is not open is not tried again by this process: another one will.
@@ -49,8 +49,8 @@ impl Ahead {
     }
 
     /// For listeners that somebody else opened.
-    pub fn lanes_alone() -> Ahead {
-        Ahead { laid: inner::lay(None).ok(), ..Ahead::default() }
+    pub fn links_alone() -> Prepared {
+        Prepared { connected: inner::connect(None).ok(), ..Prepared::default() }
     }
 
     /// Whether this address is open.
@@ -86,9 +86,9 @@ pub struct Closed {
 
 impl Closed {
     /// The address of those that should be open, if it is not.
-    pub fn of(address: &Address, ahead: &Ahead) -> Option<Closed> {
+    pub fn of(address: &Address, prepared: &Prepared) -> Option<Closed> {
         match address {
-            Address::Unix { path, .. } if !ahead.has(address) => {
+            Address::Unix { path, .. } if !prepared.has(address) => {
                 Some(Closed { path: path.clone(), looked_possible: is_possible(path) })
             }
             _ => None,
@@ -134,20 +134,20 @@ mod tests {
         let path = dir.path("page.sock");
         let address = page(&path);
         let other = UnixListener::bind(&path).unwrap();
-        let ahead = Ahead::open(std::slice::from_ref(&address));
-        assert!(!ahead.has(&address) && !ahead.lacks_lanes());
-        let mut closed = Closed::of(&address, &ahead).unwrap();
+        let prepared = Prepared::open(std::slice::from_ref(&address));
+        assert!(!prepared.has(&address) && !prepared.lacks_links());
+        let mut closed = Closed::of(&address, &prepared).unwrap();
         assert!(!closed.is_possible_now());
         sweep(&address);
         assert!(path.exists(), "somebody listens");
         drop(other);
         assert!(closed.is_possible_now());
         assert!(!closed.is_possible_now(), "a try that fails all the same is not repeated for ever");
-        let ahead = Ahead::open(std::slice::from_ref(&address));
-        assert!(ahead.has(&address) && Closed::of(&address, &ahead).is_none());
+        let prepared = Prepared::open(std::slice::from_ref(&address));
+        assert!(prepared.has(&address) && Closed::of(&address, &prepared).is_none());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
         // As a process that is not allowed to remove it leaves it.
-        std::mem::forget(ahead);
+        std::mem::forget(prepared);
         sweep(&address);
         assert!(path.exists());
         drop(UnixListener::bind(dir.path("old.sock")).unwrap());
@@ -162,14 +162,14 @@ mod tests {
     fn a_directory_that_is_missing_is_waited_for_and_internet_addresses_are_not_opened() {
         let dir = Scratch::new("ahead-late");
         let address = page(&dir.path("late/page.sock"));
-        let mut ahead = Ahead::open(&[address.clone(), Address::parse("127.0.0.1:0").unwrap()]);
-        assert!(ahead.doors.is_empty() && !ahead.keeps_closed(&address));
-        ahead.seal();
-        assert!(ahead.keeps_closed(&address));
-        let mut closed = Closed::of(&address, &ahead).unwrap();
+        let mut prepared = Prepared::open(&[address.clone(), Address::parse("127.0.0.1:0").unwrap()]);
+        assert!(prepared.doors.is_empty() && !prepared.keeps_closed(&address));
+        prepared.seal();
+        assert!(prepared.keeps_closed(&address));
+        let mut closed = Closed::of(&address, &prepared).unwrap();
         assert!(!closed.is_possible_now());
         std::fs::create_dir(dir.path("late")).unwrap();
         assert!(closed.is_possible_now());
-        assert!(Ahead::open(&[]).lacks_lanes(), "nobody wants a page");
+        assert!(Prepared::open(&[]).lacks_links(), "nobody wants a page");
     }
 }
