@@ -1,7 +1,7 @@
 //! `--check`: says in words what this user can see, and what a grant would add.
 
 use super::asker::Asker;
-use super::board::Reading;
+use super::readings::Reading;
 use super::source::Grade;
 use crate::iproto::Reason;
 

@@ -1,14 +1,13 @@
 //! The metrics helper: draws the threads.
 //!
 //! ```text
-//! poll thread ─ asker ─ iproto ─ source ─▶ snapshot ─▶ board ◀─ pages ◀─ porch
+//! poll thread ─ asker ─ iproto ─ source ─▶ snapshot ─▶ readings ◀─ pages ◀─ porch
 //! ```
 //!
 //! Refuses: to end because of the world; only a wrong option does that (exit code 2), and the jobs that end anyway.
 
 pub mod asker;
 pub mod assemble;
-pub mod board;
 pub mod catalog;
 mod check;
 mod check_page;
@@ -20,6 +19,7 @@ pub mod options;
 pub mod own;
 pub mod pages;
 pub mod poll;
+pub mod readings;
 mod reload;
 pub mod render;
 pub mod rules;
@@ -116,7 +116,7 @@ fn print(bytes: &[u8]) -> Result<()> {
 }
 
 fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
-    let board = board::Board::default();
+    let readings = readings::Readings::default();
     let numbers = Numbers::new(&options, started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
@@ -124,19 +124,19 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
     if let Err(trouble) = &reading.result {
         log::error("database", &trouble.text);
     }
-    board.publish(reading, database);
-    print(&numbers.page(&board.glance(), format, &[]))?;
+    readings.publish(reading, database);
+    print(&numbers.page(&readings.glance(), format, &[]))?;
     Ok(end)
 }
 
 fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let (page, sound) = check_page::report(&options);
-    let board = board::Board::default();
+    let readings = readings::Readings::default();
     let numbers = Numbers::new(&options, started);
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
-    board.publish(reading, database.clone());
-    let view = board.glance();
+    readings.publish(reading, database.clone());
+    let view = readings.glance();
     let printed = numbers.page(&view, &render::PROMETHEUS, &[]);
     let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
     let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);

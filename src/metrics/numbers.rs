@@ -1,12 +1,12 @@
 //! All there is to show at one moment, written by whichever render: for the pages, for `--once`, for whoever pushes.
 //!
 //! Puts together what the database said, what this program says of itself, the filters, and the time of the reading. Refuses:
-//! to ask the database (that is the board's matter).
+//! to ask the database (that is the matter of `readings`).
 
 use super::assemble::Assembled;
-use super::board::View;
 use super::options::Options;
 use super::own::{self, Program};
+use super::readings::View;
 use super::render::Render;
 use super::rules::Rules;
 use crate::guard::{self, Parts};

@@ -1,7 +1,7 @@
 //! The program's own families ○: whether the database answers, what was polled, and the program itself.
 
-use super::board::View;
 use super::catalog;
+use super::readings::View;
 use super::rules::Rules;
 use super::snapshot::{Builder, Part, Snapshot};
 use crate::guard::Parts;

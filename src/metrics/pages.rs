@@ -1,7 +1,7 @@
 //! The pages: `/metrics`, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
 
-use super::board::{Board, View};
 use super::numbers::Numbers;
+use super::readings::{Readings, View};
 use super::render::{Render, OPENMETRICS, PROMETHEUS};
 use crate::limits;
 use crate::net::gzip::Gzip;
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 /// What the pages are made from.
 pub struct Pages {
     /// The readings.
-    pub board: Arc<Board>,
+    pub readings: Arc<Readings>,
     /// How old a reading may be.
     pub floor: Duration,
     /// What of the scraper's patience is kept for the way back.
@@ -60,7 +60,7 @@ impl Pages {
     }
 
     fn view(&self, request: &PageRequest) -> View {
-        self.board.read(self.floor, patience(request.header("x-prometheus-scrape-timeout-seconds"), self.offset))
+        self.readings.read(self.floor, patience(request.header("x-prometheus-scrape-timeout-seconds"), self.offset))
     }
 
     fn metrics(&self, request: &PageRequest) -> Page {
@@ -98,7 +98,7 @@ impl Pages {
     }
 
     fn landing(&self) -> Page {
-        let view = self.board.glance();
+        let view = self.readings.glance();
         let (state, grade) = match &view.reading {
             None => ("not asked yet".into(), "-".into()),
             // This page asks nobody: what it knows may be old, and it says how old.
@@ -203,7 +203,7 @@ fn takes_gzip(accepted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::Reading;
+    use super::super::readings::Reading;
     use super::super::rules::Rules;
     use super::super::source::Grade;
     use super::*;
@@ -252,7 +252,7 @@ mod tests {
 
     fn pages() -> Pages {
         Pages {
-            board: Arc::default(),
+            readings: Arc::default(),
             floor: Duration::from_secs(1),
             offset: Duration::ZERO,
             numbers: Numbers {
@@ -278,7 +278,7 @@ mod tests {
         // An old reading is never shown as how it is now.
         let pages = pages();
         let (at, result) = (Instant::now(), Ok((Default::default(), Grade::Least)));
-        pages.board.publish(Reading { result, sources: Vec::new(), at, wall_ms: 0, took: Duration::ZERO }, None);
+        pages.readings.publish(Reading { result, sources: Vec::new(), at, wall_ms: 0, took: Duration::ZERO }, None);
         let landing = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
         let landing = String::from_utf8(landing.body).unwrap();
         assert!(landing.contains("<td>up, when asked 0 s ago</td>"), "{landing}");

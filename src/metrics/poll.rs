@@ -1,7 +1,7 @@
 //! The poll thread: owns the connection, asks when someone wishes for a reading, says once what changed.
 
 use super::asker::{Asker, Found};
-use super::board::{Board, Reading};
+use super::readings::{Reading, Readings};
 use super::source::Grade;
 use crate::iproto::{Reason, Trouble};
 use crate::limits;
@@ -22,12 +22,12 @@ pub struct Orders {
 
 /// What the poll thread is told between two polls.
 #[derive(Default)]
-pub struct Desk {
+pub struct Inbox {
     forgive: Mutex<bool>,
     orders: Mutex<Option<Orders>>,
 }
 
-impl Desk {
+impl Inbox {
     /// What was refused may be right now.
     pub fn forgive(&self) {
         *self.forgive.lock().unwrap_or_else(PoisonError::into_inner) = true;
@@ -55,16 +55,16 @@ impl Desk {
 
 /// Starts the thread. It lives as long as the program.
 pub fn start(
-    board: Arc<Board>,
-    desk: Arc<Desk>,
+    readings: Arc<Readings>,
+    inbox: Arc<Inbox>,
     mut asker: Asker,
     mut interval: Option<Duration>,
 ) -> std::io::Result<()> {
     let body = move || {
         let mut said = Said::default();
         loop {
-            let wanted = board.await_wish(interval);
-            desk.obey(&mut asker, &mut interval);
+            let wanted = readings.await_wish(interval);
+            inbox.obey(&mut asker, &mut interval);
             if !wanted {
                 continue;
             }
@@ -74,7 +74,7 @@ pub fn start(
                 Ok((page, _)) => page.snapshot.bytes() > limits::METRICS_LARGE_BYTES,
                 Err(trouble) => trouble.reason == Reason::TooLarge,
             };
-            board.publish(reading, database);
+            readings.publish(reading, database);
             if large {
                 // What the answer and the last page took goes back to the system: it is several times the snapshot.
                 process::trim_memory();

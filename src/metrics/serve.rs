@@ -1,11 +1,11 @@
 //! Serving: the poll thread, the porch, systemd's word, and the end by a signal.
 
 use super::asker::Asker;
-use super::board::Board;
 use super::numbers::Numbers;
 use super::options::Options;
 use super::pages::{Pages, Zip};
-use super::poll::{self, Desk, Orders};
+use super::poll::{self, Inbox, Orders};
+use super::readings::Readings;
 use super::reload::{Again, Changed};
 use crate::error::{Error, Exit, Result};
 use crate::guard::calls::Extra;
@@ -26,9 +26,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The pages of these options.
-fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages {
+fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime) -> Pages {
     Pages {
-        board,
+        readings,
         floor: options.floor,
         offset: options.offset,
         numbers: Numbers::new(options, started),
@@ -41,8 +41,8 @@ fn pages(options: &Options, board: Arc<Board>, started: SystemTime) -> Pages {
 /// The parts of a running program that a reload reaches.
 struct Service {
     again: Again,
-    board: Arc<Board>,
-    desk: Arc<Desk>,
+    readings: Arc<Readings>,
+    inbox: Arc<Inbox>,
     pages: Arc<Mutex<Arc<Pages>>>,
     porch: Porch,
     /// Where the pages have been since the start; none: the listeners were given.
@@ -78,15 +78,16 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
         false => Prepared::links_alone(),
     };
     confine(&options, open.as_deref().unwrap_or_default(), &prepared);
-    let board = Arc::new(Board::default());
-    let pages = Arc::new(Mutex::new(Arc::new(pages(&options, board.clone(), started))));
+    let readings = Arc::new(Readings::default());
+    let pages = Arc::new(Mutex::new(Arc::new(pages(&options, readings.clone(), started))));
     look_at_certificates(&pages);
     let interval = options.interval;
     // In which it may make directories: the record of logins is there.
     let own = options.login.ledger.directory().map(Into::into);
     let asker = Asker::new(options.database, options.login, options.wishes);
-    let desk = Arc::new(Desk::default());
-    poll::start(board.clone(), desk.clone(), asker, interval).map_err(|e| failed("cannot start the poll thread", e))?;
+    let inbox = Arc::new(Inbox::default());
+    poll::start(readings.clone(), inbox.clone(), asker, interval)
+        .map_err(|e| failed("cannot start the poll thread", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
     let wanted = PorchOptions { addresses, listeners, tls, users, prepared, own };
@@ -94,25 +95,8 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
-    let mut service = Service { again, board, desk, pages, porch, open, started };
-    let look = Duration::from_secs(limits::CERTIFICATE_LOOK_SECONDS);
-    let tick = notify.watchdog().map_or(look, |w| look.min(w / 2));
-    loop {
-        let woken = pipe::wait([signals.as_fd()], Some(tick));
-        look_at_certificates(&service.pages);
-        let hung = service.board.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
-        if !hung {
-            notify.say("WATCHDOG=1");
-        }
-        if woken.is_err() {
-            continue;
-        }
-        match signals.next() {
-            Some(SIGHUP) => service.reload(),
-            Some(_) => break,
-            None => {}
-        }
-    }
+    let mut service = Service { again, readings, inbox, pages, porch, open, started };
+    service.until_a_signal_ends_it(&signals, &notify);
     notify.say("STOPPING=1");
     log::info("end", "ended by a signal");
     drop(service);
@@ -120,12 +104,34 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
 }
 
 impl Service {
+    /// Looks after everything, and reloads, until a signal ends it.
+    fn until_a_signal_ends_it(&mut self, signals: &Signals, notify: &Notify) {
+        let look = Duration::from_secs(limits::CERTIFICATE_LOOK_SECONDS);
+        let tick = notify.watchdog().map_or(look, |w| look.min(w / 2));
+        loop {
+            let woken = pipe::wait([signals.as_fd()], Some(tick));
+            look_at_certificates(&self.pages);
+            let hung = self.readings.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
+            if !hung {
+                notify.say("WATCHDOG=1");
+            }
+            if woken.is_err() {
+                continue;
+            }
+            match signals.next() {
+                Some(SIGHUP) => self.reload(),
+                Some(_) => break,
+                None => {}
+            }
+        }
+    }
+
     /// Reads the whole configuration again; what was refused of the database is asked again.
     fn reload(&mut self) {
         let changed = self.again.read(self.open.as_deref());
-        self.board.configured(changed.is_some());
+        self.readings.configured(changed.is_some());
         if let Some(Changed { options, reconnect }) = changed {
-            let new = Arc::new(pages(&options, self.board.clone(), self.started));
+            let new = Arc::new(pages(&options, self.readings.clone(), self.started));
             *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = new;
             let addresses = if self.open.is_some() { options.addresses } else { Vec::new() };
             // A socket that is closed now could not be made again.
@@ -133,10 +139,10 @@ impl Service {
             let (tls, users) = (options.web_tls, options.web_users);
             self.porch.change(PorchOptions { addresses, tls, users, ..PorchOptions::default() });
             let asker = Asker::new(options.database, options.login, options.wishes);
-            self.desk.put(Orders { asker, reconnect, interval: options.interval });
+            self.inbox.put(Orders { asker, reconnect, interval: options.interval });
         }
-        self.desk.forgive();
-        self.board.stir();
+        self.inbox.forgive();
+        self.readings.stir();
     }
 }
 

@@ -14,7 +14,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -50,8 +50,8 @@ enum Place {
 pub struct Door {
     place: Place,
     listener: Option<Listener>,
-    /// The socket file that is ours to remove.
-    file: Option<PathBuf>,
+    /// The socket file that is ours to remove, and by what it is known.
+    file: Option<(PathBuf, Option<(u64, u64)>)>,
     /// Given up to take a visitor off the queue when descriptors have run out.
     reserve: Option<File>,
 }
@@ -85,7 +85,7 @@ impl Door {
             (None, Place::Tcp { host, port, .. }) => self.listener = Some(open_tcp(host, *port)?),
             (None, Place::Unix { path, mode }) => {
                 self.listener = Some(open_unix(path, *mode)?);
-                self.file = Some(path.clone());
+                self.file = Some((path.clone(), identity(path)));
             }
         }
         Ok(())
@@ -177,7 +177,8 @@ impl fmt::Display for Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        if let Some(path) = &self.file {
+        // Somebody may have removed it and put his own there.
+        if let Some((path, _)) = self.file.as_ref().filter(|(path, ours)| identity(path) == *ours) {
             let _ = std::fs::remove_file(path);
         }
     }
@@ -242,6 +243,11 @@ fn open_tcp(host: &str, port: u16) -> io::Result<Listener> {
     Ok(listener)
 }
 
+/// Which file it is; none: there is none.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 /// Whether a socket file is there at which nobody listens.
 pub fn is_left_over(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
@@ -272,4 +278,29 @@ fn open_unix(path: &Path, mode: u32) -> io::Result<Listener> {
     let listener = Listener::Unix(listener);
     listener.set_nonblocking()?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::testing::Scratch;
+
+    #[test]
+    fn a_door_that_is_closed_takes_its_own_file_along_and_nobody_elses() {
+        let dir = Scratch::new("door");
+        let path = dir.path("page.sock");
+        let open = || {
+            let mut door = Door::for_address(&Address::Unix { path: path.clone(), mode: 0o660 }).remove(0);
+            door.try_to_open().unwrap();
+            door
+        };
+        drop(open());
+        assert!(!path.exists());
+        let door = open();
+        std::fs::remove_file(&path).unwrap();
+        let other = UnixListener::bind(&path).unwrap();
+        drop(door);
+        UnixStream::connect(&path).expect("the other one is still found");
+        drop(other);
+    }
 }

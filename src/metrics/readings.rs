@@ -56,9 +56,9 @@ struct State {
     counts: Counts,
 }
 
-/// The board.
+/// The readings.
 #[derive(Default)]
-pub struct Board {
+pub struct Readings {
     state: Mutex<State>,
     news: Condvar,
     wish: Condvar,
@@ -82,7 +82,7 @@ impl View {
     }
 }
 
-impl Board {
+impl Readings {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,34 +188,34 @@ mod tests {
 
     #[test]
     fn one_poll_serves_all_and_a_fresh_reading_needs_none() {
-        let board = Arc::new(Board::default());
+        let readings = Arc::new(Readings::default());
         let long = Duration::from_secs(20);
         let readers: Vec<_> = (0..20)
             .map(|_| {
-                let board = board.clone();
-                std::thread::spawn(move || board.read(Duration::from_secs(60), long).counts.failed)
+                let readings = readings.clone();
+                std::thread::spawn(move || readings.read(Duration::from_secs(60), long).counts.failed)
             })
             .collect();
-        board.await_wish(None);
+        readings.await_wish(None);
         // All are asked for before the one poll ends, however slow it is.
         std::thread::sleep(Duration::from_millis(100));
-        board.publish(reading(), None);
+        readings.publish(reading(), None);
         assert!(readers.into_iter().all(|r| r.join().unwrap() == 1));
-        assert_eq!(board.read(Duration::from_secs(60), Duration::ZERO).counts.failed, 1);
+        assert_eq!(readings.read(Duration::from_secs(60), Duration::ZERO).counts.failed, 1);
     }
 
     #[test]
     fn who_may_not_wait_longer_learns_that_it_was_too_slow() {
-        let board = Board::default();
-        let view = board.read(Duration::from_secs(1), Duration::from_millis(20));
+        let readings = Readings::default();
+        let view = readings.read(Duration::from_secs(1), Duration::from_millis(20));
         assert!(view.reading.is_none());
         assert_eq!(view.down(), Some(Reason::Timeout));
         // The wish stays: the poll comes, and brings what the next one finds.
-        board.await_wish(None);
-        assert!(board.running().is_some());
-        board.publish(reading(), None);
-        assert_eq!(board.glance().down(), Some(Reason::Connect));
+        readings.await_wish(None);
+        assert!(readings.running().is_some());
+        readings.publish(reading(), None);
+        assert_eq!(readings.glance().down(), Some(Reason::Connect));
         // An old reading is not handed out as a new one.
-        assert!(board.read(Duration::ZERO, Duration::from_millis(20)).reading.is_none());
+        assert!(readings.read(Duration::ZERO, Duration::from_millis(20)).reading.is_none());
     }
 }
