@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod delivery;
 pub mod intake;
+pub mod locks;
 pub mod options;
 pub mod process;
 pub mod record;

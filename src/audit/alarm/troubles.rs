@@ -6,11 +6,11 @@
 //! well. Refuses: to hand anything on by itself, to hold more than a bounded number of matters.
 
 use crate::audit::alarm::{Alarm, AlarmKind, State};
+use crate::audit::locks::{Held, Rank, Ranked};
 use crate::limits;
+use crate::sys::clock::wall_ms;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug)]
 struct Trouble {
@@ -28,20 +28,22 @@ struct Trouble {
 }
 
 /// The register.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Troubles {
-    all: Mutex<BTreeMap<(AlarmKind, String), Trouble>>,
+    all: Ranked<BTreeMap<(AlarmKind, String), Trouble>>,
     /// How many there are: who has nothing to end does not wait for the lock.
     count: AtomicUsize,
 }
 
-fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+impl Default for Troubles {
+    fn default() -> Troubles {
+        Troubles { all: Ranked::new(Rank::Troubles, BTreeMap::new()), count: AtomicUsize::new(0) }
+    }
 }
 
 impl Troubles {
-    fn open(&self) -> MutexGuard<'_, BTreeMap<(AlarmKind, String), Trouble>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> Held<'_, BTreeMap<(AlarmKind, String), Trouble>> {
+        self.all.lock()
     }
 
     /// What a worker before has left: it stands until it is seen to be over, or nobody sees it any more.

@@ -6,13 +6,13 @@
 //! must find room beside them.
 
 use super::disk::{Disk, Entry};
+use crate::audit::locks::{Rank, Ranked};
 use crate::limits::{ARK_FILES, ARK_FILE_BYTES, ARK_SMALL_BYTES, ARK_SMALL_FILES};
 use crate::sys::file;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
 
 const ENTRY_BYTES: u64 = 128;
 const NAME_BYTES: usize = 119;
@@ -25,7 +25,7 @@ const _: () = assert!(ENTRIES as u64 * ENTRY_BYTES <= DATA_AT);
 #[derive(Debug)]
 pub struct Ark {
     file: File,
-    table: Mutex<Vec<Option<Entry>>>,
+    table: Ranked<Vec<Option<Entry>>>,
 }
 
 impl Ark {
@@ -46,11 +46,11 @@ impl Ark {
             Some(Entry { name, bytes: u64::from_le_bytes(word).min(stretch(at)) })
         };
         let table = bytes.chunks_exact(ENTRY_BYTES as usize).enumerate().map(entry).collect();
-        Ok(Ark { file, table: Mutex::new(table) })
+        Ok(Ark { file, table: Ranked::new(Rank::Memory, table) })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Vec<Option<Entry>>) -> io::Result<T>) -> io::Result<T> {
-        f(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut self.table.lock())
     }
 
     fn save(&self, at: usize, entry: Option<&Entry>) -> io::Result<()> {

@@ -3,13 +3,14 @@
 //! Everything goes through this trait, so that the simulation can tear, fill and forget. Refuses: to retry, to judge.
 
 use super::lock::{self, Lock};
+use crate::audit::locks::{Rank, Ranked};
 use crate::limits;
 use crate::sys::process;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A file and its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +83,11 @@ type OpenFiles = Vec<(String, bool, Arc<File>)>;
 #[derive(Debug)]
 pub struct RealDisk {
     dir: PathBuf,
-    open: Mutex<OpenFiles>,
+    open: Ranked<OpenFiles>,
     /// How many of them.
     most: usize,
     /// The folders that are ours, the one in use last, with the locks that were taken here.
-    homes: Mutex<Vec<(Inode, Option<Arc<Lock>>)>>,
+    homes: Ranked<Vec<(Inode, Option<Arc<Lock>>)>>,
 }
 
 /// Device and number: what a folder is, whatever its name.
@@ -102,12 +103,17 @@ impl RealDisk {
         let (least, most) = limits::OPEN_FILES;
         let most = (process::descriptor_limit() / 8).clamp(least, most) as usize;
         let homes = inode(dir).map(|i| vec![(i, None)]).unwrap_or_default();
-        RealDisk { dir: dir.to_path_buf(), open: Mutex::new(Vec::new()), most, homes: Mutex::new(homes) }
+        RealDisk {
+            dir: dir.to_path_buf(),
+            open: Ranked::new(Rank::Open, Vec::new()),
+            most,
+            homes: Ranked::new(Rank::Homes, homes),
+        }
     }
 
     /// The same, with the lock that was taken for it.
     pub fn locked(self, lock: &Arc<Lock>) -> RealDisk {
-        if let Some(home) = self.homes.lock().unwrap_or_else(PoisonError::into_inner).last_mut() {
+        if let Some(home) = self.homes.lock().last_mut() {
             home.1 = Some(lock.clone());
         }
         self
@@ -115,7 +121,7 @@ impl RealDisk {
 
     /// An open file. Only a write makes one: a sync of what somebody has just removed must not bring it back.
     fn handle(&self, name: &str, write: bool, create: bool) -> io::Result<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some((_, _, f)) = open.iter().find(|(n, w, _)| n == name && (*w || !write)) {
             return Ok(f.clone());
         }
@@ -135,7 +141,7 @@ impl RealDisk {
     }
 
     fn forget(&self, name: &str) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(n, _, _)| n != name);
+        self.open.lock().retain(|(n, _, _)| n != name);
     }
 }
 
@@ -209,7 +215,7 @@ impl Disk for RealDisk {
     fn is_named(&self, name: &str) -> bool {
         let number = |m: &Metadata| (m.dev(), m.ino());
         let open = {
-            let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = self.open.lock();
             open.iter().find(|(n, _, _)| n == name).map(|(_, _, f)| f.clone())
         };
         match std::fs::symlink_metadata(self.dir.join(name)) {
@@ -219,19 +225,19 @@ impl Disk for RealDisk {
     }
 
     fn look_at_lock(&self) {
-        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let homes = self.homes.lock();
         if let Some((_, Some(lock))) = homes.last() {
             lock.look(&self.dir);
         }
     }
 
     fn moved(&self) -> bool {
-        let homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let homes = self.homes.lock();
         homes.last().is_some_and(|(home, _)| inode(&self.dir).ok() != Some(*home))
     }
 
     fn revive(&self) -> io::Result<()> {
-        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut homes = self.homes.lock();
         let now = inode(&self.dir).ok();
         // One that we have locked before (its mount has come back) is ours still.
         let known = homes.iter().position(|(home, _)| Some(*home) == now);
@@ -247,7 +253,7 @@ impl Disk for RealDisk {
         }
         homes.push(home);
         // Segments that are open are to be read from where they were.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _, _)| name.ends_with(".seg"));
+        self.open.lock().retain(|(name, _, _)| name.ends_with(".seg"));
         Ok(())
     }
 }

@@ -4,14 +4,14 @@
 
 use crate::audit::alarm::troubles::Troubles;
 use crate::audit::alarm::State;
+use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::loss::Loss;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// That.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Estate {
-    losses: Mutex<Vec<Loss>>,
+    losses: Ranked<Vec<Loss>>,
     /// What is wrong in adopted spools.
     pub troubles: Troubles,
     /// Losses that were given away, and those that the writer has told.
@@ -20,17 +20,26 @@ pub struct Estate {
     /// Events that adopted spools still hold for a receiver.
     waiting: AtomicU64,
     /// Spools that nobody who runs here may adopt, and how many events each holds.
-    stranded: Mutex<Vec<(String, u64)>>,
+    stranded: Ranked<Vec<(String, u64)>>,
 }
 
-fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Estate {
+    fn default() -> Estate {
+        Estate {
+            losses: Ranked::new(Rank::Estate, Vec::new()),
+            troubles: Troubles::default(),
+            given: AtomicU64::new(0),
+            told: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            stranded: Ranked::new(Rank::Estate, Vec::new()),
+        }
+    }
 }
 
 impl Estate {
     /// For the writer: what is to be told.
     pub fn take_losses(&self) -> Vec<Loss> {
-        std::mem::take(&mut *open(&self.losses))
+        std::mem::take(&mut *self.losses.lock())
     }
 
     /// An event that tells of one of them is in our spool.
@@ -45,7 +54,7 @@ impl Estate {
 
     /// Those that nobody who runs here may adopt.
     pub fn set_stranded(&self, spools: Vec<(String, u64)>) {
-        *open(&self.stranded) = spools;
+        *self.stranded.lock() = spools;
     }
 
     /// How many events in adopted spools are not delivered yet.
@@ -55,13 +64,13 @@ impl Estate {
 
     /// The spools that nobody who runs here may adopt, and how many undelivered events each holds.
     pub fn stranded(&self) -> Vec<(String, u64)> {
-        open(&self.stranded).clone()
+        self.stranded.lock().clone()
     }
 
     /// For whoever has found that these are missing in one of them.
     pub fn give(&self, losses: &[Loss]) {
         self.given.fetch_add(losses.len() as u64, Ordering::AcqRel);
-        open(&self.losses).extend(losses);
+        self.losses.lock().extend(losses);
     }
 
     /// What is wrong in one of them, as ours to tell; `over`: nobody tends it any more.

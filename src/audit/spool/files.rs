@@ -10,7 +10,6 @@ use super::{Segment, Spool, Store};
 use crate::audit::alarm::AlarmKind;
 use crate::log;
 use std::io;
-use std::sync::PoisonError;
 
 /// What became of a segment without a name.
 enum Came {
@@ -37,7 +36,7 @@ impl Spool {
         };
         let lost: Vec<String> = needed.into_iter().filter(|name| !self.disk.is_named(name)).collect();
         if !lost.is_empty() {
-            let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.syncing.lock();
             self.save_nameless(&lost, now_ms);
         }
         if self.lock().disk_bad.is_none() {
@@ -104,7 +103,7 @@ impl Spool {
     /// Cursors and state that have lost their files get new ones.
     fn look_at_small_files(&self) {
         let lost = {
-            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.cursors.lock();
             let mut ledger = self.lock();
             let mut lost = 0;
             for r in ledger.receivers.iter_mut().filter(|r| !r.place.is_new()) {
@@ -123,7 +122,7 @@ impl Spool {
             self.save_cursors();
         }
         let state = {
-            let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut file = self.state.lock();
             let lost = !file.place.is_new() && !self.disk.is_named(STATE);
             if lost {
                 self.disk.look_again(STATE);

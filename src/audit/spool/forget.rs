@@ -7,7 +7,6 @@ use super::{cursor, Spool};
 use crate::log;
 use crate::sys::crash;
 use std::io;
-use std::sync::PoisonError;
 
 impl Spool {
     /// Forgets the cursors that were asked to be forgotten, where no receiver of that name is configured. What they pinned
@@ -32,7 +31,7 @@ impl Spool {
         let file = cursor::file_name(name);
         {
             // Nobody writes the file again meanwhile.
-            let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.cursors.lock();
             // First from the disk: a cursor that stays there keeps what it pins, or whoever comes back to it misses that.
             match self.disk.remove(&file) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),

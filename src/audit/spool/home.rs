@@ -9,7 +9,6 @@ use crate::audit::alarm::AlarmKind;
 use crate::limits;
 use crate::log;
 use std::io;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 impl Spool {
@@ -38,7 +37,7 @@ impl Spool {
     /// of them is in memory when this comes back.
     pub fn look_at_home(&self, now_ms: i64) {
         if self.disk.moved() {
-            let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.syncing.lock();
             self.leave_home(now_ms);
         }
     }

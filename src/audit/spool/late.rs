@@ -5,11 +5,12 @@
 use super::disk::{Disk, Entry, RealDisk};
 use super::names::LOCK;
 use super::place::{choose, settle, Home};
+use crate::audit::locks::{Rank, Ranked};
 use crate::limits;
 use crate::log;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::{Duration, Instant};
 
 /// What was found, and when it was last looked for.
@@ -19,17 +20,17 @@ type Found = (Option<(RealDisk, Home)>, Option<Instant>);
 pub struct LateDisk {
     candidates: Vec<PathBuf>,
     base: String,
-    found: Mutex<Found>,
+    found: Ranked<Found>,
 }
 
 impl LateDisk {
     /// Looks in these directories from time to time.
     pub fn new(candidates: Vec<PathBuf>, base: String) -> LateDisk {
-        LateDisk { candidates, base, found: Mutex::new((None, Some(Instant::now()))) }
+        LateDisk { candidates, base, found: Ranked::new(Rank::Late, (None, Some(Instant::now()))) }
     }
 
     fn with<T>(&self, look: bool, f: impl FnOnce(&RealDisk) -> io::Result<T>) -> io::Result<T> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.found.lock();
         let due = found.1.is_none_or(|t| t.elapsed() > Duration::from_secs(limits::LATE_DISK_SECONDS));
         if found.0.is_none() && look && due {
             found.1 = Some(Instant::now());
@@ -126,10 +127,11 @@ mod tests {
         let _ = std::fs::remove_dir_all(&root);
         std::fs::write(&root, "a file, no directory").unwrap();
         assert!(choose(&candidates(Some(&root), None)).is_err());
-        let late = LateDisk { candidates: vec![root.clone()], base: "x".into(), found: Mutex::new((None, None)) };
+        let late =
+            LateDisk { candidates: vec![root.clone()], base: "x".into(), found: Ranked::new(Rank::Late, (None, None)) };
         assert!(late.write_at("a", 0, b"x").is_err() && late.list().unwrap().is_empty());
         std::fs::remove_file(&root).unwrap();
-        late.found.lock().unwrap().1 = None;
+        late.found.lock().1 = None;
         late.write_at("a", 0, b"x").unwrap();
         assert!(late.place().ends_with("/x"));
         drop(late);

@@ -4,6 +4,7 @@
 //! the directory is, and is made anew when somebody removes it. Refuses: to wait for it.
 
 use super::names::LOCK;
+use crate::audit::locks::{Held, Rank, Ranked};
 use crate::limits;
 use crate::log;
 use crate::sys::pocket::{self, Pocket};
@@ -12,7 +13,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// A sub-directory that is ours as long as this lives, or the family has it in its pocket.
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 pub struct Lock {
     /// It also keeps the directory's number from being given to another one.
     dir: File,
-    file: Mutex<File>,
+    file: Ranked<File>,
 }
 
 /// Where a family keeps the lock of its home: it is locked as long as keeper, worker or stand-in lives, so that nobody takes
@@ -51,7 +52,7 @@ fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<(Option<Lock>, boo
     let mut ours = kept.and_then(|k| k.look().ok()).unwrap_or_default().into_iter();
     match (ours.next(), ours.next()) {
         (Some(file), Some(dir)) if pocket::same(&dir, &new.dir) => {
-            let lock = Lock { dir, file: Mutex::new(file) }.take()?;
+            let lock = Lock { dir, file: Ranked::new(Rank::Home, file) }.take()?;
             Ok((lock, true))
         }
         _ => Ok((new.take()?, false)),
@@ -90,7 +91,7 @@ impl Lock {
     fn open(dir: &Path) -> io::Result<Lock> {
         make(dir)?;
         let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK).open(dir)?;
-        Ok(Lock { dir: open, file: Mutex::new(open_file(dir)?) })
+        Ok(Lock { dir: open, file: Ranked::new(Rank::Home, open_file(dir)?) })
     }
 
     /// The directory first: who has that has the file.
@@ -120,8 +121,8 @@ impl Lock {
         }
     }
 
-    fn file(&self) -> MutexGuard<'_, File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    fn file(&self) -> Held<'_, File> {
+        self.file.lock()
     }
 
     /// Looks whether the file is still there; somebody may have removed it, and then it is made anew, and signed.

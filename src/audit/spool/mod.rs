@@ -46,6 +46,7 @@ pub mod walk;
 mod tests;
 
 use crate::audit::alarm::troubles::Troubles;
+use crate::audit::locks::{Held, Ranked};
 use crate::audit::record::account::Account;
 use crate::audit::record::loss::Loss;
 use crate::hash::xxh64;
@@ -57,7 +58,7 @@ use owner::Owner;
 use record::{Head, Identity};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar};
 use std::time::Duration;
 
 /// What happens to new records when the spool is full.
@@ -246,18 +247,18 @@ pub struct Spool {
     ark: Arc<dyn Disk>,
     /// How it is kept.
     pub settings: Settings,
-    ledger: Mutex<Ledger>,
+    ledger: Ranked<Ledger>,
     news: Condvar,
     room: Condvar,
     /// What has been taken in.
-    pub account: Mutex<Account>,
-    state: Mutex<StateFile>,
+    pub account: Ranked<Account>,
+    state: Ranked<StateFile>,
     /// Held while the copy of the state in memory is written, which waits for no disk.
-    remembered: Mutex<slots::Place>,
+    remembered: Ranked<slots::Place>,
     /// Held while cursor files are written and synced: one version after another.
-    small: Mutex<()>,
+    cursors: Ranked<()>,
     /// Held while segments are synced: what a failed sync has dropped is written anew once.
-    syncing: Mutex<()>,
+    syncing: Ranked<()>,
     /// The time as the last caller had it.
     clock: AtomicI64,
     /// It stands in the directory to whom it belongs.
@@ -274,14 +275,13 @@ impl std::fmt::Debug for Spool {
 }
 
 impl Spool {
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        // A thread that panicked ends the process; a poisoned lock is only seen on the way out.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_, Ledger> {
+        self.ledger.lock()
     }
 
     /// The account, locked.
-    pub fn account(&self) -> MutexGuard<'_, Account> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn account(&self) -> Held<'_, Account> {
+        self.account.lock()
     }
 
     fn store(&self, store: Store) -> &dyn Disk {
@@ -338,12 +338,12 @@ impl Spool {
         if ledger.next_seq > seq || ledger.ended {
             return;
         }
-        drop(self.news.wait_timeout(ledger, patience));
+        ledger.wait(&self.news, patience);
     }
 
     /// Waits until a receiver got on, so that there may be room; at most `patience`.
     pub fn wait_room(&self, patience: Duration) {
-        drop(self.room.wait_timeout(self.lock(), patience));
+        self.lock().wait(&self.room, patience);
     }
 
     /// Whether the end was said.

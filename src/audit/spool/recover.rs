@@ -10,6 +10,7 @@ use super::past::Past;
 use super::record::{self, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
+use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::account::Account;
 use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
@@ -19,7 +20,7 @@ use crate::sys::ring::Ring;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar};
 
 /// Why a spool cannot be opened here.
 #[derive(Debug)]
@@ -53,19 +54,19 @@ impl Spool {
         segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
         ledger.segments = in_order(&*disk, &*ark, segments).into();
         let (state, account) = load_state(&*disk, &*ark)?;
-        let remembered = Mutex::new(state.place.without_file());
+        let remembered = Ranked::new(Rank::Remembered, state.place.without_file());
         let mut spool = Spool {
             disk,
             ark,
             settings,
-            ledger: Mutex::new(ledger),
+            ledger: Ranked::new(Rank::Ledger, ledger),
             news: Condvar::new(),
             room: Condvar::new(),
-            account: Mutex::new(account),
-            state: Mutex::new(state),
+            account: Ranked::new(Rank::Account, account),
+            state: Ranked::new(Rank::State, state),
             remembered,
-            small: Mutex::new(()),
-            syncing: Mutex::new(()),
+            cursors: Ranked::new(Rank::Cursors, ()),
+            syncing: Ranked::new(Rank::Syncing, ()),
             clock: AtomicI64::new(now_ms),
             owned: AtomicBool::new(false),
             memory,
@@ -114,10 +115,11 @@ impl Spool {
             ends.push(if walked { self.replay_segment(s, newest, past, now_ms)?.max(next) } else { next });
         }
         self.divide(ends);
+        let seen = self.account().seq;
+        let forerunner = self.memory.as_ref().and_then(|ring| Past::of(ring)).map_or(0, |past| past.next - 1);
         let mut ledger = self.lock();
         let last_seq = ledger.segments.back().map_or(0, |s| s.next.saturating_sub(1));
-        let forerunner = self.memory.as_ref().and_then(|ring| Past::of(ring)).map_or(0, |past| past.next - 1);
-        ledger.next_seq = last_seq.max(self.account().seq).max(forerunner) + 1;
+        ledger.next_seq = last_seq.max(seen).max(forerunner) + 1;
         Ok(())
     }
 
@@ -309,7 +311,7 @@ impl Spool {
     /// A new state is written at once, while there is room for its copies: a full disk can be emptied only when it can be
     /// written. Not when the spool is opened: the database must not wait for its syncs.
     pub fn save_new_state(&self) {
-        let new = self.state.lock().unwrap_or_else(PoisonError::into_inner).place.is_new();
+        let new = self.state.lock().place.is_new();
         if new {
             self.save_state(true);
         }

@@ -8,12 +8,11 @@ use crate::sys::crash;
 use crate::{limits, log};
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::PoisonError;
 
 impl Spool {
     /// Writes the cursors that have moved.
     pub fn save_cursors(&self) {
-        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.cursors.lock();
         self.write_cursors(false);
     }
 
@@ -72,7 +71,7 @@ impl Spool {
     /// Cursors are on the platter up to `seq` before segments go: else a power cut gives back older ones, and what everybody
     /// had is told as damaged. False: one of them waits for the state, all else is done.
     pub(super) fn sync_cursors(&self, seq: u64) -> io::Result<bool> {
-        let _alone = self.small.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.cursors.lock();
         let mut all = Ok(true);
         let behind: Vec<(String, u64)> = {
             let mut ledger = self.lock();
@@ -137,7 +136,7 @@ impl Spool {
 
     pub(super) fn state_to_memory(&self) -> io::Result<()> {
         // Under that lock, so that a later copy never holds less.
-        let mut place = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.remembered.lock();
         let payload = self.account().next_version().save();
         self.small_to_memory(&state(), &mut place, &payload)
     }
@@ -148,7 +147,7 @@ impl Spool {
     }
 
     pub(super) fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
-        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.state.lock();
         // Under that lock, so that a later version never holds less. Whatever is numbered as a note stands in the account.
         let notes = self.lock().notes;
         let account = self.account().next_version().clone();
@@ -204,7 +203,7 @@ impl Spool {
         if self.put_state(true, true).is_ok() {
             return true;
         }
-        let mut file = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.state.lock();
         let (notes, saved) = {
             let ledger = self.lock();
             (ledger.notes, ledger.notes_saved)
@@ -231,7 +230,7 @@ impl Spool {
     /// Whether the state on the platter has seen all records before `seq` and all notes: then more can be noted in it.
     pub(super) fn can_note(&self, seq: u64) -> bool {
         let ready = || {
-            let there = self.state.lock().unwrap_or_else(PoisonError::into_inner).there.seq;
+            let there = self.state.lock().there.seq;
             let ledger = self.lock();
             seq <= there.min(ledger.saved_seq) + 1 && ledger.notes_saved >= ledger.notes
         };

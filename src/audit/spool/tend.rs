@@ -12,7 +12,7 @@ use crate::log;
 use crate::sys::crash;
 use std::io;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 const PROBE: &str = "probe";
 
@@ -21,7 +21,7 @@ impl Spool {
     /// names of files may not be on the platter, and what is in these files is nothing without them.
     pub fn sync(&self, now_ms: i64) -> bool {
         self.clock.store(now_ms, Ordering::Relaxed);
-        let _alone = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.syncing.lock();
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);

@@ -29,8 +29,10 @@ pub const FLOORS: &[&[&str]] = &[
 ];
 
 /// The floors within a room, in the same order. What stands in the room itself (its `mod.rs`) draws them all together.
-pub const INNER_FLOORS: &[(&str, &[&[&str]])] =
-    &[("audit", &[&["record", "alarm"], &["spool"], &["intake", "delivery"], &["options"], &["process"], &["tools"]])];
+pub const INNER_FLOORS: &[(&str, &[&[&str]])] = &[(
+    "audit",
+    &[&["locks"], &["record", "alarm"], &["spool"], &["intake", "delivery"], &["options"], &["process"], &["tools"]],
+)];
 
 /// Rooms that see no socket, file, thread, environment or clock (○ in the plan): a path, or a directory with its slash.
 pub const PURE: &[&str] = &[

@@ -81,7 +81,7 @@ fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
         let _ = spool.change("r1", |c| c.filtered += 1);
         threads.spawn(|| sender.step(Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 }, true));
         let moved = until(|| spool.position("r1") == 2);
-        let free = until(|| spool.account.try_lock().is_ok());
+        let free = until(|| spool.account.try_lock().is_some());
         disk.holds.store(false, Ordering::SeqCst);
         (stands, moved, free)
     });
