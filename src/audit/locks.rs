@@ -111,7 +111,7 @@ impl<T> std::ops::DerefMut for Held<'_, T> {
 /// What this thread holds, for debug builds.
 #[cfg(debug_assertions)]
 mod order {
-    use super::Rank;
+    use crate::audit::locks::Rank;
     use std::cell::RefCell;
 
     thread_local! {

@@ -87,8 +87,8 @@ fn no_files_stand_in_a_circle() {
         ("src/c.rs", "use crate::a::{self, A};"),
     ];
     assert_eq!(circles::circles(&sample(&through_three)), [["a", "a::b", "c"]]);
-    let found = circles::circles(&files());
-    assert!(found.is_empty(), "files that use each other in a circle: {found:#?}");
+    let circles = circles::circles(&files());
+    assert!(circles.is_empty(), "files that use each other in a circle: {circles:#?}");
 }
 
 /// Who declares a module of tests in another file says that it is one.
