@@ -193,14 +193,14 @@ pub const NAME_TRIES: u32 = 1_000;
 /// Segments of one spool that are looked at: more files than this are not ours.
 pub const SPOOL_FILES: usize = 100_000;
 /// Segments that the memory spool can hold, and the most each can have: it is a sparse memory file.
-pub const ARK_FILES: usize = 64;
+pub const MEMORY_DISK_FILES: usize = 64;
 /// The most that a segment in memory can have.
-pub const ARK_FILE_BYTES: u64 = 128 << 20;
+pub const MEMORY_DISK_FILE_BYTES: u64 = 128 << 20;
 /// Cursors, state and marks beside them: one for each receiver that ever had a cursor here, and as many marks again.
-pub const ARK_SMALL_FILES: usize = 2 * STATE_RECEIVERS;
+pub const MEMORY_DISK_SMALL_FILES: usize = 2 * STATE_RECEIVERS;
 /// The most that one of these can have: the copies of the state.
-pub const ARK_SMALL_BYTES: u64 = 4 * STATE_SLOT_BYTES;
-const _: () = assert!(ARK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
+pub const MEMORY_DISK_SMALL_BYTES: u64 = 4 * STATE_SLOT_BYTES;
+const _: () = assert!(MEMORY_DISK_FILE_BYTES > EVENT_MAX_BYTES.1 + SEGMENT_BYTES.1);
 const _: () = assert!(SPOOL_MIN_BYTES / SEGMENTS >= SEGMENT_BYTES.0);
 /// So long a new helper waits for the sub-directory of one that is gone: its processes are buried in a tenth of that. The
 /// next one's events would lie apart from those before. And how often it looks.

@@ -12,8 +12,8 @@ use gostech::audit::delivery::sender::{Now, Portion, Sender, Wait};
 use gostech::audit::delivery::sink::Sink;
 use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::record::Ending;
-use gostech::audit::spool::ark::Ark;
 use gostech::audit::spool::disk::Disk;
+use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::record::{Identity, HEADER_BYTES, RECORDS_AT};
 use gostech::audit::spool::recover::Refusal;
 use gostech::audit::spool::{Full, Settings, Spool};
@@ -35,7 +35,7 @@ fn settings() -> Settings {
         max: 1 << 20,
         full: Full::Block,
         retain_ms: 1 << 40,
-        ark_max: 1 << 20,
+        memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
@@ -51,19 +51,19 @@ fn doc(n: usize) -> String {
     format!("c/i/1.0.{n}/{:016x}", xxh64(raw(n).as_bytes(), 0))
 }
 
-fn open(files: &Files, ark: &Arc<Ark>) -> (Arc<SimDisk>, Result<Spool, Refusal>) {
+fn open(files: &Files, memory_disk: &Arc<MemoryDisk>) -> (Arc<SimDisk>, Result<Spool, Refusal>) {
     let disk = SimDisk::new(1, Canary::None);
     files.iter().for_each(|(name, bytes)| disk.put(name, bytes));
-    let spool = Spool::open(disk.clone(), ark.clone(), settings(), None, 1_795_224_477_000);
+    let spool = Spool::open(disk.clone(), memory_disk.clone(), settings(), None, 1_795_224_477_000);
     (disk, spool)
 }
 
 /// The spool before anything happens to it.
-fn whole(ark: &Arc<Ark>) -> Files {
+fn whole(memory_disk: &Arc<MemoryDisk>) -> Files {
     let mut files = Files::new();
     let mut stream = 0;
     for segment in 0..SEGMENTS {
-        let (disk, spool) = open(&files, ark);
+        let (disk, spool) = open(&files, memory_disk);
         let spool = Arc::new(spool.expect("a whole spool opens"));
         let mut writer = Writer::new(spool.clone(), 1 << 20, false);
         let lines: String = (1..=IN_SEGMENT).map(|n| raw(segment * IN_SEGMENT + n) + "\n").collect();
@@ -107,8 +107,8 @@ fn outside() -> Outside {
 }
 
 /// Opens it and delivers to the end; none: it is refused as foreign.
-fn deliver(files: &Files, ark: &Arc<Ark>, what: &str) -> Option<After> {
-    let (_disk, spool) = open(files, ark);
+fn deliver(files: &Files, memory_disk: &Arc<MemoryDisk>, what: &str) -> Option<After> {
+    let (_disk, spool) = open(files, memory_disk);
     let spool = match spool {
         Ok(spool) => Arc::new(spool),
         Err(Refusal::Foreign(_)) => return None,
@@ -175,9 +175,9 @@ fn segments(files: &Files) -> Vec<String> {
 fn segments_flipped_and_cut_at_every_byte() {
     crate::quiet();
     let begin = Instant::now();
-    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
-    let files = whole(&ark);
-    check(&deliver(&files, &ark, "whole").unwrap(), &[], "whole");
+    let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+    let files = whole(&memory_disk);
+    check(&deliver(&files, &memory_disk, "whole").unwrap(), &[], "whole");
     let (mut flips, mut cuts) = (0u64, 0u64);
     for (segment, name) in segments(&files).iter().enumerate() {
         let bytes = &files[name];
@@ -188,7 +188,7 @@ fn segments_flipped_and_cut_at_every_byte() {
                 let what = format!("bit {bit} of byte {at} of {name}");
                 let mut bad = files.clone();
                 bad.get_mut(name).unwrap()[at] ^= 1 << bit;
-                let after = deliver(&bad, &ark, &what).expect("not foreign");
+                let after = deliver(&bad, &memory_disk, &what).expect("not foreign");
                 let gone: Vec<usize> = places.iter().filter(|p| (p.1..p.2).contains(&at)).map(|p| p.0).collect();
                 check(&after, &gone, &what);
                 assert_eq!(after.aside, gone.len() as u64, "{what}: set aside");
@@ -197,7 +197,7 @@ fn segments_flipped_and_cut_at_every_byte() {
             let what = format!("{name} cut at {at}");
             let mut bad = files.clone();
             bad.get_mut(name).unwrap().truncate(at);
-            let after = deliver(&bad, &ark, &what).expect("not foreign");
+            let after = deliver(&bad, &memory_disk, &what).expect("not foreign");
             let gone: Vec<usize> = places.iter().filter(|p| p.2 > at).map(|p| p.0).collect();
             check(&after, &gone, &what);
             cuts += 1;
@@ -211,8 +211,8 @@ fn segments_flipped_and_cut_at_every_byte() {
 fn cursors_and_state_flipped_and_cut() {
     crate::quiet();
     let begin = Instant::now();
-    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
-    let files = whole(&ark);
+    let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+    let files = whole(&memory_disk);
     let mut tried = 0u64;
     for name in ["cursor-r1", "cursor-r2", "state"] {
         let bytes = &files[name];
@@ -228,7 +228,7 @@ fn cursors_and_state_flipped_and_cut() {
                     None => file.truncate(at),
                 }
                 // Perhaps more than once, never less.
-                let after = deliver(&bad, &ark, &what).expect("not foreign");
+                let after = deliver(&bad, &memory_disk, &what).expect("not foreign");
                 check(&after, &[], &what);
                 tried += 1;
             }
@@ -241,11 +241,11 @@ fn cursors_and_state_flipped_and_cut() {
 fn files_missing_doubled_swapped_empty_and_foreign() {
     crate::quiet();
     let begin = Instant::now();
-    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
-    let files = whole(&ark);
+    let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+    let files = whole(&memory_disk);
     let of = |segment: usize| -> Vec<usize> { (1..=IN_SEGMENT).map(|n| segment * IN_SEGMENT + n).collect() };
     let names = segments(&files);
-    let mut tried = small_files_exchanged(&files, &ark);
+    let mut tried = small_files_exchanged(&files, &memory_disk);
     for name in files.keys() {
         let segment = names.iter().position(|n| n == name);
         let gone = segment.map(of).unwrap_or_default();
@@ -258,7 +258,7 @@ fn files_missing_doubled_swapped_empty_and_foreign() {
                 None => drop(bad.remove(name)),
             }
             let what = format!("{name} {what}");
-            let after = deliver(&bad, &ark, &what).expect("not foreign");
+            let after = deliver(&bad, &memory_disk, &what).expect("not foreign");
             check(&after, &gone, &what);
             tried += 1;
         }
@@ -268,15 +268,15 @@ fn files_missing_doubled_swapped_empty_and_foreign() {
             let mut bad = files.clone();
             bad.insert(a.clone(), files[b].clone());
             bad.insert(b.clone(), files[a].clone());
-            check(&deliver(&bad, &ark, "swapped").unwrap(), &[], &format!("{a} and {b} swapped"));
+            check(&deliver(&bad, &memory_disk, "swapped").unwrap(), &[], &format!("{a} and {b} swapped"));
             let mut bad = files.clone();
             bad.insert("00000000000000009999.seg".into(), files[a].clone());
             bad.insert(format!("{}-7.seg", &b[..20]), files[b][..files[b].len() - 3].to_vec());
-            check(&deliver(&bad, &ark, "doubled").unwrap(), &[], &format!("{a} and half of {b} doubled"));
+            check(&deliver(&bad, &memory_disk, "doubled").unwrap(), &[], &format!("{a} and half of {b} doubled"));
             let mut foreign = files.clone();
             let file = foreign.get_mut(a).unwrap();
             (file[7], file[1024 + 7]) = (9, 9);
-            assert!(deliver(&foreign, &ark, "foreign").is_none());
+            assert!(deliver(&foreign, &memory_disk, "foreign").is_none());
             tried += 3;
         }
     }
@@ -285,7 +285,7 @@ fn files_missing_doubled_swapped_empty_and_foreign() {
 }
 
 /// Cursors and state in each other's place, doubled, and of another version: perhaps more than once, never less.
-fn small_files_exchanged(files: &Files, ark: &Arc<Ark>) -> u64 {
+fn small_files_exchanged(files: &Files, memory_disk: &Arc<MemoryDisk>) -> u64 {
     let names = ["cursor-r1", "cursor-r2", "state"];
     let mut tried = 0;
     for a in names {
@@ -294,14 +294,14 @@ fn small_files_exchanged(files: &Files, ark: &Arc<Ark>) -> u64 {
             let mut bad = files.clone();
             bad.insert(a.into(), files[*b].clone());
             bad.insert(b.to_string(), files[a].clone());
-            let after = deliver(&bad, ark, &what).expect("not foreign");
+            let after = deliver(&bad, memory_disk, &what).expect("not foreign");
             // A state that is none counts anew, and so says nothing of what a missing cursor would have been.
             check(&after, &[], &what);
             tried += 1;
         }
         let mut bad = files.clone();
         bad.insert("cursor-r3".into(), files[a].clone());
-        check(&deliver(&bad, ark, a).expect("not foreign"), &[], &format!("{a} doubled"));
+        check(&deliver(&bad, memory_disk, a).expect("not foreign"), &[], &format!("{a} doubled"));
         let mut bad = files.clone();
         let file = bad.get_mut(a).unwrap();
         for copy in
@@ -309,7 +309,7 @@ fn small_files_exchanged(files: &Files, ark: &Arc<Ark>) -> u64 {
         {
             copy[7] = 9;
         }
-        check(&deliver(&bad, ark, a).expect("not foreign"), &[], &format!("{a} of another version"));
+        check(&deliver(&bad, memory_disk, a).expect("not foreign"), &[], &format!("{a} of another version"));
         tried += 2;
     }
     tried

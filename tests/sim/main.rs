@@ -9,13 +9,13 @@
 //! of some records. A failing seed is printed with the command that replays it, kept in the
 //! target directory and tried again by the next run; mended, it becomes a line of `tests/data/sim-seeds.txt`.
 
-mod ark;
 mod canary;
 mod chance;
 mod damage;
 mod disk;
 mod hunt;
 mod late;
+mod memory_disk;
 mod receiver;
 mod report;
 mod world;

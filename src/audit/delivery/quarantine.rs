@@ -161,12 +161,12 @@ impl Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::spool::ark::Ark;
+    use crate::audit::spool::memory_disk::MemoryDisk;
     use crate::audit::spool::record::{decode, encode, Identity, New};
 
     #[test]
     fn a_torn_line_costs_no_other() {
-        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        let disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
         disk.write_at("quarantine-r1.jsonl", 0, b"{\"quarantined_at\":\"20").unwrap();
         let mut q = Quarantine::new("r1", 1000);
         (0..2).for_each(|_| q.put(&disk, b"{}\n").unwrap());
@@ -186,7 +186,7 @@ mod tests {
     fn what_is_put_comes_back_and_the_bound_holds() {
         let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() };
         let head = Arc::new(Head { first_seq: 1, identity, ..Head::default() });
-        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        let disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
         let mut q = Quarantine::new("r1", 1000);
         let mut put = 0;
         for raw in [&b"{\"a\":\"\xd1\x8f\"}"[..], b"\xff\n", b"x", b"y", b"z"] {

@@ -20,7 +20,7 @@ pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
         max: options.spool_max.unwrap_or(default),
         full: options.full,
         retain_ms: options.retain.as_millis() as u64,
-        ark_max: options.memory_max,
+        memory_max: options.memory_max,
         identity: Identity {
             cluster: options.cluster.clone(),
             instance: options.instance.clone().unwrap_or_else(|| node.clone()),

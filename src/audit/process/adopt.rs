@@ -12,10 +12,10 @@ use crate::audit::process::crew::Crew;
 use crate::audit::process::opening;
 use crate::audit::process::stranded::Stranded;
 use crate::audit::record::loss::Loss;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::RealDisk;
 use crate::audit::spool::ephemeral;
 use crate::audit::spool::lock::{self, Lock};
+use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::names::EPHEMERAL;
 use crate::audit::spool::recover::Refusal;
 use crate::audit::spool::{Settings, Spool};
@@ -216,9 +216,9 @@ impl Adopter<'_> {
             let text = format!("{} workers have died of opening it; it is left alone for a while", deaths.all);
             return Err(io::Error::other(text).into());
         }
-        let ark = Arc::new(Ark::open(Ark::create()?)?);
+        let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create()?)?);
         mark.at(1);
-        let spool = Spool::open(Arc::new(RealDisk::new(dir)), ark, settings, None, wall_ms())?;
+        let spool = Spool::open(Arc::new(RealDisk::new(dir)), memory_disk, settings, None, wall_ms())?;
         mark.at(0);
         mark.well();
         Ok(spool)

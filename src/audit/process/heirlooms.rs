@@ -3,8 +3,8 @@
 //! All are descriptors that the keeper holds. Refuses: to be made twice.
 
 use crate::audit::process::succession;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::lock;
+use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::error::{Error, Result};
 use crate::sys::ring::Ring;
 use crate::sys::{crash, pipe, process};
@@ -43,7 +43,7 @@ pub struct Heirlooms {
     /// The pipe between stdin and the ring.
     pub relay: Arc<(OwnedFd, OwnedFd)>,
     /// The memory for when the disk fails.
-    pub ark: File,
+    pub memory_disk: File,
 }
 
 impl Heirlooms {
@@ -52,14 +52,14 @@ impl Heirlooms {
         let made = succession::insist("make the memory between the database and the worker", false, || {
             let ring = cushion(memory)?;
             let relay = pipe::pair()?;
-            let ark = Ark::create()?;
+            let memory_disk = MemoryDisk::create()?;
             lock::keep_locks()?;
-            Ok((ring, relay, ark))
+            Ok((ring, relay, memory_disk))
         });
-        let (ring, relay, ark) = made.map_err(|e| Error::failed(format!("cannot make the cushion: {e}")))?;
+        let (ring, relay, memory_disk) = made.map_err(|e| Error::failed(format!("cannot make the cushion: {e}")))?;
         let _ = pipe::widen(relay.0.as_fd(), limits::PIPE_BYTES);
         let ring = Arc::new(ring);
         crash::arm(env, Some(ring.clone()));
-        Ok(Heirlooms { ring, relay: Arc::new(relay), ark })
+        Ok(Heirlooms { ring, relay: Arc::new(relay), memory_disk })
     }
 }

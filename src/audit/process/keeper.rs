@@ -1,7 +1,7 @@
 //! The keeper: holds standard input open and runs the worker. It does nothing else but start the command of an alarm.
 //!
 //! ```text
-//! database ──pipe──▶ stdin, held by all three alike; the ring, the relay pipe and the ark outlive the worker
+//! database ──pipe──▶ stdin, held by all three alike; the ring, the relay pipe and the memory disk outlive the worker
 //! keeper ──fork──▶ worker: reads, spools, delivers       worker ──alarm pipe──▶ keeper ──▶ --on-alarm CMD
 //!        ──fork──▶ stand-in: waits                       keeper dies ──▶ the stand-in is the keeper (`succession`)
 //! ```

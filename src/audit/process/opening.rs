@@ -7,9 +7,9 @@ use crate::audit::options::Options;
 use crate::audit::process::claim;
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::whereabouts::Before;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::late::LateDisk;
+use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::place::{self, Home};
 use crate::audit::spool::recover::Refusal;
 use crate::audit::spool::{Settings, Spool};
@@ -44,8 +44,8 @@ fn lived_in(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
 /// The spool: in a directory where there is one, in memory where there is none.
 pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Home>) {
     let ring = heirlooms.ring.clone();
-    let ark_file = heirlooms.ark.try_clone().expect("the memory file can be shared");
-    let ark: Arc<dyn Disk> = Arc::new(Ark::open(ark_file).expect("the memory file can be read"));
+    let memory_file = heirlooms.memory_disk.try_clone().expect("the memory file can be shared");
+    let memory_disk: Arc<dyn Disk> = Arc::new(MemoryDisk::open(memory_file).expect("the memory file can be read"));
     let epoch = ring.epoch();
     let before = Before::of(&ring);
     let roots = roots(options);
@@ -68,7 +68,7 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
                     return Err(format!("{deaths} workers have died of opening it"));
                 }
                 mark.at(1);
-                let opened = Spool::open(disk, ark.clone(), settings, Some(ring.clone()), wall_ms());
+                let opened = Spool::open(disk, memory_disk.clone(), settings, Some(ring.clone()), wall_ms());
                 mark.at(0);
                 mark.well();
                 opened.map_err(|e| why(&e))
@@ -88,7 +88,7 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
         Err(e) => e,
     };
     let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots.clone(), base_name(options)));
-    let spool = Spool::open(disk, ark, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
+    let spool = Spool::open(disk, memory_disk, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
     spool.take_over(&before.fate(None, &roots));

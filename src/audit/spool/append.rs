@@ -58,7 +58,11 @@ impl Spool {
             let (seq, store, seal) = {
                 let mut l = self.lock();
                 l.writing = true;
-                (l.next_seq, if l.disk_bad.is_some() { Store::Ark } else { Store::Disk }, std::mem::take(&mut l.seal))
+                (
+                    l.next_seq,
+                    if l.disk_bad.is_some() { Store::Memory } else { Store::Disk },
+                    std::mem::take(&mut l.seal),
+                )
             };
             let last = news.last().unwrap_or(first);
             a.prepare(self, store, seal, seq, first.stream, now_ms, need, (seq + news.len() as u64, last.stream));
@@ -89,12 +93,12 @@ impl Spool {
                         let _ = self.store(store).remove(&open.name);
                     } else if cut.is_err() && store == Store::Disk {
                         // The next worker must not take them for records: the same go elsewhere now, or are dropped.
-                        let _ = self.ark.write_at(&names::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
+                        let _ = self.memory_disk.write_at(&names::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
                         self.lock().obsolete.push((open.name.clone(), open.bytes));
                     }
                     a.open = None;
                     self.lock().writing = false;
-                    if store == Store::Ark {
+                    if store == Store::Memory {
                         return Err(NoRoom);
                     }
                     self.disk_failed("write", &e);
@@ -106,7 +110,7 @@ impl Spool {
 
     /// Nothing will be written for a while: what lies in memory may come back to the disk.
     pub fn pause(&self, a: &mut Appender) {
-        if a.open.as_ref().is_some_and(|o| o.store == Store::Ark) {
+        if a.open.as_ref().is_some_and(|o| o.store == Store::Memory) {
             a.open = None;
             self.lock().active = None;
         }
@@ -154,14 +158,14 @@ impl Spool {
                 let sum = |f: &dyn Fn(&&Segment) -> bool| -> u64 {
                     ledger.segments.iter().filter(f).map(|s| s.bytes).sum::<u64>() + need + head
                 };
-                let counts = |s: &&Segment| !memory || s.store == Store::Ark;
+                let counts = |s: &&Segment| !memory || s.store == Store::Memory;
                 let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
                 // What lies in memory comes to the disk on top of what is there: a disk that fails again and again must not
                 // fill itself that way.
                 let bound = self.settings.max;
                 let takes = ledger.disk_takes.map_or(bound, |(takes, _)| takes.min(bound));
                 let (all, max) =
-                    if memory { (bound + self.settings.ark_max, self.settings.ark_max) } else { (takes, takes) };
+                    if memory { (bound + self.settings.memory_max, self.settings.memory_max) } else { (takes, takes) };
                 let over = sum(&counts).saturating_sub(max).max(sum(&|_| true).saturating_sub(all));
                 (over, sum(&counts) > max - max / 10, retained)
             };
@@ -253,7 +257,7 @@ impl Spool {
             (ledger.segments.front().cloned()?, ledger.disk_bad.is_some(), ledger.more_than_the_disk_takes())
         };
         let makes_room = match s.store {
-            Store::Ark if failing => true,
+            Store::Memory if failing => true,
             Store::Disk if failing && !full => false,
             _ => self.can_note(s.next),
         };
@@ -324,7 +328,7 @@ impl Appender {
         need: u64,
         (end_seq, end_stream): (u64, u64),
     ) {
-        let most = spool.settings.segment_bytes().min(if store == Store::Ark {
+        let most = spool.settings.segment_bytes().min(if store == Store::Memory {
             limits::SEGMENT_BYTES.0 * 16
         } else {
             u64::MAX
@@ -364,7 +368,9 @@ impl Spool {
             Err(e) => e.kind() != std::io::ErrorKind::NotFound,
         };
         let taken = |name: &str| {
-            ledger.segments.iter().any(|s| s.name == name) || there(&*self.disk, name) || there(&*self.ark, name)
+            ledger.segments.iter().any(|s| s.name == name)
+                || there(&*self.disk, name)
+                || there(&*self.memory_disk, name)
         };
         let plain = format!("{seq:020}.seg");
         if !taken(&plain) {

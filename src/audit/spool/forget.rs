@@ -35,7 +35,7 @@ impl Spool {
             // First from the disk: a cursor that stays there keeps what it pins, or whoever comes back to it misses that.
             match self.disk.remove(&file) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => drop(self.ark.remove(&file)),
+                _ => drop(self.memory_disk.remove(&file)),
             }
             crash::point("forget.removed");
             self.lock().receivers.retain(|r| r.name != name);

@@ -60,7 +60,7 @@ impl Spool {
             let mine = ledger.segments.iter().filter(needed).cloned().collect::<Vec<_>>();
             // For the next worker, who finds no file of them.
             ledger.receivers.iter_mut().for_each(|r| r.dirty = true);
-            (mine, ledger.room_in_memory(self.settings.ark_max))
+            (mine, ledger.room_in_memory(self.settings.memory_max))
         };
         // The newest first: those are open for certain, and nobody may have read them yet.
         let mut room = room;
@@ -68,7 +68,7 @@ impl Spool {
             if s.bytes > room {
                 break;
             }
-            match self.copy_records(s, RECORDS_AT, Store::Ark, now_ms) {
+            match self.copy_records(s, RECORDS_AT, Store::Memory, now_ms) {
                 Ok(Some(copy)) => {
                     room -= copy.bytes.min(room);
                     self.put_in_place(s, RECORDS_AT, copy);

@@ -37,6 +37,6 @@ impl Ledger {
 
     /// How many bytes of segments there may still be in memory.
     pub(super) fn room_in_memory(&self, most: u64) -> u64 {
-        most.saturating_sub(self.segments.iter().filter(|s| s.store == Store::Ark).map(|s| s.bytes).sum())
+        most.saturating_sub(self.segments.iter().filter(|s| s.store == Store::Memory).map(|s| s.bytes).sum())
     }
 }

@@ -10,12 +10,11 @@
 //! ```
 //!
 //! Segments are named by the number of their first record: the directory listing is the ledger. When the disk fails, new
-//! segments go to the ark (memory held by the keeper) and come back to the disk when it recovers.
+//! segments go to the memory disk (memory held by the keeper) and come back to the disk when it recovers.
 //!
 //! Refuses: to know formats and receivers, to wait for the network, to retry a failed fsync on the same data.
 
 pub mod append;
-pub mod ark;
 pub mod cursor;
 pub mod disk;
 pub mod ephemeral;
@@ -26,6 +25,7 @@ mod home;
 pub mod late;
 mod ledger;
 pub mod lock;
+pub mod memory_disk;
 pub mod moment;
 pub mod moves;
 pub mod names;
@@ -83,7 +83,7 @@ pub struct Settings {
     /// `--retain` in milliseconds.
     pub retain_ms: u64,
     /// What may lie in memory when the disk fails, in bytes.
-    pub ark_max: u64,
+    pub memory_max: u64,
     /// Where new records come from.
     pub identity: Identity,
     /// The ring that stream positions are of.
@@ -107,7 +107,7 @@ pub enum Store {
     /// On disk.
     Disk,
     /// In memory.
-    Ark,
+    Memory,
 }
 
 /// A segment as the ledger knows it.
@@ -244,7 +244,7 @@ struct StateFile {
 /// The spool of one instance.
 pub struct Spool {
     disk: Arc<dyn Disk>,
-    ark: Arc<dyn Disk>,
+    memory_disk: Arc<dyn Disk>,
     /// How it is kept.
     pub settings: Settings,
     ledger: Ranked<Ledger>,
@@ -287,7 +287,7 @@ impl Spool {
     fn store(&self, store: Store) -> &dyn Disk {
         match store {
             Store::Disk => &*self.disk,
-            Store::Ark => &*self.ark,
+            Store::Memory => &*self.memory_disk,
         }
     }
 
@@ -485,7 +485,7 @@ impl Spool {
     pub fn undelivered_in_memory(&self) -> u64 {
         let ledger = self.lock();
         let acked = ledger.acked_before(true);
-        let in_memory = ledger.segments.iter().filter(|s| s.store == Store::Ark);
+        let in_memory = ledger.segments.iter().filter(|s| s.store == Store::Memory);
         in_memory.map(|s| s.next.saturating_sub(s.first.max(acked))).sum()
     }
 }

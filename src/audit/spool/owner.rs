@@ -148,7 +148,7 @@ impl Owner {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ark::Ark;
+    use super::super::memory_disk::MemoryDisk;
     use super::*;
 
     fn owner(cluster: &str, instance: &str, receivers: &[(&str, &[&str])]) -> Owner {
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn is_written_once_and_read_back() {
-        let disk = Ark::open(Ark::create().unwrap()).unwrap();
+        let disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
         assert_eq!(Owner::read(&disk).unwrap(), Stated::Nothing);
         let (one, two) = (owner("c", "i", &[("r1", &["http://a/"])]), owner("c", "i", &[]));
         for o in [&one, &one, &two] {

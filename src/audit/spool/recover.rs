@@ -38,10 +38,10 @@ impl From<io::Error> for Refusal {
 }
 
 impl Spool {
-    /// Opens what is there. `ark` may hold segments that an earlier worker could not bring to the disk.
+    /// Opens what is there. `memory_disk` may hold segments that an earlier worker could not bring to the disk.
     pub fn open(
         disk: Arc<dyn Disk>,
-        ark: Arc<dyn Disk>,
+        memory_disk: Arc<dyn Disk>,
         settings: Settings,
         memory: Option<Arc<Ring>>,
         now_ms: i64,
@@ -50,14 +50,14 @@ impl Spool {
         let files = disk.list()?;
         ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
-        ledger.obsolete = cut_off(&*ark, &mut segments)?;
-        segments.extend(segments_of(&*ark, Store::Ark, &ark.list()?, &settings)?);
-        ledger.segments = in_order(&*disk, &*ark, segments).into();
-        let (state, account) = load_state(&*disk, &*ark)?;
+        ledger.obsolete = cut_off(&*memory_disk, &mut segments)?;
+        segments.extend(segments_of(&*memory_disk, Store::Memory, &memory_disk.list()?, &settings)?);
+        ledger.segments = in_order(&*disk, &*memory_disk, segments).into();
+        let (state, account) = load_state(&*disk, &*memory_disk)?;
         let remembered = Ranked::new(Rank::Remembered, state.place.without_file());
         let mut spool = Spool {
             disk,
-            ark,
+            memory_disk,
             settings,
             ledger: Ranked::new(Rank::Ledger, ledger),
             news: Condvar::new(),
@@ -142,7 +142,7 @@ impl Spool {
                     log::warn("spool", format!("`{}` holds less than `{}` and is set aside", s.name, old.name));
                     let done = match s.store {
                         Store::Disk => self.disk.rename(&s.name, &format!("{}.bad", s.name)),
-                        Store::Ark => self.ark.remove(&s.name),
+                        Store::Memory => self.memory_disk.remove(&s.name),
                     };
                     if let Err(e) = done {
                         log::warn("spool", format!("cannot set `{}` aside: {e}", s.name));
@@ -239,8 +239,8 @@ impl Spool {
     fn load_cursors(&self, files: &[Entry]) -> io::Result<Vec<Loaded>> {
         let mut found: Vec<String> =
             files.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)).collect();
-        let in_ark = self.ark.list()?;
-        found.extend(in_ark.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)));
+        let in_memory = self.memory_disk.list()?;
+        found.extend(in_memory.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)));
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
         found.sort_unstable();
         found.dedup();
@@ -248,7 +248,7 @@ impl Spool {
     }
 
     fn enter_cursors(&mut self, loaded: Vec<Loaded>, files: &[Entry]) -> io::Result<()> {
-        let in_ark = self.ark.list()?;
+        let in_memory = self.memory_disk.list()?;
         let next_seq = self.lock().next_seq;
         let known = loaded.iter().filter_map(|l| l.cursor.as_ref().map(|c| c.next)).max().unwrap_or(0);
         let mut account = self.account();
@@ -260,7 +260,7 @@ impl Spool {
         // Its cursor says nothing any more, or is gone: rather everything again than nothing.
         // One that was forgotten at rest is known to the state still.
         let there = |name: &str| {
-            let is_there = |file: String| files.iter().chain(&in_ark).any(|f| f.name == file);
+            let is_there = |file: String| files.iter().chain(&in_memory).any(|f| f.name == file);
             let known = account.receivers.iter().any(|n| n == name) && !is_there(cursor::request_name(name));
             known || is_there(cursor::file_name(name))
         };
@@ -335,7 +335,7 @@ impl Spool {
     fn load_cursor(&self, name: String) -> io::Result<Loaded> {
         let file = cursor::file_name(&name);
         let room = limits::CURSOR_SLOT_BYTES;
-        let (place, copies) = newest_copies(&*self.disk, &*self.ark, &file, room)?;
+        let (place, copies) = newest_copies(&*self.disk, &*self.memory_disk, &file, room)?;
         let cursor_of = |(_, bytes): (u64, Vec<u8>)| Cursor::load(&bytes).filter(|c| c.is_of(&name));
         let [on_disk, in_memory] = copies.map(|copy| copy.and_then(cursor_of));
         // No cursor ever goes back, and what the disk may say can be less than what is so.
@@ -403,9 +403,9 @@ fn oldest_undelivered(ledger: &Ledger, loaded: &[Loaded]) -> u64 {
 /// The newest version of a small file on the disk and that in memory, each with its turn. A disk that does not give it now
 /// is not one that does not have it: taking a cursor for new would skip events, taking the state for new would tell of
 /// losses that never were.
-fn newest_copies(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::Result<Newest> {
+fn newest_copies(disk: &dyn Disk, memory_disk: &dyn Disk, name: &str, room: u64) -> io::Result<Newest> {
     let bytes = |d: &dyn Disk| Ok::<_, io::Error>(read_all(d, name, slots::COPIES * room)?.unwrap_or_default());
-    let (on_disk, in_memory) = (bytes(disk)?, bytes(ark)?);
+    let (on_disk, in_memory) = (bytes(disk)?, bytes(memory_disk)?);
     let copies = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
     let mut place = slots::Place::of(&on_disk, room);
     place.turn = place.turn.max(copies.iter().flatten().map(|(turn, _)| *turn).max().unwrap_or(0));
@@ -414,8 +414,8 @@ fn newest_copies(disk: &dyn Disk, ark: &dyn Disk, name: &str, room: u64) -> io::
 
 type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);
 
-fn load_state(disk: &dyn Disk, ark: &dyn Disk) -> io::Result<(StateFile, Account)> {
-    let (place, copies) = newest_copies(disk, ark, names::STATE, limits::STATE_SLOT_BYTES)?;
+fn load_state(disk: &dyn Disk, memory_disk: &dyn Disk) -> io::Result<(StateFile, Account)> {
+    let (place, copies) = newest_copies(disk, memory_disk, names::STATE, limits::STATE_SLOT_BYTES)?;
     let loaded = copies.map(|copy| copy.and_then(|(turn, bytes)| Some((turn, Account::load(&bytes)?))));
     let there = loaded[0].clone().map(|(_, account)| account).unwrap_or_default();
     let newest = loaded.into_iter().flatten().max_by_key(|(turn, a)| (!a.behind, a.version, *turn));
@@ -459,7 +459,7 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             next: head.first_seq,
             bytes: f.bytes.max(RECORDS_AT),
             // The worker that wrote it may have died before it was synced.
-            synced: if store == Store::Ark { f.bytes } else { 0 },
+            synced: if store == Store::Memory { f.bytes } else { 0 },
             renew: false,
             replaces: Vec::new(),
             acked_ms: None,
@@ -470,10 +470,10 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
 }
 
 /// What a write that failed has left behind the end of a segment, and could not be cut off, is no record of it.
-fn cut_off(ark: &dyn Disk, segments: &mut [Segment]) -> io::Result<Vec<(String, u64)>> {
+fn cut_off(memory_disk: &dyn Disk, segments: &mut [Segment]) -> io::Result<Vec<(String, u64)>> {
     let mut obsolete = Vec::new();
     for s in segments {
-        let known = read_all(ark, &names::cut_name(&s.name), 8)?;
+        let known = read_all(memory_disk, &names::cut_name(&s.name), 8)?;
         let Some(to) = known.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?))) else { continue };
         s.bytes = s.bytes.min(to.max(RECORDS_AT));
         obsolete.push((s.name.clone(), to));
@@ -483,7 +483,7 @@ fn cut_off(ark: &dyn Disk, segments: &mut [Segment]) -> io::Result<Vec<(String, 
 
 /// Removes what holds nothing, sets aside what may.
 fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
-    let done = if f.bytes == 0 || store == Store::Ark {
+    let done = if f.bytes == 0 || store == Store::Memory {
         disk.remove(&f.name)
     } else {
         log::error("spool", format!("`{}` has no readable head and is set aside as `{}.bad`", f.name, f.name));
@@ -496,7 +496,7 @@ fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
 
 /// In the order of their records. Of two that begin with the same record the one that holds more whole ones stays; of
 /// equals that in memory, for it is there only while the one on disk is not known to be on the platter.
-fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
+fn in_order(disk: &dyn Disk, memory_disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_by_key(|s| s.first);
     let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
     for s in segments {
@@ -504,17 +504,17 @@ fn in_order(disk: &dyn Disk, ark: &dyn Disk, mut segments: Vec<Segment>) -> Vec<
             kept.push(s);
             continue;
         };
-        let store = |s: &Segment| if s.store == Store::Disk { disk } else { ark };
+        let store = |s: &Segment| if s.store == Store::Disk { disk } else { memory_disk };
         let whole = |s: &Segment| whole_records(store(s), &s.name, &s.head, s.bytes);
-        let rank = |s: &Segment| (whole(s), s.store == Store::Ark, edition_of(&s.name));
+        let rank = |s: &Segment| (whole(s), s.store == Store::Memory, edition_of(&s.name));
         let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
         log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
         k.replaces.extend(lesser.replaces.iter().cloned());
         match (lesser.store, k.store) {
-            (Store::Disk, Store::Ark) => k.replaces.push((lesser.name, 0)),
-            (Store::Ark, _) => {
+            (Store::Disk, Store::Memory) => k.replaces.push((lesser.name, 0)),
+            (Store::Memory, _) => {
                 if disk.sync(&k.name).and_then(|()| disk.sync_names()).is_ok() {
-                    let _ = ark.remove(&lesser.name);
+                    let _ = memory_disk.remove(&lesser.name);
                 }
             }
             // Not before the better one is on the platter: this one may be there already.

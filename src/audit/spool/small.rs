@@ -143,7 +143,7 @@ impl Spool {
 
     fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
         let copy = place.next_in_memory(payload, *room).ok_or_else(|| too_large(name))?;
-        self.ark.write_at(name, copy.at, &copy.bytes)
+        self.memory_disk.write_at(name, copy.at, &copy.bytes)
     }
 
     pub(super) fn put_state(&self, sync: bool, though_bad: bool) -> io::Result<()> {
@@ -157,7 +157,7 @@ impl Spool {
             let kept = self.sync_known().and_then(|()| self.write_state(&mut file.place, &payload, though_bad));
             kept.and_then(|kept| match kept {
                 Store::Disk => self.sync_state(&mut file.place).map(|good| good.then_some(Store::Disk)),
-                Store::Ark => Err(io::Error::other("the disk fails")),
+                Store::Memory => Err(io::Error::other("the disk fails")),
             })
         } else {
             // Who wants no syncs is promised nothing of a power cut.
@@ -279,7 +279,7 @@ impl Spool {
                 Err(_) => {}
             }
         }
-        self.state_to_memory().map(|()| Store::Ark)
+        self.state_to_memory().map(|()| Store::Memory)
     }
 
     fn small_to_disk(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {

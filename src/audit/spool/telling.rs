@@ -34,7 +34,7 @@ impl Spool {
         Sizes {
             live: sum(&|s| s.next > acked),
             retained: sum(&|s| s.next <= acked),
-            in_memory: sum(&|s| s.store == Store::Ark),
+            in_memory: sum(&|s| s.store == Store::Memory),
             to_renew: sum(&|s| s.renew),
             max: self.settings.max,
             next_seq: ledger.next_seq,

@@ -87,8 +87,8 @@ impl Spool {
         let from = s.synced.max(record::RECORDS_AT);
         // Into memory now; `recover_disk` brings it to the disk when that works again. Where there is no room for it, on the
         // same disk, in another file: it must not crowd out what comes in.
-        let copied = if s.bytes - from <= self.lock().room_in_memory(self.settings.ark_max) {
-            self.copy_records(&s, from, Store::Ark, now_ms)
+        let copied = if s.bytes - from <= self.lock().room_in_memory(self.settings.memory_max) {
+            self.copy_records(&s, from, Store::Memory, now_ms)
         } else {
             Err(io::Error::other("there is no room"))
         };
@@ -142,9 +142,9 @@ impl Spool {
         let name = self.free_name(head.first_seq);
         match to {
             Store::Disk => self.write_whole(&name, &out)?,
-            Store::Ark => {
-                if let Err(e) = self.ark.write_at(&name, 0, &out) {
-                    let _ = self.ark.remove(&name);
+            Store::Memory => {
+                if let Err(e) = self.memory_disk.write_at(&name, 0, &out) {
+                    let _ = self.memory_disk.remove(&name);
                     return Err(e);
                 }
             }
@@ -216,7 +216,7 @@ impl Spool {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 log::debug("spool", format!("cannot cut `{name}`: {e}"));
             }
-            _ => drop(self.ark.remove(&cut_name(name))),
+            _ => drop(self.memory_disk.remove(&cut_name(name))),
         }
     }
 
@@ -236,7 +236,7 @@ impl Spool {
                 doomed.push(s.clone());
             }
             // They go with the power anyway, and the disk is told how far things are before it is used again.
-            let memory_alone = ledger.disk_bad.is_some() && doomed.iter().all(|s| s.store == Store::Ark);
+            let memory_alone = ledger.disk_bad.is_some() && doomed.iter().all(|s| s.store == Store::Memory);
             (doomed, memory_alone)
         };
         let Some(secured) = self.let_go(&mut doomed, memory_alone) else { return };
@@ -316,7 +316,7 @@ impl Spool {
     pub fn set_aside(&self, store: Store, name: &str, from: u64, to: u64) {
         let bad = format!("{name}.{from}.bad");
         let mut here = [0u8; 1];
-        if store == Store::Ark || self.disk.read_at(&bad, 0, &mut here).is_ok() {
+        if store == Store::Memory || self.disk.read_at(&bad, 0, &mut here).is_ok() {
             return;
         }
         let text = format!("damage in `{name}`: {} bytes from {from} on are set aside in `{bad}`", to - from);
@@ -389,7 +389,7 @@ impl Spool {
         {
             // The segment that was written last is to come back as well, and not only with the next record.
             let mut ledger = self.lock();
-            let written = ledger.segments.back().filter(|s| s.store == Store::Ark).map(|s| s.name.clone());
+            let written = ledger.segments.back().filter(|s| s.store == Store::Memory).map(|s| s.name.clone());
             if ledger.ended || !ledger.writing && written.is_some() && written == ledger.active {
                 ledger.active = None;
                 ledger.seal = true;
@@ -410,12 +410,12 @@ impl Spool {
         loop {
             let next = {
                 let ledger = self.lock();
-                let free = |s: &&Segment| s.store == Store::Ark && Some(&s.name) != ledger.active.as_ref();
+                let free = |s: &&Segment| s.store == Store::Memory && Some(&s.name) != ledger.active.as_ref();
                 ledger.segments.iter().find(free).cloned()
             };
             let Some(s) = next else {
                 let ledger = self.lock();
-                return ledger.disk_bad.is_none() && !ledger.segments.iter().any(|s| s.store == Store::Ark);
+                return ledger.disk_bad.is_none() && !ledger.segments.iter().any(|s| s.store == Store::Memory);
             };
             if let Err(e) = self.bring_back_one(&s) {
                 self.disk_failed("write", &e);
@@ -426,14 +426,14 @@ impl Spool {
 
     fn bring_back_one(&self, s: &Segment) -> io::Result<()> {
         let mut bytes = vec![0; s.bytes as usize];
-        let got = self.ark.read_at(&s.name, 0, &mut bytes)?;
+        let got = self.memory_disk.read_at(&s.name, 0, &mut bytes)?;
         let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
         let name = if free { s.name.clone() } else { self.free_name(s.first) };
         self.write_whole(&name, &bytes[..got])?;
         self.disk.sync_names()?;
         crash::point("back.written");
         let mut ledger = self.lock();
-        if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Ark) {
+        if let Some(mine) = ledger.segments.iter_mut().find(|x| x.name == s.name && x.store == Store::Memory) {
             mine.store = Store::Disk;
             mine.name = name;
             mine.synced = mine.bytes;
@@ -443,7 +443,7 @@ impl Spool {
         crash::point("back.entered");
         s.replaces.iter().for_each(|old| self.cut(old));
         // Should this fail, recovery finds the segment twice and takes one.
-        let _ = self.ark.remove(&s.name);
+        let _ = self.memory_disk.remove(&s.name);
         self.room.notify_all();
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The spool over a disk in memory that can be told to fail.
 
 use super::append::{Appender, NoRoom};
-use super::ark::Ark;
 use super::disk::{read_all, Disk, Entry};
+use super::memory_disk::MemoryDisk;
 use super::read::{Next, Reader};
 use super::record::{Identity, New, RECORDS_AT};
 use super::*;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A disk that fails on demand.
 struct Moody {
-    ark: Ark,
+    memory_disk: MemoryDisk,
     no_write: AtomicBool,
     no_sync: AtomicBool,
     no_names: AtomicBool,
@@ -26,11 +26,11 @@ struct Moody {
 
 impl Moody {
     fn new() -> Arc<Moody> {
-        let ark = Ark::open(Ark::create().unwrap()).unwrap();
+        let memory_disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
         let no = || AtomicBool::new(false);
         let (no_write, no_sync, no_names, no_remove) = (no(), no(), no(), no());
         let (slow_write, slow_state, nameless) = (no(), no(), no());
-        Arc::new(Moody { ark, no_write, no_sync, no_names, no_remove, slow_write, slow_state, nameless })
+        Arc::new(Moody { memory_disk, no_write, no_sync, no_names, no_remove, slow_write, slow_state, nameless })
     }
 
     fn state(&self) -> Option<Vec<u8>> {
@@ -40,21 +40,21 @@ impl Moody {
 
 impl Disk for Moody {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        self.ark.list()
+        self.memory_disk.list()
     }
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.ark.read_at(name, at, buf)
+        self.memory_disk.read_at(name, at, buf)
     }
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
         if self.no_write.load(Ordering::Relaxed) {
             // A full disk takes half.
-            let _ = self.ark.write_at(name, at, &data[..data.len() / 2]);
+            let _ = self.memory_disk.write_at(name, at, &data[..data.len() / 2]);
             return Err(io::Error::from_raw_os_error(libc::ENOSPC));
         }
         while self.slow_write.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.ark.write_at(name, at, data)
+        self.memory_disk.write_at(name, at, data)
     }
     fn sync(&self, name: &str) -> io::Result<()> {
         if self.no_sync.swap(false, Ordering::Relaxed) {
@@ -63,7 +63,7 @@ impl Disk for Moody {
         while name == names::STATE && self.slow_state.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.ark.sync(name)
+        self.memory_disk.sync(name)
     }
     fn sync_names(&self) -> io::Result<()> {
         if self.no_names.load(Ordering::Relaxed) {
@@ -72,16 +72,16 @@ impl Disk for Moody {
         Ok(())
     }
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.ark.truncate(name, bytes)
+        self.memory_disk.truncate(name, bytes)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.ark.rename(from, to)
+        self.memory_disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
         if self.no_remove.load(Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
-        self.ark.remove(name)
+        self.memory_disk.remove(name)
     }
     fn place(&self) -> String {
         "test".into()
@@ -96,7 +96,7 @@ fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
         max,
         full: Full::Block,
         retain_ms: 0,
-        ark_max: 1 << 20,
+        memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
@@ -104,8 +104,8 @@ fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
     }
 }
 
-fn open(disk: &Arc<Moody>, ark: &Arc<Moody>, s: Settings) -> Spool {
-    Spool::open(disk.clone(), ark.clone(), s, None, 1000).unwrap()
+fn open(disk: &Arc<Moody>, memory_disk: &Arc<Moody>, s: Settings) -> Spool {
+    Spool::open(disk.clone(), memory_disk.clone(), s, None, 1000).unwrap()
 }
 
 fn raw(n: u64) -> Vec<u8> {
@@ -147,8 +147,8 @@ fn all(spool: &Spool, reader: &mut Reader) -> (Vec<u64>, Vec<Loss>) {
 
 #[test]
 fn what_is_written_is_read_also_after_a_restart() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let (mut a, mut r) = (Appender::default(), Reader::new(1));
     for n in 1..=500 {
         assert_eq!(put(&spool, &mut a, n), Ok(n));
@@ -162,7 +162,7 @@ fn what_is_written_is_read_also_after_a_restart() {
     spool.save_cursors();
     let mut again = settings(1 << 20, &[("r1", false), ("r2", false)]);
     again.epoch = 2;
-    let spool = open(&disk, &ark, again);
+    let spool = open(&disk, &memory_disk, again);
     assert_eq!((spool.next_seq(), spool.cursor("r1").unwrap().next), (501, 301));
     let two = spool.cursor("r2").unwrap();
     assert_eq!((two.next, two.filtered), (301, 300));
@@ -173,23 +173,23 @@ fn what_is_written_is_read_also_after_a_restart() {
 
 #[test]
 fn what_everybody_has_goes_and_the_state_stays() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let mut a = Appender::default();
     (1..=500).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     spool.delivered("r1", 501);
     spool.tidy(2000);
     spool.tidy(2001);
     assert_eq!(spool.lock().segments.len(), 1);
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!((spool.next_seq(), spool.account().counters.read), (501, 500));
     assert!(spool.drained());
 }
 
 #[test]
 fn a_torn_tail_is_cut_and_damage_is_set_aside() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let mut a = Appender::default();
     (1..=10).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     let name = spool.lock().segments[0].name.clone();
@@ -197,7 +197,7 @@ fn a_torn_tail_is_cut_and_damage_is_set_aside() {
     drop(spool);
     disk.write_at(&name, RECORDS_AT + 3 * (bytes - RECORDS_AT) / 10 + 60, b"\0").unwrap();
     disk.truncate(&name, bytes - 5).unwrap();
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!(spool.next_seq(), 10);
     let (seqs, losses) = all(&spool, &mut Reader::new(1));
     assert_eq!(seqs, [1, 2, 3, 5, 6, 7, 8, 9]);
@@ -208,8 +208,8 @@ fn a_torn_tail_is_cut_and_damage_is_set_aside() {
 
 #[test]
 fn a_missing_segment_is_a_loss_and_not_the_end() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("r1", false)]));
     let mut a = Appender::default();
     (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     let second = spool.lock().segments[1].clone();
@@ -218,14 +218,14 @@ fn a_missing_segment_is_a_loss_and_not_the_end() {
     let (seqs, losses) = all(&spool, &mut Reader::new(1));
     assert_eq!((losses.len(), losses[0].from, losses[0].to), (1, second.first, second.next - 1));
     assert_eq!(seqs.len() as u64, 200 - (second.next - second.first));
-    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("r1", false)]));
     assert_eq!(all(&spool, &mut Reader::new(1)).0, seqs);
 }
 
 #[test]
 fn a_full_spool_blocks_or_drops_and_counts() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("r1", false)]));
     let mut a = Appender::default();
     let full = (1..10_000).find(|&n| put(&spool, &mut a, n).is_err()).unwrap();
     assert!(full > 500);
@@ -244,8 +244,8 @@ fn a_full_spool_blocks_or_drops_and_counts() {
 
 #[test]
 fn an_optional_receiver_never_pins() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(256 << 10, &[("must", false), ("may", true)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("must", false), ("may", true)]));
     let mut a = Appender::default();
     for n in 1..=5_000 {
         assert_eq!(put(&spool, &mut a, n), Ok(n));
@@ -258,8 +258,8 @@ fn an_optional_receiver_never_pins() {
 
 #[test]
 fn a_full_disk_costs_nothing_and_heals() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let (mut a, mut r) = (Appender::default(), Reader::new(1));
     (1..=50).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     disk.no_write.store(true, Ordering::Relaxed);
@@ -267,7 +267,7 @@ fn a_full_disk_costs_nothing_and_heals() {
     assert_eq!(all(&spool, &mut r).0.len(), 100);
     assert!(!spool.recover_disk() && spool.sizes().in_memory > 0);
     // A worker that dies now leaves them to the next one.
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!(all(&spool, &mut Reader::new(1)).0.len(), 100);
     let mut a = Appender::default();
     (101..=120).for_each(|n| assert_eq!(put(&spool, &mut a, n), Ok(n)));
@@ -282,8 +282,8 @@ fn a_full_disk_costs_nothing_and_heals() {
 
 #[test]
 fn a_failed_sync_is_written_anew() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let (mut a, mut r) = (Appender::default(), Reader::new(1));
     (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     spool.sync(1000);
@@ -292,7 +292,7 @@ fn a_failed_sync_is_written_anew() {
     disk.no_sync.store(true, Ordering::Relaxed);
     spool.sync(1000);
     let places: Vec<Store> = spool.lock().segments.iter().map(|s| s.store).collect();
-    assert_eq!(places, [Store::Disk, Store::Ark]);
+    assert_eq!(places, [Store::Disk, Store::Memory]);
     (41..=60).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     assert_eq!(all(&spool, &mut r).0, (41..=60).collect::<Vec<_>>());
     assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=60).collect(), vec![]));
@@ -307,15 +307,15 @@ fn a_failed_sync_is_written_anew() {
 
 #[test]
 fn a_tail_lost_with_the_power_is_not_numbered_twice() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     let mut a = Appender::default();
     (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     spool.delivered("r1", 21);
     spool.save_cursors();
     let s = spool.lock().segments[0].clone();
     disk.truncate(&s.name, RECORDS_AT + (s.bytes - RECORDS_AT) / 2).unwrap();
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!((spool.next_seq(), spool.account().counters.read), (21, 20));
     let (seqs, losses) = all(&spool, &mut Reader::new(1));
     assert_eq!((seqs.len(), losses.len(), losses[0].to), (10, 1, 20));
@@ -325,8 +325,8 @@ fn a_tail_lost_with_the_power_is_not_numbered_twice() {
 
 #[test]
 fn doubled_swapped_empty_and_foreign_files() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("r1", false)]));
     let mut a = Appender::default();
     (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     let names: Vec<String> = spool.lock().segments.iter().map(|s| s.name.clone()).collect();
@@ -338,21 +338,21 @@ fn doubled_swapped_empty_and_foreign_files() {
     disk.rename(&names[0], "x.seg").unwrap();
     disk.rename(&names[2], &names[0]).unwrap();
     disk.rename("x.seg", &names[2]).unwrap();
-    let spool = open(&disk, &ark, settings(256 << 10, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(256 << 10, &[("r1", false)]));
     assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=200).collect(), vec![]));
     drop(spool);
     let mut foreign = bytes;
     foreign[7] = 9;
     foreign[record::HEAD_BYTES + 7] = 9;
     disk.write_at("00000000000000009996.seg", 0, &foreign).unwrap();
-    let refused = Spool::open(disk.clone(), ark.clone(), settings(256 << 10, &[]), None, 0);
+    let refused = Spool::open(disk.clone(), memory_disk.clone(), settings(256 << 10, &[]), None, 0);
     assert!(matches!(refused, Err(recover::Refusal::Foreign(_))));
 }
 
 #[test]
 fn a_disk_that_fills_while_the_state_is_saved_stops_nobody() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, Settings { retain_ms: 1 << 40, ..settings(1 << 20, &[("r1", false)]) });
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, Settings { retain_ms: 1 << 40, ..settings(1 << 20, &[("r1", false)]) });
     let mut a = Appender::default();
     (1..=200).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     spool.delivered("r1", 201);
@@ -366,8 +366,8 @@ fn a_disk_that_fills_while_the_state_is_saved_stops_nobody() {
 
 #[test]
 fn the_state_knows_of_no_records_in_files_that_may_have_no_name() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert!(spool.save_state(true));
     (1..=5).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
     let before = disk.state();
@@ -381,8 +381,8 @@ fn the_state_knows_of_no_records_in_files_that_may_have_no_name() {
 
 #[test]
 fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     (1..=20).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
     spool.delivered("r1", 21);
     // The worker dies when the first of two cursors is written.
@@ -391,22 +391,22 @@ fn a_new_receiver_has_a_cursor_before_another_one_gets_on() {
     let mut place = slots::Place::of(&read_all(&*disk, "cursor-r1", 3 * room).unwrap().unwrap(), room);
     let copy = place.next(&cursor, room).unwrap();
     disk.write_at("cursor-r1", copy.at, &copy.bytes).unwrap();
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!((spool.cursor("r1").unwrap().next, spool.cursor("r2").unwrap().next), (21, 1));
     // A cursor that is there and says nothing is no new one either.
     disk.truncate("cursor-r2", 0).unwrap();
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r2", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!(spool.cursor("r2").unwrap().next, 1);
     // And who takes the place of that one gets what it may have lacked.
     disk.truncate("cursor-r2", 0).unwrap();
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("r3", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r3", false)]));
     assert_eq!((spool.position("r1"), spool.position("r2"), spool.position("r3")), (21, 1, 1));
 }
 
 #[test]
 fn records_written_anew_beside_a_file_that_could_not_be_cut_count_once() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let mut a = Appender::default();
     (1..=20).for_each(|n| assert!(put(&spool, &mut a, n).is_ok()));
     spool.sync(1000);
@@ -418,7 +418,7 @@ fn records_written_anew_beside_a_file_that_could_not_be_cut_count_once() {
     assert!(whole > old.bytes, "the old file is cut while the new one is in memory alone");
     drop(spool);
     // The cache forgets what the failed sync has dropped.
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!(spool.account().counters.read, 40);
     disk.write_at(&old.name, old.bytes, &vec![0; (whole - old.bytes) as usize]).unwrap();
     assert_eq!(all(&spool, &mut Reader::new(1)), ((1..=40).collect(), vec![]));
@@ -431,10 +431,10 @@ fn records_written_anew_beside_a_file_that_could_not_be_cut_count_once() {
 
 #[test]
 fn what_a_dead_worker_left_is_synced() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     (1..=5).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     disk.no_sync.store(true, Ordering::Relaxed);
     spool.sync(1000);
     assert!(!disk.no_sync.load(Ordering::Relaxed), "nothing was synced");
@@ -443,7 +443,7 @@ fn what_a_dead_worker_left_is_synced() {
 
 #[test]
 fn the_pieces_of_a_line_end_with_its_input() {
-    let (disk, ark) = (Moody::new(), Moody::new());
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
     let of_epoch = |epoch| Settings { epoch, ..settings(1 << 20, &[("r1", false)]) };
     let put_part = |spool: &Spool, kind, part| {
         let raw: &[u8] = b"{\"from\":\"unknown\"}";
@@ -456,25 +456,25 @@ fn the_pieces_of_a_line_end_with_its_input() {
         account.take(seq, &f, raw, part, 0, 1000);
         account.epoch = spool.settings.epoch;
     };
-    put_part(&open(&disk, &ark, of_epoch(1)), Kind::Object, 1);
-    assert_eq!(open(&disk, &ark, of_epoch(1)).account().pieces, 1);
+    put_part(&open(&disk, &memory_disk, of_epoch(1)), Kind::Object, 1);
+    assert_eq!(open(&disk, &memory_disk, of_epoch(1)).account().pieces, 1);
     // A new input; the first that is written in its time is an event of our own.
-    let spool = open(&disk, &ark, of_epoch(2));
+    let spool = open(&disk, &memory_disk, of_epoch(2));
     assert_eq!(spool.account().pieces, 0);
     put_part(&spool, Kind::Own, 0);
-    assert_eq!(open(&disk, &ark, of_epoch(2)).account().pieces, 0);
+    assert_eq!(open(&disk, &memory_disk, of_epoch(2)).account().pieces, 0);
 }
 
 #[test]
 fn a_receiver_is_forgotten_wholly_or_not_at_all() {
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("old", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("old", false)]));
     (1..=20).for_each(|n| assert!(put(&spool, &mut Appender::default(), n).is_ok()));
     spool.delivered("r1", 15);
     spool.save_cursors();
     spool.sync(1000);
     spool.save_state(true);
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     disk.write_at("forget-old", 0, b"forget\n").unwrap();
     disk.no_remove.store(true, Ordering::Relaxed);
     spool.tidy(1000);
@@ -483,7 +483,7 @@ fn a_receiver_is_forgotten_wholly_or_not_at_all() {
     spool.tidy(1000);
     assert!(spool.cursor("old").is_none() && disk.read_at("forget-old", 0, &mut [0; 1]).is_err());
     // One of that name that comes again is new.
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false), ("old", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("old", false)]));
     assert_eq!(spool.position("old"), 15);
 }
 
@@ -491,8 +491,8 @@ fn a_receiver_is_forgotten_wholly_or_not_at_all() {
 #[test]
 fn the_writer_is_sent_elsewhere_before_a_file_without_a_name_is_copied() {
     crate::log::mute();
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     let mut a = Appender::default();
     assert!(put(&spool, &mut a, 1).is_ok());
     for flag in [&disk.slow_write, &disk.nameless] {
@@ -525,8 +525,8 @@ fn the_writer_is_sent_elsewhere_before_a_file_without_a_name_is_copied() {
 #[test]
 fn the_writer_does_not_wait_for_the_sync_of_a_state_and_what_it_remembers_counts() {
     crate::log::mute();
-    let (disk, ark) = (Moody::new(), Moody::new());
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let (disk, memory_disk) = (Moody::new(), Moody::new());
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert!(put(&spool, &mut Appender::default(), 1).is_ok());
     disk.slow_state.store(true, Ordering::Relaxed);
     let done = AtomicBool::new(false);
@@ -552,6 +552,6 @@ fn the_writer_does_not_wait_for_the_sync_of_a_state_and_what_it_remembers_counts
     assert!(in_time, "it waited for the disk");
     // The state that was on its way comes to the disk later, and holds less.
     drop(spool);
-    let spool = open(&disk, &ark, settings(1 << 20, &[("r1", false)]));
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!(spool.account().counters.dropped, 7);
 }

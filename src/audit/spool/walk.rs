@@ -179,7 +179,7 @@ fn read_by_pages(disk: &dyn Disk, name: &str, from: u64, buf: &mut [u8]) -> usiz
 
 #[cfg(test)]
 mod tests {
-    use super::super::ark::Ark;
+    use super::super::memory_disk::MemoryDisk;
     use super::super::record::New;
     use super::*;
     use crate::audit::record::Kind;
@@ -199,11 +199,11 @@ mod tests {
     }
 
     fn walk(head: &Head, bytes: &[u8]) -> (Vec<u64>, u64, Option<u64>) {
-        let ark = Ark::open(Ark::create().unwrap()).unwrap();
-        ark.write_at("x", 0, bytes).unwrap();
+        let memory_disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
+        memory_disk.write_at("x", 0, bytes).unwrap();
         let (mut w, mut seqs, mut damaged) = (Walk::start(), Vec::new(), 0);
         loop {
-            match w.next(&ark, "x", head, bytes.len() as u64).unwrap() {
+            match w.next(&memory_disk, "x", head, bytes.len() as u64).unwrap() {
                 Found::Record(r) => seqs.push(r.seq),
                 Found::Damage(a, b) => damaged += b - a,
                 Found::Torn(at) => return (seqs, damaged, Some(at)),

@@ -30,7 +30,7 @@ pub fn settings() -> Settings {
         max: 1 << 24,
         full: Full::Block,
         retain_ms: 1 << 40,
-        ark_max: 1 << 20,
+        memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: vec![("r1".into(), false)],

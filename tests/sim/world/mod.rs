@@ -26,7 +26,7 @@ use gostech::audit::delivery::sender::{Sender, Wait};
 use gostech::audit::intake::writer::Writer;
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::Ending;
-use gostech::audit::spool::ark::Ark;
+use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::{Full, Spool};
 use gostech::sys::ring::Ring;
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,7 +58,7 @@ pub struct World {
     more: Chance,
     canary: Canary,
     disk: Arc<SimDisk>,
-    ark: File,
+    memory_disk: File,
     ring: Arc<Ring>,
     outside: Arc<Mutex<Outside>>,
     mono: Duration,
@@ -107,7 +107,7 @@ impl World {
         World {
             names: (0..plan.receivers.len()).map(|i| Name::of(i < plan.first)).collect(),
             disk: SimDisk::new(chance.next(), canary),
-            ark: Ark::create().expect("memory"),
+            memory_disk: MemoryDisk::create().expect("memory"),
             ring: Arc::new(Ring::create(4096, 1).expect("memory")),
             outside: Arc::new(Mutex::new(outside)),
             figures: Figures::default(),
@@ -393,7 +393,7 @@ impl World {
     fn new_life(&mut self) {
         self.life += 1;
         self.ring = Arc::new(Ring::create(4096, self.life).expect("memory"));
-        self.ark = Ark::create().expect("memory");
+        self.memory_disk = MemoryDisk::create().expect("memory");
         self.cushion.clear();
         self.pipe.clear();
         (self.tail, self.fed_to, self.promised) = (0, 0, 0);

@@ -47,7 +47,7 @@ impl World {
         self.seen = now;
         let chunk = (limits::CHUNK_BYTES as u64).min(spool.settings.segment_bytes());
         // What was copied to memory after a failed sync still stands on the disk that failed, until that can cut it off.
-        let bound = self.plan.max + if self.plan.disk_faults { 2 * self.plan.ark_max } else { 0 } + 2 * chunk;
+        let bound = self.plan.max + if self.plan.disk_faults { 2 * self.plan.memory_max } else { 0 } + 2 * chunk;
         if s.live + s.retained > bound {
             return Err(format!("the spool holds {} bytes, more than {bound}", s.live + s.retained));
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Plan {
     pub full: Full,
     pub max: u64,
-    pub ark_max: u64,
+    pub memory_max: u64,
     pub receivers: Vec<(String, bool)>,
     pub formats: Vec<&'static str>,
     pub portion: Portion,
@@ -71,7 +71,7 @@ impl Plan {
             anchored,
             full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
             max: chance.pick(&[256 << 10, 384 << 10, 2 << 20]),
-            ark_max: chance.pick(&[32 << 10, 256 << 10, 1 << 20]),
+            memory_max: chance.pick(&[32 << 10, 256 << 10, 1 << 20]),
             receivers,
             formats,
             portion: Portion {

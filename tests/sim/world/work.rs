@@ -1,11 +1,11 @@
 //! What the worker's threads do, one step at a time: opening, writing, sending, tending.
 
 use super::{Verdict, Worker, World, RING_BYTES};
-use crate::ark::SimArk;
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::disk::{Death, WELL};
 use crate::late::{Came, Flight};
+use crate::memory_disk::SimMemoryDisk;
 use crate::receiver::{Receiver, SimSink};
 use gostech::audit::delivery::format;
 use gostech::audit::delivery::sender::{Now, Sender, Wait};
@@ -13,7 +13,7 @@ use gostech::audit::delivery::sink::Sink;
 use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::Ending;
-use gostech::audit::spool::ark::Ark;
+use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::record::Identity;
 use gostech::audit::spool::{cursor, Full, Settings, Spool};
 use gostech::limits;
@@ -27,7 +27,7 @@ impl World {
             max,
             full: self.plan.full,
             retain_ms: self.plan.retain_ms,
-            ark_max: self.plan.ark_max,
+            memory_max: self.plan.memory_max,
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
             // A spool that is adopted takes no input.
             epoch: if self.adopting { 0 } else { self.ring.epoch() },
@@ -47,11 +47,12 @@ impl World {
             let away = self.plan.receivers.iter().zip(&self.names).filter(|(_, n)| !n.stand.is_live());
             self.disk.overlook(away.map(|(r, _)| cursor::file_name(&r.0)).collect());
         }
-        let ark = Ark::open(self.ark.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-        let ark = Arc::new(SimArk { ark, disk: self.disk.clone() });
+        let memory_disk =
+            MemoryDisk::open(self.memory_disk.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let memory_disk = Arc::new(SimMemoryDisk { memory_disk, disk: self.disk.clone() });
         self.disk.opening(true);
         let ring = (!self.adopting).then(|| self.ring.clone());
-        let opened = Spool::open(self.disk.clone(), ark, self.settings(), ring, self.wall);
+        let opened = Spool::open(self.disk.clone(), memory_disk, self.settings(), ring, self.wall);
         self.disk.opening(false);
         let spool = match opened {
             Ok(spool) => Arc::new(spool),

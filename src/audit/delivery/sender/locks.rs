@@ -1,13 +1,13 @@
 //! What a sender holds while it waits: a disk that does not come back from a sync must hold up no writer, and with that no
 //! database.
 
-use super::tests::{ark, spool_on, Strange};
+use super::tests::{memory_disk, spool_on, Strange};
 use super::*;
 use crate::audit::delivery::format::FORMATS;
 use crate::audit::intake::writer::Writer;
 use crate::audit::record::Ending;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::{Disk, Entry};
+use crate::audit::spool::memory_disk::MemoryDisk;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
@@ -15,39 +15,39 @@ use std::time::Instant;
 
 /// A disk that does not come back from the sync of a cursor for a while.
 struct Slow {
-    ark: Ark,
+    memory_disk: MemoryDisk,
     holds: AtomicBool,
     held: AtomicBool,
 }
 
 impl Disk for Slow {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        self.ark.list()
+        self.memory_disk.list()
     }
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.ark.read_at(name, at, buf)
+        self.memory_disk.read_at(name, at, buf)
     }
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
-        self.ark.write_at(name, at, data)
+        self.memory_disk.write_at(name, at, data)
     }
     fn sync(&self, name: &str) -> io::Result<()> {
         while name.starts_with("cursor-") && self.holds.load(Ordering::SeqCst) {
             self.held.store(true, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.ark.sync(name)
+        self.memory_disk.sync(name)
     }
     fn sync_names(&self) -> io::Result<()> {
         Ok(())
     }
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.ark.truncate(name, bytes)
+        self.memory_disk.truncate(name, bytes)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.ark.rename(from, to)
+        self.memory_disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.ark.remove(name)
+        self.memory_disk.remove(name)
     }
     fn place(&self) -> String {
         "slow".into()
@@ -65,7 +65,8 @@ fn until(so: impl Fn() -> bool) -> bool {
 #[test]
 fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
     crate::log::mute();
-    let disk = Arc::new(Slow { ark: ark(), holds: AtomicBool::new(false), held: AtomicBool::new(false) });
+    let disk =
+        Arc::new(Slow { memory_disk: memory_disk(), holds: AtomicBool::new(false), held: AtomicBool::new(false) });
     let spool = spool_on(disk.clone());
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
     let sink = Strange { asked: 0, from: 0, to: 0, took: Arc::new(Mutex::new(Vec::new())) };

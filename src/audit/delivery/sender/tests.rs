@@ -4,8 +4,8 @@ use super::*;
 use crate::audit::delivery::format::FORMATS;
 use crate::audit::intake::writer::{Done, Writer};
 use crate::audit::record::Ending;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::{Disk, Entry};
+use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::record::Identity;
 use crate::audit::spool::{Full, Settings};
 use std::io;
@@ -38,12 +38,12 @@ impl Sink for Strange {
     }
 }
 
-pub(super) fn ark() -> Ark {
-    Ark::open(Ark::create().expect("memory")).expect("memory")
+pub(super) fn memory_disk() -> MemoryDisk {
+    MemoryDisk::open(MemoryDisk::create().expect("memory")).expect("memory")
 }
 
 pub(super) fn spool() -> Arc<Spool> {
-    spool_on(Arc::new(ark()))
+    spool_on(Arc::new(memory_disk()))
 }
 
 pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
@@ -51,18 +51,18 @@ pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
         max: 1 << 20,
         full: Full::Block,
         retain_ms: 3_600_000,
-        ark_max: 1 << 20,
+        memory_max: 1 << 20,
         identity: Identity::default(),
         epoch: 1,
         receivers: vec![("r1".into(), false)],
         owner: None,
     };
-    Arc::new(Spool::open(disk, Arc::new(ark()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
+    Arc::new(Spool::open(disk, Arc::new(memory_disk()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
 }
 
 /// A disk with one page of each segment that it cannot read, and that may fail as a whole.
 struct Scratched {
-    ark: Ark,
+    memory_disk: MemoryDisk,
     dead: AtomicBool,
 }
 
@@ -70,35 +70,35 @@ const SCRATCH: Range<u64> = 8192..12_288;
 
 impl Disk for Scratched {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        self.ark.list()
+        self.memory_disk.list()
     }
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
         let scratched = at < SCRATCH.end && at + buf.len() as u64 > SCRATCH.start;
         if name.ends_with(".seg") && (scratched || self.dead.load(Ordering::Relaxed)) {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
-        self.ark.read_at(name, at, buf)
+        self.memory_disk.read_at(name, at, buf)
     }
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
-        self.ark.write_at(name, at, data)
+        self.memory_disk.write_at(name, at, data)
     }
     fn sync(&self, name: &str) -> io::Result<()> {
         match self.dead.load(Ordering::Relaxed) {
             true => Err(io::Error::from_raw_os_error(libc::EIO)),
-            false => self.ark.sync(name),
+            false => self.memory_disk.sync(name),
         }
     }
     fn sync_names(&self) -> io::Result<()> {
         Ok(())
     }
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
-        self.ark.truncate(name, bytes)
+        self.memory_disk.truncate(name, bytes)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.ark.rename(from, to)
+        self.memory_disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.ark.remove(name)
+        self.memory_disk.remove(name)
     }
     fn place(&self) -> String {
         "scratched".into()
@@ -109,7 +109,7 @@ impl Disk for Scratched {
 #[test]
 fn a_bad_sector_costs_its_events_and_no_others() {
     crate::log::mute();
-    let disk = Arc::new(Scratched { ark: ark(), dead: AtomicBool::new(false) });
+    let disk = Arc::new(Scratched { memory_disk: memory_disk(), dead: AtomicBool::new(false) });
     let spool = spool_on(disk.clone());
     disk.dead.store(true, Ordering::Relaxed);
     let mut writer = Writer::new(spool.clone(), 1 << 20, false);

@@ -10,9 +10,9 @@ use crate::audit::options::table::PROGRAM;
 use crate::audit::options::Options;
 use crate::audit::record::{read, Kind};
 use crate::audit::spool::append::Appender;
-use crate::audit::spool::ark::Ark;
 use crate::audit::spool::disk::RealDisk;
 use crate::audit::spool::lock;
+use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::record::{Identity, New};
 use crate::audit::spool::survey::Look;
 use crate::audit::spool::{Full, Settings, Spool};
@@ -66,7 +66,7 @@ fn settings(receivers: &[&str]) -> Settings {
         max: 1 << 20,
         full: Full::Block,
         retain_ms: 3_600_000,
-        ark_max: 1 << 20,
+        memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         epoch: 1,
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
@@ -76,8 +76,8 @@ fn settings(receivers: &[&str]) -> Settings {
 
 fn open(dir: &Path, receivers: &[&str]) -> Spool {
     std::fs::create_dir_all(dir).unwrap();
-    let ark = Arc::new(Ark::open(Ark::create().unwrap()).unwrap());
-    Spool::open(Arc::new(RealDisk::new(dir)), ark, settings(receivers), None, NOW).unwrap()
+    let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+    Spool::open(Arc::new(RealDisk::new(dir)), memory_disk, settings(receivers), None, NOW).unwrap()
 }
 
 fn raw(n: u64) -> Vec<u8> {

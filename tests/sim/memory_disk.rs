@@ -1,48 +1,48 @@
-//! The ark of the simulation: the real one, in which a worker may die.
+//! The memory disk of the simulation: the real one, in which a worker may die.
 
 use crate::disk::SimDisk;
-use gostech::audit::spool::ark::Ark;
 use gostech::audit::spool::disk::{Disk, Entry};
+use gostech::audit::spool::memory_disk::MemoryDisk;
 use std::io;
 use std::sync::Arc;
 
-/// The real ark, whose every call may be a worker's last one.
-pub struct SimArk {
-    pub ark: Ark,
+/// The real memory disk, whose every call may be a worker's last one.
+pub struct SimMemoryDisk {
+    pub memory_disk: MemoryDisk,
     pub disk: Arc<SimDisk>,
 }
 
-impl Disk for SimArk {
+impl Disk for SimMemoryDisk {
     fn list(&self) -> io::Result<Vec<Entry>> {
-        self.ark.list()
+        self.memory_disk.list()
     }
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        self.ark.read_at(name, at, buf)
+        self.memory_disk.read_at(name, at, buf)
     }
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
         self.disk.tick();
-        self.ark.write_at(name, at, data)?;
+        self.memory_disk.write_at(name, at, data)?;
         self.disk.tick();
         Ok(())
     }
     fn sync(&self, name: &str) -> io::Result<()> {
-        self.ark.sync(name)
+        self.memory_disk.sync(name)
     }
     fn sync_names(&self) -> io::Result<()> {
-        self.ark.sync_names()
+        self.memory_disk.sync_names()
     }
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
         self.disk.tick();
-        self.ark.truncate(name, bytes)
+        self.memory_disk.truncate(name, bytes)
     }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.ark.rename(from, to)
+        self.memory_disk.rename(from, to)
     }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.disk.tick();
-        self.ark.remove(name)
+        self.memory_disk.remove(name)
     }
     fn place(&self) -> String {
-        self.ark.place()
+        self.memory_disk.place()
     }
 }

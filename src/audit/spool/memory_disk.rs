@@ -7,7 +7,7 @@
 
 use super::disk::{Disk, Entry};
 use crate::audit::locks::{Rank, Ranked};
-use crate::limits::{ARK_FILES, ARK_FILE_BYTES, ARK_SMALL_BYTES, ARK_SMALL_FILES};
+use crate::limits::{MEMORY_DISK_FILES, MEMORY_DISK_FILE_BYTES, MEMORY_DISK_SMALL_BYTES, MEMORY_DISK_SMALL_FILES};
 use crate::sys::file;
 use std::fs::File;
 use std::io;
@@ -16,26 +16,26 @@ use std::os::unix::fs::FileExt;
 
 const ENTRY_BYTES: u64 = 128;
 const NAME_BYTES: usize = 119;
-const ENTRIES: usize = ARK_FILES + ARK_SMALL_FILES;
+const ENTRIES: usize = MEMORY_DISK_FILES + MEMORY_DISK_SMALL_FILES;
 const DATA_AT: u64 = 64 * 1024;
-const SMALL_AT: u64 = DATA_AT + ARK_FILES as u64 * ARK_FILE_BYTES;
+const SMALL_AT: u64 = DATA_AT + MEMORY_DISK_FILES as u64 * MEMORY_DISK_FILE_BYTES;
 const _: () = assert!(ENTRIES as u64 * ENTRY_BYTES <= DATA_AT);
 
 /// The memory file as a disk.
 #[derive(Debug)]
-pub struct Ark {
+pub struct MemoryDisk {
     file: File,
     table: Ranked<Vec<Option<Entry>>>,
 }
 
-impl Ark {
+impl MemoryDisk {
     /// An empty one.
     pub fn create() -> io::Result<File> {
-        file::memory("gostech-ark", SMALL_AT + ARK_SMALL_FILES as u64 * ARK_SMALL_BYTES)
+        file::memory("gostech-memory-disk", SMALL_AT + MEMORY_DISK_SMALL_FILES as u64 * MEMORY_DISK_SMALL_BYTES)
     }
 
     /// The disk behind such a file, with what an earlier worker left in it.
-    pub fn open(file: File) -> io::Result<Ark> {
+    pub fn open(file: File) -> io::Result<MemoryDisk> {
         let mut bytes = vec![0; ENTRIES * ENTRY_BYTES as usize];
         file.read_exact_at(&mut bytes, 0)?;
         let entry = |(at, e): (usize, &[u8])| {
@@ -46,7 +46,7 @@ impl Ark {
             Some(Entry { name, bytes: u64::from_le_bytes(word).min(stretch(at)) })
         };
         let table = bytes.chunks_exact(ENTRY_BYTES as usize).enumerate().map(entry).collect();
-        Ok(Ark { file, table: Ranked::new(Rank::Memory, table) })
+        Ok(MemoryDisk { file, table: Ranked::new(Rank::Memory, table) })
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Vec<Option<Entry>>) -> io::Result<T>) -> io::Result<T> {
@@ -66,27 +66,27 @@ impl Ark {
 
 /// Where a file's bytes begin.
 fn base(at: usize) -> u64 {
-    match at.checked_sub(ARK_FILES) {
-        Some(small) => SMALL_AT + small as u64 * ARK_SMALL_BYTES,
-        None => DATA_AT + at as u64 * ARK_FILE_BYTES,
+    match at.checked_sub(MEMORY_DISK_FILES) {
+        Some(small) => SMALL_AT + small as u64 * MEMORY_DISK_SMALL_BYTES,
+        None => DATA_AT + at as u64 * MEMORY_DISK_FILE_BYTES,
     }
 }
 
 /// The most bytes that a file can have.
 fn stretch(at: usize) -> u64 {
-    if at < ARK_FILES {
-        ARK_FILE_BYTES
+    if at < MEMORY_DISK_FILES {
+        MEMORY_DISK_FILE_BYTES
     } else {
-        ARK_SMALL_BYTES
+        MEMORY_DISK_SMALL_BYTES
     }
 }
 
 /// Where a file of this name may stand in the table.
 fn places(name: &str) -> Range<usize> {
     if name.ends_with(".seg") {
-        0..ARK_FILES
+        0..MEMORY_DISK_FILES
     } else {
-        ARK_FILES..ENTRIES
+        MEMORY_DISK_FILES..ENTRIES
     }
 }
 
@@ -95,7 +95,7 @@ fn find(table: &[Option<Entry>], name: &str) -> io::Result<usize> {
     table.iter().position(is).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
 }
 
-impl Disk for Ark {
+impl Disk for MemoryDisk {
     fn list(&self) -> io::Result<Vec<Entry>> {
         self.with(|t| Ok(t.iter().flatten().cloned().collect()))
     }
@@ -175,40 +175,44 @@ mod tests {
 
     #[test]
     fn outlives_the_one_who_wrote_it() {
-        let file = Ark::create().unwrap();
-        let ark = Ark::open(file.try_clone().unwrap()).unwrap();
-        ark.write_at("a.seg", 0, b"hello").unwrap();
-        ark.write_at("a.seg", 5, b" you").unwrap();
-        ark.write_at("b.seg", 0, b"x").unwrap();
-        ark.remove("b.seg").unwrap();
-        ark.rename("a.seg", "c.seg").unwrap();
-        drop(ark);
-        let ark = Ark::open(file).unwrap();
-        assert_eq!(ark.list().unwrap(), [Entry { name: "c.seg".into(), bytes: 9 }]);
+        let file = MemoryDisk::create().unwrap();
+        let memory_disk = MemoryDisk::open(file.try_clone().unwrap()).unwrap();
+        memory_disk.write_at("a.seg", 0, b"hello").unwrap();
+        memory_disk.write_at("a.seg", 5, b" you").unwrap();
+        memory_disk.write_at("b.seg", 0, b"x").unwrap();
+        memory_disk.remove("b.seg").unwrap();
+        memory_disk.rename("a.seg", "c.seg").unwrap();
+        drop(memory_disk);
+        let memory_disk = MemoryDisk::open(file).unwrap();
+        assert_eq!(memory_disk.list().unwrap(), [Entry { name: "c.seg".into(), bytes: 9 }]);
         let mut buf = [0; 20];
-        assert_eq!((ark.read_at("c.seg", 6, &mut buf).unwrap(), &buf[..3]), (3, &b"you"[..]));
-        ark.truncate("c.seg", 2).unwrap();
-        assert_eq!(ark.read_at("c.seg", 0, &mut buf).unwrap(), 2);
-        assert_eq!(ark.read_at("gone", 0, &mut buf).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert!(ark.write_at("c.seg", ARK_FILE_BYTES, b"x").is_err());
-        for i in 0..ARK_FILES - 1 {
-            ark.write_at(&format!("f{i}.seg"), 0, b"x").unwrap();
+        assert_eq!((memory_disk.read_at("c.seg", 6, &mut buf).unwrap(), &buf[..3]), (3, &b"you"[..]));
+        memory_disk.truncate("c.seg", 2).unwrap();
+        assert_eq!(memory_disk.read_at("c.seg", 0, &mut buf).unwrap(), 2);
+        assert_eq!(memory_disk.read_at("gone", 0, &mut buf).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(memory_disk.write_at("c.seg", MEMORY_DISK_FILE_BYTES, b"x").is_err());
+        for i in 0..MEMORY_DISK_FILES - 1 {
+            memory_disk.write_at(&format!("f{i}.seg"), 0, b"x").unwrap();
         }
-        assert_eq!(ark.write_at("one more.seg", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(memory_disk.write_at("one more.seg", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
     fn small_files_have_room_beside_any_number_of_segments() {
-        let ark = Ark::open(Ark::create().unwrap()).unwrap();
-        (0..ARK_FILES).for_each(|i| ark.write_at(&format!("{i}.seg"), 0, b"x").unwrap());
-        (0..ARK_SMALL_FILES).for_each(|i| ark.write_at(&format!("cursor-{i}"), ARK_SMALL_BYTES - 1, b"x").unwrap());
-        assert_eq!(ark.write_at("one more", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!(ark.write_at("cursor-1", ARK_SMALL_BYTES, b"x").unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-        let mut all = ark.list().unwrap();
-        all.retain(|f| f.bytes == ARK_SMALL_BYTES);
-        assert_eq!(all.len(), ARK_SMALL_FILES);
-        ark.remove("cursor-0").unwrap();
+        let memory_disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
+        (0..MEMORY_DISK_FILES).for_each(|i| memory_disk.write_at(&format!("{i}.seg"), 0, b"x").unwrap());
+        (0..MEMORY_DISK_SMALL_FILES)
+            .for_each(|i| memory_disk.write_at(&format!("cursor-{i}"), MEMORY_DISK_SMALL_BYTES - 1, b"x").unwrap());
+        assert_eq!(memory_disk.write_at("one more", 0, b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            memory_disk.write_at("cursor-1", MEMORY_DISK_SMALL_BYTES, b"x").unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
+        let mut all = memory_disk.list().unwrap();
+        all.retain(|f| f.bytes == MEMORY_DISK_SMALL_BYTES);
+        assert_eq!(all.len(), MEMORY_DISK_SMALL_FILES);
+        memory_disk.remove("cursor-0").unwrap();
         let mut buf = [0; 2];
-        assert_eq!((ark.read_at("0.seg", 0, &mut buf).unwrap(), buf[0]), (1, b'x'));
+        assert_eq!((memory_disk.read_at("0.seg", 0, &mut buf).unwrap(), buf[0]), (1, b'x'));
     }
 }
