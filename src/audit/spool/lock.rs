@@ -7,7 +7,7 @@ use super::names::LOCK;
 use crate::audit::locks::{Held, Rank, Ranked};
 use crate::limits;
 use crate::log;
-use crate::sys::pocket::{self, Pocket};
+use crate::sys::parked::{self, ParkedFiles};
 use crate::sys::{file, process};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// A sub-directory that is ours as long as this lives, or the family has it in its pocket.
+/// A sub-directory that is ours as long as this lives, or the family has it parked.
 #[derive(Debug)]
 pub struct Lock {
     /// It also keeps the directory's number from being given to another one.
@@ -26,12 +26,12 @@ pub struct Lock {
 
 /// Where a family keeps the lock of its home: it is locked as long as keeper, worker or stand-in lives, so that nobody takes
 /// it for an orphan while one worker is dead and the next not there.
-static KEPT: OnceLock<Pocket> = OnceLock::new();
+static KEPT: OnceLock<ParkedFiles> = OnceLock::new();
 
 /// From now on the lock of this process's home, and of those that it forks, outlives who took it. For the first keeper.
 pub fn keep_locks() -> io::Result<()> {
     if KEPT.get().is_none() {
-        let _ = KEPT.set(Pocket::make()?);
+        let _ = KEPT.set(ParkedFiles::make()?);
     }
     Ok(())
 }
@@ -47,11 +47,11 @@ pub fn make(dir: &Path) -> io::Result<()> {
 }
 
 /// Locks it for a home: what our family has is ours. And whether it had it.
-fn lock_home(dir: &Path, kept: Option<&Pocket>) -> io::Result<(Option<Lock>, bool)> {
+fn lock_home(dir: &Path, kept: Option<&ParkedFiles>) -> io::Result<(Option<Lock>, bool)> {
     let new = Lock::open(dir)?;
     let mut ours = kept.and_then(|k| k.look().ok()).unwrap_or_default().into_iter();
     match (ours.next(), ours.next()) {
-        (Some(file), Some(dir)) if pocket::same(&dir, &new.dir) => {
+        (Some(file), Some(dir)) if parked::same(&dir, &new.dir) => {
             let lock = Lock { dir, file: Ranked::new(Rank::Home, file) }.take()?;
             Ok((lock, true))
         }
@@ -72,14 +72,14 @@ pub fn take_home(dir: &Path, end: Instant) -> io::Result<(Option<Lock>, bool)> {
     }
 }
 
-/// The directory that the worker before has left in the pocket.
+/// The directory that the worker before has left parked.
 pub fn inherited() -> Option<File> {
     KEPT.get()?.look().ok()?.into_iter().nth(1)
 }
 
 /// The directory of the worker before is none of ours any more: whoever finds it may adopt it.
 pub fn disown() {
-    drop(KEPT.get().map(Pocket::clear));
+    drop(KEPT.get().map(ParkedFiles::clear));
 }
 
 fn open_file(dir: &Path) -> io::Result<File> {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn a_home_whose_keeper_lives_is_left_to_its_next_worker() {
         let dir = temp("kept").join("x");
-        let kept = Pocket::make().unwrap();
+        let kept = ParkedFiles::make().unwrap();
         let put = |lock: &Lock| kept.put(&[&lock.file(), &lock.dir]).unwrap();
         let (home, before) = lock_home(&dir, Some(&kept)).unwrap();
         assert!(!before);

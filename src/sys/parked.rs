@@ -1,5 +1,5 @@
-//! A pocket: a socket pair in which files lie, sent and never received. A lock on such a file lasts as long as any process
-//! that has the pocket, whoever took it, and whether or not that one lives; and a directory in it keeps its number.
+//! Files that are parked: they lie in a socket pair, sent and never received. A lock on such a file lasts as long as any process
+//! that has the pair, whoever took it, and whether or not that one lives; and a directory in it keeps its number.
 //!
 //! What a process inherits by `fork` it need not be told of, so a worker can put into its keeper's hands what its keeper
 //! never opens. Refuses: to wait.
@@ -16,21 +16,21 @@ const FILES: usize = 2;
 
 /// Holds a few files that belong together, or none.
 #[derive(Debug)]
-pub struct Pocket {
+pub struct ParkedFiles {
     hand: OwnedFd,
     bottom: OwnedFd,
 }
 
-impl Pocket {
+impl ParkedFiles {
     /// An empty one, close-on-exec.
-    pub fn make() -> io::Result<Pocket> {
+    pub fn make() -> io::Result<ParkedFiles> {
         let mut fds: [RawFd; 2] = [-1; 2];
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: `fds` is room for the two descriptors the call writes.
         check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
         // SAFETY: the call succeeded, so both are open and nobody else owns them.
         let [hand, bottom] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        Ok(Pocket { hand, bottom })
+        Ok(ParkedFiles { hand, bottom })
     }
 
     /// Puts these files in, and then takes out what was there before.
@@ -129,31 +129,31 @@ mod tests {
 
     #[test]
     fn a_lock_in_it_outlives_who_took_it() {
-        let path = std::env::temp_dir().join(format!("gostech-pocket-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("gostech-parked-{}", std::process::id()));
         let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path).unwrap();
-        let pocket = Pocket::make().unwrap();
-        assert!(pocket.look().unwrap().is_empty());
+        let parked = ParkedFiles::make().unwrap();
+        assert!(parked.look().unwrap().is_empty());
         let file = open();
         assert!(lock(&file).unwrap());
-        pocket.put(&[&file]).unwrap();
+        parked.put(&[&file]).unwrap();
         drop(file);
         assert!(!lock(&open()).unwrap());
         // Looked at, it is the very one, and stays.
-        let seen = pocket.look().unwrap().remove(0);
+        let seen = parked.look().unwrap().remove(0);
         assert!(same(&seen, &open()) && lock(&seen).unwrap());
         drop(seen);
-        pocket.put(&[&open()]).unwrap();
+        parked.put(&[&open()]).unwrap();
         assert!(!lock(&open()).unwrap(), "what is there already is not exchanged");
         // Other files drive it out.
         let (other, dir) = (File::open("/dev/null").unwrap(), File::open("/").unwrap());
-        pocket.put(&[&other, &dir]).unwrap();
-        assert!(is(&pocket.look().unwrap(), &[&other, &dir]) && lock(&open()).unwrap());
+        parked.put(&[&other, &dir]).unwrap();
+        assert!(is(&parked.look().unwrap(), &[&other, &dir]) && lock(&open()).unwrap());
         let file = open();
         assert!(lock(&file).unwrap());
-        pocket.put(&[&file]).unwrap();
+        parked.put(&[&file]).unwrap();
         drop(file);
-        pocket.clear().unwrap();
-        assert!(pocket.look().unwrap().is_empty() && lock(&open()).unwrap());
+        parked.clear().unwrap();
+        assert!(parked.look().unwrap().is_empty() && lock(&open()).unwrap());
         std::fs::remove_file(&path).unwrap();
     }
 }
