@@ -34,7 +34,7 @@ pub enum Rank {
     /// The table of the files in memory.
     Memory,
     /// What adopted spools leave to be told.
-    Estate,
+    Orphans,
     /// What is wrong now.
     Troubles,
 }

@@ -10,7 +10,7 @@ use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use crate::audit::spool::append::{Appender, Room};
-use crate::audit::spool::estate::Estate;
+use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::record::{New, HEADER_BYTES};
 use crate::audit::spool::{Full, Spool};
 use crate::json::Span;
@@ -47,7 +47,7 @@ pub struct Writer {
     chunk: usize,
     sync_each: bool,
     /// What orphans leave to be told here.
-    pub estate: Arc<Estate>,
+    pub orphans: Arc<Orphans>,
 }
 
 impl Writer {
@@ -69,7 +69,7 @@ impl Writer {
             dropping: None,
             chunk,
             sync_each,
-            estate: Arc::default(),
+            orphans: Arc::default(),
         }
     }
 
@@ -316,7 +316,7 @@ impl Writer {
             self.own.push(damage_event(&loss));
         }
         // Numbers of their spool say nothing in ours.
-        let orphaned = self.estate.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
+        let orphaned = self.orphans.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
         self.own.extend(orphaned);
         // An episode of dropping is told when it is over, in one event.
         let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
@@ -364,7 +364,7 @@ impl Writer {
                 Reason::Dropped => log::error("gap", &text),
             }
             if event.reason == Reason::Damaged && event.spool.is_none() {
-                self.estate.told_one();
+                self.orphans.told_one();
             }
             self.own.remove(0);
         }

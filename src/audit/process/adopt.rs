@@ -133,7 +133,7 @@ impl Adopter<'_> {
             }
         }
         self.stranded.keep(|dir| foreign.iter().any(|f| f == dir));
-        self.course.estate.set_stranded(self.stranded.list());
+        self.course.orphans.set_stranded(self.stranded.list());
         // Those that were never tried come first, then those that gave way long ago.
         waiting.sort_unstable();
         for (_, dir, changed, names) in waiting {
@@ -288,7 +288,7 @@ impl Adopter<'_> {
         let here = self.adopted.iter().map(|a| (&a.dir, waiting(&a.spool)));
         let gave_way = self.left.iter().map(|(dir, (_, events))| (dir, *events));
         let all: BTreeMap<_, _> = gave_way.chain(here).collect();
-        self.course.estate.set_waiting(all.values().sum());
+        self.course.orphans.set_waiting(all.values().sum());
     }
 }
 
@@ -311,7 +311,7 @@ impl Adopted {
 
     /// One look.
     fn tend(&mut self, family: &Course) -> Seen {
-        let estate = &family.estate;
+        let orphans = &family.orphans;
         if !self.leaving {
             self.crew.complete();
         }
@@ -321,12 +321,12 @@ impl Adopted {
         }
         self.spool.save_cursors();
         self.spool.tidy(wall_ms());
-        estate.take_troubles(&self.name(), &self.spool.troubles, false);
+        orphans.take_troubles(&self.name(), &self.spool.troubles, false);
         // Damage that senders have found: the spool takes no new events, so ours tells of it.
         let losses = self.spool.take_losses();
-        estate.give(&losses);
+        orphans.give(&losses);
         self.given.extend(losses);
-        if !self.given.is_empty() && estate.all_told() {
+        if !self.given.is_empty() && orphans.all_told() {
             let mut account = self.spool.account();
             let mut lost = 0;
             for l in self.given.drain(..) {
@@ -344,14 +344,14 @@ impl Adopted {
             // Its senders have stopped, perhaps in the middle.
             self.spool.save_cursors();
             self.spool.save_state(true);
-            estate.take_troubles(&self.name(), &self.spool.troubles, true);
+            orphans.take_troubles(&self.name(), &self.spool.troubles, true);
             return Seen::Left;
         }
         if self.leaving || !self.crew.is_done() || !self.given.is_empty() {
             return Seen::Busy;
         }
         self.spool.save_state(true);
-        estate.take_troubles(&self.name(), &self.spool.troubles, true);
+        orphans.take_troubles(&self.name(), &self.spool.troubles, true);
         crash::point("adopt.drained");
         finish(&self.dir, &self.spool);
         log::info("adopter", format!("`{}` is drained", self.dir.display()));

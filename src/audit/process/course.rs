@@ -1,6 +1,6 @@
 //! What all threads of a worker look at: how far the work has come, and whether it is over. Refuses: to do any of it.
 
-use crate::audit::spool::estate::Estate;
+use crate::audit::spool::orphans::Orphans;
 use crate::sys::ring::Ring;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub struct Course {
     /// Senders that are not done.
     pub senders: AtomicUsize,
     /// What orphans leave to be told.
-    pub estate: Arc<Estate>,
+    pub orphans: Arc<Orphans>,
     /// What outlives this worker; none in tests.
     pub ring: Option<Arc<Ring>>,
     lock: Mutex<()>,

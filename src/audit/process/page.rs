@@ -9,8 +9,8 @@ use crate::audit::options::in_force::{self, Setting};
 use crate::audit::options::Options;
 use crate::audit::process::certificates::Certificates;
 use crate::audit::record::account::Account;
-use crate::audit::spool::estate::Estate;
 use crate::audit::spool::moment::{Moment, Standing};
+use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::Spool;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct Source {
     spool: Arc<Spool>,
     cushion: Arc<Cushion>,
-    estate: Arc<Estate>,
+    orphans: Arc<Orphans>,
     begin_ms: i64,
     certificates: Arc<Certificates>,
     in_force: Vec<Setting>,
@@ -52,21 +52,21 @@ pub fn start(
 }
 
 impl Source {
-    /// Of this spool; `estate`: what is wrong in those that were adopted.
+    /// Of this spool; `orphans`: what is wrong in those that were adopted.
     pub fn new(
         spool: Arc<Spool>,
         cushion: Arc<Cushion>,
-        estate: Arc<Estate>,
+        orphans: Arc<Orphans>,
         certificates: Arc<Certificates>,
         in_force: Vec<Setting>,
     ) -> Source {
-        Source { spool, cushion, estate, begin_ms: wall_ms(), certificates, in_force }
+        Source { spool, cushion, orphans, begin_ms: wall_ms(), certificates, in_force }
     }
 
     /// All of it as it is now.
     pub fn moment(&self) -> Moment {
         let mut moment = self.spool.moment(wall_ms(), self.cushion.held());
-        moment.wrong.extend(self.estate.troubles.standing());
+        moment.wrong.extend(self.orphans.troubles.standing());
         moment.wrong.sort_by_key(|a| a.kind);
         moment.in_force = in_force::rows(&self.in_force);
         moment
@@ -125,7 +125,7 @@ impl Source {
     fn others_part(&self, p: &mut Text) {
         let help = "Undelivered events in a spool beside ours that belongs to another helper, which does not run.";
         p.family("stranded_events", "gauge", help);
-        for (spool, events) in self.estate.stranded() {
+        for (spool, events) in self.orphans.stranded() {
             p.sample("stranded_events", &[("spool", &spool)], events as f64);
         }
     }

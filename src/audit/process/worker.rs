@@ -186,7 +186,7 @@ impl Worker {
         Arc::new(Source::new(
             self.spool.clone(),
             self.cushion.clone(),
-            self.course.estate.clone(),
+            self.course.orphans.clone(),
             self.certificates.clone(),
             self.options.in_force.clone(),
         ))
@@ -303,11 +303,11 @@ impl Worker {
                 "end",
                 format!("{waiting} events are left in the spool `{}` for the next start", self.spool.place()),
             );
-        } else if self.course.estate.waiting() == 0 {
+        } else if self.course.orphans.waiting() == 0 {
             log::info("end", "everything is delivered");
         }
-        if self.course.estate.waiting() > 0 {
-            let waiting = self.course.estate.waiting();
+        if self.course.orphans.waiting() > 0 {
+            let waiting = self.course.orphans.waiting();
             log::info("end", format!("{waiting} events of adopted spools are left for the next start"));
         }
         self.forward_alarms(given.alarms);
@@ -319,7 +319,7 @@ impl Worker {
     }
 
     fn forward_alarms(&self, to: BorrowedFd<'_>) {
-        for troubles in [&*self.spool.troubles, &self.course.estate.troubles] {
+        for troubles in [&*self.spool.troubles, &self.course.orphans.troubles] {
             troubles.hand_on(|alarm| {
                 // A pipe that is full of alarms gets the others later.
                 let room = pipe::held(to).is_ok_and(|n| n < limits::ALARM_PIPE_BYTES);
@@ -335,7 +335,7 @@ impl Worker {
         // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
         let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
         let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
-        writer.estate = self.course.estate.clone();
+        writer.orphans = self.course.orphans.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();

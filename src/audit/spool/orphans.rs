@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// That.
 #[derive(Debug)]
-pub struct Estate {
+pub struct Orphans {
     losses: Ranked<Vec<Loss>>,
     /// What is wrong in adopted spools.
     pub troubles: Troubles,
@@ -23,20 +23,20 @@ pub struct Estate {
     stranded: Ranked<Vec<(String, u64)>>,
 }
 
-impl Default for Estate {
-    fn default() -> Estate {
-        Estate {
-            losses: Ranked::new(Rank::Estate, Vec::new()),
+impl Default for Orphans {
+    fn default() -> Orphans {
+        Orphans {
+            losses: Ranked::new(Rank::Orphans, Vec::new()),
             troubles: Troubles::default(),
             given: AtomicU64::new(0),
             told: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
-            stranded: Ranked::new(Rank::Estate, Vec::new()),
+            stranded: Ranked::new(Rank::Orphans, Vec::new()),
         }
     }
 }
 
-impl Estate {
+impl Orphans {
     /// For the writer: what is to be told.
     pub fn take_losses(&self) -> Vec<Loss> {
         std::mem::take(&mut *self.losses.lock())
