@@ -2,8 +2,8 @@
 //!
 //! Refuses: to know who the receivers are, to wait for one.
 
-pub mod ahead;
 pub mod bell;
+pub mod prefetch;
 pub mod reader;
 pub mod writer;
 pub mod writing;

@@ -5,7 +5,7 @@
 //! in the spool. Refuses: to drop anything that `--spool-full` does not tell it to, and that without a count.
 
 use crate::audit::alarm::AlarmKind;
-use crate::audit::intake::ahead::Found;
+use crate::audit::intake::prefetch::Found;
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
@@ -97,7 +97,7 @@ impl Writer {
     }
 
     /// The stretch of input that may be separated while this one is written: how long it is; 0: none now.
-    pub fn ahead(&self, base: u64) -> usize {
+    pub fn prefetch_bytes(&self, base: u64) -> usize {
         if self.opaque || base < self.careful_until {
             0
         } else {

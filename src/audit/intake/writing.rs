@@ -2,7 +2,7 @@
 //!
 //! Refuses: to leave a write half done when it is asked to halt.
 
-use crate::audit::intake::ahead::Ahead;
+use crate::audit::intake::prefetch::Prefetch;
 use crate::audit::intake::reader::Cushion;
 use crate::audit::intake::writer::{Done, Writer};
 use crate::audit::record::Ending;
@@ -27,7 +27,7 @@ pub struct Orders {
 
 /// The writer's thread: from the cushion into the spool, to the end of the input.
 pub fn write_all(writer: &mut Writer, mut taker: Taker, cushion: &Cushion, spool: &Spool, orders: &Orders) {
-    let mut ahead = Ahead::default();
+    let mut prefetch = Prefetch::default();
     loop {
         if orders.halt.load(Ordering::Acquire) {
             return;
@@ -39,7 +39,7 @@ pub fn write_all(writer: &mut Writer, mut taker: Taker, cushion: &Cushion, spool
         let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
         let working = cushion.ring.word(Word::Working);
         working.store(1, Ordering::Release);
-        let done = step(writer, &mut ahead, &mut taker, ending);
+        let done = step(writer, &mut prefetch, &mut taker, ending);
         working.store(0, Ordering::Release);
         match done {
             Done::Bytes(0) if ended && held == 0 => break,
@@ -51,7 +51,7 @@ pub fn write_all(writer: &mut Writer, mut taker: Taker, cushion: &Cushion, spool
                 });
                 if held == 0 && cushion.held() == 0 {
                     writer.rest();
-                    ahead.rest();
+                    prefetch.rest();
                 }
             }
             Done::Bytes(n) => {
@@ -99,19 +99,19 @@ fn ending_of(held: usize, cushion: &Cushion) -> Ending {
 }
 
 /// One step of the writer; under a flood with the next stretch being separated at the same time.
-fn step(writer: &mut Writer, ahead: &mut Ahead, taker: &mut Taker, ending: Ending) -> Done {
+fn step(writer: &mut Writer, prefetch: &mut Prefetch, taker: &mut Taker, ending: Ending) -> Done {
     let base = taker.position();
-    let used = match ahead.take(base, writer.splitter()) {
+    let used = match prefetch.take(base, writer.splitter()) {
         Some(found) => {
             let (used, spare) = writer.take_found(found);
-            ahead.give_back(spare);
+            prefetch.give_back(spare);
             used
         }
         None => writer.separate(taker.peek(), base, ending),
     };
-    let chunk = writer.ahead(base);
+    let chunk = writer.prefetch_bytes(base);
     if used > 0 && chunk > 0 {
-        ahead.ask(taker, used, chunk, writer.splitter());
+        prefetch.ask(taker, used, chunk, writer.splitter());
     }
     writer.settle(used, taker.peek(), base, wall_ms())
 }

@@ -26,16 +26,16 @@ pub struct Found {
     pub splitter: Splitter,
 }
 
-/// The thread ahead of the writer, when there is one.
+/// The thread prefetch of the writer, when there is one.
 #[derive(Default)]
-pub struct Ahead {
+pub struct Prefetch {
     threads_ends: Option<(SyncSender<Job>, Receiver<Found>)>,
     /// Where the stretch begins that is being looked at, and in which piece of a line.
     asked: Option<(u64, u32)>,
     spare: Vec<Item>,
 }
 
-impl Ahead {
+impl Prefetch {
     /// Has the stretch looked at that begins `skip` bytes behind the taker, when a whole one is there.
     pub fn ask(&mut self, taker: &mut Taker, skip: usize, chunk: usize, splitter: &Splitter) {
         let begin = (taker.position() + skip as u64, splitter.pieces());
@@ -87,7 +87,7 @@ impl Ahead {
             let (jobs, to_do) = sync_channel(1);
             let (results, found) = sync_channel(1);
             let work = move || run(&to_do, &results);
-            let builder = std::thread::Builder::new().name("ahead".into()).stack_size(limits::STACK_BYTES);
+            let builder = std::thread::Builder::new().name("prefetch".into()).stack_size(limits::STACK_BYTES);
             // Without a thread the writer does all by itself.
             builder.spawn(work).ok()?;
             self.threads_ends = Some((jobs, found));
@@ -127,13 +127,13 @@ mod tests {
         let mut filler = ring::Filler::resume(ring.clone(), relay).unwrap();
         filler.fill(input.as_fd()).unwrap();
         let mut taker = Taker::new(ring);
-        let (mut ahead, mut splitter) = (Ahead::default(), Splitter::new(1 << 20, 0));
+        let (mut prefetch, mut splitter) = (Prefetch::default(), Splitter::new(1 << 20, 0));
         let mut counts = Vec::new();
         loop {
             let mut items = Vec::new();
-            let used = match ahead.take(taker.position(), &splitter) {
+            let used = match prefetch.take(taker.position(), &splitter) {
                 Some(f) => {
-                    assert!(ahead.take(taker.position(), &splitter).is_none(), "given once");
+                    assert!(prefetch.take(taker.position(), &splitter).is_none(), "given once");
                     splitter = f.splitter;
                     items = f.items;
                     f.used
@@ -141,10 +141,10 @@ mod tests {
                 None => splitter.split(taker.peek(), Ending::Ended, 50, &mut items),
             };
             // A place that is never come to is forgotten; a stretch that is not there cannot be asked for.
-            ahead.ask(&mut taker, used + 1, 64, &splitter);
-            ahead.ask(&mut taker, used, 1 << 16, &splitter);
-            ahead.ask(&mut taker, used, 4096, &splitter);
-            ahead.ask(&mut taker, used, 4096, &splitter);
+            prefetch.ask(&mut taker, used + 1, 64, &splitter);
+            prefetch.ask(&mut taker, used, 1 << 16, &splitter);
+            prefetch.ask(&mut taker, used, 4096, &splitter);
+            prefetch.ask(&mut taker, used, 4096, &splitter);
             counts.extend(items.iter().filter_map(|i| i.facts.event).map(|e| e.count));
             taker.consume(used);
             if used == 0 {
