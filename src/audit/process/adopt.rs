@@ -7,9 +7,9 @@
 use crate::audit::options::keeping::settings;
 use crate::audit::options::Options;
 use crate::audit::process::claim::{self, Claim, Ours};
-use crate::audit::process::course::Course;
 use crate::audit::process::crew::Crew;
 use crate::audit::process::opening;
+use crate::audit::process::run_state::RunState;
 use crate::audit::process::stranded::Stranded;
 use crate::audit::record::loss::Loss;
 use crate::audit::spool::disk::RealDisk;
@@ -34,7 +34,7 @@ use std::time::{Duration, Instant, SystemTime};
 struct Adopted {
     dir: PathBuf,
     spool: Arc<Spool>,
-    course: Arc<Course>,
+    run_state: Arc<RunState>,
     crew: Crew,
     /// Losses that are on their way to the writer.
     given: Vec<Loss>,
@@ -59,7 +59,7 @@ struct Adopter<'a> {
     root: &'a Path,
     own: &'a str,
     options: &'a Options,
-    course: &'a Course,
+    run_state: &'a RunState,
     ours: Ours,
     begun: Instant,
     adopted: Vec<Adopted>,
@@ -77,20 +77,20 @@ enum Seen {
 }
 
 /// Looks for orphans from time to time, until the end.
-pub fn run(root: &Path, own: &str, options: &Options, course: &Course) {
+pub fn run(root: &Path, own: &str, options: &Options, run_state: &RunState) {
     let (adopted, done, left, stranded) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), Stranded::default());
     let ours = Ours { owner: claim::owner_of(options), identity: settings(options, 0, None).identity };
     let begun = Instant::now();
-    let mut adopter = Adopter { root, own, options, course, ours, begun, adopted, done, left, stranded };
+    let mut adopter = Adopter { root, own, options, run_state, ours, begun, adopted, done, left, stranded };
     let mut next = Instant::now();
-    while !course.stop.load(Ordering::Acquire) {
+    while !run_state.stop.load(Ordering::Acquire) {
         if next <= Instant::now() {
             next = Instant::now() + Duration::from_secs(limits::ADOPT_SECONDS);
             ephemeral::clean(root);
             adopter.look();
         }
         adopter.tend();
-        course.sleep(Duration::from_millis(if adopter.adopted.is_empty() { 1_000 } else { 100 }));
+        run_state.sleep(Duration::from_millis(if adopter.adopted.is_empty() { 1_000 } else { 100 }));
     }
     for a in &adopter.adopted {
         a.spool.save_cursors();
@@ -133,7 +133,7 @@ impl Adopter<'_> {
             }
         }
         self.stranded.keep(|dir| foreign.iter().any(|f| f == dir));
-        self.course.orphans.set_stranded(self.stranded.list());
+        self.run_state.orphans.set_stranded(self.stranded.list());
         // Those that were never tried come first, then those that gave way long ago.
         waiting.sort_unstable();
         for (_, dir, changed, names) in waiting {
@@ -156,7 +156,7 @@ impl Adopter<'_> {
         };
         if let Some(a) = self.adopted.iter_mut().filter(may).max_by_key(|a| a.since.elapsed()) {
             a.leaving = true;
-            a.course.end();
+            a.run_state.end();
             a.spool.wake();
         }
     }
@@ -210,7 +210,7 @@ impl Adopter<'_> {
 
     /// Opens one, but not at once when workers have died of that.
     fn open(&self, dir: &Path, settings: Settings) -> Result<Spool, Refusal> {
-        let mark = opening::opening(self.course.ring.as_ref(), dir);
+        let mark = opening::opening(self.run_state.ring.as_ref(), dir);
         let deaths = mark.deaths();
         if self.begun.elapsed() < deaths.late() {
             let text = format!("{} workers have died of opening it; it is left alone for a while", deaths.all);
@@ -243,15 +243,15 @@ impl Adopter<'_> {
             log::info("adopter", text);
             log::calm("adopter");
         }
-        let course = Arc::new(Course::of(self.course.ring.clone()));
+        let run_state = Arc::new(RunState::of(self.run_state.ring.clone()));
         let mut receivers = self.options.receivers.clone();
         receivers.retain(|r| names.contains(&r.name));
         if ephemeral::only(dir).is_some() {
             receivers.iter_mut().for_each(|r| r.tally = r.tally.of_retry());
         }
-        let crew = Crew::new(spool.clone(), course.clone(), receivers.iter());
+        let crew = Crew::new(spool.clone(), run_state.clone(), receivers.iter());
         let (dir, given, since) = (dir.to_path_buf(), Vec::new(), Instant::now());
-        Ok(Some(Adopted { dir, spool, course, crew, given, at: 0, since, leaving: false, _lock: lock }))
+        Ok(Some(Adopted { dir, spool, run_state, crew, given, at: 0, since, leaving: false, _lock: lock }))
     }
 
     /// What was kept for replay in one that has been drained for that long goes: nobody else would ever remove it.
@@ -269,10 +269,10 @@ impl Adopter<'_> {
     }
 
     fn tend(&mut self) {
-        let reloads = self.course.reloads.load(Ordering::Acquire);
+        let reloads = self.run_state.reloads.load(Ordering::Acquire);
         for mut a in std::mem::take(&mut self.adopted) {
-            a.course.reloads.store(reloads, Ordering::Release);
-            match a.tend(self.course) {
+            a.run_state.reloads.store(reloads, Ordering::Release);
+            match a.tend(self.run_state) {
                 Seen::Busy => self.adopted.push(a),
                 Seen::Left => {
                     self.left.insert(a.dir, (Instant::now(), waiting(&a.spool)));
@@ -288,7 +288,7 @@ impl Adopter<'_> {
         let here = self.adopted.iter().map(|a| (&a.dir, waiting(&a.spool)));
         let gave_way = self.left.iter().map(|(dir, (_, events))| (dir, *events));
         let all: BTreeMap<_, _> = gave_way.chain(here).collect();
-        self.course.orphans.set_waiting(all.values().sum());
+        self.run_state.orphans.set_waiting(all.values().sum());
     }
 }
 
@@ -310,7 +310,7 @@ impl Adopted {
     }
 
     /// One look.
-    fn tend(&mut self, family: &Course) -> Seen {
+    fn tend(&mut self, family: &RunState) -> Seen {
         let orphans = &family.orphans;
         if !self.leaving {
             self.crew.complete();
@@ -339,7 +339,7 @@ impl Adopted {
             }
             self.spool.save_state(true);
         }
-        let senders = self.course.senders.load(Ordering::Acquire);
+        let senders = self.run_state.senders.load(Ordering::Acquire);
         if self.leaving && senders == 0 && self.given.is_empty() {
             // Its senders have stopped, perhaps in the middle.
             self.spool.save_cursors();

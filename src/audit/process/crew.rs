@@ -6,7 +6,7 @@
 use crate::audit::delivery::sender::{Now, Sender, Wait};
 use crate::audit::delivery::sink::Sink;
 use crate::audit::options::ReceiverOptions;
-use crate::audit::process::course::Course;
+use crate::audit::process::run_state::RunState;
 use crate::audit::spool::Spool;
 use crate::hash::xxh64;
 use crate::net::failure::words;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// The senders.
 pub struct Crew {
     spool: Arc<Spool>,
-    course: Arc<Course>,
+    run_state: Arc<RunState>,
     /// Those that have not begun.
     missing: Vec<ReceiverOptions>,
     next: Instant,
@@ -34,10 +34,10 @@ impl Crew {
     /// For these receivers; nobody has begun.
     pub fn new<'a>(
         spool: Arc<Spool>,
-        course: Arc<Course>,
+        run_state: Arc<RunState>,
         receivers: impl Iterator<Item = &'a ReceiverOptions>,
     ) -> Crew {
-        Crew { spool, course, missing: receivers.cloned().collect(), next: Instant::now() }
+        Crew { spool, run_state, missing: receivers.cloned().collect(), next: Instant::now() }
     }
 
     /// Starts who has not begun, when it is time to try.
@@ -46,8 +46,8 @@ impl Crew {
             return;
         }
         self.next = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
-        let (spool, course) = (&self.spool, &self.course);
-        self.missing.retain(|r| match start(spool.clone(), r, course.clone()) {
+        let (spool, run_state) = (&self.spool, &self.run_state);
+        self.missing.retain(|r| match start(spool.clone(), r, run_state.clone()) {
             Ok(()) => false,
             Err(e) => {
                 log::warn(
@@ -61,34 +61,34 @@ impl Crew {
 
     /// Whether all of them have delivered everything.
     pub fn is_done(&self) -> bool {
-        self.missing.is_empty() && self.course.senders.load(Ordering::Acquire) == 0
+        self.missing.is_empty() && self.run_state.senders.load(Ordering::Acquire) == 0
     }
 }
 
 /// Starts the sender of a receiver.
-fn start(spool: Arc<Spool>, r: &ReceiverOptions, course: Arc<Course>) -> io::Result<()> {
+fn start(spool: Arc<Spool>, r: &ReceiverOptions, run_state: Arc<RunState>) -> io::Result<()> {
     let clients = r.targets.iter().map(|t| Client::new(t.clone()).map(|c| Box::new(c) as Box<dyn Sink>));
     // The options have asked the same: what it refuses was a usage error.
     let sinks: Vec<Box<dyn Sink>> =
         clients.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;
     let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
-    let mark = course.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
+    let mark = run_state.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
     let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
     let sender = sender.marked(mark).tallied(&r.tally);
-    course.senders.fetch_add(1, Ordering::AcqRel);
-    let (name, mine) = (format!("sender-{}", r.name), course.clone());
+    run_state.senders.fetch_add(1, Ordering::AcqRel);
+    let (name, mine) = (format!("sender-{}", r.name), run_state.clone());
     thread::start(&name, move || live(sender, &spool, &mine)).map(drop).inspect_err(|_| {
-        course.senders.fetch_sub(1, Ordering::AcqRel);
+        run_state.senders.fetch_sub(1, Ordering::AcqRel);
     })
 }
 
 /// A sender's life.
-fn live(mut sender: Sender, spool: &Spool, course: &Course) {
+fn live(mut sender: Sender, spool: &Spool, run_state: &RunState) {
     let begin = Instant::now();
     let mut chance = process::chance() | 1;
-    let mut reloads = course.reloads.load(Ordering::Acquire);
-    while !course.is_over() {
-        let now_reloads = course.reloads.load(Ordering::Acquire);
+    let mut reloads = run_state.reloads.load(Ordering::Acquire);
+    while !run_state.is_over() {
+        let now_reloads = run_state.reloads.load(Ordering::Acquire);
         if now_reloads != std::mem::replace(&mut reloads, now_reloads) {
             sender.reload();
         }
@@ -99,11 +99,11 @@ fn live(mut sender: Sender, spool: &Spool, course: &Course) {
         let hurry = spool.closing();
         match sender.step(now, hurry) {
             Wait::Not => {}
-            Wait::News(_, patience) if hurry => course.sleep(patience.min(Duration::from_millis(20))),
+            Wait::News(_, patience) if hurry => run_state.sleep(patience.min(Duration::from_millis(20))),
             Wait::News(seq, patience) => spool.wait_news(seq, patience),
-            Wait::Sleep(patience) => course.sleep(patience),
+            Wait::Sleep(patience) => run_state.sleep(patience),
             Wait::Done => break,
         }
     }
-    course.senders.fetch_sub(1, Ordering::AcqRel);
+    run_state.senders.fetch_sub(1, Ordering::AcqRel);
 }

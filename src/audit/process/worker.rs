@@ -14,11 +14,11 @@ use crate::audit::intake::writing::{write_all, Orders};
 use crate::audit::options::{Options, Sync};
 use crate::audit::process::cage::{self, Cage};
 use crate::audit::process::certificates::Certificates;
-use crate::audit::process::course::Course;
 use crate::audit::process::crew::Crew;
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::opening::open_spool;
 use crate::audit::process::page::{self, Source};
+use crate::audit::process::run_state::RunState;
 use crate::audit::process::speaker::Speaker;
 use crate::audit::process::standstill::Standstill;
 use crate::audit::process::succession::Elders;
@@ -98,7 +98,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         spool,
         home,
         cushion,
-        course: Arc::new(Course::of(Some(ring.clone()))),
+        run_state: Arc::new(RunState::of(Some(ring.clone()))),
         orders: Arc::default(),
         lost_before,
         certificates: Arc::new(Certificates::of(given.options)),
@@ -114,7 +114,7 @@ struct Worker {
     spool: Arc<Spool>,
     home: Option<Home>,
     cushion: Arc<Cushion>,
-    course: Arc<Course>,
+    run_state: Arc<RunState>,
     orders: Arc<Orders>,
     lost_before: u64,
     certificates: Arc<Certificates>,
@@ -130,7 +130,7 @@ impl Worker {
     ) -> Option<Exit> {
         let writer = self.start_writer(taker);
         let tender = self.start_tender();
-        let mut crew = Crew::new(self.spool.clone(), self.course.clone(), self.options.receivers.iter());
+        let mut crew = Crew::new(self.spool.clone(), self.run_state.clone(), self.options.receivers.iter());
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
@@ -152,11 +152,11 @@ impl Worker {
                 crash::point("succession.before");
                 return None;
             }
-            if writer.is_finished() && !self.course.hurry.load(Ordering::Relaxed) {
+            if writer.is_finished() && !self.run_state.hurry.load(Ordering::Relaxed) {
                 self.spool.end();
                 crash::point("end.read");
-                self.course.hurry.store(true, Ordering::Release);
-                self.course.announce();
+                self.run_state.hurry.store(true, Ordering::Release);
+                self.run_state.announce();
             }
             if self.cushion.ended() && ended.is_none() {
                 log::info("input", "standard input has ended; delivering what is left");
@@ -176,7 +176,7 @@ impl Worker {
                 break;
             }
         }
-        self.course.end();
+        self.run_state.end();
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))
@@ -186,7 +186,7 @@ impl Worker {
         Arc::new(Source::new(
             self.spool.clone(),
             self.cushion.clone(),
-            self.course.orphans.clone(),
+            self.run_state.orphans.clone(),
             self.certificates.clone(),
             self.options.in_force.clone(),
         ))
@@ -214,8 +214,8 @@ impl Worker {
                 log::info("worker", "SIGHUP: certificates and secrets are read again");
                 log::calm("worker");
                 reload = true;
-                self.course.reloads.fetch_add(1, Ordering::AcqRel);
-                self.course.announce();
+                self.run_state.reloads.fetch_add(1, Ordering::AcqRel);
+                self.run_state.announce();
                 self.spool.wake();
             } else if !self.cushion.ended() {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
@@ -236,10 +236,10 @@ impl Worker {
     /// would be sent twice. Reading goes on to the last.
     fn make_room(&self, writer: &JoinHandle<()>) {
         if self.cushion.ring.word(Word::Renew).load(Ordering::Acquire) == 1 {
-            self.course.rest.store(true, Ordering::Release);
-            self.course.announce();
+            self.run_state.rest.store(true, Ordering::Release);
+            self.run_state.announce();
             self.wait_until(Duration::from_secs(limits::RELOAD_SENDERS_SECONDS), || {
-                self.course.senders.load(Ordering::Acquire) == 0
+                self.run_state.senders.load(Ordering::Acquire) == 0
             });
             log::calm("renewal");
             log::info("renewal", "this worker makes room for one with the new options");
@@ -303,11 +303,11 @@ impl Worker {
                 "end",
                 format!("{waiting} events are left in the spool `{}` for the next start", self.spool.place()),
             );
-        } else if self.course.orphans.waiting() == 0 {
+        } else if self.run_state.orphans.waiting() == 0 {
             log::info("end", "everything is delivered");
         }
-        if self.course.orphans.waiting() > 0 {
-            let waiting = self.course.orphans.waiting();
+        if self.run_state.orphans.waiting() > 0 {
+            let waiting = self.run_state.orphans.waiting();
             log::info("end", format!("{waiting} events of adopted spools are left for the next start"));
         }
         self.forward_alarms(given.alarms);
@@ -319,7 +319,7 @@ impl Worker {
     }
 
     fn forward_alarms(&self, to: BorrowedFd<'_>) {
-        for troubles in [&*self.spool.troubles, &self.course.orphans.troubles] {
+        for troubles in [&*self.spool.troubles, &self.run_state.orphans.troubles] {
             troubles.hand_on(|alarm| {
                 // A pipe that is full of alarms gets the others later.
                 let room = pipe::held(to).is_ok_and(|n| n < limits::ALARM_PIPE_BYTES);
@@ -335,7 +335,7 @@ impl Worker {
         // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
         let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
         let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
-        writer.orphans = self.course.orphans.clone();
+        writer.orphans = self.run_state.orphans.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();
@@ -349,16 +349,16 @@ impl Worker {
     }
 
     fn start_tender(&self) -> JoinHandle<()> {
-        let (spool, course) = (self.spool.clone(), self.course.clone());
+        let (spool, run_state) = (self.spool.clone(), self.run_state.clone());
         let sync = self.options.sync != Sync::Never;
-        begin("tender", move || Tender::default().run(&spool, sync, &course.stop, wall_ms))
+        begin("tender", move || Tender::default().run(&spool, sync, &run_state.stop, wall_ms))
     }
 
     fn start_adopter(&self) -> std::io::Result<()> {
         let Some(home) = &self.home else { return Ok(()) };
         let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
-        let (own, options, course) = (home.name.clone(), self.options.clone(), self.course.clone());
-        thread::start("adopter", move || adopt::run(&root, &own, &options, &course)).map(drop)
+        let (own, options, run_state) = (home.name.clone(), self.options.clone(), self.run_state.clone());
+        thread::start("adopter", move || adopt::run(&root, &own, &options, &run_state)).map(drop)
     }
 }
 

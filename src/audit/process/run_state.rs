@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// That.
 #[derive(Debug, Default)]
-pub struct Course {
+pub struct RunState {
     /// The input has ended and everything is in the spool: nothing is to be waited for.
     pub hurry: AtomicBool,
     /// It is over.
@@ -27,10 +27,10 @@ pub struct Course {
     changed: Condvar,
 }
 
-impl Course {
+impl RunState {
     /// At its beginning.
-    pub fn of(ring: Option<Arc<Ring>>) -> Course {
-        Course { ring, ..Course::default() }
+    pub fn of(ring: Option<Arc<Ring>>) -> RunState {
+        RunState { ring, ..RunState::default() }
     }
 
     /// Sleeps, but not through a change.
