@@ -26,7 +26,7 @@ pub struct Found {
     pub splitter: Splitter,
 }
 
-/// The thread prefetch of the writer, when there is one.
+/// The thread that separates before the writer, when there is one.
 #[derive(Default)]
 pub struct Prefetch {
     threads_ends: Option<(SyncSender<Job>, Receiver<Found>)>,
