@@ -255,6 +255,8 @@ pub const ADDRESSES_TRIED: usize = 1_024;
 pub const ADDRESSES_NAMED: usize = 6;
 /// The longest datagram: what UDP over IPv4 takes, and less than the default of a Unix socket.
 pub const DATAGRAM_BYTES: usize = 65_507;
+/// How long one socket is used: what is sent to a place that a name has left is lost without a word.
+pub const DATAGRAM_AGE_SECONDS: u64 = 300;
 /// How long the refusal of a first datagram is waited for before the address counts as one that takes it: within a site the
 /// answer needs a millisecond or two.
 pub const DATAGRAM_LOOK_MILLIS: u64 = 50;

@@ -1,8 +1,8 @@
 //! Datagrams to one place: UDP to the first address of a name that takes them, or a Unix datagram socket.
 //!
 //! Nobody acknowledges a datagram. What can be known is known here: that no address takes any (the kernel, or the other side's,
-//! said so), that a Unix socket's reader has gone, that one is too long. After a failure the name is asked again and the
-//! addresses that have refused come last. Refuses: datagrams that no road takes, and to wait beyond the deadline for room.
+//! said so), that a Unix socket's reader has gone, that one is too long. After a failure, and every few minutes, the name is
+//! asked again; the addresses that have refused come last. Refuses: datagrams that no road takes, and to wait beyond the deadline for room.
 
 use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
@@ -20,7 +20,10 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Datagrams {
     place: Place,
-    socket: Option<Socket>,
+    /// The socket, and when it was opened.
+    socket: Option<(Socket, Instant)>,
+    /// How long one is used: nobody tells that a name has moved.
+    age: Duration,
 }
 
 /// A connected, non-blocking socket.
@@ -34,7 +37,7 @@ enum Socket {
 impl Datagrams {
     /// Nothing is looked up or opened yet.
     pub fn new(place: Place) -> Datagrams {
-        Datagrams { place, socket: None }
+        Datagrams { place, socket: None, age: Duration::from_secs(limits::DATAGRAM_AGE_SECONDS) }
     }
 
     /// To whom, for sentences.
@@ -48,29 +51,21 @@ impl Datagrams {
         if bytes.len() > limits::DATAGRAM_BYTES {
             return Err(self.too_long(bytes.len()));
         }
-        if let Some(kept) = self.socket.take() {
+        if let Some((kept, _)) = self.socket.as_ref().filter(|(_, opened)| opened.elapsed() < self.age) {
             match kept.send(bytes, deadline) {
-                Ok(()) => {
-                    self.socket = Some(kept);
-                    return Ok(());
-                }
-                Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    self.socket = Some(kept);
-                    return Err(self.too_long(bytes.len()));
-                }
-                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                    self.socket = Some(kept);
-                    return Err(self.failure(FailureKind::Timeout, "nobody takes what was sent before"));
+                Ok(()) => return Ok(()),
+                Err(e) if e.kind() == io::ErrorKind::TimedOut || is_too_long(&e) => {
+                    return Err(self.not_sent(bytes.len(), &e));
                 }
                 // Whoever took datagrams here is gone, or has come again: looked for at once.
-                Err(_) => {}
+                Err(_) => self.socket = None,
             }
         }
         let opened = match &self.place {
             Place::Unix { path } => self.send_unix(path, bytes, deadline),
             Place::Net { host, port } => self.send_udp(host, *port, bytes, deadline),
         };
-        self.socket = Some(opened?);
+        self.socket = Some((opened?, Instant::now()));
         Ok(())
     }
 
@@ -112,7 +107,7 @@ impl Datagrams {
                     resolve::answered(&addresses);
                     return Ok(socket);
                 }
-                Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => return Err(self.too_long(bytes.len())),
+                Err(e) if is_too_long(&e) => return Err(self.too_long(bytes.len())),
                 Err(e) => failed.push((*address, e)),
             }
         }
@@ -120,9 +115,9 @@ impl Datagrams {
     }
 
     fn not_sent(&self, size: usize, e: &io::Error) -> Failure {
-        match (e.kind(), e.raw_os_error()) {
-            (_, Some(libc::EMSGSIZE)) => self.too_long(size),
-            (io::ErrorKind::TimedOut, _) => self.failure(FailureKind::Timeout, "nobody takes what was sent before"),
+        match e.kind() {
+            _ if is_too_long(e) => self.too_long(size),
+            io::ErrorKind::TimedOut => self.failure(FailureKind::Timeout, "nobody takes what was sent before"),
             _ => self.failure(FailureKind::Closed, &words(e)),
         }
     }
@@ -134,6 +129,11 @@ impl Datagrams {
     fn failure(&self, kind: FailureKind, why: &str) -> Failure {
         Failure::new(kind, format!("cannot send datagrams to `{}`: {why}", self.place))
     }
+}
+
+/// Longer than this road takes.
+fn is_too_long(e: &io::Error) -> bool {
+    e.raw_os_error() == Some(libc::EMSGSIZE)
 }
 
 fn open_udp(address: &SocketAddr) -> io::Result<Socket> {
@@ -238,6 +238,18 @@ mod tests {
         let (six, _) = receiver(&format!("[::1]:{}", address.port()));
         out.send(b"three", soon()).unwrap();
         assert_eq!(next(&six), b"three");
+    }
+
+    #[test]
+    fn a_name_that_has_moved_is_found_in_time() {
+        let (six, place) = receiver("[::1]:0");
+        let mut out = Datagrams::new(place);
+        out.send(b"one", soon()).unwrap();
+        let (four, _) = receiver(&format!("127.0.0.1:{}", six.local_addr().unwrap().port()));
+        out.send(b"two", soon()).unwrap();
+        out.age = Duration::ZERO;
+        out.send(b"three", soon()).unwrap();
+        assert_eq!((next(&six), next(&six), next(&four)), (b"one".to_vec(), b"two".to_vec(), b"three".to_vec()));
     }
 
     #[test]

@@ -86,8 +86,8 @@ pub enum Sent {
     Stopped,
 }
 
-/// A connected stream.
-pub struct Stream<S: AsRef<Socket> = OwnSocket> {
+/// A connected stream, over a socket of its own or one that is shared.
+pub struct Stream<S: AsRef<Socket> = Socket> {
     socket: S,
     tls: Option<Box<Connection>>,
     /// Whose options a cure names when TLS fails.
@@ -95,19 +95,9 @@ pub struct Stream<S: AsRef<Socket> = OwnSocket> {
     peer: String,
 }
 
-/// A socket that belongs to its stream alone.
-#[derive(Debug)]
-pub struct OwnSocket(Socket);
-
-impl From<Socket> for OwnSocket {
-    fn from(socket: Socket) -> Self {
-        OwnSocket(socket)
-    }
-}
-
-impl AsRef<Socket> for OwnSocket {
+impl AsRef<Socket> for Socket {
     fn as_ref(&self) -> &Socket {
-        &self.0
+        self
     }
 }
 
@@ -117,7 +107,7 @@ impl Stream {
         let peer = format!("{}:{port}", bracketed(host));
         let tcp = resolve::connect(host, port, deadline)?;
         tcp.set_nonblocking(true).map_err(|e| no_connection(&peer, &e))?;
-        Ok(Stream { socket: OwnSocket(Socket::Tcp(tcp)), tls: None, names: Names::default(), peer })
+        Ok(Stream { socket: Socket::Tcp(tcp), tls: None, names: Names::default(), peer })
     }
 
     /// Connects to a Unix socket.
@@ -130,7 +120,7 @@ impl Stream {
             }
             _ => no_connection(&peer, &e),
         })?;
-        Ok(Stream { socket: OwnSocket(Socket::Unix(unix)), tls: None, names: Names::default(), peer })
+        Ok(Stream { socket: Socket::Unix(unix), tls: None, names: Names::default(), peer })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::limits;
 use crate::net::failure::words;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::head::VISITOR;
-use crate::net::stream::{OwnSocket, Socket};
+use crate::net::stream::Socket;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -34,7 +34,7 @@ pub struct Inner {
     server: Arc<Server>,
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
-    links: Mutex<Vec<OwnSocket>>,
+    links: Mutex<Vec<Socket>>,
     freed: Condvar,
 }
 
@@ -78,14 +78,14 @@ impl Inner {
         }
         for link in links {
             knock(&link)?;
-            inner.give_back(OwnSocket::from(Socket::Unix(link)));
+            inner.give_back(Socket::Unix(link));
         }
         Ok(inner)
     }
 
     /// A free link, waiting for one until the deadline. The last one is for those who are in a hurry: every other may be
     /// waiting for a database that hangs, and whether this program lives is asked just then.
-    pub fn link(&self, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
+    pub fn link(&self, deadline: Instant, hurry: bool) -> Option<Socket> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if hurry || links.len() > 1 {
@@ -102,7 +102,7 @@ impl Inner {
     }
 
     /// Gives a link back whose last answer was read whole.
-    pub fn give_back(&self, link: OwnSocket) {
+    pub fn give_back(&self, link: Socket) {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
         // Not everyone who waits may take every link.
         self.freed.notify_all();

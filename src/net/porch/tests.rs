@@ -4,7 +4,7 @@ use super::*;
 use crate::json;
 use crate::net::failure::Failure;
 use crate::net::page::{Page, PageRequest};
-use crate::net::stream::{OwnSocket, Stream};
+use crate::net::stream::{Socket, Stream};
 use crate::net::testing::{Authority, Scratch};
 use crate::net::verdict::Names;
 use std::io::{Read, Write};
@@ -255,7 +255,7 @@ fn tls_with_client_certificates_that_change() {
         };
         let client = tls::Client::new(options);
         let deadline = Instant::now() + Duration::from_secs(10);
-        let mut s: Stream<OwnSocket> = Stream::tcp("127.0.0.1", at.port(), deadline)?;
+        let mut s: Stream<Socket> = Stream::tcp("127.0.0.1", at.port(), deadline)?;
         let session = rustls::ClientConnection::new(client.config()?, client.name_for("localhost")?).unwrap();
         s.handshake(session, Names::Receiver, deadline)?;
         s.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", deadline)?;

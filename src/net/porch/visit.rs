@@ -11,7 +11,7 @@ use crate::net::porch::head::{self, Head, Refusal};
 use crate::net::porch::inner::{Connected, Handler, Inner};
 use crate::net::porch::seats::Seat;
 use crate::net::porch::users::Users;
-use crate::net::stream::{OwnSocket, Socket, Stream};
+use crate::net::stream::{Socket, Stream};
 use crate::net::tls;
 use crate::net::verdict::Names;
 use std::path::PathBuf;
@@ -193,7 +193,7 @@ fn serve(shared: &Shared, mut guest: Guest, head: &Head, seat: &Seat) {
 }
 
 /// A link; whoever keeps one for too long makes room for who waits.
-fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<OwnSocket> {
+fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<Socket> {
     let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
     loop {
         let link = inner.link(deadline.min(Instant::now() + stall), hurry);
@@ -290,7 +290,7 @@ impl Drop for ReadAhead<'_> {
 
 /// A link with an answer under way.
 struct Link {
-    stream: Stream<OwnSocket>,
+    stream: Stream<Socket>,
     /// Bytes of the body still to come; `u64::MAX` while the head has not come.
     left: u64,
 }
