@@ -18,6 +18,7 @@ mod environment;
 mod file;
 mod help;
 mod item;
+pub mod joined;
 mod line;
 mod man;
 mod markdown;

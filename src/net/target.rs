@@ -34,14 +34,14 @@ pub struct Scheme {
 }
 
 /// HTTP/1.1 over TCP.
-pub static HTTP: Scheme = Scheme { name: "http", shape: Shape::Host { port: 80 }, tls: false };
+pub const HTTP: Scheme = Scheme { name: "http", shape: Shape::Host { port: 80 }, tls: false };
 /// HTTP/1.1 over TLS.
-pub static HTTPS: Scheme = Scheme { name: "https", shape: Shape::Host { port: 443 }, tls: true };
+pub const HTTPS: Scheme = Scheme { name: "https", shape: Shape::Host { port: 443 }, tls: true };
 /// HTTP/1.1 over a Unix socket, to a local (GOST) TLS terminator for example.
-pub static HTTP_UNIX: Scheme = Scheme { name: "http+unix", shape: Shape::Socket, tls: false };
+pub const HTTP_UNIX: Scheme = Scheme { name: "http+unix", shape: Shape::Socket, tls: false };
 
 /// The ways of HTTP.
-pub static OF_HTTP: &[&Scheme] = &[&HTTP, &HTTPS, &HTTP_UNIX];
+pub const OF_HTTP: &[&Scheme] = &[&HTTP, &HTTPS, &HTTP_UNIX];
 
 /// Where the receiver is.
 #[derive(Clone, PartialEq, Eq)]

@@ -38,11 +38,13 @@ pub enum Canary {
     NewAtTheEnd,
     /// Something before a receiver refuses good records alone, and they are set aside as if their text were bad.
     WallUnseen,
+    /// A receiver has said that it took the front of a parcel, and all of it is counted as taken.
+    FrontForWhole,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 16] = [
+    pub const ALL: [Canary; 17] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -59,6 +61,7 @@ impl Canary {
         Canary::AwayOverlooked,
         Canary::NewAtTheEnd,
         Canary::WallUnseen,
+        Canary::FrontForWhole,
     ];
 
     /// Whether it shows only where receivers come and go.

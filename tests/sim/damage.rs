@@ -8,8 +8,8 @@ use crate::disk::SimDisk;
 use crate::receiver::{Fed, Mood, Outside, Receiver, SimSink};
 use crate::report::lab_since;
 use gostech::audit::delivery::format;
+use gostech::audit::delivery::parcel::Sink;
 use gostech::audit::delivery::sender::{Now, Portion, Sender, Wait};
-use gostech::audit::delivery::sink::Sink;
 use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::record::Ending;
 use gostech::audit::spool::disk::Disk;
@@ -121,7 +121,8 @@ fn deliver(files: &Files, memory_disk: &Arc<MemoryDisk>, what: &str) -> Option<A
         let (canary, chance) = (Canary::None, Chance::new(1));
         let sink = SimSink { who, outside: outside.clone(), chance, canary, spool: spool.clone() };
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(sink)];
-        let mut sender = Sender::new(&name, spool.clone(), sinks, format::find("ndjson").unwrap(), portion, 1 << 20);
+        let form = format::find("ndjson").unwrap().form(None);
+        let mut sender = Sender::new(&name, spool.clone(), sinks, form, portion, 1 << 20);
         spool.end();
         let done = (0..500).any(|i| {
             let now = Now { mono: Duration::from_secs(i), wall_ms: 1_795_224_477_000, chance: 1 };

@@ -7,7 +7,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::report::{say, Sum};
-use crate::world::{MORE, WALLS};
+use crate::world::{MORE, PARTS, WALLS};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -110,6 +110,7 @@ impl Queue {
         let known: BTreeSet<u64> = FIXED
             .chain(FIXED.map(|n| MORE + n))
             .chain(FIXED.map(|n| WALLS + n))
+            .chain(FIXED.map(|n| PARTS + n))
             .chain(seeds_of(FOUND))
             .chain(seeds_of(&before))
             .collect();
@@ -141,7 +142,7 @@ impl Queue {
         }
         let class = self.class;
         self.fresh.as_mut().map(|c| {
-            let from = if c.once_in(2) { MORE } else { WALLS };
+            let from = c.pick(&[MORE, WALLS, PARTS]);
             from + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5))
         })
     }

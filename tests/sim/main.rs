@@ -24,7 +24,7 @@ use canary::Canary;
 use report::say;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
-use world::{Figures, World, MORE, WALLS};
+use world::{Figures, World, MORE, PARTS, WALLS};
 
 fn quiet() {
     match std::env::var_os("SIM_LOG") {
@@ -64,6 +64,7 @@ fn every_canary_is_found() {
         let mut found = None;
         let first = match canary {
             Canary::WallUnseen => WALLS,
+            Canary::FrontForWhole => PARTS,
             _ if canary.is_of_names() => MORE,
             _ => 0,
         };

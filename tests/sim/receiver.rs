@@ -4,7 +4,8 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::late;
-use gostech::audit::delivery::sink::{judge, About, Outcome, Said, Sink};
+use gostech::audit::delivery::parcel::{About, Blame, Delivery, Parcel, Said, Sink, Verdict, Why};
+use gostech::audit::delivery::transport::http;
 use gostech::audit::spool::Spool;
 use gostech::limits;
 use gostech::net::failure::{Failure, FailureKind};
@@ -62,6 +63,12 @@ pub enum Mood {
     Says401,
     /// Says 502 to whatever is new, and 200 to what it has: out of order behind something that knows repeats.
     OnlyRepeats,
+    /// Takes some from the front, says so, and nothing of the rest.
+    TakesFront,
+    /// Judges each event by itself: refuses the bad ones and takes those behind them.
+    JudgesEach,
+    /// Says that it took some from the front, has taken more, and dies: it forgets what it has not said.
+    DiesForgetting,
 }
 
 /// What stands before a receiver and does not like the text of bad records.
@@ -72,18 +79,22 @@ pub enum Wall {
     Swallows,
 }
 
-fn unanswered(kind: FailureKind) -> Outcome {
-    Outcome::Unanswered(Failure::new(kind, "simulated"))
+fn failed(kind: FailureKind, sent: bool) -> Delivery {
+    Delivery::failed(Failure::new(kind, "simulated"), sent)
+}
+
+fn says(parcel: &Parcel<'_>, status: u16) -> Delivery {
+    http::answered(parcel, status, "simulated".into(), None)
 }
 
 impl Wall {
     /// What it says to a text that it does not like; where there is no wall the receiver itself blames the content.
-    fn answer(wall: Option<Wall>) -> Outcome {
+    fn answer(wall: Option<Wall>, parcel: &Parcel<'_>) -> Delivery {
         match wall {
-            None => judge(said(400), None),
-            Some(Wall::Says(status)) => judge(said(status), None),
-            Some(Wall::Closes) => unanswered(FailureKind::Closed),
-            Some(Wall::Swallows) => unanswered(FailureKind::Timeout),
+            None => says(parcel, 400),
+            Some(Wall::Says(status)) => says(parcel, status),
+            Some(Wall::Closes) => failed(FailureKind::Closed, true),
+            Some(Wall::Swallows) => failed(FailureKind::Timeout, true),
         }
     }
 }
@@ -177,15 +188,23 @@ impl Receiver {
 
     /// What is refused alone may come late: a later record bears witness against it, and should the worker die between the
     /// two, or this receiver change its mind, it is taken after that.
-    fn pardon(&mut self, outcome: &Outcome, alone: Option<usize>) {
-        self.row = if matches!(outcome, Outcome::Taken(_)) { 0 } else { self.row + 1 };
-        let late = match outcome {
-            Outcome::Content(_) => true,
-            Outcome::Taken(_) => false,
+    fn pardon(&mut self, delivery: &Delivery, alone: Option<usize>) {
+        self.row = if delivery.taken > 0 || delivery.stop.is_none() { 0 } else { self.row + 1 };
+        let late = match delivery.stop.as_ref().map(|s| s.why) {
+            Some(Why::Content(_) | Why::TooLarge) => true,
+            None => false,
             // Whatever does not blame the content must have lasted.
             _ => self.wall.is_some() || self.row >= limits::STUCK_TRIES,
         };
         self.pardoned.extend(alone.filter(|_| late));
+    }
+
+    /// It has died: what it has not said to have taken is gone.
+    fn forgets(&mut self, records: &[usize]) {
+        if !records.is_empty() {
+            self.has.retain(|n| !records.contains(n));
+            self.last = self.has.last().copied();
+        }
     }
 
     /// It was forgotten: what comes now comes for the first time.
@@ -290,10 +309,6 @@ impl Outside {
     }
 }
 
-fn said(status: u16) -> Said {
-    Said { status, text: "simulated".into() }
-}
-
 /// The documents of a body.
 fn lines_of(text: &str) -> Vec<&str> {
     let open = text.strip_prefix('[').unwrap_or(text);
@@ -302,7 +317,7 @@ fn lines_of(text: &str) -> Vec<&str> {
 
 impl SimSink {
     /// What the receiver does with a body, and says to it.
-    fn answer(&mut self, lines: &[&str], bytes: usize) -> Outcome {
+    fn answer(&mut self, lines: &[&str], parcel: &Parcel<'_>) -> Delivery {
         let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.is_empty() {
             outside.fail("an empty body".into());
@@ -319,57 +334,101 @@ impl SimSink {
             self.canary == Canary::WallUnseen && n.is_some_and(|n| n % 40 == 7)
         };
         let any_bad = lines.iter().any(|l| bad(&l) || unliked(l));
-        let failed = |kind| Outcome::Failed(Failure::new(kind, "simulated"));
         let (mood, wall) = (outside.receivers[self.who].mood, outside.receivers[self.who].wall);
         let is_new = |l: &&str| {
             let n = doc_of(l).and_then(|d| outside.by_doc.get(d));
             n.is_none_or(|n| !outside.receivers[self.who].has.contains(n))
         };
         let any_new = mood == Mood::OnlyRepeats && lines.iter().any(is_new);
-        let (take, outcome) = match mood {
-            Mood::Refuses => (0, failed(FailureKind::Connect)),
-            Mood::Times => (0, unanswered(FailureKind::Timeout)),
-            Mood::OnlyRepeats if any_new => (0, judge(said(502), None)),
-            Mood::Says500 => (0, judge(said(500), None)),
-            Mood::Says401 => (0, judge(said(401), None)),
-            Mood::Says429 => (0, judge(said(429), Some(Duration::from_secs(self.chance.below(5))))),
-            Mood::Small(most) if bytes > most && lines.len() > 1 => (0, judge(said(413), None)),
-            Mood::Says400 => (0, judge(said(400), None)),
-            _ if any_bad => (0, Wall::answer(wall)),
-            Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, judge(said(500), None)),
-            Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Closed)),
-            Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), unanswered(FailureKind::Timeout)),
-            _ => (lines.len(), judge(said(200), None)),
+        let (take, delivery) = match mood {
+            Mood::Refuses => (0, failed(FailureKind::Connect, false)),
+            Mood::Times => (0, failed(FailureKind::Timeout, true)),
+            Mood::OnlyRepeats if any_new => (0, says(parcel, 502)),
+            Mood::Says500 => (0, says(parcel, 500)),
+            Mood::Says401 => (0, says(parcel, 401)),
+            Mood::Says429 => (0, {
+                let after = Duration::from_secs(self.chance.below(5));
+                http::answered(parcel, 429, "simulated".into(), Some(after))
+            }),
+            Mood::Small(most) if parcel.bytes.len() > most && lines.len() > 1 => (0, says(parcel, 413)),
+            Mood::Says400 => (0, says(parcel, 400)),
+            Mood::JudgesEach if wall.is_none() => each(parcel, &lines.iter().map(|l| bad(&l)).collect::<Vec<_>>()),
+            _ if any_bad => (0, Wall::answer(wall, parcel)),
+            Mood::TakesFront | Mood::DiesForgetting => front(&mut self.chance, mood, self.canary, parcel),
+            Mood::TakesHalf if self.chance.once_in(2) => (lines.len() / 2, says(parcel, 500)),
+            Mood::TakesAndCloses if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Closed, true)),
+            Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Timeout, true)),
+            _ => (lines.len(), says(parcel, 200)),
         };
-        let n = doc_of(lines.first().unwrap_or(&"")).and_then(|d| outside.by_doc.get(d)).copied();
-        outside.receivers[self.who].pardon(&outcome, n.filter(|_| lines.len() == 1));
+        let number = |l: &str| doc_of(l).and_then(|d| outside.by_doc.get(d)).copied();
+        // Who is refused alone: the only one, or the one that the receiver speaks of.
+        let of_one = delivery.stop.as_ref().is_some_and(|s| s.about == About::Next);
+        let alone = if of_one { Some(delivery.taken) } else { (lines.len() == 1).then_some(0) };
+        let n = alone.and_then(|i| number(lines.get(i)?));
+        let unsaid = lines.iter().take(take).skip(delivery.taken).filter(|_| mood == Mood::DiesForgetting);
+        let has = |n: &usize| outside.receivers[self.who].has.contains(n);
+        let unsaid: Vec<usize> = unsaid.filter_map(|l| number(l)).filter(|n| !has(n)).collect();
+        outside.receivers[self.who].pardon(&delivery, n);
         for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
             lines[..take].iter().for_each(|line| outside.arrives(self.who, line));
         }
-        outcome
+        for (i, _) in delivery.also.iter().filter(|a| a.1 == Verdict::Taken) {
+            outside.arrives(self.who, lines[*i]);
+        }
+        outside.receivers[self.who].forgets(&unsaid);
+        delivery
     }
 }
 
+/// Some from the front are taken, and perhaps more that nothing is said of; then the connection ends.
+fn front(chance: &mut Chance, mood: Mood, canary: Canary, parcel: &Parcel<'_>) -> (usize, Delivery) {
+    let taken = chance.below(parcel.len() as u64 + 1) as usize;
+    if taken == parcel.len() {
+        return (taken, says(parcel, 200));
+    }
+    let unsaid =
+        if mood == Mood::DiesForgetting { chance.below((parcel.len() - taken) as u64 + 1) as usize } else { 0 };
+    let failure = Failure::new(FailureKind::Closed, "simulated");
+    let delivery = Delivery::up_to(taken, Why::Unanswered(failure.kind), About::Rest, failure.into());
+    let whole = canary == Canary::FrontForWhole;
+    (taken + unsaid, if whole { says(parcel, 200) } else { delivery })
+}
+
+/// Each event is judged by itself: the first bad one is spoken of, and good ones behind it are taken all the same.
+fn each(parcel: &Parcel<'_>, bad: &[bool]) -> (usize, Delivery) {
+    let Some(first) = bad.iter().position(|b| *b) else { return (bad.len(), says(parcel, 200)) };
+    let said = Said { status: Some(400), text: "simulated".into() };
+    // One that takes another one in the same breath does not refuse everything.
+    if bad.iter().all(|b| *b) {
+        return (0, Delivery::up_to(0, Why::Content(Blame::NeedsWitness), About::Next, said));
+    }
+    let verdict = |i: usize| if bad[i] { Verdict::Refused(said.clone()) } else { Verdict::Taken };
+    let also = (first + 1..bad.len()).map(|i| (i, verdict(i))).collect();
+    let blame = Blame::Certain;
+    (first, Delivery { also, ..Delivery::up_to(first, Why::Content(blame), About::Next, said) })
+}
+
 impl Sink for SimSink {
-    fn send(&mut self, body: &[u8], _about: &About<'_>) -> Outcome {
-        let text = String::from_utf8_lossy(body);
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
+        let text = String::from_utf8_lossy(parcel.bytes);
         let lines = lines_of(&text);
         // What takes its time is the way there, or the way of the answer.
-        let outcome = if late::comes_later() && self.chance.once_in(2) {
-            let outcome = self.answer(&lines, body.len());
+        let delivery = if late::comes_later() && self.chance.once_in(2) {
+            let delivery = self.answer(&lines, parcel);
             late::await_answer();
-            outcome
+            delivery
         } else {
             late::await_answer();
-            self.answer(&lines, body.len())
+            self.answer(&lines, parcel)
         };
-        if matches!(outcome, Outcome::Taken(_)) {
-            let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
-            let r = &mut outside.receivers[self.who];
-            r.taken += lines.len() as u64;
-            r.answering.extend(lines.iter().filter_map(|l| doc_of(l)).map(String::from));
-        }
-        outcome
+        let also = delivery.also.iter().filter(|a| a.1 == Verdict::Taken).map(|a| a.0);
+        let taken = (0..delivery.taken).chain(also);
+        let taken: Vec<&str> = taken.map(|i| lines[i]).collect();
+        let mut outside = self.outside.lock().unwrap_or_else(PoisonError::into_inner);
+        let r = &mut outside.receivers[self.who];
+        r.taken += taken.len() as u64;
+        r.answering.extend(taken.iter().filter_map(|l| doc_of(l)).map(String::from));
+        delivery
     }
 
     fn reload(&mut self) {}

@@ -1,12 +1,14 @@
 //! ○ Events of one request: their bytes, and which stretch is whose, so that any part of them can be sent alone.
 
 use crate::audit::delivery::event::Maker;
-use crate::audit::delivery::format::{Format, Pen};
+use crate::audit::delivery::format::{Form, Pen};
+use crate::audit::delivery::parcel::Parcel;
 use crate::audit::record::{EventId, Kind};
 use crate::audit::spool::record::{Head, Stored};
 use crate::limits;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Where one event stands.
 #[derive(Clone, Debug)]
@@ -26,20 +28,23 @@ struct Place {
 /// Events, formatted.
 #[derive(Debug)]
 pub struct Batch {
-    format: &'static Format,
+    form: Form,
     body: Vec<u8>,
     ids: Vec<u8>,
     places: Vec<Place>,
     maker: Maker,
     pen: Pen,
     part: Vec<u8>,
+    stretches: Vec<Range<usize>>,
+    key: String,
 }
 
 impl Batch {
     /// An empty one.
-    pub fn new(format: &'static Format) -> Batch {
-        let (body, ids, places) = (Vec::new(), Vec::new(), Vec::new());
-        Batch { format, body, ids, places, maker: Maker::default(), pen: Pen::default(), part: Vec::new() }
+    pub fn new(form: Form) -> Batch {
+        let (maker, pen) = (Maker::default(), Pen::default());
+        let (body, ids, places, part, stretches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Batch { form, body, ids, places, maker, pen, part, stretches, key: String::new() }
     }
 
     /// How many events.
@@ -73,8 +78,8 @@ impl Batch {
     }
 
     /// The node it is of, for formats that name it in a header.
-    pub fn node(&self, i: usize) -> Option<u64> {
-        self.event(i).map(|e| e.raft_id).filter(|_| self.format.node_header)
+    fn node(&self, i: usize) -> Option<u64> {
+        self.event(i).map(|e| e.raft_id).filter(|_| self.form.format.node_header)
     }
 
     /// Its id as the database counts.
@@ -95,11 +100,12 @@ impl Batch {
 
     /// Adds an event.
     pub fn push(&mut self, r: &Stored<'_>, head: &Arc<Head>) {
-        let frame = self.format.frame;
+        let frame = self.form.frame;
+        self.reopen();
         self.body.extend_from_slice(if self.places.is_empty() { frame.open() } else { frame.between() });
         let (from, id) = (self.body.len(), self.ids.len());
         let event = self.maker.make(r, head);
-        (self.format.write)(&mut self.pen, &mut self.body, &event);
+        (self.form.format.write)(&mut self.pen, &mut self.body, &event);
         frame.settle(&mut self.body, from);
         self.ids.extend_from_slice(event.id);
         let (own, piece) = ((r.kind == Kind::Own).then(|| r.raw.into()), r.part > 1);
@@ -107,30 +113,41 @@ impl Batch {
         self.places.push(Place { seq: r.seq, at, id, event, own, piece });
     }
 
-    /// The body for some of the events. That for all is not copied.
-    pub fn body(&mut self, part: Range<usize>) -> &[u8] {
-        let close = self.format.frame.close();
-        if part == (0..self.places.len()) {
-            self.body.extend_from_slice(close);
-            // The next event would stand behind it: the length that counts is that of the last event.
-            return &self.body;
+    /// Some of the events, to be sent. The bytes of all are not copied.
+    pub fn parcel(&mut self, part: Range<usize>, wall: SystemTime) -> Parcel<'_> {
+        let (node, frame) = (self.node(part.start), self.form.frame);
+        self.key = self.key_of(part.clone());
+        self.close();
+        let from = self.places[part.start].at.start;
+        let whole = part == (0..self.places.len());
+        let moved = if whole { 0 } else { from - frame.open().len() };
+        self.stretches.clear();
+        self.stretches.extend(self.places[part.clone()].iter().map(|p| p.at.start - moved..p.at.end - moved));
+        if !whole {
+            let to = self.places[part.end - 1].at.end;
+            self.part.clear();
+            self.part.extend_from_slice(frame.open());
+            self.part.extend_from_slice(&self.body[from..to]);
+            self.part.extend_from_slice(frame.close());
         }
-        self.part.clear();
-        self.part.extend_from_slice(self.format.frame.open());
-        let (from, to) = (self.places[part.start].at.start, self.places[part.end - 1].at.end);
-        self.part.extend_from_slice(&self.body[from..to]);
-        self.part.extend_from_slice(close);
-        &self.part
+        let bytes = if whole { &self.body } else { &self.part };
+        let content_type = self.form.format.content_type;
+        Parcel { bytes, events: &self.stretches, content_type, key: &self.key, node, wall }
     }
 
-    /// Takes off what `body` put behind the last event.
-    pub fn reopen(&mut self) {
+    /// Puts behind the last event what ends a parcel; the next event takes that away again.
+    fn close(&mut self) {
+        self.reopen();
+        self.body.extend_from_slice(self.form.frame.close());
+    }
+
+    fn reopen(&mut self) {
         let end = self.places.last().map_or(0, |p| p.at.end);
         self.body.truncate(end);
     }
 
     /// The key of a part: from its first and last document id, in characters a header can have.
-    pub fn key(&self, part: Range<usize>) -> String {
+    fn key_of(&self, part: Range<usize>) -> String {
         let both = format!("{}..{}", self.id(part.start), self.id(part.end - 1));
         let clean = |c: char| if c.is_ascii_graphic() && c != '"' { c } else { '_' };
         both.chars().map(clean).collect()
@@ -154,7 +171,7 @@ impl Batch {
 
     /// Gives its memory back.
     pub fn rest(&mut self) {
-        *self = Batch::new(self.format);
+        *self = Batch::new(self.form);
     }
 }
 
@@ -184,7 +201,7 @@ mod tests {
     fn any_part_is_a_body() {
         let head = Arc::new(Head { first_seq: 1, ..Head::default() });
         for format in FORMATS.iter().filter(|f| f.frame != Frame::Alone) {
-            let mut b = Batch::new(format);
+            let mut b = Batch::new(format.form(None));
             for n in 1..=5u64 {
                 let raw = format!("{{\"id\":\"1.0.{n}\"}}");
                 let f = read(raw.as_bytes(), false);
@@ -196,17 +213,21 @@ mod tests {
             }
             for part in [0..5, 0..1, 4..5, 1..4, 0..5] {
                 let count = part.len();
-                let body = String::from_utf8(b.body(part.clone()).to_vec()).unwrap();
-                b.reopen();
+                let parcel = b.parcel(part.clone(), SystemTime::UNIX_EPOCH);
+                let body = String::from_utf8(parcel.bytes.to_vec()).unwrap();
+                assert_eq!(parcel.len(), count);
+                let alone: Vec<Value> =
+                    parcel.events.iter().map(|at| serde_json::from_slice(&parcel.bytes[at.clone()]).unwrap()).collect();
                 let events: Vec<Value> = match format.name {
                     "json" => serde_json::from_str(&body).unwrap(),
                     _ => body.lines().map(|l| serde_json::from_str(l).unwrap()).collect(),
                 };
-                assert_eq!(events.len(), count);
+                assert_eq!(events, alone, "each event stands where the parcel says");
                 assert_eq!(events[0]["id"], format!("1.0.{}", part.start + 1));
                 assert_eq!(events[0]["gostech"]["id"], b.id(part.start));
             }
-            assert!(b.key(0..5).starts_with("-/-/1.0.1/") && b.key(0..5).contains("..-/-/1.0.5/"));
+            let key = b.key_of(0..5);
+            assert!(key.starts_with("-/-/1.0.1/") && key.contains("..-/-/1.0.5/"));
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod event;
 pub mod format;
 pub mod frame;
+pub mod parcel;
 pub mod quarantine;
 pub mod sender;
-pub mod sink;
+pub mod transport;

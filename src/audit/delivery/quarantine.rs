@@ -3,7 +3,7 @@
 //! A line is on the platter before the cursor passes the event. Refuses: to grow beyond its bound (then the event is kept
 //! in the spool), to lose what came before a torn line.
 
-use crate::audit::delivery::sink::Said;
+use crate::audit::delivery::parcel::Said;
 use crate::audit::record::Kind;
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::{Head, Stored};
@@ -23,8 +23,9 @@ pub fn file_name(receiver: &str) -> String {
 /// A line for an event that was refused.
 pub fn line(r: &Stored<'_>, head: &Arc<Head>, id: &str, said: &Said, now_ms: i64) -> Vec<u8> {
     let mut out = Vec::with_capacity(r.raw.len() + 512);
+    let status = said.status.map_or_else(|| "null".into(), |s| s.to_string());
     out.extend_from_slice(
-        format!("{{\"quarantined_at\":\"{}\",\"status\":{}", stamp::rfc3339_text(now_ms), said.status).as_bytes(),
+        format!("{{\"quarantined_at\":\"{}\",\"status\":{status}", stamp::rfc3339_text(now_ms)).as_bytes(),
     );
     let i = &head.identity;
     let texts = [
@@ -54,8 +55,8 @@ pub fn line(r: &Stored<'_>, head: &Arc<Head>, id: &str, said: &Said, now_ms: i64
 pub struct Held {
     /// When it was refused.
     pub at: String,
-    /// With which status.
-    pub status: u16,
+    /// With which number, where the protocol has one.
+    pub status: Option<u16>,
     /// In which words.
     pub answer: String,
     /// Its document id.
@@ -89,7 +90,10 @@ pub fn parse(line: &[u8]) -> Option<Held> {
     let small = |name: &str| u32::try_from(v[name].as_u64()?).ok();
     Some(Held {
         at: text("quarantined_at")?,
-        status: u16::try_from(small("status")?).ok()?,
+        status: match &v["status"] {
+            Value::Null => None,
+            _ => Some(u16::try_from(small("status")?).ok()?),
+        },
         answer: text("answer")?,
         id: text("id")?,
         identity: crate::audit::spool::record::Identity {
@@ -200,10 +204,13 @@ mod tests {
                 &New { kind, raw, id: none, time: none, part: 1, parts: 2, stream: 0, read_ms: 7 },
             );
             let r = decode(&head, &bytes).unwrap();
-            let said = Said { status: 400, text: "no\n\"good\"".into() };
+            let said = Said { status: Some(400), text: "no\n\"good\"".into() };
             let l = line(&r, &head, "c/i/-/00", &said, 0);
             let h = parse(&l).unwrap();
-            assert_eq!((h.raw.as_slice(), h.status, h.answer.as_str(), h.part), (raw, 400, "no\n\"good\"", (1, 2)));
+            assert_eq!(
+                (h.raw.as_slice(), h.status, h.answer.as_str(), h.part),
+                (raw, Some(400), "no\n\"good\"", (1, 2))
+            );
             assert_eq!((h.identity.node.as_str(), h.kind, h.read_ms), ("n", Kind::Unparsed, 7));
             match q.put(&disk, &l) {
                 Ok(()) => put += 1,

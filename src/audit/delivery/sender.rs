@@ -11,6 +11,8 @@
 mod examine;
 #[cfg(test)]
 mod locks;
+#[cfg(test)]
+mod parts;
 pub mod proof;
 pub mod size;
 pub mod tally;
@@ -22,10 +24,10 @@ mod walls;
 
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::batch::Batch;
-use crate::audit::delivery::format::Format;
+use crate::audit::delivery::format::Form;
 use crate::audit::delivery::frame::Frame;
+use crate::audit::delivery::parcel::{Delivery, Said, Sink};
 use crate::audit::delivery::quarantine::Quarantine;
-use crate::audit::delivery::sink::{About, Outcome, Said, Sink};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::Kind;
 use crate::audit::spool::read::{Next, Reader};
@@ -100,7 +102,19 @@ enum Task {
 enum Fate {
     Open,
     Taken,
-    Condemned(Said),
+    /// To the quarantine, and on what ground.
+    Condemned(Said, Ground),
+}
+
+/// Why an event is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ground {
+    /// The receiver has blamed its content, and takes others.
+    Blamed,
+    /// It can never be sent there.
+    Impossible,
+    /// It alone was refused for minutes, in words that do not blame it.
+    Proven,
 }
 
 /// The sender of one receiver (and its stand-ins).
@@ -114,7 +128,7 @@ pub struct Sender {
     failed: usize,
     /// Since when a stand-in is used.
     away: Option<Duration>,
-    format: &'static Format,
+    form: Form,
     portion: Portion,
     /// What a request may hold now, for each sink: less than the portion after a 413 or a time-out.
     sizes: Vec<Size>,
@@ -196,7 +210,7 @@ impl Sender {
         name: &str,
         spool: Arc<Spool>,
         sinks: Vec<Box<dyn Sink>>,
-        format: &'static Format,
+        form: Form,
         portion: Portion,
         quarantine_max: u64,
     ) -> Sender {
@@ -204,7 +218,7 @@ impl Sender {
         let first = Duration::from_millis(limits::BACKOFF_FIRST_MILLIS);
         Sender {
             reader: Reader::new(next),
-            batch: Batch::new(format),
+            batch: Batch::new(form),
             quarantine: Quarantine::new(name, quarantine_max),
             matter: format!("receiver {name}"),
             name: name.to_string(),
@@ -213,7 +227,7 @@ impl Sender {
             bound: limits::SUSPECTS_FIRST,
             spool,
             sinks,
-            format,
+            form,
             portion,
             which: 0,
             failed: 0,
@@ -314,29 +328,29 @@ impl Sender {
         }
         let Some(task) = self.plan.last().cloned() else { return Wait::Not };
         self.busy = now.mono;
-        let outcome = match &task {
+        let delivery = match &task {
             Task::Send(part) => self.send(part.clone(), now),
             Task::Probe(i) => self.send(*i..*i + 1, now),
             Task::Again(i) => match self.send_anew(self.batch.seq(*i), now) {
-                Ok(outcome) => outcome,
+                Ok(delivery) => delivery,
                 Err(trouble) => {
                     self.not_again(*i, trouble, now);
                     return Wait::Not;
                 }
             },
             Task::Witness | Task::Ahead(_) => match self.ask_witness(&task, now) {
-                Some(outcome) => outcome,
+                Some(delivery) => delivery,
                 None => return Wait::Not,
             },
             Task::Recall => match self.last_taken.map(|seq| self.send_anew(seq, now)) {
-                Some(Ok(outcome)) => outcome,
+                Some(Ok(delivery)) => delivery,
                 Some(Err(_)) | None => {
                     self.plan.pop();
                     return Wait::Not;
                 }
             },
         };
-        self.judge(task, outcome, now);
+        self.judge(task, delivery, now);
         Wait::Not
     }
 
@@ -388,7 +402,7 @@ impl Sender {
 
     fn is_full(&self) -> bool {
         let last = self.batch.len().checked_sub(1).map(|i| self.batch.seq(i));
-        last.is_some() && (self.format.frame == Frame::Alone || last == self.watch.bare)
+        last.is_some() && (self.form.frame == Frame::Alone || last == self.watch.bare)
             || self.batch.len() >= self.sizes[self.which].events
             || self.batch.bytes() >= self.sizes[self.which].bytes
     }
@@ -496,33 +510,25 @@ impl Sender {
 
     /// Sends one event that is not in the batch, or not any more. The error: it is not in the spool any more either, or the
     /// trouble with reading it.
-    fn send_anew(&mut self, seq: u64, now: Now) -> Result<Outcome, Option<String>> {
+    fn send_anew(&mut self, seq: u64, now: Now) -> Result<Delivery, Option<String>> {
         let mut reader = Reader::new(seq);
         let (r, head) = match reader.next(&self.spool) {
             Next::Record(r, head) if r.seq == seq => (r, head),
             Next::Trouble(text) => return Err(Some(text)),
             Next::Record(..) | Next::Lost(_) | Next::Wait => return Err(None),
         };
-        let mut one = Batch::new(self.format);
+        let mut one = Batch::new(self.form);
         self.watch.push(&mut one, r, &head);
         std::mem::swap(&mut one, &mut self.batch);
-        let outcome = self.send(0..1, now);
+        let delivery = self.send(0..1, now);
         std::mem::swap(&mut one, &mut self.batch);
-        Ok(outcome)
+        Ok(delivery)
     }
 
-    fn send(&mut self, part: Range<usize>, now: Now) -> Outcome {
-        let key = self.batch.key(part.clone());
-        let about = About {
-            content_type: self.format.content_type,
-            key: &key,
-            node: self.batch.node(part.start),
-            wall: SystemTime::UNIX_EPOCH + Duration::from_millis(now.wall_ms.max(0) as u64),
-        };
-        let body = self.batch.body(part);
-        crash::poison(Victim::Answer, std::iter::once(body));
-        let outcome = self.sinks[self.which].send(body, &about);
-        self.batch.reopen();
-        outcome
+    fn send(&mut self, part: Range<usize>, now: Now) -> Delivery {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(now.wall_ms.max(0) as u64);
+        let parcel = self.batch.parcel(part, wall);
+        crash::poison(Victim::Answer, std::iter::once(parcel.bytes));
+        self.sinks[self.which].deliver(&parcel)
     }
 }

@@ -1,9 +1,10 @@
 //! ○ The options in force, as they are shown, and what differs between two sets of them. Refuses: to show a secret.
 
+use crate::audit::delivery::transport;
 use crate::audit::spool::moment::Row;
 use crate::flags::{Parsed, Scope, Takes};
 use crate::limits;
-use crate::net::target::{Target, OF_HTTP};
+use crate::net::target::Target;
 
 /// One option with its value.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,7 +39,9 @@ impl Setting {
     pub fn shown(&self) -> String {
         match (self.secret, self.name) {
             (false, _) => self.value.clone(),
-            (true, "url") => Target::parse(&self.value, OF_HTTP).map_or_else(|_| "***".into(), |t| t.display()),
+            (true, "url") => {
+                Target::parse(&self.value, &transport::schemes()).map_or_else(|_| "***".into(), |t| t.display())
+            }
             (true, "header") => match self.value.split_once(':') {
                 // A file is no secret.
                 Some((name, value)) if value.trim().starts_with('@') => format!("{}: {}", name.trim(), value.trim()),

@@ -8,19 +8,20 @@ pub mod in_force;
 pub mod keeping;
 pub mod table;
 
-use crate::audit::delivery::format::{self, Format};
+use crate::audit::delivery::format::{self, Form};
 use crate::audit::delivery::sender::tally::Tally;
 use crate::audit::delivery::sender::Portion;
+use crate::audit::delivery::transport::{self, Transport};
 use crate::audit::spool::Full;
 use crate::error::{Error, Result};
-use crate::flags::{value, Item, Parsed};
+use crate::flags::{value, Item, Parsed, Scope};
 use crate::limits;
 use crate::log::Level;
 use crate::net::address::Address;
-use crate::net::http::{self, Auth, Client, HttpOptions, Timeouts};
+use crate::net::http::{self, Auth, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Secret;
-use crate::net::target::{Target, OF_HTTP};
+use crate::net::target::Target;
 use crate::net::tls::{self, ClientOptions};
 use crate::net::verdict::Names;
 use in_force::Setting;
@@ -48,8 +49,8 @@ pub struct ReceiverOptions {
     pub optional: bool,
     /// The receiver, then its stand-ins.
     pub targets: Vec<HttpOptions>,
-    /// The format of the body.
-    pub format: &'static Format,
+    /// How events become a parcel.
+    pub form: Form,
     /// How much goes into a request.
     pub portion: Portion,
     /// `--quarantine-max`
@@ -218,6 +219,13 @@ impl Options {
                     let text = "a --failover URL has none of its own: it delivers for";
                     return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
                 }
+                let (stand_in, first) = (transport::of(target.target.scheme()), &last.form);
+                if form_of(parsed, i, stand_in).is_ok_and(|f| f.frame != first.frame)
+                    || !stand_in.formats.contains(&first.format.name)
+                {
+                    let name = &last.name;
+                    return Err(opener.error(format!("a stand-in for `{name}` must take events in the same form")));
+                }
                 names.push(format!("{} (failover {})", last.name, last.targets.len()));
                 last.targets.push(target);
                 continue;
@@ -231,12 +239,12 @@ impl Options {
                     opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
                 );
             }
-            let format = value::listed(&parsed.need_of("format", i))?;
+            let form = form_of(parsed, i, transport::of(target.target.scheme()))?;
             let receiver = ReceiverOptions {
                 name,
                 optional: parsed.is_on_of("optional", i),
                 targets: vec![target],
-                format: format::find(format).ok_or_else(|| Error::usage(format!("format `{format}` is not there")))?,
+                form,
                 portion: Portion {
                     events: value::count(&parsed.need_of("batch-events", i), 1..=limits::BATCH_EVENTS)? as usize,
                     bytes: value::size_within(&parsed.need_of("batch-bytes", i), 1..=limits::BATCH_BYTES)? as usize,
@@ -262,7 +270,9 @@ impl Options {
         opener: &Item,
         i: usize,
     ) -> Result<HttpOptions> {
-        let target = Target::parse(value::nonempty(opener)?, OF_HTTP).map_err(|e| opener.error(e.text()))?;
+        let target =
+            Target::parse(value::nonempty(opener)?, &transport::schemes()).map_err(|e| opener.error(e.text()))?;
+        fits(parsed, i, transport::of(target.scheme()))?;
         if let Some(userinfo) = userinfo(&opener.value) {
             self.secrets.push(userinfo.into());
         }
@@ -302,8 +312,37 @@ impl Options {
             None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
         };
         // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
-        Client::new(http.clone()).map_err(|e| opener.error(e.text()))?;
+        (transport::of(http.target.scheme()).open)(&http).map_err(|e| opener.error(e.text()))?;
         Ok(http)
+    }
+}
+
+/// An option that the transport of its receiver cannot take would be passed over without a word. As a default for all it is
+/// for those that can.
+fn fits(parsed: &Parsed, i: usize, transport: &Transport) -> Result<()> {
+    let known = |name: &&str| transport::OF_EVERY_RECEIVER.contains(name) || transport.options.contains(name);
+    let mut own = parsed.rows().filter(|row| row.scope == Scope::Receiver).map(|row| row.name);
+    match own.find_map(|name| parsed.of(name, i).filter(|item| item.receiver == Some(i) && !known(&name))) {
+        Some(item) => {
+            Err(item.error(format!("a {}:// receiver has no use for it: leave it out", transport.scheme.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The format, by the choice of the transport, and the frame.
+fn form_of(parsed: &Parsed, i: usize, transport: &Transport) -> Result<Form> {
+    let item = parsed.need_of("format", i);
+    let name = match parsed.of("format", i) {
+        Some(_) => value::listed(&item)?,
+        None => transport.formats.first().copied().unwrap_or_default(),
+    };
+    match format::find(name).filter(|f| transport.formats.contains(&f.name)) {
+        Some(format) => Ok(format.form(transport.frame)),
+        None => {
+            let (scheme, list) = (transport.scheme.name, transport.formats.join(", "));
+            Err(item.error(format!("a {scheme}:// receiver takes no `{name}`: {list}")))
+        }
     }
 }
 
@@ -389,7 +428,10 @@ mod tests {
     #[test]
     fn the_documents_command() {
         let o = read(&["--url", "https://example.com"]).unwrap();
-        assert_eq!((o.receivers.len(), o.receivers[0].name.as_str(), o.receivers[0].format.name), (1, "r1", "json"));
+        assert_eq!(
+            (o.receivers.len(), o.receivers[0].name.as_str(), o.receivers[0].form.format.name),
+            (1, "r1", "json")
+        );
         assert_eq!((o.memory_max, o.event_max, o.drain), (4 << 20, 1 << 20, Duration::from_secs(10)));
     }
 
@@ -412,9 +454,62 @@ mod tests {
         ])
         .unwrap();
         let names: Vec<(&str, usize, bool, &str)> =
-            o.receivers.iter().map(|r| (r.name.as_str(), r.targets.len(), r.optional, r.format.name)).collect();
+            o.receivers.iter().map(|r| (r.name.as_str(), r.targets.len(), r.optional, r.form.format.name)).collect();
         assert_eq!(names, [("r1", 2, false, "json"), ("siem", 1, true, "ndjson")]);
         assert!(o.receivers.iter().all(|r| r.targets.iter().all(|t| t.gzip)));
+    }
+
+    /// Over the whole table: what a transport takes is read, everything else of a receiver is refused.
+    #[test]
+    fn a_transport_takes_its_options_and_no_others() {
+        let value = |name: &str| match name {
+            "url" => None,
+            "header" => Some("X: y"),
+            "proxy" => Some("http://p:1"),
+            "batch-events" => Some("2"),
+            "batch-bytes" | "quarantine-max" => Some("8K"),
+            "linger" | "connect-timeout" | "total-timeout" | "send-timeout" | "first-byte-timeout" => Some("2s"),
+            "tls-server-name" => Some("example.com"),
+            _ => Some("/some/file"),
+        };
+        for transport in transport::TRANSPORTS {
+            let url = match transport.scheme.shape {
+                crate::net::target::Shape::Host { .. } => format!("{}://h", transport.scheme.name),
+                crate::net::target::Shape::Socket => format!("{}:///run/x.sock", transport.scheme.name),
+            };
+            for name in transport.options.iter().chain(transport::OF_EVERY_RECEIVER) {
+                assert!(PROGRAM.rows.iter().any(|r| r.name == *name && r.scope == Scope::Receiver), "{name}");
+            }
+            for name in transport.formats {
+                assert!(read(&["--url", &url, "--format", name]).is_ok(), "{url} {name}");
+            }
+            for row in PROGRAM.rows.iter().filter(|r| r.scope == Scope::Receiver && r.name != "url") {
+                let option = format!("--{}", row.name);
+                let mut args = vec!["--url", &url, &option];
+                args.extend(row.metavar().map(|_| match row.name {
+                    "format" => transport.formats[0],
+                    "user" | "name" => "somebody",
+                    name => value(name).expect("a value"),
+                }));
+                // Some go together.
+                let more: &[&str] = match row.name {
+                    "user" => &["--password-file", "/f"],
+                    "password-file" => &["--user", "u"],
+                    "private-key" => &["--certificate", "/f"],
+                    "failover" => continue,
+                    _ => &[],
+                };
+                args.extend(more);
+                let takes = transport.options.contains(&row.name) || transport::OF_EVERY_RECEIVER.contains(&row.name);
+                match read(&args) {
+                    Ok(_) => assert!(takes, "{args:?}"),
+                    Err(e) => assert!(!takes && e.text().contains("has no use for it"), "{args:?}: {e}"),
+                }
+                // As a default for all it is for those that take it.
+                args.rotate_left(2);
+                assert!(read(&args).is_ok() || row.own, "{args:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The table of options of `gostech-audit-log`: parser, `--help`, man pages, completions and README blocks are made of it.
 
+use crate::audit::delivery::{format, transport};
 use crate::flags::{signals, text, Command, Program, Row, Section, Text};
+use crate::joined;
 
 const DELIVERY: &str = "Delivery";
 const TLS: &str = "TLS and identity";
@@ -25,8 +27,8 @@ static ROWS: &[Row] = &[
         DELIVERY,
         "url",
         "URL",
-        "where to deliver: http://, https:// or http+unix:///path/to.sock:/uri; several times: every receiver gets everything",
-        "куда доставлять: http://, https:// или http+unix:///путь/к.sock:/uri; несколько раз: каждый приёмник получает всё",
+        joined!(&["where to deliver (", transport::SCHEMES, "); several times: every receiver gets everything"]),
+        joined!(&["куда доставлять (", transport::SCHEMES, "); несколько раз: каждый приёмник получает всё"]),
     )
     .short('u')
     .opens()
@@ -34,7 +36,7 @@ static ROWS: &[Row] = &[
     Row::value(DELIVERY, "name", "NAME", "name of the receiver before it (default r1, r2… by position)", "имя приёмника, указанного перед этим (по умолчанию r1, r2… по порядку)").own(),
     Row::switch(DELIVERY, "optional", "the receiver before it never blocks: when the spool is full its oldest events are dropped and counted", "указанный перед этим приёмник никогда не блокирует: при заполненной очереди его самые старые события отбрасываются с подсчётом").own(),
     Row::switch(DELIVERY, "failover", "the URL before it is a stand-in for the URL before that", "URL перед этим параметром — резервный для предыдущего URL").own(),
-    Row::value(DELIVERY, "format", "json|ndjson|single|gostech", "body: a JSON array, lines, one event a request, or the withdrawn program's", "тело: массив JSON, строки, одно событие на запрос или как у прежней программы").receiver().default("json"),
+    Row::value(DELIVERY, "format", format::CHOICES, "body: a JSON array, lines, one event a request, or the withdrawn program's", "тело: массив JSON, строки, одно событие на запрос или как у прежней программы").receiver().default("json"),
     Row::value(DELIVERY, "batch-events", "N", "events in a request at most", "событий в запросе, не более").receiver().default("1000"),
     Row::value(DELIVERY, "batch-bytes", "SIZE", "bytes in a request at most, about", "байтов в запросе, примерно не более").receiver().default("1M"),
     Row::value(DELIVERY, "linger", "TIME", "how long an event may wait for others", "сколько событие может ждать других").receiver().default("200ms"),
@@ -175,14 +177,24 @@ pub static PROGRAM: Program = Program {
         ("GOSTECH_ALARM_ABOUT", text("what it is about: `spool`, `receiver r1`", "о чём речь: `spool`, `receiver r1`")),
         ("GOSTECH_ALARM_SINCE", text("since when (RFC 3339)", "с какого времени (RFC 3339)")),
     ],
-    sections: &[Section {
+    sections: &[
+        Section {
+            title: text("RECEIVERS", "ПРИЁМНИКИ"),
+            intro: text(
+                "What --url takes. A receiver is asked for an acknowledgement, and events are kept until it has come; where its protocol has none it is marked *, and what such a receiver had not worked off when it died is lost.",
+                "Что принимает --url. От приёмника ждут подтверждения, и до него события хранятся; протоколы без подтверждения помечены *: что такой приёмник не успел обработать до своей гибели, потеряно.",
+            ),
+            rows: &transport::FOR_DOCUMENTS,
+        },
+        Section {
         title: text("ALARMS", "ТРЕВОГИ"),
         intro: text(
             "The command of --on-alarm is called for these, the gravest first and one at a time. One that is over before anybody was told is not told; of those marked * the end is told as well, and they are told again after --alarm-repeat. One matter calls it once a minute at most. A command that fails is logged, one that takes longer than 50 s is ended.",
             "Команда --on-alarm вызывается для этих тревог, сначала самые тяжёлые, по одной. Если тревога кончилась раньше, чем о ней сообщено, о ней не сообщается; об окончании отмеченных * сообщается тоже, и пока они длятся, сообщение повторяется через --alarm-repeat. Об одном и том же — не чаще раза в минуту. Неудача команды пишется в журнал, команда дольше 50 с завершается.",
         ),
         rows: &crate::audit::alarm::FOR_DOCUMENTS,
-    }],
+    },
+    ],
     files: &[("/var/lib/gostech-audit-log", text("the spool, by default", "очередь, по умолчанию"))],
     signals: &[
         ("SIGTERM, SIGINT", text("reading goes on to the end of input, because the database writes its last events after the signal; then what is left is delivered for --drain, and the rest stays in the spool", "чтение продолжается до конца ввода, так как последние события СУБД пишет после сигнала; затем оставшееся доставляется в течение --drain, а недоставленное остаётся в очереди")),

@@ -6,18 +6,16 @@
 //! seconds.
 
 use crate::audit::alarm::AlarmKind;
+use crate::audit::delivery::transport;
 use crate::audit::options::keeping::roots;
 use crate::audit::options::Options;
 use crate::audit::spool::{place, Spool};
 use crate::guard::calls::Extra;
 use crate::guard::files::Wish;
 use crate::guard::{self, Confined, Needs};
-use crate::net::http::{Auth, HttpOptions};
 use crate::net::porch::{Closed, Prepared};
-use crate::net::tls;
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -41,10 +39,7 @@ pub fn needs(options: &Options, probing: bool) -> Needs {
     files.push(Wish::Device("/dev/null".into()));
     files.push(Wish::ReadAlone("/dev/urandom".into()));
     let targets = || options.receivers.iter().flat_map(|r| &r.targets);
-    files.extend(targets().flat_map(of_target).map(|f| Wish::Read(f.to_path_buf())));
-    if targets().any(|t| t.tls.ca.is_none() || t.tls.system_too) {
-        files.extend(tls::system_bundles().into_iter().map(authorities));
-    }
+    files.extend(targets().flat_map(|t| (transport::of(t.target.scheme()).wishes)(t)));
     Needs { files, reads_anywhere: false, calls: Extra::default() }
 }
 
@@ -54,25 +49,6 @@ fn spool(options: &Options, probing: bool) -> Vec<Wish> {
     match probing.then(|| place::choose(&roots).ok()).flatten() {
         Some(root) => vec![Wish::Work(root)],
         None => roots.into_iter().map(Wish::Work).collect(),
-    }
-}
-
-fn of_target(target: &HttpOptions) -> Vec<&Path> {
-    let t = &target.tls;
-    let secret = match &target.auth {
-        Auth::None => None,
-        Auth::Basic { password, .. } => password.path(),
-        Auth::Bearer(token) => token.path(),
-    };
-    let files = [t.ca.as_deref(), t.certificate.as_deref(), t.key.as_deref(), secret];
-    files.into_iter().flatten().chain(target.headers.iter().filter_map(|(_, value)| value.path())).collect()
-}
-
-/// Beside some of them lie the system's private keys.
-fn authorities(file: PathBuf) -> Wish {
-    match file.parent() == Some(Path::new("/etc/ssl")) {
-        true => Wish::ReadAlone(file),
-        false => Wish::Read(file),
     }
 }
 
@@ -140,6 +116,7 @@ mod tests {
     use crate::audit::options::table::PROGRAM;
     use crate::flags::{self, Outcome};
     use std::ffi::OsString;
+    use std::path::Path;
 
     fn needs_of(args: &[&str]) -> Needs {
         let args: Vec<OsString> = args.iter().chain(&["--no-config"]).map(OsString::from).collect();

@@ -3,14 +3,14 @@
 //!
 //! Refuses: to end because a thread is lacking, to call a spool drained whose sender has not begun.
 
+use crate::audit::delivery::parcel::Sink;
 use crate::audit::delivery::sender::{Now, Sender, Wait};
-use crate::audit::delivery::sink::Sink;
+use crate::audit::delivery::transport;
 use crate::audit::options::ReceiverOptions;
 use crate::audit::process::run_state::RunState;
 use crate::audit::spool::Spool;
 use crate::hash::xxh64;
 use crate::net::failure::words;
-use crate::net::http::Client;
 use crate::sys::clock::wall_ms;
 use crate::sys::marks::Mark;
 use crate::sys::process;
@@ -67,13 +67,13 @@ impl Crew {
 
 /// Starts the sender of a receiver.
 fn start(spool: Arc<Spool>, r: &ReceiverOptions, run_state: Arc<RunState>) -> io::Result<()> {
-    let clients = r.targets.iter().map(|t| Client::new(t.clone()).map(|c| Box::new(c) as Box<dyn Sink>));
+    let opened = r.targets.iter().map(|t| (transport::of(t.target.scheme()).open)(t));
     // The options have asked the same: what it refuses was a usage error.
     let sinks: Vec<Box<dyn Sink>> =
-        clients.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;
+        opened.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;
     let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
     let mark = run_state.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
-    let sender = Sender::new(&r.name, spool.clone(), sinks, r.format, r.portion, r.quarantine_max);
+    let sender = Sender::new(&r.name, spool.clone(), sinks, r.form, r.portion, r.quarantine_max);
     let sender = sender.marked(mark).tallied(&r.tally);
     run_state.senders.fetch_add(1, Ordering::AcqRel);
     let (name, mine) = (format!("sender-{}", r.name), run_state.clone());

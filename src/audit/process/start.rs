@@ -23,7 +23,7 @@ pub fn words(options: &Options, config: Option<&Path>, pipe: Option<usize>) -> S
                 _ => "",
             };
             let optional = if r.optional { ", optional" } else { "" };
-            format!("{} to {} ({}{login}{optional})", r.name, places.join(" or "), r.format.name)
+            format!("{} to {} ({}{login}{optional})", r.name, places.join(" or "), r.form.format.name)
         })
         .collect();
     let full = match options.full {

@@ -8,7 +8,8 @@ use super::acting::{self, Acting};
 use super::call::{Call, Result};
 use super::look;
 use crate::audit::delivery::batch::Batch;
-use crate::audit::delivery::sink::{About, Outcome, Said, Sink};
+use crate::audit::delivery::parcel::{Stop, Why};
+use crate::audit::delivery::transport;
 use crate::audit::options::{keeping, Options, ReceiverOptions};
 use crate::audit::process::cage;
 use crate::audit::record;
@@ -19,7 +20,7 @@ use crate::guard;
 use crate::limits;
 use crate::net::address::Address;
 use crate::net::failure::{words as io_words, FailureKind};
-use crate::net::http::{Auth, Client, HttpOptions};
+use crate::net::http::{Auth, HttpOptions};
 use crate::net::pem;
 use crate::net::resolve;
 use crate::net::target::Place;
@@ -194,11 +195,11 @@ fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report
     secrets(title, &mut options, report);
     let all = tls_files(title, &options, report);
     let faults = report.lines.iter().skip(before).filter(|(v, _)| *v == Verdict::Wrong).count();
-    match Client::new(options.clone()) {
+    match (transport::of(options.target.scheme()).open)(&options) {
         Err(e) => report.wrong(format!("{title}: {e}")),
         // Each file that cannot be read was told already.
         Ok(_) if !all => {}
-        Ok(mut client) => match client.check() {
+        Ok(mut sink) => match sink.check() {
             Ok(()) => report.ok(format!("{title}: {}", files_words(&options))),
             // A secret that cannot be read was told already.
             Err(f) if f.kind == FailureKind::Secret && faults > 0 => {}
@@ -458,36 +459,38 @@ fn alarm(options: &Options, report: &mut Report) {
 /// Delivers one test event and tells the answer.
 fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &mut Report) {
     let title = title(r, i);
-    let mut client = match Client::new(r.targets[i].clone()) {
-        Ok(client) => client,
+    let target = &r.targets[i];
+    let mut sink = match (transport::of(target.target.scheme()).open)(target) {
+        Ok(sink) => sink,
         // Told already.
         Err(_) => return,
     };
     let Some(mut batch) = test_event(options, r, i, now_ms) else { return };
-    let (key, node) = (batch.key(0..1), batch.node(0));
-    let about = About { content_type: r.format.content_type, key: &key, node, wall: SystemTime::now() };
-    match client.send(batch.body(0..1), &about) {
-        Outcome::Taken(said) => report.ok(format!("{title} took the test event ({})", said.status)),
-        Outcome::Content(said) | Outcome::Configuration(said) => {
-            report.wrong(format!("{title} refused the test event: it {}; {}", said.words(), cure(&said)));
+    let delivery = sink.deliver(&batch.parcel(0..1, SystemTime::now()));
+    let Some(stop) = delivery.stop else {
+        let status = delivery.said.status.map_or_else(String::new, |s| format!(" ({s})"));
+        return report.ok(format!("{title} took the test event{status}"));
+    };
+    let words = stop.said.words();
+    report.wrong(match stop.why {
+        Why::NotNow(_) | Why::TooOften(_) => {
+            format!("{title} does not take events now: it {words}; the helper would try again")
         }
-        Outcome::NotNow(said, _) => {
-            report.wrong(format!("{title} does not take events now: it {}; the helper would try again", said.words()));
-        }
-        Outcome::Failed(f) | Outcome::Unanswered(f) => report.wrong(format!("{title} did not get the test event: {f}")),
-    }
+        Why::NotSent(_) | Why::Unanswered(_) => format!("{title} did not get the test event: {words}"),
+        _ => format!("{title} refused the test event: it {words}; {}", cure(&stop)),
+    });
 }
 
-fn cure(said: &Said) -> &'static str {
-    match said.status {
-        400 => "look whether it wants a client certificate (--certificate), or another --format",
-        401 => "look at --user and --password-file, or --token-file",
-        403 => "it knows us and does not let us: look at its rights, or at the client certificate",
-        404 | 405 | 410 => "look at the path of the URL",
-        407 => "the proxy wants a password: put it into the --proxy URL",
-        413 => "it takes no body of this size at all",
-        415 | 422 => "it wants another --format",
-        300..=399 => "it sends us elsewhere: give that URL",
+fn cure(stop: &Stop) -> &'static str {
+    match (stop.said.status, stop.why) {
+        (Some(400), _) => "look whether it wants a client certificate (--certificate), or another --format",
+        (Some(401), _) => "look at --user and --password-file, or --token-file",
+        (Some(403), _) => "it knows us and does not let us: look at its rights, or at the client certificate",
+        (Some(404 | 405 | 410), _) => "look at the path of the URL",
+        (Some(407), _) => "the proxy wants a password: put it into the --proxy URL",
+        (_, Why::TooLarge) => "it takes no body of this size at all",
+        (_, Why::Content(_)) | (Some(415), _) => "it wants another --format",
+        (Some(300..=399), _) => "it sends us elsewhere: give that URL",
         _ => "look at its log",
     }
 }
@@ -505,7 +508,7 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: now_ms });
     let stored = decode(&head, &bytes).ok()?;
-    let mut batch = Batch::new(r.format);
+    let mut batch = Batch::new(r.form);
     batch.push(&stored, &head);
     Some(batch)
 }

@@ -8,6 +8,7 @@ use super::call::{say, Call, Result, Stop};
 use super::look;
 use super::replay::when;
 use crate::audit::delivery::event::Maker;
+use crate::audit::delivery::parcel::Said;
 use crate::audit::delivery::quarantine::{self as held, Held};
 use crate::audit::record::{self, Kind};
 use crate::audit::spool::cursor;
@@ -156,9 +157,10 @@ fn list_page(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
         if shown <= limits::TOOL_LIST_LINES {
             let facts = record::read(&h.raw, h.kind == Kind::Cut);
             let title = String::from_utf8_lossy(facts.title_of(&h.raw)).into_owned();
-            let answer = words::line(&format!("{} {}", h.status, h.answer), 120);
+            let said = Said { status: h.status, text: h.answer.clone() };
+            let answer = words::line(&said.words(), 120);
             let (id, title) = (words::line(&h.id, 200), words::line(&title, limits::TITLE_BYTES));
-            writeln!(call.out, "  {}  {id}  {title}  answered {answer}", words::line(&h.at, 40))?;
+            writeln!(call.out, "  {}  {id}  {title}  {answer}", words::line(&h.at, 40))?;
         }
         Ok(())
     })?;

@@ -27,7 +27,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let segment = [head.encode(), records(&head, 3)].concat();
     let cursor = br#"{"next":2,"delivered":1,"retries":{"status":3},"last_ok_ms":5,"last_answer":"503\u001b[31m\n","last_answer_ms":9}"#;
     let state = br#"{"seq":3,"read":3,"titles":[["\u001b[2J",1,2]],"damages":[[2,2]],"generations":[[1,0,3,5]],"receivers":["r1"]}"#;
-    let line = super::quarantine::written(Kind::Unparsed, 400, "\u{1b}[31m", (0, 0), b"\x1b[31m");
+    let line = super::quarantine::written(Kind::Unparsed, Some(400), "\u{1b}[31m", (0, 0), b"\x1b[31m");
     let input = |flags: u8, segment: &[u8]| {
         let parts = [stretch(cursor), stretch(state), stretch(&line)].concat();
         [&[flags][..], &parts, segment].concat()

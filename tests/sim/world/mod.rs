@@ -12,7 +12,7 @@ mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, MORE, WALLS};
+pub use plan::{Figures, Plan, MORE, PARTS, WALLS};
 
 use counts::Counts;
 use names::Name;
@@ -252,6 +252,9 @@ impl World {
             Mood::TakesAndCloses if self.plan.late && self.more.once_in(2) => Mood::TakesAndTimes,
             Mood::Takes if self.plan.late && self.more.once_in(5) => Mood::TakesTwice,
             Mood::Says500 if !self.plan.walls.is_empty() && self.more.once_in(2) => Mood::OnlyRepeats,
+            Mood::Takes | Mood::TakesHalf if self.plan.parts && self.more.once_in(2) => {
+                self.more.pick(&[Mood::TakesFront, Mood::JudgesEach, Mood::DiesForgetting])
+            }
             mood => mood,
         };
         self.outside().receivers[i].mood = mood;

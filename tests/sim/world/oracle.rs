@@ -145,9 +145,12 @@ impl World {
             if let Some(held) = quarantine::parse(line) {
                 if let Some(&n) = o.by_doc.get(&held.id) {
                     let given = o.receivers.iter().any(|r| r.name == name && r.ever_had(n));
-                    if !matches!(held.status, 400 | 413 | 422) && !o.fed[n].bad && !given {
+                    if !matches!(held.status, Some(400 | 413 | 422)) && !o.fed[n].bad && !given {
                         let status = held.status;
-                        return Err(format!("{name}: `{}` is set aside for {status}, and its text is liked", held.id));
+                        return Err(format!(
+                            "{name}: `{}` is set aside for {status:?}, and its text is liked",
+                            held.id
+                        ));
                     }
                     all.insert(n);
                 } else {

@@ -35,6 +35,8 @@ pub struct Plan {
     pub anchored: bool,
     /// What stands before each of them.
     pub walls: Vec<Option<Wall>>,
+    /// Receivers may say of a part of a parcel that it was taken.
+    pub parts: bool,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
@@ -43,6 +45,9 @@ pub const MORE: u64 = 300_000_000_000_000;
 
 /// From here on something may stand before receivers.
 pub const WALLS: u64 = 600_000_000_000_000;
+
+/// From here on receivers may take a part of what they are sent, and say which.
+pub const PARTS: u64 = 900_000_000_000_000;
 
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
@@ -68,6 +73,7 @@ impl Plan {
         let walls = (0..count).map(|_| (!more.once_in(3)).then(|| more.pick(&kinds))).collect();
         Plan {
             walls,
+            parts: seed >= PARTS,
             anchored,
             full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
             max: chance.pick(&[256 << 10, 384 << 10, 2 << 20]),

@@ -8,8 +8,8 @@ use crate::late::{Came, Flight};
 use crate::memory_disk::SimMemoryDisk;
 use crate::receiver::{Receiver, SimSink};
 use gostech::audit::delivery::format;
+use gostech::audit::delivery::parcel::Sink;
 use gostech::audit::delivery::sender::{Now, Sender, Wait};
-use gostech::audit::delivery::sink::Sink;
 use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::Ending;
@@ -112,7 +112,7 @@ impl World {
         }
         let format = format::find(self.plan.formats[i]).ok_or("no such format")?;
         let (portion, most) = (self.plan.portion, limits::QUARANTINE_BYTES);
-        Ok(Box::new(Sender::new(name, spool.clone(), sinks, format, portion, most)))
+        Ok(Box::new(Sender::new(name, spool.clone(), sinks, format.form(None), portion, most)))
     }
 
     /// One step of the writer, as the worker's thread does it. True when nothing is left to be written.

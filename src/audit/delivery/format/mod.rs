@@ -11,6 +11,7 @@ mod tests;
 
 use crate::audit::delivery::event::Event;
 use crate::audit::delivery::frame::Frame;
+use crate::joined;
 pub use pen::Pen;
 
 /// A row of the table.
@@ -20,12 +21,28 @@ pub struct Format {
     pub name: &'static str,
     /// What the body is.
     pub content_type: &'static str,
-    /// How events are put together.
+    /// How events are put together where the transport leaves it to the format.
     pub frame: Frame,
     /// The event's node in `X-Node-ID`.
     pub node_header: bool,
     /// Writes one event.
     pub write: fn(&mut Pen, &mut Vec<u8>, &Event<'_>),
+}
+
+/// How events become a parcel.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// How one event is written.
+    pub format: &'static Format,
+    /// How they are put together.
+    pub frame: Frame,
+}
+
+impl Format {
+    /// With the frame of the transport, where that has one.
+    pub fn form(&'static self, frame: Option<Frame>) -> Form {
+        Form { format: self, frame: frame.unwrap_or(self.frame) }
+    }
 }
 
 /// All formats.
@@ -64,3 +81,15 @@ pub const FORMATS: &[Format] = &[
 pub fn find(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|f| f.name == name)
 }
+
+/// `json|ndjson|…`: what `--format` takes.
+pub const CHOICES: &str = joined!(&{
+    let mut parts = [""; 2 * FORMATS.len()];
+    let mut i = 0;
+    while i < FORMATS.len() {
+        parts[2 * i] = FORMATS[i].name;
+        parts[2 * i + 1] = if i + 1 < FORMATS.len() { "|" } else { "" };
+        i += 1;
+    }
+    parts
+});

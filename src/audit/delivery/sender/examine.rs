@@ -11,9 +11,9 @@
 
 use super::proof::Cause;
 use super::size::Size;
-use super::{Fate, Now, Sender, Task};
+use super::{Fate, Ground, Now, Sender, Task};
 use crate::audit::alarm::AlarmKind;
-use crate::audit::delivery::sink::{self, Outcome, Said};
+use crate::audit::delivery::parcel::{Delivery, Said, Stop, Why};
 use crate::limits;
 use crate::net::failure::FailureKind;
 use std::ops::Range;
@@ -37,43 +37,42 @@ pub(super) struct Trouble {
     said: Said,
 }
 
+/// The reason of a failure, as the metrics name it.
+fn reason(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Protocol => "closed",
+        kind => kind.word(),
+    }
+}
+
 impl Trouble {
-    /// Of an outcome that is no success.
-    pub fn of(outcome: Outcome) -> Trouble {
-        match outcome {
-            Outcome::Configuration(said) => {
-                let text = format!("{}; events are kept until this is mended", said.words());
-                let of_us = matches!(said.status, 401 | 407);
-                let cause = (!of_us).then_some(Cause::Status(said.status));
-                Trouble { text, reason: "status", after: None, alarm: REFUSES, cause, said }
-            }
-            Outcome::NotNow(said, after) => {
-                let cause = (said.status != 429).then_some(Cause::Status(said.status));
-                Trouble { text: said.words(), reason: "status", after, alarm: None, cause, said }
-            }
-            Outcome::Unanswered(f) => {
-                let late = f.kind == FailureKind::Timeout;
-                let cause = Some(if late { Cause::Late } else { Cause::Closed });
-                let said = Said { status: 0, text: f.text.clone() };
-                Trouble { text: f.text, reason: sink::reason(f.kind), after: None, alarm: None, cause, said }
-            }
-            Outcome::Failed(f) => {
-                let alarm = (f.kind == FailureKind::Secret).then_some(AlarmKind::SecretUnreadable);
-                let said = Said { status: 0, text: f.text.clone() };
-                Trouble { text: f.text, reason: sink::reason(f.kind), after: None, alarm, cause: None, said }
-            }
+    /// Of a stop.
+    pub fn of(stop: Stop) -> Trouble {
+        let status = Some(Cause::Said(stop.said.status));
+        let (reason, after, alarm, cause) = match stop.why {
+            Why::Configuration => ("status", None, REFUSES, status),
             // It blames the content, of one that it has taken before: then it blames everything.
-            Outcome::Content(said) | Outcome::Taken(said) => {
-                Trouble { text: said.words(), reason: "status", after: None, alarm: REFUSES, cause: None, said }
+            Why::Identity | Why::Content(_) | Why::TooLarge => ("status", None, REFUSES, None),
+            Why::TooOften(after) => ("status", after, None, None),
+            Why::NotNow(after) => ("status", after, None, status),
+            Why::Unanswered(kind) if kind == FailureKind::Timeout => (reason(kind), None, None, Some(Cause::Late)),
+            Why::Unanswered(kind) => (reason(kind), None, None, Some(Cause::Closed)),
+            Why::NotSent(kind) => {
+                (reason(kind), None, (kind == FailureKind::Secret).then_some(AlarmKind::SecretUnreadable), None)
             }
+        };
+        let mut text = stop.said.words();
+        if matches!(stop.why, Why::Configuration | Why::Identity) {
+            text.push_str("; events are kept until this is mended");
         }
+        Trouble { text, reason, after, alarm, cause, said: stop.said }
     }
 }
 
 impl Sender {
     pub(super) fn troubled(&mut self, task: Task, t: Trouble, now: Now) {
         match task {
-            Task::Send(part) => self.not_taken(part, t, now),
+            Task::Send(part) => self.not_taken_now(part, t, now),
             Task::Witness => self.witness_refused(t, now),
             Task::Ahead(seq) => self.later_refused(seq, t, now),
             Task::Probe(_) | Task::Recall => self.retry(t.reason, &t.text, t.after, t.alarm, now),
@@ -85,7 +84,7 @@ impl Sender {
         }
     }
 
-    fn not_taken(&mut self, part: Range<usize>, t: Trouble, now: Now) {
+    fn not_taken_now(&mut self, part: Range<usize>, t: Trouble, now: Now) {
         let Some(cause) = t.cause else { return self.retry(t.reason, &t.text, t.after, t.alarm, now) };
         self.proof.failed(now.mono);
         self.examining |= self.proof.is_due(self.which, cause, self.sinks.len(), now.mono);
@@ -137,7 +136,7 @@ impl Sender {
         } else {
             self.proof.condemned(self.which, cause, now.mono);
             self.plan.pop();
-            self.fates[i] = Fate::Condemned(t.said);
+            self.fates[i] = Fate::Condemned(t.said, Ground::Proven);
             self.commit(now);
         }
     }
@@ -155,7 +154,7 @@ impl Sender {
     }
 
     /// Asks for a witness. None: there is none, and it is seen what to do about that.
-    pub(super) fn ask_witness(&mut self, task: &Task, now: Now) -> Option<Outcome> {
+    pub(super) fn ask_witness(&mut self, task: &Task, now: Now) -> Option<Delivery> {
         let Some(&Task::Send(Range { start, .. })) = self.plan.iter().rev().find(|t| matches!(t, Task::Send(_))) else {
             self.plan.pop();
             return None;
@@ -165,7 +164,7 @@ impl Sender {
         }
         // Not the one that stands before it: it may be of a time before this receiver's, or in quarantine.
         match self.last_taken.map(|seq| self.send_known(seq, now)) {
-            Some(Ok(outcome)) => Some(outcome),
+            Some(Ok(delivery)) => Some(delivery),
             Some(Err(_)) | None => {
                 self.drop_witnesses();
                 self.ask_later(start);
@@ -174,7 +173,7 @@ impl Sender {
         }
     }
 
-    fn ask_ahead(&mut self, seq: u64, now: Now) -> Option<Outcome> {
+    fn ask_ahead(&mut self, seq: u64, now: Now) -> Option<Delivery> {
         if seq >= self.spool.next_seq() {
             // The next time from the beginning: some of them may have been refused by accident.
             self.plan.pop();
@@ -191,7 +190,7 @@ impl Sender {
             return None;
         }
         match self.send_known(seq, now) {
-            Ok(outcome) => Some(outcome),
+            Ok(delivery) => Some(delivery),
             // Not there any more: the next one.
             Err(None) => {
                 self.plan.pop();
@@ -208,7 +207,7 @@ impl Sender {
 
     /// One that is in the batch comes from there: it may be dropped from the spool meanwhile, and whoever skipped it would
     /// break the order.
-    fn send_known(&mut self, seq: u64, now: Now) -> Result<Outcome, Option<String>> {
+    fn send_known(&mut self, seq: u64, now: Now) -> Result<Delivery, Option<String>> {
         let here = |i: &usize| self.batch.seq(*i) == seq && self.batch.bytes_of(*i..*i + 1) > 0;
         match (0..self.batch.len()).find(here) {
             Some(i) => Ok(self.send(i..i + 1, now)),

@@ -71,7 +71,7 @@ fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
     let sink = Strange { asked: 0, from: 0, to: 0, took: Arc::new(Mutex::new(Vec::new())) };
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     spool.no_directory("a test");
     disk.holds.store(true, Ordering::SeqCst);
     let (stands, moved, free) = std::thread::scope(|threads| {

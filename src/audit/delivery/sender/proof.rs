@@ -17,8 +17,8 @@ const PROOF_KEPT: Duration = Duration::from_secs(limits::PROOF_KEPT_SECONDS);
 /// What a refusal was, besides the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A status.
-    Status(u16),
+    /// An answer, by its number where it has one.
+    Said(Option<u16>),
     /// The connection ended before an answer.
     Closed,
     /// No answer came in time.
@@ -152,7 +152,7 @@ impl Proof {
 mod tests {
     use super::*;
 
-    const CAUSE: Cause = Cause::Status(403);
+    const CAUSE: Cause = Cause::Said(Some(403));
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -196,7 +196,7 @@ mod tests {
         assert!(!proof.is_due(0, CAUSE, 1, at(0)));
         proof.condemned(0, CAUSE, at(0));
         assert!(proof.is_due(0, CAUSE, 1, at(1)) && !proof.is_due(1, CAUSE, 2, at(1)));
-        assert!(!proof.is_due(0, Cause::Status(500), 1, at(1)));
+        assert!(!proof.is_due(0, Cause::Said(Some(500)), 1, at(1)));
         for n in 0..limits::PROOF_TRIES_KNOWN {
             assert!(!proof.is_enough(0, CAUSE, at(1)), "{n}");
             proof.refused(0, 9, at(1));

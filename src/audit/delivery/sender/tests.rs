@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::audit::delivery::format::FORMATS;
+use crate::audit::delivery::parcel::Parcel;
+use crate::audit::delivery::transport::http;
 use crate::audit::intake::writer::{Done, Writer};
 use crate::audit::record::Ending;
 use crate::audit::spool::disk::{Disk, Entry};
@@ -21,15 +23,15 @@ pub(super) struct Strange {
 }
 
 impl Sink for Strange {
-    fn send(&mut self, body: &[u8], _: &About<'_>) -> Outcome {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
         self.asked += 1;
         if (self.from..self.to).contains(&self.asked) {
-            return Outcome::Content(Said { status: 400, text: String::new() });
+            return http::answered(parcel, 400, String::new(), None);
         }
-        let all: Vec<serde_json::Value> = serde_json::from_slice(body).expect("an array");
+        let all: Vec<serde_json::Value> = serde_json::from_slice(parcel.bytes).expect("an array");
         let counts = all.iter().map(|e| e["gostech"]["count"].as_u64().expect("a count"));
         self.took.lock().expect("one thread").extend(counts);
-        Outcome::Taken(Said { status: 200, text: String::new() })
+        http::answered(parcel, 200, String::new(), None)
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {}
@@ -116,7 +118,7 @@ fn a_bad_sector_costs_its_events_and_no_others() {
     let took = Arc::new(Mutex::new(Vec::new()));
     let sink = Strange { asked: 0, from: 0, to: 0, took: took.clone() };
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let line = |n: u64| format!("{{\"id\":\"1.0.{n}\",\"message\":\"{}\"}}\n", "x".repeat(300));
     let text: String = (1..=60).map(line).collect();
     writer.step(text.as_bytes(), 0, Ending::Open, 0);
@@ -153,7 +155,8 @@ fn the_order_is_kept_whenever_a_receiver_that_refused_everything_recovers() {
         let took = Arc::new(Mutex::new(Vec::new()));
         let sink = Strange { asked: 0, from: 2, to, took: took.clone() };
         let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-        let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+        let mut sender =
+            Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
         let (mut at, mut now) = (0, Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 });
         let mut feed = |counts: std::ops::RangeInclusive<u64>| {
             let text: String = counts.map(|n| format!("{{\"id\":\"1.0.{n}\"}}\n")).collect();
@@ -186,14 +189,9 @@ fn the_order_is_kept_whenever_a_receiver_that_refused_everything_recovers() {
 struct Misled(usize);
 
 impl Sink for Misled {
-    fn send(&mut self, _: &[u8], _: &About<'_>) -> Outcome {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
         self.0 += 1;
-        let said = |status| Said { status, text: String::new() };
-        if self.0 == 1 {
-            Outcome::NotNow(said(503), None)
-        } else {
-            Outcome::Content(said(400))
-        }
+        http::answered(parcel, if self.0 == 1 { 503 } else { 400 }, String::new(), None)
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {}
@@ -214,7 +212,7 @@ fn nobody_condemns_for_what_another_one_took() {
         let stand_in = Picky { sink: stand_in, refused: false };
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(Misled(0)), Box::new(stand_in)];
         let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-        let mut sender = Sender::new("r1", spool.clone(), sinks, &FORMATS[0], portion, 1 << 20);
+        let mut sender = Sender::new("r1", spool.clone(), sinks, FORMATS[0].form(None), portion, 1 << 20);
         Writer::new(spool.clone(), 1 << 20, false).step(
             b"{\"id\":\"1.0.1\"}\n{\"id\":\"1.0.2\"}\n",
             0,
@@ -238,11 +236,11 @@ struct Picky {
 }
 
 impl Sink for Picky {
-    fn send(&mut self, body: &[u8], about: &About<'_>) -> Outcome {
-        if about.key.matches("1.0.2/").count() == 2 && !std::mem::replace(&mut self.refused, true) {
-            return Outcome::Content(Said { status: 400, text: String::new() });
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
+        if parcel.key.matches("1.0.2/").count() == 2 && !std::mem::replace(&mut self.refused, true) {
+            return http::answered(parcel, 400, String::new(), None);
         }
-        self.sink.send(body, about)
+        self.sink.deliver(parcel)
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {}
@@ -264,7 +262,7 @@ fn what_is_tried_again_is_condemned_when_the_receiver_takes_those_of_another_spo
     let tally = Tally::default();
     let make = |spool: &Arc<Spool>, refuses: usize, tally: &Tally| {
         let sink = Strange { asked: 0, from: 1, to: refuses, took: took.clone() };
-        let sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+        let sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
         sender.tallied(tally)
     };
     let (retried, home) = (spool(), spool());
@@ -290,9 +288,9 @@ fn what_is_tried_again_is_condemned_when_the_receiver_takes_those_of_another_spo
 struct Silent(Arc<Mutex<(usize, usize)>>);
 
 impl Sink for Silent {
-    fn send(&mut self, _: &[u8], _: &About<'_>) -> Outcome {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
         self.0.lock().expect("one thread").0 += 1;
-        Outcome::NotNow(Said { status: 503, text: String::new() }, Some(Duration::from_secs(300)))
+        http::answered(parcel, 503, String::new(), Some(Duration::from_secs(300)))
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {
@@ -310,7 +308,7 @@ fn the_time_that_is_left_at_the_end_is_not_slept_away() {
     let asked = Arc::new(Mutex::new((0, 0)));
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool.clone(), vec![sink], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);
@@ -328,7 +326,7 @@ fn an_idle_sender_gives_back_its_memory_first_and_its_connection_later() {
     let asked = Arc::new(Mutex::new((0, 0)));
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool, vec![sink], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool, vec![sink], FORMATS[0].form(None), portion, 1 << 20);
     let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
     let rests = |sender: &mut Sender, now: Now| {
         assert!(matches!(sender.step(now, false), Wait::News(1, _)));
@@ -361,7 +359,7 @@ fn many_suspects_take_little_memory_and_are_judged_all_the_same() {
     let took = Arc::new(Mutex::new(Vec::new()));
     let sink = Strange { asked: 0, from: 1, to: 1_200, took: took.clone() };
     let portion = Portion { events: 4, bytes: 16 << 10, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
     let (mut most, mut suspects) = (0, 0);
     for _ in 0..4_000 {
@@ -385,7 +383,7 @@ fn a_receiver_that_takes_nothing_shows_at_once_and_is_an_alarm_after_five_minute
     let asked = Arc::new(Mutex::new((0, 0)));
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool.clone(), vec![sink], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);

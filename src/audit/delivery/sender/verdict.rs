@@ -5,10 +5,10 @@
 
 use super::examine::Trouble;
 use super::size::Size;
-use super::{Fate, Now, Sender, Task, Wait};
+use super::{Fate, Ground, Now, Sender, Task, Wait};
 use crate::audit::alarm::AlarmKind;
+use crate::audit::delivery::parcel::{About, Blame, Delivery, Said, Stop, Verdict, Why};
 use crate::audit::delivery::quarantine;
-use crate::audit::delivery::sink::{Outcome, Said};
 use crate::audit::record::loss::Loss;
 use crate::audit::spool::read::{Next, Reader};
 use crate::sys::crash;
@@ -17,29 +17,87 @@ use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
 impl Sender {
-    pub(super) fn judge(&mut self, task: Task, outcome: Outcome, now: Now) {
-        match (outcome, &task) {
-            (Outcome::Taken(_), Task::Witness | Task::Ahead(_)) => self.witnessed(task, now),
-            (Outcome::Taken(said), _) => self.taken(task, &said, now),
-            (outcome, Task::Witness | Task::Ahead(_)) => self.troubled(task, Trouble::of(outcome), now),
-            (Outcome::Content(said), _) => self.refused(task, said, now),
-            (outcome, _) => self.troubled(task, Trouble::of(outcome), now),
+    pub(super) fn judge(&mut self, task: Task, d: Delivery, now: Now) {
+        match (task, d.stop.clone()) {
+            (Task::Send(part), Some(stop)) => self.stopped(part, d, stop, now),
+            (task @ (Task::Witness | Task::Ahead(_)), None) => self.witnessed(task, now),
+            (task, None) => self.taken(task, &d.said, now),
+            (task, Some(stop)) => self.not_taken(task, stop, now),
+        }
+    }
+
+    /// Not all of a parcel was taken: what was is done with, and the rest is judged by what was said of it.
+    fn stopped(&mut self, part: Range<usize>, d: Delivery, stop: Stop, now: Now) {
+        let first = part.start + d.taken.min(part.len() - 1);
+        let before = self.suspects.clone();
+        let mut taken: Vec<usize> = (part.start..first).collect();
+        for (i, verdict) in d.also.into_iter().map(|(i, v)| (part.start + i, v)) {
+            match verdict {
+                _ if !(first + 1..part.end).contains(&i) => {}
+                Verdict::Taken => taken.push(i),
+                Verdict::Refused(said) => self.fates[i] = Fate::Condemned(said, Ground::Blamed),
+            }
+        }
+        taken.iter().for_each(|&i| self.fates[i] = Fate::Taken);
+        self.plan.pop();
+        self.plan_open(first..part.end);
+        let blames = matches!(stop.why, Why::Content(_) | Why::TooLarge);
+        if let (true, About::Next, Some(Task::Send(run))) = (blames, stop.about, self.plan.last().cloned()) {
+            self.plan.pop();
+            self.plan_open(run.start + 1..run.end);
+            self.plan.push(Task::Send(run.start..run.start + 1));
+        }
+        if let (Some(&some), Some(&last)) = (taken.first(), taken.last()) {
+            (self.witness, self.last_taken) = (Some(some), Some(self.batch.seq(last)));
+            self.proof.took_new(self.which, now.mono);
+            self.goes_on(&d.said, now);
+            if !self.commit(now) {
+                return;
+            }
+        }
+        if let Some(task) = self.plan.last().cloned() {
+            self.not_taken(task, stop, now);
+        }
+        if !taken.is_empty() {
+            // They were refused alone before, and it has taken others since.
+            let again = before.iter().rev().filter(|i| self.suspects.contains(i));
+            self.plan.extend(again.map(|&i| Task::Again(i)));
+        }
+    }
+
+    /// Those of these events that nothing has become of yet are to be sent.
+    fn plan_open(&mut self, part: Range<usize>) {
+        let mut end = part.end;
+        while end > part.start {
+            let is_open = |i: &usize| matches!(self.fates[*i], Fate::Open);
+            let run = (part.start..end).rev().take_while(is_open).count();
+            if run > 0 {
+                self.plan.push(Task::Send(end - run..end));
+            }
+            end -= run.max(1);
+        }
+    }
+
+    fn not_taken(&mut self, task: Task, stop: Stop, now: Now) {
+        let blames = matches!(stop.why, Why::Content(_) | Why::TooLarge);
+        match task {
+            Task::Witness | Task::Ahead(_) => self.troubled(task, Trouble::of(stop), now),
+            _ if blames => self.refused(task, stop, now),
+            _ => self.troubled(task, Trouble::of(stop), now),
         }
     }
 
     fn taken(&mut self, task: Task, said: &Said, now: Now) {
-        crash::point("send.answered");
         self.plan.pop();
-        self.tally.took(self.which);
         match task {
             Task::Send(part) => {
                 self.witness = Some(part.start);
                 self.last_taken = Some(self.batch.seq(part.end - 1));
-                self.proof.took_new(self.which, now.mono);
                 let sent = Size { events: part.len(), bytes: self.batch.bytes_of(part.clone()) };
                 let most = Size { events: self.portion.events, bytes: self.portion.bytes };
                 self.sizes[self.which].took(sent, self.sinks[self.which].spent(), most);
                 self.fates[part].fill(Fate::Taken);
+                self.proof.took_new(self.which, now.mono);
                 self.try_suspects_again();
             }
             Task::Probe(_) | Task::Recall | Task::Witness | Task::Ahead(_) => self.try_suspects_again(),
@@ -49,12 +107,23 @@ impl Sender {
                 self.suspects.retain(|&s| s != i);
             }
         }
+        self.goes_on(said, now);
+        self.commit(now);
+    }
+
+    /// The receiver has taken something.
+    fn goes_on(&mut self, said: &Said, now: Now) {
+        crash::point("send.answered");
+        self.tally.took(self.which);
         self.bound = limits::SUSPECTS_FIRST;
         self.backoff.reset();
         self.watch.mark.well();
         self.spool.well(&self.matter);
         (self.failed, self.recalls_refused) = (0, 0);
-        let words = format!("took the events ({})", said.status);
+        let words = match said.status {
+            Some(status) => format!("took the events ({status})"),
+            None => "took the events".to_string(),
+        };
         self.spool.update(&self.name, |c| {
             c.last_ok_ms = now.wall_ms;
             c.last_answer = words;
@@ -66,7 +135,6 @@ impl Sender {
             log::info(&self.matter, format!("takes events again after {spent}"));
             log::calm(&self.matter);
         }
-        self.commit(now);
     }
 
     /// The receiver takes events: is it their content that it refuses of the suspects?
@@ -74,17 +142,25 @@ impl Sender {
         self.plan.extend(self.suspects.iter().rev().map(|&i| Task::Again(i)));
     }
 
-    /// 400, 413, 422: halve, down to the one bad event.
-    fn refused(&mut self, task: Task, said: Said, now: Now) {
-        if said.status == 413 {
+    /// The content is at fault: halve, down to the one bad event.
+    fn refused(&mut self, task: Task, stop: Stop, now: Now) {
+        let Stop { why, said, .. } = stop;
+        if why == Why::TooLarge {
             self.sizes[self.which].halve_bytes(self.batch.bytes());
         }
         self.note(&said.words(), now);
         match task {
+            Task::Send(part) if part.len() == 1 && why == Why::Content(Blame::Certain) => {
+                self.plan.pop();
+                // Where nobody was asked, nobody has blamed it.
+                let ground = if said.status.is_some() { Ground::Blamed } else { Ground::Impossible };
+                self.fates[part.start] = Fate::Condemned(said, ground);
+                self.commit(now);
+            }
             Task::Send(part) if part.len() > 1 => self.split(part),
             Task::Send(part) if self.tally.took_from_others_since(self.batch.seq(part.start), self.which) => {
                 self.plan.pop();
-                self.fates[part.start] = Fate::Condemned(said);
+                self.fates[part.start] = Fate::Condemned(said, Ground::Blamed);
                 self.commit(now);
             }
             Task::Send(part) => {
@@ -117,7 +193,7 @@ impl Sender {
             }
             Task::Again(i) => {
                 self.plan.pop();
-                self.fates[i] = Fate::Condemned(said);
+                self.fates[i] = Fate::Condemned(said, Ground::Blamed);
                 self.suspects.retain(|&s| s != i);
                 self.commit(now);
             }
@@ -131,8 +207,8 @@ impl Sender {
         }
         // Damaged or dropped meanwhile: whoever passes it sees that.
         self.plan.pop();
-        let said = self.refusal.clone().unwrap_or(Said { status: 0, text: String::new() });
-        self.fates[i] = Fate::Condemned(said);
+        let said = self.refusal.clone().unwrap_or(Said::default());
+        self.fates[i] = Fate::Condemned(said, Ground::Blamed);
         self.suspects.retain(|&s| s != i);
         self.commit(now);
     }
@@ -155,8 +231,8 @@ impl Sender {
                     crash::point("send.committed");
                     self.committed += run;
                 }
-                Fate::Condemned(said) => {
-                    if !self.condemn(from, &said, now) {
+                Fate::Condemned(said, ground) => {
+                    if !self.condemn(from, &said, ground, now) {
                         return false;
                     }
                     self.committed += 1;
@@ -290,7 +366,7 @@ impl Sender {
     }
 
     /// Puts one event into the quarantine and the cursor behind it. False: it stays where it is.
-    fn condemn(&mut self, at: usize, said: &Said, now: Now) -> bool {
+    fn condemn(&mut self, at: usize, said: &Said, ground: Ground, now: Now) -> bool {
         let seq = self.batch.seq(at);
         let mut reader = Reader::new(seq);
         let line = match reader.next(&self.spool) {
@@ -308,20 +384,7 @@ impl Sender {
         };
         match self.quarantine.put(self.spool.disk(), &line) {
             Ok(()) => {
-                let (id, words) = (self.batch.id(at), said.words());
-                if said.blames_the_content() {
-                    let text = format!("refuses event `{id}` for its content ({words}); it is in quarantine");
-                    log::warn(&self.matter, text);
-                } else {
-                    let so = "again and again, and takes those before and behind it";
-                    // After all the lines about its refusals this one is news.
-                    log::calm(&self.matter);
-                    self.spool.alarm(
-                        AlarmKind::EventSetAside,
-                        &self.matter,
-                        format!("refuses event `{id}` {so} ({words}): it is in quarantine, and delivery goes on"),
-                    );
-                }
+                self.tell_of_quarantine(at, said, ground);
                 crash::point("quarantine.synced");
                 self.spool.quarantined(&self.name, seq);
                 crash::point("quarantine.passed");
@@ -331,6 +394,30 @@ impl Sender {
                 let text = format!("cannot quarantine a refused event, so it and all behind it wait: {e}");
                 self.retry("status", &text, None, Some(AlarmKind::QuarantineFailing), now);
                 false
+            }
+        }
+    }
+
+    fn tell_of_quarantine(&self, at: usize, said: &Said, ground: Ground) {
+        let (id, words) = (self.batch.id(at), said.words());
+        let alarm = |text: String| {
+            // After all the lines about its refusals this one is news.
+            log::calm(&self.matter);
+            self.spool.alarm(AlarmKind::EventSetAside, &self.matter, text);
+        };
+        match ground {
+            Ground::Blamed => {
+                let text = format!("refuses event `{id}` for its content ({words}); it is in quarantine");
+                log::warn(&self.matter, text);
+            }
+            Ground::Impossible => {
+                alarm(format!(
+                    "event `{id}` cannot be sent there ({words}): it is in quarantine, and delivery goes on"
+                ));
+            }
+            Ground::Proven => {
+                let so = "again and again, and takes those before and behind it";
+                alarm(format!("refuses event `{id}` {so} ({words}): it is in quarantine, and delivery goes on"));
             }
         }
     }

@@ -5,6 +5,8 @@ use super::tests::spool;
 use super::*;
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::format::FORMATS;
+use crate::audit::delivery::parcel::Parcel;
+use crate::audit::delivery::transport::http;
 use crate::audit::intake::writer::Writer;
 use crate::audit::record::Ending;
 use crate::net::failure::{Failure, FailureKind};
@@ -12,21 +14,21 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 /// How a request ends that is not taken.
-type Ends = fn() -> Outcome;
+type Ends = fn(&Parcel<'_>) -> Delivery;
 
 const SAYS: [Ends; 8] = [
-    || judged(403),
-    || judged(404),
-    || judged(415),
-    || judged(500),
-    || judged(502),
-    || judged(302),
-    || Outcome::Unanswered(Failure::new(FailureKind::Closed, "connection broke: Connection reset by peer")),
-    || Outcome::Unanswered(Failure::new(FailureKind::Timeout, "no answer within --first-byte-timeout")),
+    |p| judged(p, 403),
+    |p| judged(p, 404),
+    |p| judged(p, 415),
+    |p| judged(p, 500),
+    |p| judged(p, 502),
+    |p| judged(p, 302),
+    |_| Delivery::failed(Failure::new(FailureKind::Closed, "connection broke: Connection reset by peer"), true),
+    |_| Delivery::failed(Failure::new(FailureKind::Timeout, "no answer within --first-byte-timeout"), true),
 ];
 
-fn judged(status: u16) -> Outcome {
-    crate::audit::delivery::sink::judge(Said { status, text: String::new() }, None)
+fn judged(parcel: &Parcel<'_>, status: u16) -> Delivery {
+    http::answered(parcel, status, String::new(), None)
 }
 
 /// What came, in order, and how many requests there were.
@@ -44,16 +46,16 @@ struct Walled<F> {
 }
 
 impl<F: FnMut(&[u64], usize, &[u64]) -> bool + Send> Sink for Walled<F> {
-    fn send(&mut self, body: &[u8], _: &About<'_>) -> Outcome {
-        let all: Vec<serde_json::Value> = serde_json::from_slice(body).expect("an array");
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
+        let all: Vec<serde_json::Value> = serde_json::from_slice(parcel.bytes).expect("an array");
         let counts: Vec<u64> = all.iter().map(|e| e["gostech"]["count"].as_u64().expect("a count")).collect();
         let mut book = self.book.lock().expect("one thread");
         book.asked += 1;
         if !(self.likes)(&counts, book.asked, &book.took) {
-            return (self.ends)();
+            return (self.ends)(parcel);
         }
         book.took.extend(counts);
-        judged(200)
+        judged(parcel, 200)
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {}
@@ -79,7 +81,7 @@ where
     let book = Arc::new(Mutex::new(Book::default()));
     let sink = Walled { likes, ends, book: book.clone() };
     let portion = Portion { events: 64, bytes: 1 << 20, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let text: String = (1..=n).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
     Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
@@ -166,9 +168,9 @@ fn a_broken_one_behind_a_balancer_condemns_nothing() {
 fn who_has_no_say_about_content_is_never_asked_for_it() {
     for status in [401, 407, 429] {
         let ends: Ends = match status {
-            401 => || judged(401),
-            407 => || judged(407),
-            _ => || judged(429),
+            401 => |p| judged(p, 401),
+            407 => |p| judged(p, 407),
+            _ => |p| judged(p, 429),
         };
         let fate = live(100, 10_000, ends, |counts, _, _| !counts.contains(&42));
         assert_eq!(fate.quarantined, 0, "{status}");
@@ -186,13 +188,13 @@ fn what_is_refused_and_taken_by_turns_comes_in_order() {
 /// First it blames the content, and then it does not: the event is not asked for in the same words for ever.
 #[test]
 fn one_that_changes_its_words_is_examined_anew() {
-    let ends: Ends = || judged(415);
+    let ends: Ends = |p| judged(p, 415);
     crate::log::mute();
     let spool = spool();
     let took = Arc::new(Mutex::new(Vec::new()));
     let sink = Fickle { took: took.clone(), ends, alone: 0 };
     let portion = Portion { events: 1, bytes: 1 << 20, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], &FORMATS[0], portion, 1 << 20);
+    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let text: String = (1..=9).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
     Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
@@ -213,15 +215,15 @@ struct Fickle {
 }
 
 impl Sink for Fickle {
-    fn send(&mut self, body: &[u8], _: &About<'_>) -> Outcome {
-        let all: Vec<serde_json::Value> = serde_json::from_slice(body).expect("an array");
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
+        let all: Vec<serde_json::Value> = serde_json::from_slice(parcel.bytes).expect("an array");
         let counts = all.iter().map(|e| e["gostech"]["count"].as_u64().expect("a count"));
         if counts.clone().any(|n| n == 5) {
             self.alone += 1;
-            return if self.alone == 1 { judged(400) } else { (self.ends)() };
+            return if self.alone == 1 { judged(parcel, 400) } else { (self.ends)(parcel) };
         }
         self.took.lock().expect("one thread").extend(counts);
-        judged(200)
+        judged(parcel, 200)
     }
     fn reload(&mut self) {}
     fn rest(&mut self) {}

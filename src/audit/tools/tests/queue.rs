@@ -5,8 +5,8 @@ use super::super::forget;
 use super::*;
 use crate::audit::delivery::event::Maker;
 use crate::audit::delivery::format::{Pen, FORMATS};
+use crate::audit::delivery::parcel::Said;
 use crate::audit::delivery::quarantine as held;
-use crate::audit::delivery::sink::Said;
 use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::{ephemeral, names};
 use std::fs;
@@ -77,7 +77,7 @@ fn what_an_interrupted_call_left_behind_is_removed_by_the_next() {
 fn refuse_all(dir: &Path) -> Vec<String> {
     let spool = open(dir, &["r1"]);
     let (mut reader, mut q, mut ids) = (Reader::new(1), held::Quarantine::new("r1", 1 << 20), Vec::new());
-    let said = Said { status: 422, text: "no \"good\"".into() };
+    let said = Said { status: Some(422), text: "no \"good\"".into() };
     while let Next::Record(r, head) = reader.next(&spool) {
         ids.push(Maker::default().document_id(&r, &head));
         let line = held::line(&r, &head, ids.last().unwrap(), &said, NOW);
@@ -105,7 +105,7 @@ fn a_retry_brings_every_kind_back_as_it_was_for_that_receiver_alone() {
     let ids = refuse_all(&dir);
     assert_eq!((before.len(), ids.len()), (7, 7));
     let (exit, text) = tool(&["quarantine", "list", "--spool-dir", &den.text("")]);
-    assert!(exit == Exit::Clean && text.contains("7 events refused by r1") && text.contains("422 no"), "{text}");
+    assert!(exit == Exit::Clean && text.contains("7 events refused by r1") && text.contains("422: no"), "{text}");
     assert!(ids.iter().all(|id| text.contains(id.as_str())), "{text}");
     let (_, json) = tool(&["quarantine", "list", "r1", "--json", "--spool-dir", &den.text("")]);
     let v: serde_json::Value = serde_json::from_str(&json).unwrap();

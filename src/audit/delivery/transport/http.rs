@@ -1,0 +1,87 @@
+//! Parcels over HTTP: one request for each, all of it taken or nothing.
+//!
+//! Which status blames an event and which the configuration is decided here, in one table. Refuses: to believe an answer
+//! other than 2xx, to retry, to wait.
+
+use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Why};
+use crate::error::Result;
+use crate::net::failure::Failure;
+use crate::net::http::{Client, HttpOptions};
+use std::time::Duration;
+
+/// Makes the sink.
+pub fn open(options: &HttpOptions) -> Result<Box<dyn Sink>> {
+    Ok(Box::new(Client::new(options.clone())?))
+}
+
+/// What a status means; nothing: it was taken.
+pub fn judge(status: u16, retry_after: Option<Duration>) -> Option<Why> {
+    Some(match status {
+        200..=299 => return None,
+        400 | 422 => Why::Content(Blame::NeedsWitness),
+        413 => Why::TooLarge,
+        401 | 407 => Why::Identity,
+        429 => Why::TooOften(retry_after),
+        408 | 425 | 500..=599 => Why::NotNow(retry_after),
+        _ => Why::Configuration,
+    })
+}
+
+/// What an answer means for all of a parcel.
+pub fn answered(parcel: &Parcel<'_>, status: u16, text: String, retry_after: Option<Duration>) -> Delivery {
+    let said = Said { status: Some(status), text };
+    match judge(status, retry_after) {
+        None => Delivery::whole(parcel, said),
+        Some(why) => Delivery::none(why, said),
+    }
+}
+
+impl Sink for Client {
+    fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
+        let node = parcel.node.map(|n| n.to_string());
+        let mut headers = vec![("content-type", parcel.content_type), ("idempotency-key", parcel.key)];
+        headers.extend(node.as_deref().map(|n| ("x-node-id", n)));
+        match self.post(parcel.bytes, &headers, parcel.wall) {
+            Ok(a) => answered(parcel, a.status, a.excerpt, a.retry_after),
+            Err(f) => Delivery::failed(f, self.was_sending()),
+        }
+    }
+
+    fn check(&mut self) -> std::result::Result<(), Failure> {
+        Client::check(self)
+    }
+
+    fn spent(&self) -> u32 {
+        Client::spent(self)
+    }
+
+    fn reload(&mut self) {
+        Client::reload(self);
+    }
+
+    fn rest(&mut self) {
+        Client::rest(self);
+    }
+
+    fn place(&self) -> String {
+        self.target().display()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_mean_what_the_table_says() {
+        let all = |list: &[u16], why: Option<Why>| list.iter().for_each(|s| assert_eq!(judge(*s, None), why, "{s}"));
+        all(&[200, 201, 202, 204, 299], None);
+        all(&[400, 422], Some(Why::Content(Blame::NeedsWitness)));
+        all(&[413], Some(Why::TooLarge));
+        all(&[401, 407], Some(Why::Identity));
+        all(&[403, 404, 405, 410, 301, 302, 308, 411, 415, 431, 451], Some(Why::Configuration));
+        all(&[429], Some(Why::TooOften(None)));
+        all(&[408, 425, 500, 502, 503, 504, 599], Some(Why::NotNow(None)));
+        assert_eq!(judge(503, Some(Duration::from_secs(7))), Some(Why::NotNow(Some(Duration::from_secs(7)))));
+    }
+}
