@@ -307,6 +307,27 @@ impl Outside {
         }
         r.last = r.last.max(Some(n));
     }
+
+    /// So many lines of a parcel have come, whatever was said of them.
+    fn comes(&mut self, who: usize, lines: &[&str], take: usize, delivery: &Delivery) {
+        let mood = self.receivers[who].mood;
+        let number = |l: &str| doc_of(l).and_then(|d| self.by_doc.get(d)).copied();
+        // Who is refused alone: the only one, or the one that the receiver speaks of.
+        let of_one = delivery.stop.as_ref().is_some_and(|s| s.about == About::Next);
+        let alone = if of_one { Some(delivery.taken) } else { (lines.len() == 1).then_some(0) };
+        let n = alone.and_then(|i| number(lines.get(i)?));
+        let unsaid = lines.iter().take(take).skip(delivery.taken).filter(|_| mood == Mood::DiesForgetting);
+        let has = |n: &usize| self.receivers[who].has.contains(n);
+        let unsaid: Vec<usize> = unsaid.filter_map(|l| number(l)).filter(|n| !has(n)).collect();
+        self.receivers[who].pardon(delivery, n);
+        for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
+            lines[..take].iter().for_each(|line| self.arrives(who, line));
+        }
+        for (i, _) in delivery.also.iter().filter(|a| a.1 == Verdict::Taken) {
+            self.arrives(who, lines[*i]);
+        }
+        self.receivers[who].forgets(&unsaid);
+    }
 }
 
 /// The documents of a body.
@@ -360,22 +381,7 @@ impl SimSink {
             Mood::TakesAndTimes if self.chance.once_in(2) => (lines.len(), failed(FailureKind::Timeout, true)),
             _ => (lines.len(), says(parcel, 200)),
         };
-        let number = |l: &str| doc_of(l).and_then(|d| outside.by_doc.get(d)).copied();
-        // Who is refused alone: the only one, or the one that the receiver speaks of.
-        let of_one = delivery.stop.as_ref().is_some_and(|s| s.about == About::Next);
-        let alone = if of_one { Some(delivery.taken) } else { (lines.len() == 1).then_some(0) };
-        let n = alone.and_then(|i| number(lines.get(i)?));
-        let unsaid = lines.iter().take(take).skip(delivery.taken).filter(|_| mood == Mood::DiesForgetting);
-        let has = |n: &usize| outside.receivers[self.who].has.contains(n);
-        let unsaid: Vec<usize> = unsaid.filter_map(|l| number(l)).filter(|n| !has(n)).collect();
-        outside.receivers[self.who].pardon(&delivery, n);
-        for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
-            lines[..take].iter().for_each(|line| outside.arrives(self.who, line));
-        }
-        for (i, _) in delivery.also.iter().filter(|a| a.1 == Verdict::Taken) {
-            outside.arrives(self.who, lines[*i]);
-        }
-        outside.receivers[self.who].forgets(&unsaid);
+        outside.comes(self.who, lines, take, &delivery);
         delivery
     }
 }

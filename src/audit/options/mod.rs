@@ -6,24 +6,19 @@
 mod exposed;
 pub mod in_force;
 pub mod keeping;
+mod receivers;
 pub mod table;
 
-use crate::audit::delivery::format::{self, Form};
+use crate::audit::delivery::format::Form;
 use crate::audit::delivery::sender::tally::Tally;
 use crate::audit::delivery::sender::Portion;
-use crate::audit::delivery::transport::{self, Transport};
 use crate::audit::spool::Full;
 use crate::error::{Error, Result};
-use crate::flags::{value, Item, Parsed, Scope};
+use crate::flags::{value, Item, Parsed};
 use crate::limits;
 use crate::log::Level;
 use crate::net::address::Address;
-use crate::net::http::{self, Auth, HttpOptions, Timeouts};
-use crate::net::proxy::Proxy;
-use crate::net::secret::Secret;
-use crate::net::target::Target;
-use crate::net::tls::{self, ClientOptions};
-use crate::net::verdict::Names;
+use crate::net::http::HttpOptions;
 use in_force::Setting;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -200,168 +195,12 @@ impl Options {
         }
         Ok(())
     }
-
-    fn read_receivers(&mut self, parsed: &Parsed, env: &[(OsString, OsString)]) -> Result<()> {
-        let mut names = Vec::new();
-        for i in 0..parsed.receivers() {
-            let Some(opener) = parsed.opener(i) else { continue };
-            let target = self.http_options(parsed, env, opener, i)?;
-            if parsed.is_on_of("failover", i) {
-                let Some(last) = self.receivers.last_mut() else {
-                    return Err(opener
-                        .error("the first URL cannot be --failover: it must stand behind the URL it stands in for"));
-                };
-                // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
-                const OF_RECEIVER: &[&str] =
-                    &["name", "optional", "format", "batch-events", "batch-bytes", "linger", "quarantine-max"];
-                let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
-                if let Some(item) = OF_RECEIVER.iter().find_map(own) {
-                    let text = "a --failover URL has none of its own: it delivers for";
-                    return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
-                }
-                let (stand_in, first) = (transport::of(target.target.scheme()), &last.form);
-                if form_of(parsed, i, stand_in).is_ok_and(|f| f.frame != first.frame)
-                    || !stand_in.formats.contains(&first.format.name)
-                {
-                    let name = &last.name;
-                    return Err(opener.error(format!("a stand-in for `{name}` must take events in the same form")));
-                }
-                names.push(format!("{} (failover {})", last.name, last.targets.len()));
-                last.targets.push(target);
-                continue;
-            }
-            let name = match parsed.of("name", i) {
-                Some(item) => value::name(item, limits::LABEL_BYTES)?.to_string(),
-                None => format!("r{}", self.receivers.len() + 1),
-            };
-            if self.receivers.iter().any(|r| r.name == name) {
-                return Err(
-                    opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
-                );
-            }
-            let form = form_of(parsed, i, transport::of(target.target.scheme()))?;
-            let receiver = ReceiverOptions {
-                name,
-                optional: parsed.is_on_of("optional", i),
-                targets: vec![target],
-                form,
-                portion: Portion {
-                    events: value::count(&parsed.need_of("batch-events", i), 1..=limits::BATCH_EVENTS)? as usize,
-                    bytes: value::size_within(&parsed.need_of("batch-bytes", i), 1..=limits::BATCH_BYTES)? as usize,
-                    linger: value::duration(&parsed.need_of("linger", i))?,
-                },
-                quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
-                tally: Tally::default(),
-            };
-            names.push(receiver.name.clone());
-            self.receivers.push(receiver);
-        }
-        if self.receivers.len() > limits::RECEIVERS {
-            return Err(Error::usage(format!("there are more than {} receivers", limits::RECEIVERS)));
-        }
-        self.in_force = in_force::of(parsed, &names);
-        Ok(())
-    }
-
-    fn http_options(
-        &mut self,
-        parsed: &Parsed,
-        env: &[(OsString, OsString)],
-        opener: &Item,
-        i: usize,
-    ) -> Result<HttpOptions> {
-        let target =
-            Target::parse(value::nonempty(opener)?, &transport::schemes()).map_err(|e| opener.error(e.text()))?;
-        fits(parsed, i, transport::of(target.scheme()))?;
-        if let Some(userinfo) = userinfo(&opener.value) {
-            self.secrets.push(userinfo.into());
-        }
-        // Tokens stand there too; with its `?`, so that only the query itself is overwritten.
-        self.secrets.extend(opener.value.find('?').map(|at| OsString::from(&opener.value[at..])));
-        let path = |name: &str| parsed.of(name, i).map(value::path).transpose();
-        let mut http = HttpOptions::new(target);
-        http.tls = ClientOptions {
-            names: Names::Receiver,
-            ca: path("ca-certificate")?,
-            system_too: parsed.is_on_of("system-ca", i),
-            certificate: path("certificate")?,
-            key: path("private-key")?,
-            server_name: parsed.of("tls-server-name", i).map(value::nonempty).transpose()?.map(String::from),
-        };
-        if let Some(name) = parsed.of("tls-server-name", i) {
-            tls::Client::new(http.tls.clone()).name_for("").map_err(|f| name.error(f.text))?;
-        }
-        if let (None, Some(key)) = (&http.tls.certificate, parsed.of("private-key", i)) {
-            return Err(key.error("a private key needs a --certificate"));
-        }
-        http.auth = auth_of(parsed, i)?;
-        for item in parsed.all_of("header", i) {
-            http.headers.push(http::parse_header(value::nonempty(item)?).map_err(|e| item.error(e.text()))?);
-            if let Some((_, v)) = item.value.split_once(':').filter(|(_, v)| !v.trim().starts_with('@')) {
-                self.secrets.push(v.trim().into());
-            }
-        }
-        http.gzip = parsed.is_on_of("gzip", i);
-        http.timeouts = timeouts_of(parsed, i)?;
-        http.user_agent = concat!("gostech-audit-log/", env!("CARGO_PKG_VERSION")).to_string();
-        http.proxy = match parsed.of("proxy", i) {
-            Some(item) => {
-                self.secrets.extend(userinfo(&item.value).map(OsString::from));
-                Some(Proxy::parse(&item.value).map_err(|e| item.error(e.text()))?)
-            }
-            None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
-        };
-        // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
-        (transport::of(http.target.scheme()).open)(&http).map_err(|e| opener.error(e.text()))?;
-        Ok(http)
-    }
-}
-
-/// An option that the transport of its receiver cannot take would be passed over without a word. As a default for all it is
-/// for those that can.
-fn fits(parsed: &Parsed, i: usize, transport: &Transport) -> Result<()> {
-    let known = |name: &&str| transport::OF_EVERY_RECEIVER.contains(name) || transport.options.contains(name);
-    let mut own = parsed.rows().filter(|row| row.scope == Scope::Receiver).map(|row| row.name);
-    match own.find_map(|name| parsed.of(name, i).filter(|item| item.receiver == Some(i) && !known(&name))) {
-        Some(item) => {
-            Err(item.error(format!("a {}:// receiver has no use for it: leave it out", transport.scheme.name)))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The format, by the choice of the transport, and the frame.
-fn form_of(parsed: &Parsed, i: usize, transport: &Transport) -> Result<Form> {
-    let item = parsed.need_of("format", i);
-    let name = match parsed.of("format", i) {
-        Some(_) => value::listed(&item)?,
-        None => transport.formats.first().copied().unwrap_or_default(),
-    };
-    match format::find(name).filter(|f| transport.formats.contains(&f.name)) {
-        Some(format) => Ok(format.form(transport.frame)),
-        None => {
-            let (scheme, list) = (transport.scheme.name, transport.formats.join(", "));
-            Err(item.error(format!("a {scheme}:// receiver takes no `{name}`: {list}")))
-        }
-    }
 }
 
 fn alarm_repeat(parsed: &Parsed) -> Result<Option<Duration>> {
     let most = Duration::from_secs(limits::ALARM_REPEAT_MOST_SECONDS);
     let time = value::duration_within(&parsed.need("alarm-repeat"), Duration::ZERO..=most)?;
     Ok(Some(time).filter(|t| !t.is_zero()))
-}
-
-fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {
-    let time = |name: &str| {
-        value::duration_within(&parsed.need_of(name, i), Duration::from_millis(1)..=Duration::from_secs(3600))
-    };
-    Ok(Timeouts {
-        connect: time("connect-timeout")?,
-        send: time("send-timeout")?,
-        first_byte: time("first-byte-timeout")?,
-        total: time("total-timeout")?,
-    })
 }
 
 /// The words of a command.
@@ -371,31 +210,6 @@ fn command_of(item: &Item) -> Result<Vec<String>> {
         return Err(item.error("there is no command in it"));
     }
     Ok(words)
-}
-
-fn auth_of(parsed: &Parsed, i: usize) -> Result<Auth> {
-    let (user, password, token) = (parsed.of("user", i), parsed.of("password-file", i), parsed.of("token-file", i));
-    match (user, password, token) {
-        (Some(_), _, Some(token)) => Err(token.error("a receiver has either --user or --token-file, not both")),
-        (Some(user), Some(file), None) => {
-            let name = value::nonempty(user)?;
-            if name.contains(':') {
-                return Err(user.error("a user name has no `:`; the password goes into a --password-file"));
-            }
-            Ok(Auth::Basic { user: name.to_string(), password: Secret::file(value::path(file)?) })
-        }
-        (Some(user), None, None) => Err(user.error("a user needs a --password-file")),
-        (None, Some(file), _) => Err(file.error("a password needs a --user")),
-        (None, None, Some(file)) => Ok(Auth::Bearer(Secret::file(value::path(file)?))),
-        (None, None, None) => Ok(Auth::None),
-    }
-}
-
-/// The part of a URL before its `@`, where it has one.
-fn userinfo(url: &str) -> Option<String> {
-    let rest = url.split_once("://")?.1;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    authority.rsplit_once('@').map(|(u, _)| u.to_string()).filter(|u| !u.is_empty())
 }
 
 /// A name for document ids: any text without control characters, not too long.
@@ -413,8 +227,9 @@ fn named(item: &Item) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::delivery::transport;
     use crate::audit::options::table::PROGRAM;
-    use crate::flags::{self, Outcome};
+    use crate::flags::{self, Outcome, Scope};
 
     fn read(args: &[&str]) -> Result<Options> {
         let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();

@@ -207,7 +207,7 @@ impl Sender {
         }
         // Damaged or dropped meanwhile: whoever passes it sees that.
         self.plan.pop();
-        let said = self.refusal.clone().unwrap_or(Said::default());
+        let said = self.refusal.clone().unwrap_or_default();
         self.fates[i] = Fate::Condemned(said, Ground::Blamed);
         self.suspects.retain(|&s| s != i);
         self.commit(now);
