@@ -10,7 +10,7 @@ use crate::net::crypto::{provider, sha256};
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::pem;
 use crate::net::trust::{Fingerprint, Trust};
-use crate::net::verdict::Names;
+use crate::net::verdict::{self, Names};
 use crate::net::watch::Watch;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
@@ -244,6 +244,9 @@ fn unfit(certificate: &Path, key: Option<&Path>, e: &rustls::Error) -> Failure {
     let (certificate, key) = (certificate.display(), key.unwrap_or(certificate).display());
     let why = match e {
         rustls::Error::InconsistentKeys(_) => "do not belong together".to_string(),
+        rustls::Error::InvalidCertificate(e) if verdict::is_of_version_1(e) => {
+            format!("cannot be used: the certificate {}", verdict::VERSION_1)
+        }
         other => format!("cannot be used: {other}"),
     };
     Failure::new(FailureKind::Secret, format!("certificate `{certificate}` and private key `{key}` {why}"))
@@ -281,6 +284,14 @@ mod tests {
             let (roots, named) = trusted(&ClientOptions::default(), &mut Watch::default()).unwrap();
             assert!(named.is_empty() && roots.len() > 50, "{} authorities", roots.len());
         }
+    }
+
+    /// What `openssl x509 -req` makes when no extensions are asked for.
+    #[test]
+    fn a_certificate_of_version_1_is_told_as_such() {
+        let path = format!("{}/tests/data/certificates/version-1-with-key.pem", env!("CARGO_MANIFEST_DIR"));
+        let f = client(ClientOptions { certificate: Some(path.into()), ..Default::default() }).unwrap_err();
+        assert!(f.kind == FailureKind::Secret && f.text.contains("X.509 version 1, which TLS refuses"), "{f}");
     }
 
     #[test]

@@ -82,9 +82,18 @@ fn certificate_trouble(e: &CertificateError, names: Names) -> String {
                 names.ca()
             )
         }
+        old if is_of_version_1(old) => VERSION_1.to_string(),
         C::Other(other) if other.0.is::<WrongSize>() => other.0.to_string(),
         other => format!("is not acceptable: {other}"),
     }
+}
+
+/// What is to be said of a certificate that has no extensions.
+pub const VERSION_1: &str = "is of X.509 version 1, which TLS refuses: have one of version 3 issued (with extensions)";
+
+/// Whether it was refused for that. (The library has no name for it that others may use.)
+pub fn is_of_version_1(e: &CertificateError) -> bool {
+    matches!(e, CertificateError::Other(other) if other.0.to_string().contains("UnsupportedCertVersion"))
 }
 
 fn alert_words(alert: AlertDescription, names: Names) -> String {

@@ -46,9 +46,11 @@ impl Certificates {
             if seen.news {
                 // The next day is news again.
                 log::calm(&seen.about);
+                // The line names it already.
+                let line = text.strip_prefix(&seen.about).map_or(text.as_str(), str::trim_start);
                 match seen.invalid {
-                    true => log::error(&seen.about, &text),
-                    false => log::warn(&seen.about, &text),
+                    true => log::error(&seen.about, line),
+                    false => log::warn(&seen.about, line),
                 }
             }
             spool.troubles.fires(AlarmKind::CertificateEnds, &seen.about, &text);
