@@ -14,8 +14,8 @@ pub mod tools;
 
 use crate::error::{Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
-use crate::sys::{self, crash, pipe, signal};
-use crate::{limits, log};
+use crate::log;
+use crate::sys::{self, crash, signal};
 
 use options::{table, Options};
 use process::heirlooms::Heirlooms;
@@ -23,7 +23,6 @@ use process::reload::{self, Call};
 use process::{keeper, start};
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 /// Runs the program.
@@ -63,9 +62,8 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
     sys::process::wipe_environment();
     options.fit_memory(heirlooms.ring.size() as u64);
-    let stdin = std::io::stdin();
-    let pipe = pipe::widen(stdin.as_fd(), limits::PIPE_BYTES).ok();
-    log::info("start", start::words(&options, parsed.config.as_deref(), pipe));
+    let source = (options.source.row.prepare)(&options.source);
+    log::info("start", start::words(&options, parsed.config.as_deref(), &source));
     keeper::run(options, &heirlooms, Call::new(args, env))
 }
 

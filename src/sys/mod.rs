@@ -12,6 +12,7 @@ pub mod bytes;
 pub mod clock;
 pub mod crash;
 pub mod file;
+pub mod filler;
 pub mod landlock;
 pub mod marks;
 pub mod notify;
@@ -24,6 +25,7 @@ pub mod signal;
 pub mod socket;
 pub mod thread;
 pub mod trial;
+pub mod turns;
 pub mod user;
 
 use std::io;

@@ -54,6 +54,12 @@ pub fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Resu
     check_size(unsafe { libc::splice(from.as_raw_fd(), none_in, to.as_raw_fd(), none_out, most, flags) })
 }
 
+/// Reads what is there, as everyone does.
+pub fn read(from: BorrowedFd<'_>, to: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the descriptor is borrowed and so open; the call writes into a slice that is ours, and no further.
+    check_size(unsafe { libc::read(from.as_raw_fd(), to.as_mut_ptr().cast(), to.len()) })
+}
+
 /// What `wait` saw of one descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ready {

@@ -14,10 +14,10 @@
 //!
 //! Refuses: to know what the bytes mean, to wait.
 
-use super::{check_size, crash, file, pipe};
+use super::{crash, file};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 const MAGIC: u64 = u64::from_le_bytes(*b"GOSTRNG1");
 const PAGE: usize = 4096;
 /// The control words, notes and marks stand in the first pages, the data after them.
-const CONTROL: usize = 6 * PAGE;
+pub(super) const CONTROL: usize = 6 * PAGE;
 const WORDS_AT: usize = 64;
 const NOTE_AT: usize = PAGE;
 /// The longest note.
@@ -39,6 +39,8 @@ const TAKEN_AT: usize = PAGE / 2;
 /// Numbers that such a note has room for, beside the place that it is of.
 pub const TAKEN_WORDS: usize = 7;
 const TAKEN_VOID: u64 = u64::MAX;
+/// Where turns stand (`turns`), behind what was taken.
+pub(super) const TURNS_AT: usize = 3 * PAGE / 4;
 /// Marks that there is room for (`marks`), each in a cache line of its own.
 pub(super) const MARKS: usize = 2 * PAGE / 64;
 
@@ -150,7 +152,7 @@ impl Ring {
         Ok(ring)
     }
 
-    fn raw(&self, at: usize) -> &AtomicU64 {
+    pub(super) fn raw(&self, at: usize) -> &AtomicU64 {
         debug_assert!(at + 8 <= CONTROL && at % 8 == 0);
         // SAFETY: inside the control area, aligned, and only ever accessed as atomics.
         unsafe { &*self.base.as_ptr().add(at).cast::<AtomicU64>() }
@@ -258,7 +260,7 @@ impl Ring {
         words.filter(|w: &[u64; TAKEN_WORDS]| w[0] > 0).max_by_key(|w| w[0])
     }
 
-    fn at(&self, position: u64) -> *mut u8 {
+    pub(super) fn at(&self, position: u64) -> *mut u8 {
         // SAFETY: CONTROL + an offset below `size` is inside the mapping.
         unsafe { self.base.as_ptr().add(CONTROL + (position % self.size as u64) as usize) }
     }
@@ -268,133 +270,6 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: the range that `map` reserved; no slice of it outlives the Ring (they borrow a Taker that holds it).
         unsafe { libc::munmap(self.base.as_ptr().cast(), CONTROL + 2 * self.size) };
-    }
-}
-
-/// What one look at the input gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fill {
-    /// So many bytes came into the ring.
-    Bytes(usize),
-    /// There is nothing now.
-    Nothing,
-    /// The ring is full.
-    Full,
-    /// The input has ended.
-    End,
-}
-
-/// The one who fills the ring.
-#[derive(Debug)]
-pub struct Filler {
-    ring: Arc<Ring>,
-    relay: Arc<(OwnedFd, OwnedFd)>,
-    spliceable: bool,
-}
-
-impl Filler {
-    /// Takes over from a filler that may have died at any point.
-    pub fn resume(ring: Arc<Ring>, relay: Arc<(OwnedFd, OwnedFd)>) -> io::Result<Filler> {
-        let noted = ring.word(Word::Pending).load(Ordering::Acquire);
-        if noted > 0 {
-            let left = pipe::held(relay.0.as_fd())? as u64;
-            let at = ring.word(Word::PendingAt).load(Ordering::Relaxed);
-            ring.word(Word::Head).store(at + noted.saturating_sub(left), Ordering::Release);
-            crash::point("ring.resumed");
-            ring.word(Word::Pending).store(0, Ordering::Release);
-        }
-        Ok(Filler { ring, relay, spliceable: true })
-    }
-
-    /// How many bytes may be taken now.
-    pub fn free(&self) -> usize {
-        let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
-        let tail = self.ring.word(Word::Tail).load(Ordering::Acquire);
-        self.ring.size - (head - tail) as usize
-    }
-
-    /// Takes what the input has now, as far as it fits.
-    pub fn fill(&mut self, input: BorrowedFd<'_>) -> io::Result<Fill> {
-        let mut taken = self.drain_relay()?;
-        let free = self.free();
-        if free == 0 {
-            return Ok(if taken > 0 { Fill::Bytes(taken) } else { Fill::Full });
-        }
-        if !self.spliceable {
-            return self.read_directly(input, free, taken);
-        }
-        match pipe::splice(input, self.relay.1.as_fd(), free) {
-            Ok(0) if taken == 0 => Ok(Fill::End),
-            Ok(_) => {
-                crash::point("ring.spliced");
-                taken += self.drain_relay()?;
-                Ok(Fill::Bytes(taken))
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                Ok(if taken > 0 { Fill::Bytes(taken) } else { Fill::Nothing })
-            }
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL) | Some(libc::ENOSYS)) => {
-                // A terminal or another thing that cannot be spliced from: read plainly, as everyone does.
-                self.spliceable = false;
-                self.read_directly(input, free, taken)
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Fill::Bytes(taken)),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Gives the memory behind the ring back to the system when it is empty; only the filler can, since only it knows
-    /// that nothing is being written there.
-    pub fn release_memory(&mut self) {
-        if self.free() == self.ring.size {
-            let _ = file::punch(&self.ring.file, CONTROL as u64, self.ring.size as u64);
-        }
-    }
-
-    /// The relay's bytes into the ring, under a note that makes it safe to die here.
-    fn drain_relay(&mut self) -> io::Result<usize> {
-        let mut taken = 0;
-        loop {
-            let held = pipe::held(self.relay.0.as_fd())?;
-            let most = held.min(self.free());
-            if most == 0 {
-                return Ok(taken);
-            }
-            let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
-            self.ring.word(Word::PendingAt).store(head, Ordering::Relaxed);
-            self.ring.word(Word::Pending).store(held as u64, Ordering::Release);
-            crash::point("ring.noted");
-            // SAFETY: `most` bytes from Head are free, so the taker does not look at them; the double mapping makes the
-            // stretch contiguous; the relay holds them, so the read does not wait.
-            let got = check_size(unsafe { libc::read(self.relay.0.as_raw_fd(), self.ring.at(head).cast(), most) });
-            let got = match got {
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => 0,
-                Err(e) => return Err(e),
-            };
-            crash::point("ring.read");
-            self.ring.word(Word::Head).store(head + got as u64, Ordering::Release);
-            crash::point("ring.moved");
-            self.ring.word(Word::Pending).store(0, Ordering::Release);
-            taken += got;
-        }
-    }
-
-    fn read_directly(&mut self, input: BorrowedFd<'_>, free: usize, taken: usize) -> io::Result<Fill> {
-        if taken > 0 {
-            return Ok(Fill::Bytes(taken));
-        }
-        let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
-        // SAFETY: `free` bytes from Head are free and contiguous, and the taker does not look at them.
-        match check_size(unsafe { libc::read(input.as_raw_fd(), self.ring.at(head).cast(), free) }) {
-            Ok(0) => Ok(Fill::End),
-            Ok(n) => {
-                self.ring.word(Word::Head).store(head + n as u64, Ordering::Release);
-                Ok(Fill::Bytes(n))
-            }
-            Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Ok(Fill::Nothing),
-            Err(e) => Err(e),
-        }
     }
 }
 
@@ -453,17 +328,28 @@ impl Taker {
         Some(Stretch { ring: self.ring.clone(), lent: self.lent.clone(), from, len })
     }
 
-    /// All that the ring holds, in one slice.
+    /// All that the ring holds of the stream at hand, in one slice.
     pub fn peek(&self) -> &[u8] {
         let tail = self.ring.word(Word::Tail).load(Ordering::Relaxed);
         let head = self.ring.word(Word::Head).load(Ordering::Acquire);
+        let head = self.ring.next_turn(tail).map_or(head, |turn| head.min(turn));
         let len = (head.saturating_sub(tail) as usize).min(self.ring.size);
         // SAFETY: bytes between Tail and Head were written before Head moved (Acquire) and are not written again before
         // Tail moves, which takes `&mut self`; the double mapping makes them contiguous.
         unsafe { std::slice::from_raw_parts(self.ring.at(tail), len) }
     }
 
-    /// Where the taker stands in the input stream.
+    /// Whether what `peek` shows is the end of its stream: what follows is of another one.
+    pub fn ends_here(&self) -> bool {
+        self.ring.next_turn(self.position()).is_some()
+    }
+
+    /// Where the taker stands, by the stream's own count: which stream, and where in it.
+    pub fn place(&self) -> (u64, u64) {
+        self.ring.place_of(self.position())
+    }
+
+    /// Where the taker stands in all that was ever read.
     pub fn position(&self) -> u64 {
         self.ring.word(Word::Tail).load(Ordering::Relaxed)
     }
@@ -490,83 +376,14 @@ impl crash::StepsDone for Ring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
-    fn parts(size: usize) -> (Arc<Ring>, Arc<(OwnedFd, OwnedFd)>) {
-        (Arc::new(Ring::create(size, 42).unwrap()), Arc::new(pipe::pair().unwrap()))
-    }
-
-    #[test]
-    fn bytes_go_round_and_stay_in_order() {
-        let (ring, relay) = parts(PAGE);
-        let (r, w) = pipe::pair().unwrap();
-        let mut w = File::from(w);
-        let mut filler = Filler::resume(ring.clone(), relay).unwrap();
-        let mut taker = Taker::new(ring);
-        let (mut sent, mut seen) = (0u32, 0u32);
-        for round in 0..200 {
-            let n = 100 + round * 7 % 900;
-            let bytes: Vec<u8> = (0..n).map(|i| ((sent + i) % 251) as u8).collect();
-            w.write_all(&bytes).unwrap();
-            sent += n;
-            while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
-            let got = taker.peek().to_vec();
-            for b in &got {
-                assert_eq!(*b, (seen % 251) as u8);
-                seen += 1;
-            }
-            taker.consume(got.len());
-        }
-        assert_eq!(sent, seen);
-        drop(w);
-        assert_eq!(filler.fill(r.as_fd()).unwrap(), Fill::End);
-    }
-
-    #[test]
-    fn a_full_ring_says_so_and_loses_nothing() {
-        let (ring, relay) = parts(PAGE);
-        let (r, w) = pipe::pair().unwrap();
-        let mut w = File::from(w);
-        let mut filler = Filler::resume(ring.clone(), relay).unwrap();
-        let mut taker = Taker::new(ring);
-        w.write_all(&[b'x'; 10_000]).unwrap();
-        while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
-        assert_eq!(filler.fill(r.as_fd()).unwrap(), Fill::Full);
-        let mut total = 0;
-        loop {
-            let n = taker.peek().len();
-            total += n;
-            taker.consume(n);
-            if filler.fill(r.as_fd()).unwrap() == Fill::Nothing {
-                break;
-            }
-        }
-        assert_eq!(total, 10_000);
-    }
-
-    #[test]
-    fn a_filler_that_died_in_its_read_is_made_good() {
-        // Both ways to die: before the read, and after it but before Head moved.
-        for after in [false, true] {
-            let (ring, relay) = parts(PAGE);
-            File::from(relay.1.try_clone().unwrap()).write_all(b"0123456789").unwrap();
-            ring.word(Word::PendingAt).store(0, Ordering::Relaxed);
-            ring.word(Word::Pending).store(10, Ordering::Relaxed);
-            if after {
-                // SAFETY: a private ring; six of the ten bytes were read when the process died.
-                let n = unsafe { libc::read(relay.0.as_raw_fd(), ring.at(0).cast(), 6) };
-                assert_eq!(n, 6);
-            }
-            let (r, _w) = pipe::pair().unwrap();
-            let mut filler = Filler::resume(ring.clone(), relay).unwrap();
-            while let Fill::Bytes(_) = filler.fill(r.as_fd()).unwrap() {}
-            assert_eq!(Taker::new(ring).peek(), b"0123456789");
-        }
+    fn new(size: usize) -> Arc<Ring> {
+        Arc::new(Ring::create(size, 42).unwrap())
     }
 
     #[test]
     fn notes_words_and_pairs_outlive_the_mapping() {
-        let (ring, _) = parts(PAGE);
+        let ring = new(PAGE);
         ring.set_note("default.2");
         ring.remember(7, 99);
         ring.remember(7, 100);
@@ -579,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_is_that_of_tail() {
-        let (ring, _) = parts(PAGE);
+        let ring = new(PAGE);
         let note = |tail, first| ring.note_taken(tail, [first, 0, 0, 0, 0, 0, 7]);
         let first = || ring.taken().map(|w| (w[0], w[6]));
         assert_eq!(first(), None);

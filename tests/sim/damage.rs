@@ -37,7 +37,6 @@ fn settings() -> Settings {
         retain_ms: 1 << 40,
         memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-        epoch: 1,
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
         owner: None,
     }
@@ -67,7 +66,10 @@ fn whole(memory_disk: &Arc<MemoryDisk>) -> Files {
         let spool = Arc::new(spool.expect("a whole spool opens"));
         let mut writer = Writer::new(spool.clone(), 1 << 20, false);
         let lines: String = (1..=IN_SEGMENT).map(|n| raw(segment * IN_SEGMENT + n) + "\n").collect();
-        assert_eq!(writer.step(lines.as_bytes(), stream, Ending::Open, 1_795_224_477_000), Done::Bytes(lines.len()));
+        assert_eq!(
+            writer.step(lines.as_bytes(), (1, stream).into(), Ending::Open, 1_795_224_477_000),
+            Done::Bytes(lines.len())
+        );
         stream += lines.len() as u64;
         if segment + 1 == SEGMENTS {
             spool.delivered("r2", 1 + HAD as u64);
@@ -131,7 +133,7 @@ fn deliver(files: &Files, memory_disk: &Arc<MemoryDisk>, what: &str) -> Option<A
         assert!(done, "{what}: {name} does not come to an end");
     }
     let mut writer = Writer::new(spool.clone(), 1 << 20, false);
-    writer.tell(1_795_224_477_000, 0, true);
+    writer.tell(1_795_224_477_000, (1, 0).into(), true);
     let (told, cursors) = (spool.account().counters.damaged, spool.receivers());
     let o = outside.lock().unwrap();
     assert_eq!(o.wrong, None, "{what}");

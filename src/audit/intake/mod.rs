@@ -5,5 +5,6 @@
 pub mod bell;
 pub mod prefetch;
 pub mod reader;
+pub mod source;
 pub mod writer;
 pub mod writing;

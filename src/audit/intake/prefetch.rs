@@ -112,7 +112,7 @@ fn run(jobs: &Receiver<Job>, results: &SyncSender<Found>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{pipe, ring};
+    use crate::sys::{filler, pipe, ring};
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::sync::Arc;
@@ -124,7 +124,7 @@ mod tests {
         let (input, mut end) = pipe::pair().map(|(r, w)| (r, std::fs::File::from(w))).unwrap();
         let lines: String = (0..900).map(|n| format!("{{\"id\":\"1.0.{n}\"}}\n")).collect();
         end.write_all(lines.as_bytes()).unwrap();
-        let mut filler = ring::Filler::resume(ring.clone(), relay).unwrap();
+        let mut filler = filler::Filler::resume(ring.clone(), relay).unwrap();
         filler.fill(input.as_fd()).unwrap();
         let mut taker = Taker::new(ring);
         let (mut prefetch, mut splitter) = (Prefetch::default(), Splitter::new(1 << 20, 0));

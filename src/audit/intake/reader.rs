@@ -1,13 +1,15 @@
-//! From standard input into the cushion: the one thread that reads. It never waits for disk or network.
+//! From the source into the cushion: the one thread that reads. It never waits for disk or network.
 //!
 //! When bytes come in small portions at a high rate it naps for half a millisecond between them: the pipe holds a
 //! thousand times more, and each event costs fewer calls.
 
 use crate::audit::intake::bell::Bell;
-use crate::sys::pipe;
-use crate::sys::ring::{Fill, Filler, Ring, Word};
+use crate::audit::intake::source::{Choice, Source};
+use crate::audit::record::mark::Mark;
+use crate::sys::filler::{Fill, Filler};
+use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
-use std::os::fd::BorrowedFd;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ pub struct Cushion {
     born: Instant,
     /// `--sync always`: nothing is read before all is synced.
     pub one_by_one: AtomicBool,
+    /// No more is to be waited for: what is there now is all.
+    pub stop: AtomicBool,
     /// Up to here the writer has found all whole records; what the ring holds before it is half of one.
     looked_to: AtomicU64,
 }
@@ -36,7 +40,8 @@ impl Cushion {
         let one_by_one = AtomicBool::new(one_by_one);
         let (filled, emptied) = (Bell::default(), Bell::default());
         let (last_input, looked_to) = (AtomicU64::new(0), AtomicU64::new(0));
-        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, looked_to }
+        let stop = AtomicBool::new(false);
+        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, stop, looked_to }
     }
 
     /// How long nothing has come.
@@ -68,58 +73,102 @@ impl Cushion {
     }
 }
 
-/// Reads until the end of the input.
-pub fn run(cushion: &Cushion, filler: &mut Filler, input: BorrowedFd<'_>) {
-    let mut last = Instant::now();
-    let mut idle = Duration::ZERO;
-    loop {
-        if cushion.one_by_one.load(Ordering::Relaxed) && !cushion.is_worked_off() {
-            wait_for_room(cushion, input, || cushion.is_worked_off());
-            continue;
+/// A source that is open, and who fills the ring from it.
+pub struct Reader {
+    cushion: Arc<Cushion>,
+    filler: Filler,
+    source: Box<dyn Source>,
+    /// What it is, for people.
+    what: &'static str,
+    /// It ends when it is told to stop, and there is nothing more.
+    stoppable: bool,
+}
+
+impl Reader {
+    /// Of the source that is asked for.
+    pub fn new(cushion: Arc<Cushion>, filler: Filler, choice: &Choice) -> Reader {
+        Reader {
+            cushion,
+            filler,
+            source: (choice.row.open)(choice),
+            what: choice.row.what.en,
+            stoppable: choice.row.term_ends,
         }
-        match filler.fill(input) {
-            Ok(Fill::Bytes(n)) => {
-                cushion.last_input.store(cushion.born.elapsed().as_millis() as u64, Ordering::Relaxed);
-                cushion.filled.ring();
-                idle = Duration::ZERO;
-                let busy =
-                    n < limits::READ_SMALL_BYTES && last.elapsed() < Duration::from_micros(limits::READ_BUSY_MICROS);
-                if busy {
-                    std::thread::sleep(Duration::from_micros(limits::READ_NAP_MICROS));
-                }
-                last = Instant::now();
+    }
+
+    /// Goes on where the ring says that reading stands, or, in a new ring, behind the last record that is kept.
+    pub fn resume(&mut self, kept: Mark) {
+        let kept = self.filler.place().map(Mark::from).unwrap_or(kept);
+        self.source.resume(Some(kept).filter(|mark| mark.epoch > 0), &mut self.filler);
+    }
+
+    /// Reads until the end of the input.
+    pub fn run(mut self) {
+        self.read();
+        self.cushion.ring.word(Word::Ended).store(1, Ordering::Release);
+        self.cushion.filled.ring();
+    }
+
+    /// Takes what the source has now.
+    pub fn fill(&mut self) -> io::Result<Fill> {
+        self.source.fill(&mut self.filler)
+    }
+
+    fn read(&mut self) {
+        let mut last = Instant::now();
+        let mut idle = Duration::ZERO;
+        loop {
+            let cushion = &*self.cushion;
+            if cushion.one_by_one.load(Ordering::Relaxed) && !cushion.is_worked_off() {
+                wait_for_room(cushion, &mut *self.source, || cushion.is_worked_off());
+                continue;
             }
-            Ok(Fill::Nothing) => {
-                let nap = Duration::from_millis(limits::READ_REST_MILLIS);
-                // Idle: the second look gives the memory back, after that there is nothing to do but wait.
-                let patience = (idle <= nap).then_some(nap);
-                match pipe::wait([input], patience) {
-                    Ok([ready]) if !ready.readable => {
-                        idle += nap;
-                        filler.release_memory();
+            match self.source.fill(&mut self.filler) {
+                Ok(Fill::Bytes(n)) => {
+                    cushion.last_input.store(cushion.born.elapsed().as_millis() as u64, Ordering::Relaxed);
+                    cushion.filled.ring();
+                    idle = Duration::ZERO;
+                    let busy = n < limits::READ_SMALL_BYTES
+                        && last.elapsed() < Duration::from_micros(limits::READ_BUSY_MICROS);
+                    if busy {
+                        std::thread::sleep(Duration::from_micros(limits::READ_NAP_MICROS));
                     }
-                    Ok(_) => {}
-                    Err(e) => log::warn("input", format!("cannot wait for standard input: {e}")),
+                    last = Instant::now();
                 }
-            }
-            Ok(Fill::Full) => wait_for_room(cushion, input, || filler.free() > 0),
-            Ok(Fill::End) => break,
-            Err(e) => {
-                log::error("input", format!("cannot read standard input: {e}; taken as its end"));
-                break;
+                Ok(Fill::Nothing) if cushion.stop.load(Ordering::Acquire) => break,
+                Ok(Fill::Nothing) => idle = self.rest(idle),
+                Ok(Fill::Full) => wait_for_room(cushion, &mut *self.source, || self.filler.free() > 0),
+                Ok(Fill::End) => break,
+                Err(e) => {
+                    log::error("input", format!("cannot read {}: {e}; taken as its end", self.what));
+                    break;
+                }
             }
         }
     }
-    cushion.ring.word(Word::Ended).store(1, Ordering::Release);
-    cushion.filled.ring();
+
+    /// There is nothing now, and was none for `idle`; gives how long that is then.
+    fn rest(&mut self, idle: Duration) -> Duration {
+        let nap = Duration::from_millis(limits::READ_REST_MILLIS);
+        // Idle: the second look gives the memory back, after that there is nothing to do but wait.
+        let patience = (self.stoppable || idle <= nap).then_some(nap);
+        match self.source.wait(patience) {
+            Ok(false) => {
+                self.filler.release_memory();
+                return idle + nap;
+            }
+            Ok(true) => {}
+            Err(e) => log::warn("input", format!("cannot wait for {}: {e}", self.what)),
+        }
+        idle
+    }
 }
 
 /// The reader does not read: counted as long as there is something to read.
-fn wait_for_room(cushion: &Cushion, input: BorrowedFd<'_>, room: impl Fn() -> bool) {
+fn wait_for_room(cushion: &Cushion, source: &mut dyn Source, room: impl Fn() -> bool) {
     let begin = Instant::now();
     cushion.emptied.sleep(Duration::from_millis(limits::TEND_MILLIS), room);
-    let waiting = pipe::wait([input], Some(Duration::ZERO)).is_ok_and(|[r]| r.readable);
-    if waiting {
+    if source.wait(Some(Duration::ZERO)).is_ok_and(|more| more) {
         let micros = begin.elapsed().as_micros() as u64;
         cushion.ring.word(Word::Waited).fetch_add(micros, Ordering::Relaxed);
     }

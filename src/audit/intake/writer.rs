@@ -8,6 +8,7 @@ use crate::audit::alarm::AlarmKind;
 use crate::audit::intake::prefetch::Found;
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
+use crate::audit::record::mark::Mark;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use crate::audit::spool::append::{Appender, Room};
 use crate::audit::spool::orphans::Orphans;
@@ -36,9 +37,8 @@ pub struct Writer {
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
-    /// Up to here, a place in the input stream, records are taken one by one: a worker has died of its own fault, and the
-    /// next death shall tell of which.
-    pub careful_until: u64,
+    /// Records are taken one by one: a worker has died of its own fault hereabouts, and the next death shall tell of which.
+    pub careful: bool,
     /// The bound of the spool does not count any more: the end has come, and the cushion must be somewhere.
     pub last_call: bool,
     blocked: bool,
@@ -63,7 +63,7 @@ impl Writer {
             items: Vec::new(),
             own: Vec::new(),
             opaque: false,
-            careful_until: 0,
+            careful: false,
             last_call: false,
             blocked: false,
             dropping: None,
@@ -73,16 +73,16 @@ impl Writer {
         }
     }
 
-    /// Works off records at the beginning of `data`, which begins at `base` of the input stream.
-    pub fn step(&mut self, data: &[u8], base: u64, ending: Ending, now_ms: i64) -> Done {
-        let used = self.separate(data, base, ending);
+    /// Works off records at the beginning of `data`, which begins at `base`.
+    pub fn step(&mut self, data: &[u8], base: Mark, ending: Ending, now_ms: i64) -> Done {
+        let used = self.separate(data, ending);
         self.settle(used, data, base, now_ms)
     }
 
     /// The first half of a step: finds records; how many bytes they are.
-    pub fn separate(&mut self, data: &[u8], base: u64, ending: Ending) -> usize {
+    pub fn separate(&mut self, data: &[u8], ending: Ending) -> usize {
         let small = data.len() <= self.chunk;
-        let most = if base < self.careful_until { 1 } else { limits::CHUNK_RECORDS };
+        let most = if self.careful { 1 } else { limits::CHUNK_RECORDS };
         let mut used = self.split(&data[..data.len().min(self.chunk)], if small { ending } else { Ending::Open }, most);
         if used == 0 && !small {
             used = self.split(data, ending, most);
@@ -97,8 +97,8 @@ impl Writer {
     }
 
     /// The stretch of input that may be separated while this one is written: how long it is; 0: none now.
-    pub fn prefetch_bytes(&self, base: u64) -> usize {
-        if self.opaque || base < self.careful_until {
+    pub fn prefetch_bytes(&self) -> usize {
+        if self.opaque || self.careful {
             0
         } else {
             self.chunk
@@ -118,7 +118,7 @@ impl Writer {
     }
 
     /// The second half of a step: what was found goes into the spool.
-    pub fn settle(&mut self, used: usize, data: &[u8], base: u64, now_ms: i64) -> Done {
+    pub fn settle(&mut self, used: usize, data: &[u8], base: Mark, now_ms: i64) -> Done {
         self.tell(now_ms, base, false);
         if self.items.is_empty() {
             return Done::Bytes(used);
@@ -164,7 +164,7 @@ impl Writer {
     }
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
-    fn put(&mut self, items: &[Item], data: &[u8], base: u64, now_ms: i64) -> Result<(), ()> {
+    fn put(&mut self, items: &[Item], data: &[u8], base: Mark, now_ms: i64) -> Result<(), ()> {
         let need = need_of(items);
         let policy = self.spool.settings.full;
         let room = match self.spool.room_for(need) {
@@ -231,7 +231,7 @@ impl Writer {
         &mut self,
         items: &[Item],
         data: &[u8],
-        base: u64,
+        base: Mark,
         now_ms: i64,
         keep: impl Fn(&Item) -> bool,
     ) -> Result<(), ()> {
@@ -246,10 +246,10 @@ impl Writer {
                 self.spool.remember_state();
             }
             let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
-            let mut done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+            let mut done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             // The disk was full just now, and the cushion is: the oldest give way to these.
             if done.is_err() && self.spool.settings.full == Full::DropOldest && self.make_room(need_of(run), now_ms) {
-                done = self.spool.append(&mut self.appender, &news, now_ms, self.last_call);
+                done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             }
             match done {
                 Ok(first) => {
@@ -277,7 +277,7 @@ impl Writer {
         Ok(())
     }
 
-    fn drop_run(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64) {
+    fn drop_run(&mut self, run: &[Item], data: &[u8], base: Mark, now_ms: i64) {
         self.say_dropping("new events are dropped", now_ms);
         self.account(run, data, base, now_ms, None);
         crash::point("drop-newest.accounted");
@@ -292,7 +292,7 @@ impl Writer {
     }
 
     /// Takes a run into the account: under the numbers from `first` on, or as dropped.
-    fn account(&mut self, run: &[Item], data: &[u8], base: u64, now_ms: i64, first: Option<u64>) {
+    fn account(&mut self, run: &[Item], data: &[u8], base: Mark, now_ms: i64, first: Option<u64>) {
         let mut account = self.spool.account();
         let now = now_ms as u64;
         for (n, i) in run.iter().enumerate() {
@@ -301,8 +301,7 @@ impl Writer {
                 Some(first) => account.take(first + n as u64, &i.facts, raw, i.part, i.parts, now),
                 None => account.drop_new(&i.facts, raw, i.part, i.parts, now),
             }
-            account.epoch = self.spool.settings.epoch;
-            account.stream = base + i.end as u64;
+            account.mark = base.behind(i.end);
             if account.gaps.untold() * 2 > limits::GAP_RANGES {
                 collect_gaps(&mut account, &mut self.own, now, true);
             }
@@ -310,7 +309,7 @@ impl Writer {
     }
 
     /// Tells what is missing in events of our own. `force`: also gaps that are younger than the patience.
-    pub fn tell(&mut self, now_ms: i64, stream: u64, force: bool) {
+    pub fn tell(&mut self, now_ms: i64, at: Mark, force: bool) {
         self.tell_of_new_numbers();
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
@@ -347,7 +346,7 @@ impl Writer {
         }
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());
-            if !self.put_own(&raw, stream, now_ms) {
+            if !self.put_own(&raw, at, now_ms) {
                 // No room: they are told when there is; the account still knows what it was.
                 let damage = |e: &GapEvent| e.reason == Reason::Damaged;
                 self.own.retain(damage);
@@ -377,12 +376,12 @@ impl Writer {
         self.spool.alarm(AlarmKind::EventLost, "gap", text);
     }
 
-    fn put_own(&mut self, raw: &[u8], stream: u64, now_ms: i64) -> bool {
+    fn put_own(&mut self, raw: &[u8], at: Mark, now_ms: i64) -> bool {
         let mut facts = record::read(raw, false);
         facts.kind = Kind::Own;
         let (id, time) = (facts.id, facts.time);
-        let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream, read_ms: now_ms };
-        match self.spool.append(&mut self.appender, &[new], now_ms, self.last_call) {
+        let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms: now_ms };
+        match self.spool.append(&mut self.appender, at.epoch, &[new], now_ms, self.last_call) {
             Ok(seq) => {
                 crash::point("gap.appended");
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
@@ -398,8 +397,8 @@ fn need_of(items: &[Item]) -> u64 {
     items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum()
 }
 
-fn new_of<'a>(i: &Item, data: &'a [u8], base: u64, read_ms: i64) -> New<'a> {
-    let (raw, stream) = (i.raw.of(data), base + i.end as u64);
+fn new_of<'a>(i: &Item, data: &'a [u8], base: Mark, read_ms: i64) -> New<'a> {
+    let (raw, stream) = (i.raw.of(data), base.behind(i.end).position);
     New { kind: i.facts.kind, raw, id: i.facts.id, time: i.facts.time, part: i.part, parts: i.parts, stream, read_ms }
 }
 

@@ -10,8 +10,9 @@ use crate::audit::spool::Spool;
 use crate::limits;
 use crate::sys::clock::wall_ms;
 use crate::sys::crash;
-use crate::sys::ring::{Taker, Word};
+use crate::sys::ring::{Ring, Taker, Word};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the writer is told from outside, and what it leaves behind.
@@ -25,66 +26,99 @@ pub struct Orders {
     pub left: AtomicU64,
 }
 
-/// The writer's thread: from the cushion into the spool, to the end of the input.
-pub fn write_all(writer: &mut Writer, mut taker: Taker, cushion: &Cushion, spool: &Spool, orders: &Orders) {
-    let mut prefetch = Prefetch::default();
-    loop {
-        if orders.halt.load(Ordering::Acquire) {
-            return;
-        }
-        let ended = cushion.ended();
-        let final_try = ended && orders.last_call.load(Ordering::Acquire);
-        writer.last_call = final_try;
-        let held = taker.peek().len();
-        let ending = if ended { Ending::Ended } else { ending_of(held, cushion) };
-        let working = cushion.ring.word(Word::Working);
-        working.store(1, Ordering::Release);
-        let done = step(writer, &mut prefetch, &mut taker, ending);
-        working.store(0, Ordering::Release);
-        match done {
-            Done::Bytes(0) if ended && held == 0 => break,
-            Done::Bytes(0) => {
-                cushion.looked(taker.position() + held as u64);
-                let patience = if held > 0 || spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
-                cushion.filled.sleep(Duration::from_millis(patience), || {
-                    cushion.held() as usize != held || cushion.ended() != ended
-                });
-                if held == 0 && cushion.held() == 0 {
-                    writer.rest();
-                    prefetch.rest();
-                }
-            }
-            Done::Bytes(n) => {
-                spool.note_taken(taker.position() + n as u64);
-                taker.consume(n);
-                crash::point("ring.consumed");
-                cushion.emptied.ring();
-            }
-            Done::Blocked if final_try => {
-                orders.left.store(held as u64, Ordering::Release);
-                break;
-            }
-            Done::Blocked => spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
-        }
-    }
-    tell_to_the_end(writer, taker.position(), spool, orders);
+/// What the writer's thread works with.
+pub struct Writing {
+    /// It.
+    pub writer: Writer,
+    /// Takes from the ring.
+    pub taker: Taker,
+    /// What it shares with the reader.
+    pub cushion: Arc<Cushion>,
+    /// Where it writes.
+    pub spool: Arc<Spool>,
+    /// What it is told, and what it leaves.
+    pub orders: Arc<Orders>,
+    /// Up to this place of the ring records are taken one by one.
+    pub careful_until: u64,
 }
 
-/// What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as long
-/// as they may take.
-fn tell_to_the_end(writer: &mut Writer, at: u64, spool: &Spool, orders: &Orders) {
-    spool.close();
-    while !orders.halt.load(Ordering::Acquire) {
-        writer.last_call = orders.last_call.load(Ordering::Acquire);
-        if writer.last_call {
-            spool.report_holes();
+impl Writing {
+    /// From the cushion into the spool, to the end of the input.
+    pub fn run(mut self) {
+        let mut prefetch = Prefetch::default();
+        while !self.orders.halt.load(Ordering::Acquire) {
+            let ended = self.cushion.ended();
+            let final_try = ended && self.orders.last_call.load(Ordering::Acquire);
+            self.writer.last_call = final_try;
+            self.writer.careful = self.taker.position() < self.careful_until;
+            // What follows a turn is no continuation of what stands before it.
+            let whole = ended || self.taker.ends_here();
+            let held = self.taker.peek().len();
+            let ending = if whole { Ending::Ended } else { ending_of(held, &self.cushion) };
+            let working = self.cushion.ring.word(Word::Working);
+            working.store(1, Ordering::Release);
+            let done = step(&mut self.writer, &mut prefetch, &mut self.taker, ending);
+            working.store(0, Ordering::Release);
+            match done {
+                Done::Bytes(0) if ended && held == 0 => return self.tell_to_the_end(),
+                Done::Bytes(0) => self.wait_for_more(&mut prefetch, held, ended),
+                Done::Bytes(n) => {
+                    self.spool.note_taken(self.taker.position() + n as u64);
+                    self.taker.consume(n);
+                    crash::point("ring.consumed");
+                    self.cushion.emptied.ring();
+                }
+                Done::Blocked if final_try => {
+                    self.orders.left.store(self.cushion.held(), Ordering::Release);
+                    return self.tell_to_the_end();
+                }
+                Done::Blocked => self.spool.wait_room(Duration::from_millis(limits::TEND_MILLIS)),
+            }
         }
-        writer.tell(wall_ms(), at, true);
-        if writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
-            break;
-        }
-        spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
     }
+
+    fn wait_for_more(&mut self, prefetch: &mut Prefetch, held: usize, ended: bool) {
+        let cushion = &self.cushion;
+        cushion.looked(self.taker.position() + held as u64);
+        let patience = if held > 0 || self.spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
+        cushion
+            .filled
+            .sleep(Duration::from_millis(patience), || cushion.held() as usize != held || cushion.ended() != ended);
+        if held == 0 && cushion.held() == 0 {
+            self.writer.rest();
+            prefetch.rest();
+        }
+    }
+
+    /// What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as
+    /// long as they may take.
+    fn tell_to_the_end(&mut self) {
+        let spool = &self.spool;
+        spool.close();
+        while !self.orders.halt.load(Ordering::Acquire) {
+            self.writer.last_call = self.orders.last_call.load(Ordering::Acquire);
+            if self.writer.last_call {
+                spool.report_holes();
+            }
+            self.writer.tell(wall_ms(), self.taker.place().into(), true);
+            if self.writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
+                break;
+            }
+            spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));
+        }
+    }
+}
+
+/// What an earlier worker of this keeper has put into the spool already leaves the ring.
+pub fn catch_up(spool: &Spool, ring: &Ring, taker: &mut Taker) {
+    let mark = spool.account().mark;
+    let to = ring.find(mark.into());
+    if to.is_none() && ring.taken().is_none() {
+        spool.begin_another_input();
+    }
+    let known = to.unwrap_or(0).saturating_sub(taker.position());
+    spool.note_taken(taker.position() + known);
+    taker.consume(known as usize);
 }
 
 /// Whether more is to be waited for before what is there is worked off.
@@ -100,18 +134,17 @@ fn ending_of(held: usize, cushion: &Cushion) -> Ending {
 
 /// One step of the writer; under a flood with the next stretch being separated at the same time.
 fn step(writer: &mut Writer, prefetch: &mut Prefetch, taker: &mut Taker, ending: Ending) -> Done {
-    let base = taker.position();
-    let used = match prefetch.take(base, writer.splitter()) {
+    let used = match prefetch.take(taker.position(), writer.splitter()) {
         Some(found) => {
             let (used, spare) = writer.take_found(found);
             prefetch.give_back(spare);
             used
         }
-        None => writer.separate(taker.peek(), base, ending),
+        None => writer.separate(taker.peek(), ending),
     };
-    let chunk = writer.prefetch_bytes(base);
+    let chunk = writer.prefetch_bytes();
     if used > 0 && chunk > 0 {
         prefetch.ask(taker, used, chunk, writer.splitter());
     }
-    writer.settle(used, taker.peek(), base, wall_ms())
+    writer.settle(used, taker.peek(), taker.place().into(), wall_ms())
 }

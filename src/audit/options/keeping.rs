@@ -11,7 +11,7 @@ use crate::sys::{file, process};
 use std::path::{Path, PathBuf};
 
 /// How a spool is to be kept, by the options.
-pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
+pub fn settings(options: &Options, dir: Option<&Path>) -> Settings {
     let space = dir.and_then(|d| file::space(d).ok());
     let tenth = space.map_or(limits::SPOOL_DEFAULT_BYTES, |s| s.total / 10);
     let default = limits::SPOOL_DEFAULT_BYTES.min(tenth).max(limits::SPOOL_MIN_BYTES);
@@ -26,7 +26,6 @@ pub fn settings(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
             instance: options.instance.clone().unwrap_or_else(|| node.clone()),
             node,
         },
-        epoch,
         receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
         owner: None,
     }

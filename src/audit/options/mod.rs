@@ -12,6 +12,7 @@ pub mod table;
 use crate::audit::delivery::format::Form;
 use crate::audit::delivery::sender::tally::Tally;
 use crate::audit::delivery::sender::Portion;
+use crate::audit::intake::source::{table as sources, Choice};
 use crate::audit::spool::Full;
 use crate::error::{Error, Result};
 use crate::flags::{value, Item, Parsed};
@@ -57,6 +58,8 @@ pub struct ReceiverOptions {
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// `--type`, `--filename`
+    pub source: Choice,
     /// The receivers, in order.
     pub receivers: Vec<ReceiverOptions>,
     /// `--spool-dir`
@@ -107,12 +110,10 @@ fn of_env(env: &[(OsString, OsString)], name: &str) -> Option<String> {
 impl Options {
     /// Reads them. `needs_url`: a call without a receiver is an error.
     pub fn read(parsed: &Parsed, env: &[(OsString, OsString)], needs_url: bool) -> Result<Options> {
-        if value::listed(&parsed.need("type"))? == "file" {
-            let how = "reading a file is not in this version; let Picodata write to the pipe, or use \
-                       `tail -n +1 -F FILE | gostech-audit-log …`, which loses records when the file is rotated";
-            return Err(parsed.need("type").error(how));
-        }
+        let kind = parsed.need("type");
+        let row = sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?;
         let mut options = Options {
+            source: Choice { row, filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)) },
             receivers: Vec::new(),
             spool_dir: parsed.get("spool-dir").map(value::path).transpose()?,
             state_directory: of_env(env, "STATE_DIRECTORY"),

@@ -1,6 +1,7 @@
 //! The table of options of `gostech-audit-log`: parser, `--help`, man pages, completions and README blocks are made of it.
 
 use crate::audit::delivery::{format, transport};
+use crate::audit::intake::source::table as sources;
 use crate::flags::{signals, text, Command, Program, Row, Section, Text};
 use crate::joined;
 
@@ -69,7 +70,7 @@ static ROWS: &[Row] = &[
     Row::value(RUNNING, "on-alarm", "CMD", "run this on an alarm and at its end (split at blanks, no shell; what is the matter is in GOSTECH_ALARM and the variables beside it)", "запускать при тревоге и при её окончании (делится по пробелам, без оболочки; что случилось — в GOSTECH_ALARM и соседних переменных)"),
     Row::value(RUNNING, "alarm-repeat", "TIME", "what lasts is told again after this; 0s: once", "через сколько сообщать о продолжающемся снова; 0s: один раз").default("1h"),
     Row::switch(RUNNING, "no-confinement", "do not restrict the files and system calls of the worker; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы рабочего процесса; для ядер и контейнеров, где это мешает работе"),
-    Row::value(RUNNING, "type", "pipe|file", "where events come from; only pipe (standard input) in this version", "откуда приходят события; в этой версии только pipe (стандартный ввод)").default("pipe"),
+    Row::value(RUNNING, "type", sources::NAMES, sources::HELP.en, sources::HELP.ru).default("pipe"),
     Row::value(RUNNING, "filename", "FILE", "known from the withdrawn program; not used with --type pipe", "известно по прежней программе; с --type pipe не используется").hidden(),
     Row::value(SEEING, "metrics-addr", "ADDR", "serve /metrics and a status page here: host:port or unix:/path (default: nowhere)", "отдавать /metrics и страницу состояния здесь: хост:порт или unix:/путь (по умолчанию нигде)"),
     Row::value(SEEING, "log-level", "error|warn|info|debug", "what to write to stderr", "что писать в stderr").default("info"),

@@ -79,7 +79,7 @@ enum Seen {
 /// Looks for orphans from time to time, until the end.
 pub fn run(root: &Path, own: &str, options: &Options, run_state: &RunState) {
     let (adopted, done, left, stranded) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), Stranded::default());
-    let ours = Ours { owner: claim::owner_of(options), identity: settings(options, 0, None).identity };
+    let ours = Ours { owner: claim::owner_of(options), identity: settings(options, None).identity };
     let begun = Instant::now();
     let mut adopter = Adopter { root, own, options, run_state, ours, begun, adopted, done, left, stranded };
     let mut next = Instant::now();
@@ -203,7 +203,7 @@ impl Adopter<'_> {
     /// How it is to be kept: for the receivers that it is for. Any other one of ours would have a cursor there that holds
     /// its events.
     fn settings(&self, dir: &Path, names: &[String]) -> Settings {
-        let mut settings = settings(self.options, 0, Some(dir));
+        let mut settings = settings(self.options, Some(dir));
         settings.receivers.retain(|(n, _)| names.contains(n));
         settings
     }

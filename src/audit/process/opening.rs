@@ -37,8 +37,8 @@ pub fn why(refusal: &Refusal) -> String {
 }
 
 /// How the one is to be kept that we live in.
-fn lived_in(options: &Options, epoch: u64, dir: Option<&Path>) -> Settings {
-    Settings { owner: Some(claim::owner_of(options)), ..settings(options, epoch, dir) }
+fn lived_in(options: &Options, dir: Option<&Path>) -> Settings {
+    Settings { owner: Some(claim::owner_of(options)), ..settings(options, dir) }
 }
 
 /// The spool: in a directory where there is one, in memory where there is none.
@@ -46,7 +46,6 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
     let ring = heirlooms.ring.clone();
     let memory_file = heirlooms.memory_disk.try_clone().expect("the memory file can be shared");
     let memory_disk: Arc<dyn Disk> = Arc::new(MemoryDisk::open(memory_file).expect("the memory file can be read"));
-    let epoch = ring.epoch();
     let before = Before::of(&ring);
     let roots = roots(options);
     let why = match place::choose(&roots) {
@@ -60,7 +59,7 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
                     return Err(format!("it belongs to another helper ({whose})"));
                 }
                 let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir).locked(&home.lock));
-                let settings = lived_in(options, epoch, Some(&home.dir));
+                let settings = lived_in(options, Some(&home.dir));
                 claim::tell_of_a_move(&home.dir, &owner);
                 let mark = opening(Some(&ring), &home.dir);
                 let deaths = mark.deaths().there;
@@ -79,6 +78,9 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
             match place::settle(&root, &base_name(options), &name, patience, open) {
                 Ok((home, spool)) => {
                     ring.set_note(&home.name);
+                    if options.source.row.rereads && before.past.is_none() {
+                        spool.wait_for_what_comes_again();
+                    }
                     spool.take_over(&before.fate(Some(&home), &roots));
                     return (spool, Some(home));
                 }
@@ -88,7 +90,7 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
         Err(e) => e,
     };
     let disk: Arc<dyn Disk> = Arc::new(LateDisk::new(roots.clone(), base_name(options)));
-    let spool = Spool::open(disk, memory_disk, lived_in(options, epoch, None), Some(ring.clone()), wall_ms());
+    let spool = Spool::open(disk, memory_disk, lived_in(options, None), Some(ring.clone()), wall_ms());
     let spool = spool.unwrap_or_else(|e| panic!("cannot open a spool in memory: {e:?}"));
     spool.no_directory(&why);
     spool.take_over(&before.fate(None, &roots));

@@ -5,11 +5,10 @@
 
 use crate::audit::alarm::troubles::Troubles;
 use crate::audit::alarm::AlarmKind;
+use crate::audit::intake::source::Choice;
 use crate::audit::spool::Spool;
-use crate::sys::pipe;
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -27,12 +26,12 @@ pub struct Standstill {
 
 impl Standstill {
     /// One look, some times a second.
-    pub fn look(&mut self, ring: &Ring, input: BorrowedFd<'_>, spool: &Spool) {
+    pub fn look(&mut self, ring: &Ring, input: &Choice, spool: &Spool) {
         let head = ring.word(Word::Head).load(Ordering::Acquire);
         let waited = ring.word(Word::Waited).load(Ordering::Relaxed);
         let still = head == std::mem::replace(&mut self.head, head)
             && waited != std::mem::replace(&mut self.waited, waited)
-            && is_full(input);
+            && (input.row.is_pressed)(input);
         self.see(still, Instant::now(), &spool.troubles, || why(spool));
     }
 
@@ -76,15 +75,6 @@ fn why(spool: &Spool) -> String {
     }
 }
 
-/// Whether a pipe is as good as full: it counts pages, and a page may be little more than half full. What is no pipe, of
-/// which nobody can tell, counts as full.
-fn is_full(input: BorrowedFd<'_>) -> bool {
-    match (pipe::held(input), pipe::size(input)) {
-        (Ok(held), Ok(size)) => 2 * held as u64 >= size as u64,
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,15 +92,5 @@ mod tests {
         assert!(!on(&mut s, 2_000, true) && !on(&mut s, 3_900, true) && on(&mut s, 4_000, true));
         assert!(on(&mut s, 5_000, false) && on(&mut s, 6_000, true), "a segment was freed, and filled");
         assert!(on(&mut s, 8_000, false) && on(&mut s, 10_900, false) && !on(&mut s, 11_000, false));
-    }
-
-    #[test]
-    fn a_pipe_counts_as_full_when_its_pages_may_be() {
-        let (read, write) = pipe::pair().expect("a pipe");
-        use std::os::fd::AsFd;
-        assert!(!is_full(read.as_fd()));
-        let mut to = std::fs::File::from(write);
-        std::io::Write::write_all(&mut to, &[0; 40_000]).expect("room");
-        assert!(is_full(read.as_fd()));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One line each, so that whoever reads the log later knows what was in force. Refuses: a secret (of a URL only the place).
 
+use crate::audit::intake::source::Shown;
 use crate::audit::options::{Options, Sync};
 use crate::audit::spool::moment::Moment;
 use crate::audit::spool::Full;
@@ -9,8 +10,8 @@ use crate::net::http::Auth;
 use crate::words;
 use std::path::Path;
 
-/// The first line. `pipe`: how much the pipe of standard input holds; none: it is no pipe.
-pub fn words(options: &Options, config: Option<&Path>, pipe: Option<usize>) -> String {
+/// The first line. `source`: what is read.
+pub fn words(options: &Options, config: Option<&Path>, source: &Shown) -> String {
     let config = config.map_or_else(|| "no configuration file".into(), |f| format!("configuration `{}`", f.display()));
     let receivers: Vec<String> = options
         .receivers
@@ -36,10 +37,8 @@ pub fn words(options: &Options, config: Option<&Path>, pipe: Option<usize>) -> S
         Sync::Never => "never",
         Sync::Soon => "100ms",
     };
-    let source = match pipe {
-        Some(bytes) => format!("standard input, a pipe of {}", words::size(bytes as u64)),
-        None => "standard input, no pipe".to_string(),
-    };
+    let holds = source.holds.map(|bytes| format!(" of {}", words::size(bytes as u64))).unwrap_or_default();
+    let source = format!("{}{holds}", source.what);
     let memory = words::size(options.memory_max);
     let version = env!("CARGO_PKG_VERSION");
     let to = receivers.join("; ");

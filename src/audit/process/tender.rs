@@ -1,6 +1,7 @@
 //! What has to be done from time to time, on no one's path: sync, save, tidy, warn, bring a failed disk back.
 
 use crate::audit::alarm::AlarmKind;
+use crate::audit::record::mark::Mark;
 use crate::audit::spool::Spool;
 use crate::{limits, log};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,7 @@ pub struct Tender {
     disk_at: Option<Duration>,
     /// The disk failed, and that it works again was not said yet.
     failing: bool,
-    saved: (u64, u64),
+    saved: (u64, Mark),
     seen: u64,
 }
 
@@ -44,7 +45,7 @@ impl Tender {
         if due(&mut self.state_at, limits::STATE_MILLIS) {
             let a = spool.account();
             // What is dropped moves the place in the stream alone.
-            let now = (a.seq, a.stream);
+            let now = (a.seq, a.mark);
             drop(a);
             if now != self.saved && spool.save_state(sync) {
                 self.saved = now;

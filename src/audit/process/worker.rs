@@ -8,9 +8,9 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use crate::audit::alarm::{Alarm, AlarmKind};
-use crate::audit::intake::reader::{self, Cushion};
+use crate::audit::intake::reader::{Cushion, Reader};
 use crate::audit::intake::writer::Writer;
-use crate::audit::intake::writing::{write_all, Orders};
+use crate::audit::intake::writing::{catch_up, Orders, Writing};
 use crate::audit::options::{Options, Sync};
 use crate::audit::process::cage::{self, Cage};
 use crate::audit::process::certificates::Certificates;
@@ -29,7 +29,8 @@ use crate::audit::spool::Spool;
 use crate::error::Exit;
 use crate::net::porch::Prepared;
 use crate::sys::clock::wall_ms;
-use crate::sys::ring::{Filler, Ring, Taker, Word};
+use crate::sys::filler::Filler;
+use crate::sys::ring::{Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, marks, pipe, process, thread};
 use crate::{limits, log};
@@ -80,17 +81,28 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     let mut cage = cage::enter(given.options, given.caged, &ring, &mut ahead);
     // First of all: bytes may be between the pipes and the ring since the last worker died.
     let filler = Filler::resume(ring.clone(), given.heirlooms.relay.clone()).expect("the ring can be taken over");
-    // And reading begins: a spool is opened in seconds when its disk is slow, and the database is not to wait for that.
     let cushion = Arc::new(Cushion::new(ring.clone(), given.options.sync == Sync::Always));
-    start_reader(cushion.clone(), filler);
+    let reader = Reader::new(cushion.clone(), filler, &given.options.source);
+    // And reading begins: a spool is opened in seconds when its disk is slow, and the database is not to wait for that.
+    // What can be read again waits, and the spool knows how far it was read.
+    let mut waiting = None;
+    if given.options.source.row.rereads {
+        waiting = Some(reader);
+    } else {
+        start_reader(reader);
+    }
     let (spool, home) = open_spool(given.options, given.heirlooms);
     let spool = Arc::new(spool);
     spool.troubles.inherit(given.standing.clone());
     if ring.word(Word::Restarts).load(Ordering::Relaxed) == 0 {
         log::info("spool", start::spool_words(&spool.moment(wall_ms(), 0), &spool.place()));
     }
+    if let Some(mut reader) = waiting {
+        reader.resume(spool.account().mark);
+        start_reader(reader);
+    }
     let mut taker = Taker::new(ring.clone());
-    catch_up(&spool, &mut taker);
+    catch_up(&spool, &ring, &mut taker);
     crash::point("worker.caught-up");
     let lost_before = lost_at_start(&spool, &ring);
     let worker = Worker {
@@ -159,7 +171,7 @@ impl Worker {
                 self.run_state.announce();
             }
             if self.cushion.ended() && ended.is_none() {
-                log::info("input", "standard input has ended; delivering what is left");
+                log::info("input", format!("{} has ended; delivering what is left", self.options.source.row.what.en));
                 ended = Some(Instant::now());
             }
             if ended.is_some_and(|t| t.elapsed() >= self.options.drain) {
@@ -217,6 +229,8 @@ impl Worker {
                 self.run_state.reloads.fetch_add(1, Ordering::AcqRel);
                 self.run_state.announce();
                 self.spool.wake();
+            } else if self.options.source.row.term_ends {
+                self.cushion.stop.store(true, Ordering::Release);
             } else if !self.cushion.ended() {
                 log::info("worker", "asked to stop: reading on until the database closes its end");
             }
@@ -227,7 +241,7 @@ impl Worker {
         }
         let again = self.wants_another(elders, cage, reload);
         self.certificates.look(&self.spool, wall_ms());
-        still.look(&self.cushion.ring, std::io::stdin().as_fd(), &self.spool);
+        still.look(&self.cushion.ring, &self.options.source, &self.spool);
         self.forward_alarms(given.alarms);
         !again
     }
@@ -335,6 +349,7 @@ impl Worker {
         // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
         let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
         let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
+        let mut careful_until = 0;
         writer.orphans = self.run_state.orphans.clone();
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
@@ -342,10 +357,17 @@ impl Worker {
         writer.opaque = at_fault && ring.word(Word::Faults).load(Ordering::Relaxed) >= limits::WORKER_FAULTS;
         // The stretch that was being written then, or the one that was being separated: all that is here.
         if fault > 0 && taker.position().saturating_sub(fault - 1) < ring.size() as u64 {
-            writer.careful_until = ring.word(Word::Head).load(Ordering::Acquire);
+            careful_until = ring.word(Word::Head).load(Ordering::Acquire);
         }
-        let (cushion, spool, orders) = (self.cushion.clone(), self.spool.clone(), self.orders.clone());
-        begin("writer", move || write_all(&mut writer, taker, &cushion, &spool, &orders))
+        let writing = Writing {
+            writer,
+            taker,
+            cushion: self.cushion.clone(),
+            spool: self.spool.clone(),
+            orders: self.orders.clone(),
+            careful_until,
+        };
+        begin("writer", move || writing.run())
     }
 
     fn start_tender(&self) -> JoinHandle<()> {
@@ -362,22 +384,8 @@ impl Worker {
     }
 }
 
-fn start_reader(cushion: Arc<Cushion>, mut filler: Filler) {
-    begin("reader", move || {
-        let stdin = std::io::stdin();
-        reader::run(&cushion, &mut filler, stdin.as_fd());
-    });
-}
-
-/// What an earlier worker of this keeper has put into the spool already leaves the ring.
-fn catch_up(spool: &Spool, taker: &mut Taker) {
-    let (epoch, stream) = {
-        let account = spool.account();
-        (account.epoch, account.stream)
-    };
-    let known = if epoch == spool.settings.epoch { stream.saturating_sub(taker.position()) } else { 0 };
-    spool.note_taken(taker.position() + known);
-    taker.consume(known as usize);
+fn start_reader(reader: Reader) {
+    begin("reader", move || reader.run());
 }
 
 fn lost_so_far(spool: &Spool) -> u64 {

@@ -6,6 +6,7 @@
 use crate::audit::record::gap::{Gaps, Missing, Seen};
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
+use crate::audit::record::mark::Mark;
 use crate::audit::record::{EventId, Facts, Kind, Severity};
 use crate::hash::{fold, xxh64};
 use crate::json;
@@ -70,10 +71,8 @@ pub struct Account {
     pub last: Option<EventId>,
     /// From this record on to the last one each is an event, and each the one behind the one before; 0: that is not so.
     pub run: u64,
-    /// The ring that `stream` is of.
-    pub epoch: u64,
     /// Where in the input it stands.
-    pub stream: u64,
+    pub mark: Mark,
     /// Pieces of the line at hand that are in it.
     pub pieces: u32,
     /// The counters.
@@ -176,6 +175,11 @@ impl Account {
             self.explained.push(missing);
         }
         (self.last, self.unread) = (Some(last), 0);
+    }
+
+    /// Records that are not here are read again: they explain no gap in what is read then.
+    pub fn comes_again(&mut self) {
+        (self.unread, self.damaged) = (0, 0);
     }
 
     /// So many records before the next one are gone that nobody was given, and that may have told of what is missing before
@@ -389,7 +393,7 @@ impl Account {
         let losses: Vec<Value> =
             self.losses.iter().map(|l| json!([l.from, l.to, text(l.before), text(l.after)])).collect();
         let value = json!({
-            "losses": losses, "seq": self.seq, "epoch": self.epoch, "stream": self.stream, "pieces": self.pieces,
+            "losses": losses, "seq": self.seq, "epoch": self.mark.epoch, "stream": self.mark.position, "pieces": self.pieces,
             "read": c.read, "own": c.own, "dropped": c.dropped, "gaps": c.gaps, "repeats": c.repeats, "late": c.late,
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
@@ -440,8 +444,7 @@ impl Account {
             behind: v["behind"].as_bool().unwrap_or(false),
             version: n("version"),
             losses: losses_of(&v["losses"]),
-            epoch: n("epoch"),
-            stream: n("stream"),
+            mark: Mark { epoch: n("epoch"), position: n("stream") },
             pieces: n("pieces") as u32,
             counters: counters_of(n),
             gaps,

@@ -8,6 +8,7 @@ pub mod account;
 pub mod gap;
 pub mod gap_event;
 pub mod loss;
+pub mod mark;
 
 use crate::json::{self, Kind as Value, Span};
 use crate::limits::{self, PIPE_RECORD_BYTES};

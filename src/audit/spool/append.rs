@@ -6,6 +6,7 @@ use super::walk::{Found, Walk};
 use super::{names, Segment, Spool, Store};
 use crate::audit::record::account::Account;
 use crate::audit::record::loss::Loss;
+use crate::audit::record::mark::Mark;
 use crate::audit::record::Kind;
 use crate::limits;
 use crate::log;
@@ -45,9 +46,16 @@ pub enum Room {
 }
 
 impl Spool {
-    /// Writes records; gives the number of the first. With `NoRoom` nothing was written, and it can be tried again.
-    /// `beyond`: the bound does not count any more (the disk's own does).
-    pub fn append(&self, a: &mut Appender, news: &[New<'_>], now_ms: i64, beyond: bool) -> Result<u64, NoRoom> {
+    /// Writes records, which are of the stream `epoch`; gives the number of the first. With `NoRoom` nothing was written, and
+    /// it can be tried again. `beyond`: the bound does not count any more (the disk's own does).
+    pub fn append(
+        &self,
+        a: &mut Appender,
+        epoch: u64,
+        news: &[New<'_>],
+        now_ms: i64,
+        beyond: bool,
+    ) -> Result<u64, NoRoom> {
         let need: u64 = news.iter().map(|n| (HEADER_BYTES + n.raw.len()) as u64).sum();
         let Some(first) = news.first() else { return Ok(self.next_seq()) };
         // Disk, then memory when the disk fails: never a third try.
@@ -65,7 +73,8 @@ impl Spool {
                 )
             };
             let last = news.last().unwrap_or(first);
-            a.prepare(self, store, seal, seq, first.stream, now_ms, need, (seq + news.len() as u64, last.stream));
+            let begin = Mark { epoch, position: first.stream };
+            a.prepare(self, store, seal, seq, begin, now_ms, need, (seq + news.len() as u64, last.stream));
             let Some(open) = a.open.as_mut() else {
                 self.lock().writing = false;
                 return Err(NoRoom);
@@ -87,15 +96,7 @@ impl Spool {
                     return Ok(seq);
                 }
                 Err(e) => {
-                    // What was written of it is cut off again, best effort: behind the known length nobody reads.
-                    let cut = self.store(store).truncate(&open.name, open.bytes);
-                    if open.bytes == 0 {
-                        let _ = self.store(store).remove(&open.name);
-                    } else if cut.is_err() && store == Store::Disk {
-                        // The next worker must not take them for records: the same go elsewhere now, or are dropped.
-                        let _ = self.memory_disk.write_at(&names::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
-                        self.lock().obsolete.push((open.name.clone(), open.bytes));
-                    }
+                    self.cut_off(open);
                     a.open = None;
                     self.lock().writing = false;
                     if store == Store::Memory {
@@ -106,6 +107,18 @@ impl Spool {
             }
         }
         Err(NoRoom)
+    }
+
+    /// What a write that failed has written is cut off again, best effort: behind the known length nobody reads.
+    fn cut_off(&self, open: &Open) {
+        let cut = self.store(open.store).truncate(&open.name, open.bytes);
+        if open.bytes == 0 {
+            let _ = self.store(open.store).remove(&open.name);
+        } else if cut.is_err() && open.store == Store::Disk {
+            // The next worker must not take them for records: the same go elsewhere now, or are dropped.
+            let _ = self.memory_disk.write_at(&names::cut_name(&open.name), 0, &open.bytes.to_le_bytes());
+            self.lock().obsolete.push((open.name.clone(), open.bytes));
+        }
     }
 
     /// Nothing will be written for a while: what lies in memory may come back to the disk.
@@ -323,7 +336,7 @@ impl Appender {
         store: Store,
         seal: bool,
         seq: u64,
-        stream: u64,
+        begin: Mark,
         now_ms: i64,
         need: u64,
         (end_seq, end_stream): (u64, u64),
@@ -335,9 +348,10 @@ impl Appender {
         });
         let fits = |o: &Open| {
             o.store == store
+                && o.head.epoch == begin.epoch
                 && (o.bytes + need <= most || o.bytes <= RECORDS_AT)
                 && o.head.reaches(end_seq, end_stream, now_ms)
-                && o.head.reaches(seq, stream, now_ms)
+                && o.head.reaches(seq, begin.position, now_ms)
         };
         if !seal && self.open.as_ref().is_some_and(fits) {
             return;
@@ -345,8 +359,8 @@ impl Appender {
         self.made += 1;
         let head = Head {
             first_seq: seq,
-            epoch: spool.settings.epoch,
-            stream,
+            epoch: begin.epoch,
+            stream: begin.position,
             created_ms: now_ms,
             identity: spool.settings.identity.clone(),
             last: spool.account().last,

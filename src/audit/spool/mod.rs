@@ -86,8 +86,6 @@ pub struct Settings {
     pub memory_max: u64,
     /// Where new records come from.
     pub identity: Identity,
-    /// The ring that stream positions are of.
-    pub epoch: u64,
     /// `--url … --name … --optional`: the receivers by name.
     pub receivers: Vec<(String, bool)>,
     /// To whom it belongs, to be written there; none: whoever opens it does not live there.

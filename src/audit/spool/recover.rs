@@ -12,6 +12,7 @@ use super::walk::{Found, Walk};
 use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::account::Account;
+use crate::audit::record::mark::Mark;
 use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
 use crate::log;
@@ -197,17 +198,21 @@ impl Spool {
         }
         let facts = read_again(m.kind, raw, m.id, m.time, m.part);
         let mut account = self.account();
-        if account.epoch == epoch && m.stream < account.stream {
+        let mark = Mark { epoch, position: m.stream };
+        if account.mark.epoch == epoch && mark.position < account.mark.position {
             // What the state knows comes later in the input: this is of a write that failed, and that could not be cut off.
             account.came_back(m.seq, &facts, m.part);
             return;
         }
-        if account.epoch != epoch {
+        if account.mark.epoch != epoch {
             // The rest of that line went with the input it was of; an event of our own takes no piece away.
             account.pieces = 0;
         }
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
-        (account.epoch, account.stream) = (epoch, m.stream);
+        // A segment whose head is damaged does not know its stream.
+        if epoch > 0 {
+            account.mark = mark;
+        }
     }
 
     fn shorten(&self, s: &Segment, to: u64) {
@@ -355,10 +360,6 @@ impl Spool {
     fn settle(&mut self) {
         let next_seq = self.lock().next_seq;
         let mut account = self.account();
-        if account.epoch != self.settings.epoch {
-            // The rest of that line went with the input it was of.
-            account.pieces = 0;
-        }
         let c = &mut account.counters;
         let known = c.read + c.own - c.dropped.min(c.read);
         c.read += (next_seq - 1).saturating_sub(known);

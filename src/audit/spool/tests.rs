@@ -6,6 +6,7 @@ use super::memory_disk::MemoryDisk;
 use super::read::{Next, Reader};
 use super::record::{Identity, New, RECORDS_AT};
 use super::*;
+use crate::audit::record::mark::Mark;
 use crate::audit::record::{read as facts_of, EventId, Kind};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,7 +99,6 @@ fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
         retain_ms: 0,
         memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-        epoch: 1,
         receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
         owner: None,
     }
@@ -125,7 +125,7 @@ fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
         stream: n * 100,
         read_ms: 1000,
     };
-    let seq = spool.append(a, &[new], 1000, false)?;
+    let seq = spool.append(a, 1, &[new], 1000, false)?;
     spool.account().take(seq, &f, &raw, 0, 0, 1000);
     Ok(seq)
 }
@@ -160,9 +160,7 @@ fn what_is_written_is_read_also_after_a_restart() {
     assert!(spool.lock().segments.len() > 2);
     spool.delivered("r1", 301);
     spool.save_cursors();
-    let mut again = settings(1 << 20, &[("r1", false), ("r2", false)]);
-    again.epoch = 2;
-    let spool = open(&disk, &memory_disk, again);
+    let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false), ("r2", false)]));
     assert_eq!((spool.next_seq(), spool.cursor("r1").unwrap().next), (501, 301));
     let two = spool.cursor("r2").unwrap();
     assert_eq!((two.next, two.filtered), (301, 300));
@@ -444,25 +442,26 @@ fn what_a_dead_worker_left_is_synced() {
 #[test]
 fn the_pieces_of_a_line_end_with_its_input() {
     let (disk, memory_disk) = (Moody::new(), Moody::new());
-    let of_epoch = |epoch| Settings { epoch, ..settings(1 << 20, &[("r1", false)]) };
-    let put_part = |spool: &Spool, kind, part| {
+    let opened = || open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
+    let put_part = |spool: &Spool, epoch, kind, part| {
         let raw: &[u8] = b"{\"from\":\"unknown\"}";
         let mut f = facts_of(raw, false);
         f.kind = kind;
         let (id, time) = (f.id, f.time);
         let new = New { kind, raw, id, time, part, parts: 0, stream: 100, read_ms: 1000 };
-        let seq = spool.append(&mut Appender::default(), &[new], 1000, false).unwrap();
+        let seq = spool.append(&mut Appender::default(), epoch, &[new], 1000, false).unwrap();
         let mut account = spool.account();
         account.take(seq, &f, raw, part, 0, 1000);
-        account.epoch = spool.settings.epoch;
+        account.mark = Mark { epoch, position: 100 };
     };
-    put_part(&open(&disk, &memory_disk, of_epoch(1)), Kind::Object, 1);
-    assert_eq!(open(&disk, &memory_disk, of_epoch(1)).account().pieces, 1);
+    put_part(&opened(), 1, Kind::Object, 1);
+    let spool = opened();
+    assert_eq!(spool.account().pieces, 1);
     // A new input; the first that is written in its time is an event of our own.
-    let spool = open(&disk, &memory_disk, of_epoch(2));
+    spool.begin_another_input();
     assert_eq!(spool.account().pieces, 0);
-    put_part(&spool, Kind::Own, 0);
-    assert_eq!(open(&disk, &memory_disk, of_epoch(2)).account().pieces, 0);
+    put_part(&spool, 2, Kind::Own, 0);
+    assert_eq!(opened().account().pieces, 0);
 }
 
 #[test]

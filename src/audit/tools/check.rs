@@ -382,7 +382,7 @@ fn room(dir: &Path, there: &Path, options: &Options, report: &mut Report) {
         true => format!("spool directory `{shown}` can be written to"),
         false => format!("spool directory `{shown}` is not there yet and can be made"),
     });
-    let max = keeping::settings(options, 0, Some(there)).max;
+    let max = keeping::settings(options, Some(there)).max;
     let used: u64 =
         look::below(dir).unwrap_or_default().iter().filter_map(|d| Look::at(d).ok()).map(|l| l.bytes()).sum();
     match file::space(there) {
@@ -502,7 +502,7 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     let time = stamp::rfc3339_text(now_ms);
     let raw = json!({"id": id, "title": "audit_test", "severity": "low", "time": time, "message": message}).to_string();
     let facts = record::read(raw.as_bytes(), false);
-    let identity = keeping::settings(options, 0, None).identity;
+    let identity = keeping::settings(options, None).identity;
     let head = Arc::new(Head { first_seq: 1, created_ms: now_ms, identity, ..Head::default() });
     let (kind, raw, id, time) = (facts.kind, raw.as_bytes(), facts.id, facts.time);
     let mut bytes = Vec::new();

@@ -153,7 +153,7 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
     let ends = look.segments.iter().skip(1).map(|s| s.head.first_seq).chain([end]);
     let retained = look.segments.iter().zip(ends).filter(|(_, end)| *end <= slowest).map(|(s, _)| s.bytes).sum();
     let bad = look.files.iter().filter(|f| f.name.ends_with(".bad"));
-    let files = (look.bytes() - retained, retained, keeping::settings(options, 0, Some(&look.dir)).max);
+    let files = (look.bytes() - retained, retained, keeping::settings(options, Some(&look.dir)).max);
     let (live, retained, max) = now.as_ref().map_or(files, |m| (m.bytes.live, m.bytes.retained, m.bytes.max));
     let waits = lines.iter().any(|l| l.waiting > 0 || l.cursor.is_none());
     Ok(Sheet {

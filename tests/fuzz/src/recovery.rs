@@ -32,7 +32,6 @@ pub fn settings() -> Settings {
         retain_ms: 1 << 40,
         memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-        epoch: 1,
         receivers: vec![("r1".into(), false)],
         owner: None,
     }

@@ -10,6 +10,7 @@ mod crash;
 mod disk;
 mod dns;
 mod input;
+mod late;
 mod net_audit;
 mod net_metrics;
 mod net_receivers;

@@ -25,6 +25,7 @@ use crate::receiver::{Mood, Outside, Receiver};
 use gostech::audit::delivery::sender::{Sender, Wait};
 use gostech::audit::intake::writer::Writer;
 use gostech::audit::process::tender::Tender;
+use gostech::audit::record::mark::Mark;
 use gostech::audit::record::Ending;
 use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::{Full, Spool};
@@ -135,6 +136,11 @@ impl World {
             unborn: BTreeSet::new(),
             unsecured: false,
         }
+    }
+
+    /// Where the cushion begins, as the spool notes it.
+    fn mark(&self) -> Mark {
+        Mark { epoch: self.ring.epoch(), position: self.tail }
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {

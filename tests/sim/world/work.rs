@@ -29,8 +29,6 @@ impl World {
             retain_ms: self.plan.retain_ms,
             memory_max: self.plan.memory_max,
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-            // A spool that is adopted takes no input.
-            epoch: if self.adopting { 0 } else { self.ring.epoch() },
             receivers: self.configured(),
             owner: None,
         }
@@ -67,10 +65,12 @@ impl World {
         // The tender's first act.
         spool.save_new_state();
         let account = spool.account().clone();
-        if account.epoch == self.ring.epoch() && self.canary != Canary::NoCatchUp {
+        if account.mark.epoch != self.mark().epoch {
+            spool.begin_another_input();
+        } else if self.canary != Canary::NoCatchUp {
             let head = self.tail + self.cushion.len() as u64;
-            let mut to = account.stream.max(self.tail);
-            if self.canary == Canary::StreamOffByOne && account.stream > self.tail {
+            let mut to = account.mark.position.max(self.tail);
+            if self.canary == Canary::StreamOffByOne && account.mark.position > self.tail {
                 to = (to + 1).min(head);
             }
             if to > head {
@@ -122,9 +122,9 @@ impl World {
             other => other,
         };
         let data = self.cushion.clone();
-        let (tail, wall) = (self.tail, self.wall);
+        let (mark, wall) = (self.mark(), self.wall);
         let Some(w) = self.worker.as_mut() else { return Ok(false) };
-        match w.writer.step(&data, tail, ending, wall) {
+        match w.writer.step(&data, mark, ending, wall) {
             Done::Bytes(n) if n > data.len() => Err("the writer used more than there was".into()),
             Done::Bytes(n) => {
                 if self.plan.deaths && self.chance.once_in(200) {
@@ -141,9 +141,9 @@ impl World {
     }
 
     pub(super) fn tell(&mut self) {
-        let (wall, tail) = (self.wall, self.tail);
+        let (wall, mark) = (self.wall, self.mark());
         if let Some(w) = self.worker.as_mut() {
-            w.writer.tell(wall, tail, true);
+            w.writer.tell(wall, mark, true);
         }
     }
 
@@ -246,8 +246,8 @@ impl World {
         let account = w.spool.account();
         let step = self.figures.steps;
         gostech::log::debug("sim", format!("step {step}: {} promised {before} {}", account.seq, well(&w.spool)));
-        if before && well(&w.spool) && account.epoch == self.ring.epoch() {
-            self.promised = self.promised.max(account.stream);
+        if before && well(&w.spool) && account.mark.epoch == self.ring.epoch() {
+            self.promised = self.promised.max(account.mark.position);
         }
     }
 }

@@ -68,7 +68,7 @@ fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
     let disk =
         Arc::new(Slow { memory_disk: memory_disk(), holds: AtomicBool::new(false), held: AtomicBool::new(false) });
     let spool = spool_on(disk.clone());
-    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", (1, 0).into(), Ending::Open, 0);
     let sink = Strange { asked: 0, from: 0, to: 0, took: Arc::new(Mutex::new(Vec::new())) };
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);

@@ -51,7 +51,7 @@ fn live(n: u64, answer: Answer) -> (Vec<u64>, u64, u64, usize) {
     let portion = Portion { events: 64, bytes: 1 << 20, linger: Duration::ZERO };
     let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let text: String = (1..=n).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
-    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     let mut steps = 0;
     while spool.position("r1") <= n && steps < 10_000 {

@@ -55,7 +55,6 @@ pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
         retain_ms: 3_600_000,
         memory_max: 1 << 20,
         identity: Identity::default(),
-        epoch: 1,
         receivers: vec![("r1".into(), false)],
         owner: None,
     };
@@ -121,7 +120,7 @@ fn a_bad_sector_costs_its_events_and_no_others() {
     let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let line = |n: u64| format!("{{\"id\":\"1.0.{n}\",\"message\":\"{}\"}}\n", "x".repeat(300));
     let text: String = (1..=60).map(line).collect();
-    writer.step(text.as_bytes(), 0, Ending::Open, 0);
+    writer.step(text.as_bytes(), (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
     let mut steps = |count: u32| {
         for _ in 0..count {
@@ -160,7 +159,7 @@ fn the_order_is_kept_whenever_a_receiver_that_refused_everything_recovers() {
         let (mut at, mut now) = (0, Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 });
         let mut feed = |counts: std::ops::RangeInclusive<u64>| {
             let text: String = counts.map(|n| format!("{{\"id\":\"1.0.{n}\"}}\n")).collect();
-            writer.step(text.as_bytes(), at, Ending::Open, 0);
+            writer.step(text.as_bytes(), (1, at).into(), Ending::Open, 0);
             at += text.len() as u64;
         };
         // One that it takes, and then a batch that meets the trouble.
@@ -215,7 +214,7 @@ fn nobody_condemns_for_what_another_one_took() {
         let mut sender = Sender::new("r1", spool.clone(), sinks, FORMATS[0].form(None), portion, 1 << 20);
         Writer::new(spool.clone(), 1 << 20, false).step(
             b"{\"id\":\"1.0.1\"}\n{\"id\":\"1.0.2\"}\n",
-            0,
+            (1, 0).into(),
             Ending::Open,
             0,
         );
@@ -256,7 +255,7 @@ fn what_is_tried_again_is_condemned_when_the_receiver_takes_those_of_another_spo
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let feed = |spool: &Arc<Spool>, at: u64| {
         let line = b"{\"id\":\"1.0.1\"}\n";
-        Writer::new(spool.clone(), 1 << 20, false).step(line, at, Ending::Open, 0);
+        Writer::new(spool.clone(), 1 << 20, false).step(line, (1, at).into(), Ending::Open, 0);
     };
     let took = Arc::new(Mutex::new(Vec::new()));
     let tally = Tally::default();
@@ -309,7 +308,7 @@ fn the_time_that_is_left_at_the_end_is_not_slept_away() {
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
     let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
-    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);
     now.mono += Duration::from_secs(9);
@@ -350,7 +349,7 @@ fn many_suspects_take_little_memory_and_are_judged_all_the_same() {
     let text: String = (1..=150).map(|n| format!("{{\"id\":\"1.0.{n}\",\"x\":\"{}\"}}\n", "y".repeat(4_000))).collect();
     let mut at = 0;
     while at < text.len() {
-        let Done::Bytes(n) = writer.step(&text.as_bytes()[at..], at as u64, Ending::Ended, 0) else {
+        let Done::Bytes(n) = writer.step(&text.as_bytes()[at..], (1, at as u64).into(), Ending::Ended, 0) else {
             panic!("no room")
         };
         at += n;
@@ -384,7 +383,7 @@ fn a_receiver_that_takes_nothing_shows_at_once_and_is_an_alarm_after_five_minute
     let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
     let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
     let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
-    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);
     let handed_on = || {

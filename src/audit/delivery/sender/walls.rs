@@ -83,7 +83,7 @@ where
     let portion = Portion { events: 64, bytes: 1 << 20, linger: Duration::ZERO };
     let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let text: String = (1..=n).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
-    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     let mut alarms = BTreeSet::new();
     while now.mono < Duration::from_secs(seconds) && spool.position("r1") <= n {
@@ -196,7 +196,7 @@ fn one_that_changes_its_words_is_examined_anew() {
     let portion = Portion { events: 1, bytes: 1 << 20, linger: Duration::ZERO };
     let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
     let text: String = (1..=9).map(|i| format!("{{\"id\":\"1.0.{i}\"}}\n")).collect();
-    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), 0, Ending::Open, 0);
+    Writer::new(spool.clone(), 1 << 20, false).step(text.as_bytes(), (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     for _ in 0..4_000 {
         now.chance = now.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 3;

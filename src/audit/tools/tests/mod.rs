@@ -68,7 +68,6 @@ fn settings(receivers: &[&str]) -> Settings {
         retain_ms: 3_600_000,
         memory_max: 1 << 20,
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
-        epoch: 1,
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
         owner: None,
     }
@@ -89,7 +88,7 @@ fn put(spool: &Spool, a: &mut Appender, raw: &[u8], kind: Option<Kind>, (part, p
     f.kind = kind.unwrap_or(f.kind);
     let (kind, id, time) = (f.kind, f.id, f.time);
     let new = New { kind, raw, id, time, part, parts, stream: spool.next_seq() * 100, read_ms: NOW - 60_000 };
-    let seq = spool.append(a, &[new], NOW, false).unwrap();
+    let seq = spool.append(a, 1, &[new], NOW, false).unwrap();
     spool.account().take(seq, &f, raw, part, parts, NOW as u64);
 }
 

@@ -1,0 +1,77 @@
+//! Where bytes come from: what every source can do, and what its row in the table says.
+//!
+//! ```text
+//! source ─fill─▶ ring ─▶ writer: records, each with its mark ─▶ spool ─▶ (after a death) resume behind the last mark
+//! ```
+//!
+//! The pipe is read once: what came out of it lives in the ring, and the mark says how much of the ring is in the spool. A
+//! source that `rereads` is asked to go on behind the last mark that the spool has, also when the ring died with the keeper.
+//!
+//! A new source is a file here and a row in `table`. Refuses: to know records, to wait for disk or network.
+
+pub mod pipe;
+pub mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::audit::record::mark::Mark;
+use crate::flags::Text;
+use crate::guard::files::Wish;
+use crate::sys::filler::{Fill, Filler};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A source that is open.
+pub trait Source: Send {
+    /// Goes on behind this place, where that is one of its streams; else at its beginning. `None`: nothing of it was ever
+    /// kept. It tells the filler of the stream that it begins with (`Filler::turn`).
+    fn resume(&mut self, kept: Option<Mark>, to: &mut Filler) {
+        let _ = (kept, to);
+    }
+
+    /// Takes what there is now, as far as it fits. A source that goes over to another stream says so by a turn.
+    fn fill(&mut self, to: &mut Filler) -> io::Result<Fill>;
+
+    /// Waits until there may be more, at most `patience`. False: there is nothing.
+    fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool>;
+}
+
+/// Which source it is to be, by the options.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Its row.
+    pub row: &'static Row,
+    /// `--filename`, for those that have one.
+    pub filename: Option<PathBuf>,
+}
+
+/// How a source shows itself in the line at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// What it is.
+    pub what: String,
+    /// How many bytes it holds for us, where it holds any.
+    pub holds: Option<usize>,
+}
+
+/// A source as the table has it.
+#[derive(Debug)]
+pub struct Row {
+    /// The value of `--type`.
+    pub name: &'static str,
+    /// What that is, in a few words.
+    pub what: Text,
+    /// What was read can be read again.
+    pub rereads: bool,
+    /// SIGTERM and SIGINT end the reading, after what is there; else only the source itself does.
+    pub term_ends: bool,
+    /// Makes it fit to be read, once, before the first worker, and shows it.
+    pub prepare: fn(&Choice) -> Shown,
+    /// The files that a caged worker needs for it.
+    pub wishes: fn(&Choice) -> Vec<Wish>,
+    /// Opens it. What is not there yet is looked for again by `fill`.
+    pub open: fn(&Choice) -> Box<dyn Source>,
+    /// Whether those who write to it stand still, or are about to, when nothing is read.
+    pub is_pressed: fn(&Choice) -> bool,
+}
