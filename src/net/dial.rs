@@ -9,9 +9,8 @@ use crate::net::failure::{Failure, FailureKind};
 use crate::net::proxy::Proxy;
 use crate::net::secret::Wiped;
 use crate::net::stream::Stream;
-use crate::net::target::{bracketed, Place};
+use crate::net::target::Place;
 use crate::net::tls;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,31 +71,6 @@ impl Dial {
                 Ok(stream)
             }
         }
-    }
-}
-
-impl Place {
-    /// The name for TLS and for `Host`, without brackets.
-    fn host(&self) -> &str {
-        match self {
-            Place::Net { host, .. } => host,
-            Place::Unix { .. } => "localhost",
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Place::Net { host, port } => write!(f, "{}:{port}", bracketed(host)),
-            Place::Unix { path } => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl fmt::Debug for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -60,6 +60,31 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The name for TLS and for `Host`, without brackets.
+    pub fn host(&self) -> &str {
+        match self {
+            Place::Net { host, .. } => host,
+            Place::Unix { .. } => "localhost",
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Net { host, port } => write!(f, "{}:{port}", bracketed(host)),
+            Place::Unix { path } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 /// The userinfo of a URL, decoded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
@@ -120,10 +145,7 @@ impl Target {
 
     /// The host without brackets; `localhost` for a Unix socket, as that is what the `Host` header says there.
     pub fn host(&self) -> &str {
-        match &self.place {
-            Place::Net { host, .. } => host,
-            Place::Unix { .. } => "localhost",
-        }
+        self.place.host()
     }
 
     /// The path of the Unix socket, if it is one.

@@ -19,13 +19,12 @@ use crate::error::Exit;
 use crate::guard;
 use crate::limits;
 use crate::net::address::Address;
+use crate::net::expiry::{Expiry, Named};
 use crate::net::failure::{words as io_words, FailureKind};
 use crate::net::http::{Auth, HttpOptions};
-use crate::net::pem;
 use crate::net::resolve;
 use crate::net::target::Place;
 use crate::net::tls;
-use crate::net::validity::Validity;
 use crate::sys::file;
 use crate::sys::trial::By;
 use crate::{stamp, words};
@@ -207,11 +206,8 @@ fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report
         },
     }
     unused_tls(title, &options, report);
-    for (file, what) in [(&options.tls.certificate, "certificate"), (&options.tls.ca, "authority")] {
-        if let Some(file) = file {
-            dates(title, file, what, now_ms / 1000, report);
-        }
-    }
+    let (own, trusted) = (options.tls.certificate.as_deref(), options.tls.ca.as_deref());
+    dates(title, own.map(Named::certificate).into_iter().chain(trusted.map(Named::authority)), now_ms / 1000, report);
     reach(title, &options, report);
 }
 
@@ -227,32 +223,17 @@ fn unused_tls(title: &str, options: &HttpOptions, report: &mut Report) {
     }
 }
 
-/// The times of the certificates in a file. Of authorities one that is valid is enough: bundles have old ones.
-fn dates(title: &str, file: &Path, what: &str, now: i64, report: &mut Report) {
-    // A file that cannot be read was told already.
-    let Ok(all) = pem::validities(file, what) else { return };
-    let name = format!("{title}: {what} `{}`", file.display());
-    let known: Vec<Validity> = all.iter().flatten().copied().collect();
-    if known.len() < all.len() {
-        report.note(format!("{name}: when it ends cannot be read"));
-    }
-    // The first to end; of authorities the last.
-    let judged = match what {
-        "authority" => known.iter().max_by_key(|v| v.to),
-        _ => known.iter().min_by_key(|v| v.to),
-    };
-    let day = |at: i64| stamp::rfc3339_text(at.saturating_mul(1000))[..10].to_string();
-    match judged {
-        None => {}
-        Some(v) if v.to < now => report.wrong(format!("{name} has ended on {}: have a new one issued", day(v.to))),
-        Some(v) if v.from > now => {
-            report.wrong(format!("{name} begins on {} only: look at this machine's clock, or wait", day(v.from)));
+/// When the certificates end, as the running helper judges that.
+fn dates(title: &str, files: impl Iterator<Item = Named>, now: i64, report: &mut Report) {
+    for seen in Expiry::new(files).look(now) {
+        let day = |at: i64| stamp::rfc3339_text(at.saturating_mul(1000))[..10].to_string();
+        match (seen.wrong, seen.ends) {
+            (Some(text), _) if seen.invalid => report.wrong(format!("{title}: {text}")),
+            (Some(text), _) => report.note(format!("{title}: {text}")),
+            (None, Some(end)) => report.ok(format!("{title}: {} is valid until {}", seen.about, day(end))),
+            // A file that cannot be read was told already.
+            (None, None) => {}
         }
-        Some(v) if v.to - now < limits::CHECK_EXPIRY_DAYS * 86_400 => {
-            let left = words::count(((v.to - now) / 86_400) as u64, "day");
-            report.note(format!("{name} ends on {}, in {left}: have a new one issued in time", day(v.to)));
-        }
-        Some(v) => report.ok(format!("{name} is valid until {}", day(v.to))),
     }
 }
 
