@@ -10,7 +10,6 @@ mod receivers;
 pub mod table;
 
 use crate::audit::delivery::format::Form;
-use crate::audit::delivery::sender::tally::Tally;
 use crate::audit::delivery::sender::Portion;
 use crate::audit::intake::source::{table as sources, Choice};
 use crate::audit::spool::Full;
@@ -51,8 +50,6 @@ pub struct ReceiverOptions {
     pub portion: Portion,
     /// `--quarantine-max`
     pub quarantine_max: u64,
-    /// What its senders know of each other.
-    pub tally: Tally,
 }
 
 /// Everything.

@@ -4,7 +4,6 @@
 
 use super::{in_force, of_env, Options, ReceiverOptions};
 use crate::audit::delivery::format::{self, Form};
-use crate::audit::delivery::sender::tally::Tally;
 use crate::audit::delivery::sender::Portion;
 use crate::audit::delivery::transport::{self, Transport};
 use crate::error::{Error, Result};
@@ -50,7 +49,6 @@ impl Options {
                     linger: value::duration(&parsed.need_of("linger", i))?,
                 },
                 quarantine_max: value::size(&parsed.need_of("quarantine-max", i))?,
-                tally: Tally::default(),
             };
             names.push(receiver.name.clone());
             self.receivers.push(receiver);

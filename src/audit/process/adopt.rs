@@ -243,12 +243,9 @@ impl Adopter<'_> {
             log::info("adopter", text);
             log::calm("adopter");
         }
-        let run_state = Arc::new(RunState::of(self.run_state.ring.clone()));
+        let run_state = Arc::new(self.run_state.beside(ephemeral::only(dir).is_some()));
         let mut receivers = self.options.receivers.clone();
         receivers.retain(|r| names.contains(&r.name));
-        if ephemeral::only(dir).is_some() {
-            receivers.iter_mut().for_each(|r| r.tally = r.tally.of_retry());
-        }
         let crew = Crew::new(spool.clone(), run_state.clone(), receivers.iter());
         let (dir, given, since) = (dir.to_path_buf(), Vec::new(), Instant::now());
         Ok(Some(Adopted { dir, spool, run_state, crew, given, at: 0, since, leaving: false, _lock: lock }))

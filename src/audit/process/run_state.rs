@@ -1,5 +1,6 @@
 //! What all threads of a worker look at: how far the work has come, and whether it is over. Refuses: to do any of it.
 
+use crate::audit::delivery::sender::tally::Tallies;
 use crate::audit::spool::orphans::Orphans;
 use crate::sys::ring::Ring;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +22,10 @@ pub struct RunState {
     pub senders: AtomicUsize,
     /// What orphans leave to be told.
     pub orphans: Arc<Orphans>,
+    /// What each receiver has taken, from whatever spool.
+    pub tallies: Arc<Tallies>,
+    /// It delivers what a retry has brought.
+    pub retries: bool,
     /// What outlives this worker; none in tests.
     pub ring: Option<Arc<Ring>>,
     lock: Mutex<()>,
@@ -31,6 +36,11 @@ impl RunState {
     /// At its beginning.
     pub fn of(ring: Option<Arc<Ring>>) -> RunState {
         RunState { ring, ..RunState::default() }
+    }
+
+    /// For the senders of another spool in the same worker.
+    pub fn beside(&self, retries: bool) -> RunState {
+        RunState { ring: self.ring.clone(), tallies: self.tallies.clone(), retries, ..RunState::default() }
     }
 
     /// Sleeps, but not through a change.

@@ -14,15 +14,15 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    /// Looks at one whom the database waits for; whether it was sent on.
-    pub fn look(&mut self, who: &str, pid: Option<i32>) -> bool {
+    /// Looks at one whom the database waits for, and sends it on when it has stood still for so long.
+    pub fn look(&mut self, who: &str, pid: Option<i32>) {
         let Some(pid) = pid.filter(|pid| process::is_stopped(*pid)) else {
             self.since = None;
-            return false;
+            return;
         };
         let since = *self.since.get_or_insert_with(Instant::now);
         if since.elapsed() < Duration::from_secs(limits::STOPPED_SECONDS) {
-            return false;
+            return;
         }
         self.since = None;
         let seconds = limits::STOPPED_SECONDS;
@@ -30,7 +30,6 @@ impl Stopped {
             format!("the {who} (process {pid}) was stopped, and the database waits for it: sent on after {seconds} s");
         log::error("keeper", text);
         signal::send(pid, signal::SIGCONT);
-        true
     }
 
     /// When to look again.

@@ -116,10 +116,33 @@ impl Head {
     }
 }
 
-/// Whether these bytes begin like a segment of a version that is not ours.
-pub fn is_foreign_version(bytes: &[u8]) -> bool {
-    let foreign = |c: &[u8]| c.starts_with(&MAGIC[..7]) && c[7] != MAGIC[7];
-    bytes.len() >= HEAD_BYTES + 8 && foreign(bytes) && foreign(&bytes[HEAD_BYTES..])
+/// What stands where a segment's file should have its head.
+#[derive(Debug)]
+pub enum Front {
+    /// A head; whether both copies of it are whole.
+    Whole(Head, bool),
+    /// One of a version that is not ours.
+    Foreign,
+    /// The file ends before there can be a record.
+    Short,
+    /// Neither copy is whole; the records behind them may be.
+    Damaged,
+}
+
+impl Front {
+    /// Of a file that begins with these bytes.
+    pub fn of(bytes: &[u8]) -> Front {
+        let foreign = |c: &[u8]| c.starts_with(&MAGIC[..7]) && c[7] != MAGIC[7];
+        let is_whole = |c: &[u8]| Head::decode(c).is_some();
+        match Head::decode(bytes) {
+            Some(head) => {
+                Front::Whole(head, bytes.chunks_exact(HEAD_BYTES).take(2).filter(|c| is_whole(c)).count() == 2)
+            }
+            None if bytes.len() >= HEAD_BYTES + 8 && foreign(bytes) && foreign(&bytes[HEAD_BYTES..]) => Front::Foreign,
+            None if bytes.len() < RECORDS_AT as usize => Front::Short,
+            None => Front::Damaged,
+        }
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {
@@ -453,7 +476,8 @@ mod tests {
         let mut foreign = bytes.clone();
         foreign[7] = 2;
         foreign[HEAD_BYTES + 7] = 2;
-        assert!(is_foreign_version(&foreign) && Head::decode(&foreign).is_none() && !is_foreign_version(&bytes));
+        assert!(matches!(Front::of(&foreign), Front::Foreign) && Head::decode(&foreign).is_none());
+        assert!(!matches!(Front::of(&bytes), Front::Foreign));
     }
 
     #[test]

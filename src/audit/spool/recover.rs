@@ -7,7 +7,7 @@ use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry};
 use super::names::{edition_of, number_of};
 use super::past::Past;
-use super::record::{self, Head, Meta, RECORDS_AT};
+use super::record::{Front, Head, Meta, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::locks::{Rank, Ranked};
@@ -434,24 +434,17 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
     for f in files.iter().filter(|f| f.name.ends_with(".seg")) {
         let mut bytes = vec![0; RECORDS_AT as usize];
         let got = disk.read_at(&f.name, 0, &mut bytes)?;
-        let head = match Head::decode(&bytes[..got]) {
-            Some(head) => head,
-            None if record::is_foreign_version(&bytes[..got]) => {
-                return Err(Refusal::Foreign(format!("`{}` is of another version", f.name)));
+        let head = match (Front::of(&bytes[..got]), number_of(&f.name)) {
+            (Front::Whole(head, _), _) => head,
+            (Front::Foreign, _) => return Err(Refusal::Foreign(format!("`{}` is of another version", f.name))),
+            (Front::Damaged, Some(first_seq)) => {
+                Head { first_seq, identity: settings.identity.clone(), ..Head::default() }
             }
-            None if got < RECORDS_AT as usize => {
-                // The head was being written: there can be no record. An empty file is nothing to keep.
+            // The head was being written: there can be no record. An empty file is nothing to keep.
+            (Front::Short, _) | (Front::Damaged, None) => {
                 discard(disk, store, f);
                 continue;
             }
-            None => match number_of(&f.name) {
-                // Both copies of the head are damaged, the records may not be.
-                Some(first_seq) => Head { first_seq, identity: settings.identity.clone(), ..Head::default() },
-                None => {
-                    discard(disk, store, f);
-                    continue;
-                }
-            },
         };
         all.push(Segment {
             name: f.name.clone(),

@@ -7,7 +7,7 @@ use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry, RealDisk};
 use super::names::{edition_of, number_of, EPHEMERAL, LOCK, STATE};
 use super::owner::OWNER;
-use super::record::{self, Head, Identity, HEAD_BYTES, RECORDS_AT};
+use super::record::{Front, Head, Identity, RECORDS_AT};
 use super::recover::whole_records;
 use super::walk::{Found, Walk};
 use super::{lock, slots};
@@ -222,18 +222,15 @@ impl Look {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(self.unreadable(&f.name, e)),
             };
-            let copies = got.chunks_exact(HEAD_BYTES).filter(|c| Head::decode(c).is_some()).count();
-            let being_made = self.in_use.may_change() && number_of(&f.name) == newest;
-            match Head::decode(got) {
-                Some(head) => self.push(f, head, if copies == 2 { Heads::Both } else { Heads::One }),
-                None if record::is_foreign_version(got) => self.foreign = Some(f.name),
-                None if got.len() < RECORDS_AT as usize && being_made => {}
-                None if got.is_empty() => self.odd.push((f.name, "is empty")),
-                None if got.len() < RECORDS_AT as usize => self.odd.push((f.name, "ends within its head")),
-                None => match number_of(&f.name) {
-                    Some(first_seq) => lost.push((f, first_seq)),
-                    None => self.odd.push((f.name, "has no readable head")),
-                },
+            match (Front::of(got), number_of(&f.name)) {
+                (Front::Whole(head, both), _) => self.push(f, head, if both { Heads::Both } else { Heads::One }),
+                (Front::Foreign, _) => self.foreign = Some(f.name),
+                // It is being made.
+                (Front::Short, number) if self.in_use.may_change() && number == newest => {}
+                (Front::Short, _) if got.is_empty() => self.odd.push((f.name, "is empty")),
+                (Front::Short, _) => self.odd.push((f.name, "ends within its head")),
+                (Front::Damaged, Some(first_seq)) => lost.push((f, first_seq)),
+                (Front::Damaged, None) => self.odd.push((f.name, "has no readable head")),
             }
         }
         let identity = self.segments.first().map_or_else(Identity::default, |s| s.head.identity.clone());

@@ -19,6 +19,18 @@ pub struct Tally {
     refused: Option<(RangeInclusive<u64>, usize, u64)>,
 }
 
+/// One for each receiver, by its name: for all the spools that a worker delivers from.
+#[derive(Debug, Default)]
+pub struct Tallies(Mutex<BTreeMap<String, Tally>>);
+
+impl Tallies {
+    /// That of this receiver.
+    pub fn of(&self, receiver: &str) -> Tally {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(receiver.to_string()).or_default().shared()
+    }
+}
+
 impl Tally {
     /// For another sender to the same receiver.
     pub fn shared(&self) -> Tally {
@@ -75,5 +87,15 @@ mod tests {
         assert!(!deaf.took_from_others_since(5, 0), "it is no retry");
         mine.refused(None, 0);
         assert!(!mine.took_from_others_since(5, 0));
+    }
+
+    #[test]
+    fn the_senders_of_one_receiver_share_and_those_of_another_do_not() {
+        let all = Tallies::default();
+        let (mut home, mut retry, mut other) = (all.of("r1"), all.of("r1").of_retry(), all.of("r2").of_retry());
+        retry.refused(Some(5..=5), 0);
+        other.refused(Some(5..=5), 0);
+        home.took(0);
+        assert!(retry.took_from_others_since(5, 0) && !other.took_from_others_since(5, 0));
     }
 }
