@@ -78,9 +78,6 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
             match place::settle(&root, &base_name(options), &name, patience, open) {
                 Ok((home, spool)) => {
                     ring.set_note(&home.name);
-                    if options.source.row.rereads && before.past.is_none() {
-                        spool.wait_for_what_comes_again();
-                    }
                     spool.take_over(&before.fate(Some(&home), &roots));
                     return (spool, Some(home));
                 }

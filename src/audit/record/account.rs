@@ -177,11 +177,6 @@ impl Account {
         (self.last, self.unread) = (Some(last), 0);
     }
 
-    /// Records that are not here are read again: they explain no gap in what is read then.
-    pub fn comes_again(&mut self) {
-        (self.unread, self.damaged) = (0, 0);
-    }
-
     /// So many records before the next one are gone that nobody was given, and that may have told of what is missing before
     /// them: rather once more than never. What these records were themselves is told as damaged, and that is enough.
     pub fn doubt(&mut self, gone: u64) {

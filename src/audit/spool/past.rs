@@ -95,17 +95,6 @@ impl Spool {
         self.account().pieces = 0;
     }
 
-    /// Records that were given to somebody, and of which a power cut has left nothing: their source gives them again, so
-    /// that nobody misses them. For a source that can, before anybody delivers.
-    pub fn wait_for_what_comes_again(&self) {
-        let (holes, tail) = {
-            let ledger = self.lock();
-            (ledger.holes(ledger.first_wanted()), ledger.next_seq - 1)
-        };
-        self.leave(&holes.into_iter().filter(|hole| hole.1 == tail).collect::<Vec<_>>());
-        self.account().comes_again();
-    }
-
     /// Says what became of the records of the worker before that are not here, and passes them. For the time before there is
     /// anybody who delivers. Gives how many are missing.
     pub fn take_over(&self, fate: &Fate) -> u64 {
