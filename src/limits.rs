@@ -148,7 +148,7 @@ pub const GENERATIONS: usize = 1_024;
 /// Missing ranges remembered for one generation; the oldest is declared lost early.
 pub const GAP_RANGES: usize = 64;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.
-pub const GAP_RANGES_SAVED: usize = 1_500;
+pub const GAP_RANGES_SAVED: usize = 1_300;
 /// How far back a number may be and is merely out of order, where many seem to come again: connections write side by side.
 pub const DISORDER: u64 = 16;
 /// Hashes kept of one start of a node, of the events whose counts are powers of two: to tell a repeat from a database that
@@ -156,7 +156,16 @@ pub const DISORDER: u64 = 16;
 pub const MARKS: usize = 24;
 /// And in the state file, of the starts seen last: a new life has the number of a recent one.
 pub const MARKS_SAVED: usize = 240;
-const _: () = assert!((GENERATIONS + GAP_RANGES_SAVED) * 100 + MARKS_SAVED * 32 < STATE_SLOT_BYTES as usize);
+/// Events of our own that are kept in the state until their records may go: a receiver that lacks more of them has been away
+/// for weeks of trouble.
+pub const TELLINGS: usize = 32;
+/// The most that such an event is in the state, where each quote of it has a backslash, with both ids at their longest.
+pub const TELLING_BYTES: usize = 640;
+/// Of these, what its number and what stands around it take.
+pub const TELLING_NUMBER_BYTES: usize = 32;
+const _: () = assert!(
+    (GENERATIONS + GAP_RANGES_SAVED) * 100 + MARKS_SAVED * 32 + TELLINGS * TELLING_BYTES < STATE_SLOT_BYTES as usize
+);
 /// A gap is an event only after this: what comes late within it was only out of order.
 pub const GAP_PATIENCE_MILLIS: u64 = 1_000;
 

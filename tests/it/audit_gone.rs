@@ -65,7 +65,9 @@ impl Stage {
     }
 
     fn remove(&self) {
-        std::fs::remove_dir_all(self.spool()).expect("the directory goes");
+        // In one step: while it is emptied the helper may make new files there.
+        let away = self.den.path().join("away");
+        std::fs::rename(self.spool(), &away).and_then(|()| std::fs::remove_dir_all(&away)).expect("the directory goes");
     }
 
     fn swap(&self) {
@@ -170,6 +172,22 @@ fn swapped_as_the_worker_dies_it_is_told_to_the_event() {
     let stage = Stage::new("gone-swap-death", &[]);
     stage.dies(Stage::swap);
     stage.told();
+}
+
+/// What an earlier helper has left is known to the next one's workers as well, though nothing of it has moved since.
+#[test]
+fn removed_as_the_worker_dies_what_an_earlier_helper_left_is_told() {
+    let mut stage = Stage::new("gone-left", &["--drain", "1s"]);
+    assert_eq!(stage.picodata.finish(LIMIT), 0, "{}", stage.err());
+    stage.picodata = stage.setup.picodata();
+    stage.picodata.wait_worker(None);
+    stage.says("100 events for r1 waiting");
+    stage.dies(Stage::remove);
+    stage.says("100 undelivered events with it");
+    stage.up();
+    let code = stage.picodata.finish(LIMIT);
+    let told: Vec<_> = stage.receiver.docs().iter().map(|d| d.value["missing"].clone()).collect();
+    assert_eq!((told, code), (vec![100.into()], 1), "{}", stage.err());
 }
 
 /// All files in it, as a cleaner does it.

@@ -65,6 +65,9 @@ pub struct Account {
     damaged: u64,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
+    /// The newest events of our own: under which number each is in the spool, and what it says. Should its record go before
+    /// everybody had it, that is to be told again.
+    tellings: Vec<(u64, String)>,
     /// Counts the savings, wherever to: of two copies that have all the later one counts.
     pub version: u64,
     /// The last event in it.
@@ -108,6 +111,7 @@ impl Account {
         if facts.kind == Kind::Own {
             self.counters.own += 1;
             self.told(raw);
+            self.note_telling(seq, raw);
         } else {
             self.pieces = if part == parts { 0 } else { part };
             self.see(facts, raw, part, now);
@@ -359,6 +363,25 @@ impl Account {
         }
     }
 
+    fn note_telling(&mut self, seq: u64, raw: &[u8]) {
+        let escaped = |t: &&str| t.len() + t.bytes().filter(|b| matches!(b, b'"' | b'\\')).count();
+        let fits = |t: &&str| escaped(t) <= limits::TELLING_BYTES - limits::TELLING_NUMBER_BYTES;
+        let Some(text) = std::str::from_utf8(raw).ok().filter(fits) else { return };
+        if self.tellings.len() >= limits::TELLINGS {
+            self.tellings.remove(0);
+        }
+        self.tellings.push((seq, text.to_string()));
+    }
+
+    /// These records are gone, and nobody can read what they were: what those of ours among them told is to be told again.
+    /// Gives what they told as damaged, for whoever reports that.
+    pub fn untold_by(&mut self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        let (gone, kept) = std::mem::take(&mut self.tellings).into_iter().partition(|t| (from..=to).contains(&t.0));
+        self.tellings = kept;
+        let gone: Vec<(u64, String)> = gone;
+        gone.iter().filter_map(|(_, raw)| self.untold(raw.as_bytes())).collect()
+    }
+
     /// Those records are damaged, and that is told.
     pub fn note_damage(&mut self, range: (u64, u64)) {
         if self.damages.len() >= limits::DAMAGES {
@@ -393,7 +416,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "behind": self.behind, "version": self.version, "last": text(self.last), "run": self.run,
+            "behind": self.behind, "version": self.version, "tellings": self.tellings, "last": text(self.last), "run": self.run,
         });
         value.to_string().into_bytes()
     }
@@ -438,6 +461,7 @@ impl Account {
             run: n("run"),
             behind: v["behind"].as_bool().unwrap_or(false),
             version: n("version"),
+            tellings: tellings_of(&v["tellings"]),
             losses: losses_of(&v["losses"]),
             mark: Mark { epoch: n("epoch"), position: n("stream") },
             pieces: n("pieces") as u32,
@@ -464,6 +488,11 @@ fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
         unparsed: n("unparsed"),
         damaged: n("damaged"),
     }
+}
+
+fn tellings_of(v: &Value) -> Vec<(u64, String)> {
+    let all = v.as_array().into_iter().flatten().take(limits::TELLINGS);
+    all.filter_map(|t| Some((t[0].as_u64()?, t[1].as_str()?.to_string()))).collect()
 }
 
 fn id_of(v: &Value) -> Option<EventId> {

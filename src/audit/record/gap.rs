@@ -200,7 +200,7 @@ impl Gaps {
         }
     }
 
-    /// The event that told a range is gone before everybody had it. False: the range is not remembered any more.
+    /// The event that told a range is gone before everybody had it. False: there is no room to remember it again.
     pub fn untell(&mut self, m: Missing) -> bool {
         let Some(g) = self.table.get_mut(&(m.from.raft_id, m.from.gen)) else { return false };
         let mut any = false;
@@ -208,6 +208,10 @@ impl Gaps {
             self.untold += usize::from(r.told);
             r.told = false;
             any = true;
+        }
+        if !any && m.to <= g.highest {
+            any = g.remember(m);
+            self.untold += usize::from(any);
         }
         any
     }
@@ -295,6 +299,17 @@ impl Generation {
         } else {
             self.fill(count);
         }
+    }
+
+    /// Takes up a range that was told and forgotten, in the place of another one that is told.
+    fn remember(&mut self, m: Missing) -> bool {
+        if self.missing.len() >= limits::GAP_RANGES {
+            let Some(told) = self.missing.iter().position(|r| r.told) else { return false };
+            self.missing.remove(told);
+        }
+        let at = self.missing.iter().position(|r| r.from > m.from.count).unwrap_or(self.missing.len());
+        self.missing.insert(at, Range { from: m.from.count, to: m.to, since: 0, told: false });
+        true
     }
 
     /// Takes a count out of what is missing; gives how many untold ranges there were and are for it.

@@ -434,7 +434,7 @@ impl Spool {
 
     /// A reader found records missing: told once, whoever finds them.
     pub fn report(&self, mut loss: Loss) {
-        {
+        let untold = {
             let mut account = self.account();
             if let Some((before, after)) = account.around(loss.from, loss.to) {
                 (loss.before, loss.after) = (loss.before.or(Some(before)), loss.after.or(Some(after)));
@@ -447,12 +447,15 @@ impl Spool {
                 account.losses.remove(0);
             }
             account.losses.push(loss);
-        }
+            account.untold_by(loss.from, loss.to)
+        };
         {
             let mut ledger = self.lock();
             ledger.losses.push(loss);
             ledger.notes += 1;
         }
+        // What events of ours have told that are among them is told again. Bounded: each is taken out of the account.
+        untold.into_iter().for_each(|(from, to)| self.report(Loss { from, to, before: None, after: None }));
         // Before a cursor goes past them: should we die now, the next worker tells of them.
         self.save_state(true);
     }

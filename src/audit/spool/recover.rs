@@ -95,6 +95,7 @@ impl Spool {
         }
 
         spool.save_new_cursors();
+        spool.remember_all();
         spool.save_owner();
         crash::point("open.done");
         Ok(spool)
@@ -311,6 +312,18 @@ impl Spool {
         }
         account.receivers = ledger.receivers.iter().map(|r| r.name.clone()).take(limits::STATE_RECEIVERS).collect();
         Ok(())
+    }
+
+    /// What stands in the small files has a copy in memory from the beginning: should they go before anything in them
+    /// changes, the next worker knows what it lacks.
+    fn remember_all(&self) {
+        if self.memory.is_none() {
+            return;
+        }
+        if let Err(e) = self.state_to_memory() {
+            log::debug("spool", format!("the state is not kept in memory: {e}"));
+        }
+        self.lock().receivers.iter_mut().for_each(|r| self.keep_in_memory(r));
     }
 
     /// A new state is written at once, while there is room for its copies: a full disk can be emptied only when it can be

@@ -108,7 +108,7 @@ impl Spool {
 
     /// The kernel may have let go of a cursor that it could not write: the next worker would find an older one, and take
     /// what was quarantined since for delivered.
-    fn keep_in_memory(&self, r: &mut Receiver) {
+    pub(super) fn keep_in_memory(&self, r: &mut Receiver) {
         let small = (cursor::file_name(&r.name), limits::CURSOR_SLOT_BYTES);
         let cursor = Cursor { receiver: r.name.clone(), ..r.cursor.clone() };
         if let Err(e) = self.small_to_memory(&small, &mut r.place, &cursor.save()) {

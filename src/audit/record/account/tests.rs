@@ -239,3 +239,59 @@ fn a_repeat_is_only_what_has_the_same_bytes() {
         assert_eq!((a.counters.late, a.all_told()), (1, true));
     }
 }
+
+/// What an event of ours has told goes with its record, where nobody can read that any more: it is told again.
+#[test]
+fn what_goes_with_an_event_of_ours_is_told_again() {
+    let mut a = Account::default();
+    let damaged = GapEvent { from: None, to: None, missing: 27, reason: Reason::Damaged, spool: Some((1, 27)) };
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let lost = GapEvent { from: Some(id(5)), to: Some(id(7)), missing: 3, reason: Reason::Lost, spool: None };
+    for (seq, event) in [(28, &damaged), (40, &lost)] {
+        let raw = event.write(0, seq);
+        let mut facts = read(&raw, false);
+        facts.kind = Kind::Own;
+        a.take(seq, &facts, &raw, 0, 0, 0);
+    }
+    assert_eq!(a.counters.damaged, 27);
+    let mut a = Account::load(&a.save()).expect("a state");
+    assert_eq!(a.untold_by(29, 39), []);
+    assert_eq!((a.untold_by(28, 50), a.counters.damaged), (vec![(1, 27)], 0));
+    assert!(!a.all_told(), "the gap that the other one told of");
+    assert_eq!(a.untold_by(1, 100), [], "once");
+}
+
+/// What is told is forgotten after many others: what it was of is told again as what it was.
+#[test]
+fn a_gap_that_was_forgotten_is_told_again_as_lost() {
+    let mut a = Account::default();
+    for n in 0..100 {
+        take(&mut a, n + 1, &raw(1 + 10 * n, "t"));
+        a.gaps.due(0, true).into_iter().for_each(|m| a.gaps.told(m));
+    }
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let lost = GapEvent { from: Some(id(2)), to: Some(id(10)), missing: 9, reason: Reason::Lost, spool: None };
+    assert_eq!((a.untold(&lost.write(0, 3)), a.dropped.len()), (None, 0));
+    let due = a.gaps.due(u64::MAX, true);
+    assert_eq!(due, [Missing { from: id(2), to: 10 }]);
+    assert!(a.gaps.save().iter().map(|line| line.len()).sum::<usize>() <= 4 + 4 * limits::GAP_RANGES);
+}
+
+#[test]
+fn tellings_are_bounded_and_fit_the_state() {
+    let mut a = Account::default();
+    let id = |count| EventId { raft_id: u64::MAX, gen: u64::MAX, count };
+    let event = GapEvent { from: Some(id(u64::MAX - 9)), to: Some(id(u64::MAX)), missing: u64::MAX, ..damaged() };
+    let raw = event.write(0, 1);
+    let mut facts = read(&raw, false);
+    facts.kind = Kind::Own;
+    let before = a.save().len();
+    (1..=1_000).for_each(|seq| a.take(seq, &facts, &raw, 0, 0, 0));
+    let tellings = a.save().len() - before;
+    let most = limits::TELLINGS * limits::TELLING_BYTES + 1_000 * 64;
+    assert!((limits::TELLINGS * raw.len()..most).contains(&tellings), "{tellings}");
+}
+
+fn damaged() -> GapEvent {
+    GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((1 << 59, (1 << 59) + 1)) }
+}
