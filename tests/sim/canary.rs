@@ -40,11 +40,15 @@ pub enum Canary {
     WallUnseen,
     /// A receiver has said that it took the front of a parcel, and all of it is counted as taken.
     FrontForWhole,
+    /// That files, folder or lock are gone is not looked at.
+    NamesUnseen,
+    /// A new worker does not ask what the one before had put into its spool.
+    PastForgotten,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 17] = [
+    pub const ALL: [Canary; 19] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -62,7 +66,14 @@ impl Canary {
         Canary::NewAtTheEnd,
         Canary::WallUnseen,
         Canary::FrontForWhole,
+        Canary::NamesUnseen,
+        Canary::PastForgotten,
     ];
+
+    /// Whether it shows only where something is taken away.
+    pub fn is_of_what_goes(self) -> bool {
+        matches!(self, Canary::NamesUnseen | Canary::PastForgotten)
+    }
 
     /// Whether it shows only where receivers come and go.
     pub fn is_of_names(self) -> bool {

@@ -4,6 +4,11 @@
 //! A power cut keeps the platter, and of what was not synced whatever chance leaves: nothing, all, the beginning with the
 //! last write torn at any byte, or single sectors in any order. Names survive in the order they were made, up to a point.
 //! A failed sync may drop what it could not write and calls the next one a success, as Linux does.
+//!
+//! What the program has open it has open whatever becomes of names: files and the whole folder may be taken away under it
+//! (`gone`), and then only who looks can know.
+
+mod gone;
 
 use crate::canary::Canary;
 use crate::chance::Chance;
@@ -76,11 +81,20 @@ pub struct Injected {
     pub dropped_syncs: u64,
     pub torn: u64,
     pub flips: u64,
+    pub gone: u64,
 }
 
 struct State {
     inodes: BTreeMap<u64, Inode>,
+    /// What stands in the folder that has the name now.
     names: BTreeMap<String, u64>,
+    /// Which folder that is (0: there is none), and which one the helper works in.
+    folder: u64,
+    home: u64,
+    /// What the worker has open, by the name that it opened.
+    open: BTreeMap<String, u64>,
+    /// The lock's file is there.
+    lock: bool,
     platter_names: BTreeMap<String, u64>,
     name_ops: Vec<NameOp>,
     made: u64,
@@ -103,6 +117,10 @@ impl SimDisk {
         Arc::new(SimDisk(Mutex::new(State {
             inodes: BTreeMap::new(),
             names: BTreeMap::new(),
+            folder: 1,
+            home: 1,
+            open: BTreeMap::new(),
+            lock: true,
             platter_names: BTreeMap::new(),
             name_ops: Vec::new(),
             made: 0,
@@ -373,8 +391,8 @@ impl State {
         self.names.values().map(|i| self.inodes[i].cache.len() as u64).sum()
     }
 
-    fn find(&self, name: &str) -> io::Result<u64> {
-        self.names.get(name).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    fn is_there(&self, name: &str) -> io::Result<()> {
+        self.names.contains_key(name).then_some(()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
     fn find_or_make(&mut self, name: &str) -> u64 {
@@ -393,8 +411,8 @@ impl State {
     }
 
     fn forget_unnamed(&mut self) {
-        let State { inodes, names, .. } = self;
-        let used: BTreeSet<u64> = names.values().copied().collect();
+        let State { inodes, names, open, .. } = self;
+        let used: BTreeSet<u64> = names.values().chain(open.values()).copied().collect();
         inodes.retain(|i, _| used.contains(i));
     }
 
@@ -416,6 +434,9 @@ impl Disk for SimDisk {
         let mut s = self.enter();
         let read = s.faults.read;
         s.fails(read)?;
+        if s.folder == 0 {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
         let short = s.canary == Canary::ShortRecovery && s.opening;
         let entry = |(name, i): (&String, &u64)| {
             let bytes = s.inodes[i].cache.len() as u64;
@@ -444,8 +465,9 @@ impl Disk for SimDisk {
         if dying {
             let mut s = self.lock();
             let part = s.chance.below(data.len() as u64 + 1) as usize;
-            let inode = s.find_or_make(name);
-            s.inodes.get_mut(&inode).expect("made").act(Op::Write(at, data[..part].to_vec()));
+            if let Ok(inode) = s.find_to_write(name) {
+                s.inodes.get_mut(&inode).expect("made").act(Op::Write(at, data[..part].to_vec()));
+            }
         }
         let mut s = self.enter();
         if s.canary == Canary::CursorNotSaved && name.starts_with("cursor-") && s.names.contains_key(name) {
@@ -459,9 +481,8 @@ impl Disk for SimDisk {
         let write = s.faults.write;
         let failed = s.fails(write);
         let room = s.faults.capacity.saturating_sub(s.used());
-        let old = s.names.get(name).map_or(0, |i| s.inodes[i].cache.len() as u64);
-        let need = (at + data.len() as u64).saturating_sub(old);
-        let inode = s.find_or_make(name);
+        let need = (at + data.len() as u64).saturating_sub(s.length(name));
+        let inode = s.find_to_write(name)?;
         let part = if failed.is_err() {
             s.chance.below(data.len() as u64 + 1) as usize
         } else if need > room {
@@ -507,6 +528,9 @@ impl Disk for SimDisk {
         }
         let names = s.faults.names;
         s.fails(names)?;
+        if s.folder == 0 {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
         drop(s);
         self.keep_names();
         Ok(())
@@ -514,7 +538,7 @@ impl Disk for SimDisk {
 
     fn truncate(&self, name: &str, bytes: u64) -> io::Result<()> {
         let mut s = self.enter();
-        let inode = s.find_or_make(name);
+        let inode = s.find_to_write(name)?;
         let write = s.faults.write;
         s.fails(write)?;
         s.inodes.get_mut(&inode).expect("found").act(Op::Cut(bytes));
@@ -523,16 +547,19 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut s = self.enter();
-        s.find(from)?;
+        s.is_there(from)?;
         let names = s.faults.names;
         s.fails(names)?;
         s.name(NameOp::Rename(from.to_string(), to.to_string()));
+        s.open.remove(from);
+        s.open.remove(to);
         Ok(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut s = self.enter();
-        s.find(name)?;
+        s.open.remove(name);
+        s.is_there(name)?;
         let names = s.faults.names;
         s.fails(names)?;
         s.name(NameOp::Unlink(name.to_string()));
@@ -541,5 +568,32 @@ impl Disk for SimDisk {
 
     fn place(&self) -> String {
         "simulated".into()
+    }
+
+    fn look_again(&self, name: &str) {
+        self.lock().open.remove(name);
+    }
+
+    fn is_named(&self, name: &str) -> bool {
+        let s = self.lock();
+        let there = s.names.get(name);
+        s.canary == Canary::NamesUnseen || there.is_some_and(|i| s.open.get(name).is_none_or(|open| open == i))
+    }
+
+    fn look_at_lock(&self) {
+        let mut s = self.lock();
+        s.lock |= s.folder == s.home && s.canary != Canary::NamesUnseen;
+    }
+
+    fn moved(&self) -> bool {
+        let s = self.lock();
+        s.folder != s.home && s.canary != Canary::NamesUnseen
+    }
+
+    fn revive(&self) -> io::Result<()> {
+        drop(self.enter());
+        self.settle();
+        self.lock().open.retain(|name, _| name.ends_with(".seg"));
+        Ok(())
     }
 }

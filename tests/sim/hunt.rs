@@ -7,7 +7,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::report::{say, Sum};
-use crate::world::{MORE, PARTS, WALLS};
+use crate::world::{GONE, MORE, PARTS, WALLS};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -111,6 +111,7 @@ impl Queue {
             .chain(FIXED.map(|n| MORE + n))
             .chain(FIXED.map(|n| WALLS + n))
             .chain(FIXED.map(|n| PARTS + n))
+            .chain(FIXED.map(|n| GONE + n))
             .chain(seeds_of(FOUND))
             .chain(seeds_of(&before))
             .collect();

@@ -22,13 +22,14 @@ pub fn lab_since(class: &str, injected: u64, records: u64, begin: Instant) {
 }
 
 /// Kinds of faults, from the mildest on.
-const FAULTS: [&str; 6] = [
+const FAULTS: [&str; 7] = [
     "simulated: worker dies",
     "simulated: disk full",
     "simulated: EIO",
     "simulated: fsync fails",
     "simulated: power cut, writes torn",
     "simulated: bits flipped",
+    "simulated: files, directory or lock taken away",
 ];
 
 /// What the worlds of one row came to.
@@ -76,11 +77,12 @@ impl Sum {
             (&mut a.injected.dropped_syncs, f.injected.dropped_syncs),
             (&mut a.injected.torn, f.injected.torn),
             (&mut a.injected.flips, f.injected.flips),
+            (&mut a.injected.gone, f.injected.gone),
         ] {
             *to += from;
         }
         let i = &f.injected;
-        let injected = [f.deaths, i.full, i.errors, i.failed_syncs, f.power_cuts, i.flips];
+        let injected = [f.deaths, i.full, i.errors, i.failed_syncs, f.power_cuts, i.flips, i.gone];
         for (share, n) in self.shares.iter_mut().zip(injected) {
             share.injected += n;
         }
@@ -100,7 +102,7 @@ impl Sum {
         let classes: Vec<String> = self.by_class.iter().map(|(seeds, steps)| format!("{seeds}/{steps}")).collect();
         format!(
             "sim | seeds {} | steps {} | by class (seeds/steps) {} | disk calls {} | deaths {} | power cuts {} | full {} \
-             | EIO {} | failed fsyncs {} (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | records {} \
+             | EIO {} | failed fsyncs {} (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | taken away {} | records {} \
              | delivered {} | repeated {} | quarantined {} | dropped as told {} | gaps told {} | late answers {} \
              | receivers changed {} | failed seeds {failed} | {seconds:.1} s",
             self.seeds,
@@ -116,6 +118,7 @@ impl Sum {
             a.unsecured,
             i.torn,
             i.flips,
+            i.gone,
             a.records,
             a.delivered,
             a.repeats,

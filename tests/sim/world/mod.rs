@@ -5,6 +5,7 @@
 //! alone costs nothing at all; a power cut costs at most what was not promised yet; a flipped bit costs at most one record.
 
 mod counts;
+mod gone;
 mod input;
 mod names;
 mod oracle;
@@ -12,9 +13,10 @@ mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, MORE, PARTS, WALLS};
+pub use plan::{Figures, Plan, GONE, MORE, PARTS, WALLS};
 
 use counts::Counts;
+use gone::Gone;
 use names::Name;
 
 use crate::canary::Canary;
@@ -90,6 +92,8 @@ pub struct World {
     unborn: BTreeSet<String>,
     /// A worker died, or the cache forgot, before what a failed sync had dropped was written anew.
     unsecured: bool,
+    /// What was taken away under it.
+    gone: Gone,
     /// How each receiver stands, in the order of the plan.
     names: Vec<Name>,
 }
@@ -135,6 +139,7 @@ impl World {
             forgotten: Counts::default(),
             unborn: BTreeSet::new(),
             unsecured: false,
+            gone: Gone::default(),
         }
     }
 
@@ -155,6 +160,7 @@ impl World {
                 beat(self.figures.steps);
                 self.trouble();
                 self.trouble_with_names()?;
+                self.take_away()?;
                 self.one_step()?;
             }
             self.drain(beat)?;
@@ -350,6 +356,7 @@ impl World {
                 *known = r.synced.max(*known);
             }
             self.seen = Counts::of(&account, &receivers);
+            self.note_holes(&w.spool);
         }
         self.disk.douse();
         if death != Death::Worker {

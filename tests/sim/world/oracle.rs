@@ -13,6 +13,7 @@ impl World {
         if let Some(text) = &self.outside().wrong {
             return Err(text.clone());
         }
+        self.look_at_the_lock()?;
         self.look_who_is_forgotten();
         let Some(w) = &self.worker else { return Ok(()) };
         let spool = w.spool.clone();
@@ -107,6 +108,7 @@ impl World {
                 // A cursor whose copies are both torn begins to count anew.
                 (false, true) if self.plan.power => injected.flips,
                 (false, true) => counted.min(injected.flips),
+                (false, false) if self.gone.any => counted,
                 (false, false) => 0,
             };
             if missing.len() as u64 > allowed.saturating_add(self.dropped_before(i)) {
@@ -122,8 +124,8 @@ impl World {
                 ));
             }
             drop(o);
-            if !self.plan.power && !self.damaged && !self.unsecured && !may_lose && counted > 0 {
-                return Err(format!("{name}: {counted} are counted as dropped, and nothing may be"));
+            if !self.plan.power && !self.damaged && !self.unsecured && !may_lose {
+                self.none_is_counted_for_nothing(i, counted, missing.len() as u64, c.own)?;
             }
             self.figures.quarantined += quarantined.len() as u64;
             self.figures.dropped += counted;
@@ -159,6 +161,7 @@ impl World {
                 }
             }
         }
+        all.extend(self.gone.aside.iter().filter(|(who, _)| who == name).map(|(_, n)| *n));
         Ok(all)
     }
 }

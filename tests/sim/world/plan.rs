@@ -33,6 +33,8 @@ pub struct Plan {
     pub changes: bool,
     /// The first of them stays all the time.
     pub anchored: bool,
+    /// Somebody takes away what the spool is made of.
+    pub gone: bool,
     /// What stands before each of them.
     pub walls: Vec<Option<Wall>>,
     /// Receivers may say of a part of a parcel that it was taken.
@@ -49,6 +51,10 @@ pub const WALLS: u64 = 600_000_000_000_000;
 /// From here on receivers may take a part of what they are sent, and say which.
 pub const PARTS: u64 = 900_000_000_000_000;
 
+/// From here on somebody takes things away, where nothing else costs what is in the spool: then it is known to the record what
+/// has to be told.
+pub const GONE: u64 = 1_200_000_000_000_000;
+
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
     pub fn of(seed: u64, chance: &mut Chance, more: &mut Chance) -> Plan {
@@ -61,7 +67,8 @@ impl Plan {
         let mut formats: Vec<&'static str> =
             receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
         let late = seed >= MORE && !more.once_in(3);
-        let changes = seed >= MORE && more.once_in(2);
+        let gone = seed >= GONE && class < 2;
+        let changes = seed >= MORE && more.once_in(2) && !gone;
         for i in 0..if changes { more.between(1, 2) } else { 0 } {
             receivers.push((format!("later{i}"), more.once_in(4)));
             formats.push(more.pick(&["json", "ndjson", "single"]));
@@ -69,13 +76,15 @@ impl Plan {
         let millis = chance.pick(&[0, 0, 50, 1000]);
         let anchored = more.once_in(2);
         let kinds = [Wall::Says(403), Wall::Says(415), Wall::Says(502), Wall::Closes, Wall::Swallows];
-        let count = if seed >= WALLS { receivers.len() } else { 0 };
+        let count = if seed >= WALLS && !gone { receivers.len() } else { 0 };
         let walls = (0..count).map(|_| (!more.once_in(3)).then(|| more.pick(&kinds))).collect();
         Plan {
             walls,
-            parts: seed >= PARTS,
+            parts: seed >= PARTS && !gone,
             anchored,
-            full: chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]),
+            full: Some(chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]))
+                .filter(|_| !gone)
+                .unwrap_or(Full::Block),
             max: chance.pick(&[256 << 10, 384 << 10, 2 << 20]),
             memory_max: chance.pick(&[32 << 10, 256 << 10, 1 << 20]),
             receivers,
@@ -95,6 +104,7 @@ impl Plan {
             steps: chance.pick(&[300, 1_500, 4_000]),
             ways: chance.pick(&[1, 1, 2]),
             late,
+            gone,
             first,
             changes,
         }
@@ -102,7 +112,12 @@ impl Plan {
 
     /// In a line.
     pub fn words(&self) -> String {
-        let injected = [(self.disk_faults, "disk faults"), (self.power, "power cuts"), (self.flips, "flipped bits")];
+        let injected = [
+            (self.disk_faults, "disk faults"),
+            (self.power, "power cuts"),
+            (self.flips, "flipped bits"),
+            (self.gone, "things taken away"),
+        ];
         let injected: Vec<&str> = injected.iter().filter(|i| i.0).map(|i| i.1).collect();
         format!(
             "{:?}, {} bytes, {} receivers, deaths {}",

@@ -48,6 +48,7 @@ impl World {
         let memory_disk =
             MemoryDisk::open(self.memory_disk.try_clone().map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
         let memory_disk = Arc::new(SimMemoryDisk { memory_disk, disk: self.disk.clone() });
+        let is_same = self.disk.begin();
         self.disk.opening(true);
         let ring = (!self.adopting).then(|| self.ring.clone());
         let opened = Spool::open(self.disk.clone(), memory_disk, self.settings(), ring, self.wall);
@@ -62,23 +63,10 @@ impl World {
             }
             Err(e) => return Err(format!("the spool cannot be opened: {e:?}")),
         };
+        self.take_over(&spool, is_same)?;
         // The tender's first act.
         spool.save_new_state();
-        let account = spool.account().clone();
-        if account.mark.epoch != self.mark().epoch {
-            spool.begin_another_input();
-        } else if self.canary != Canary::NoCatchUp {
-            let head = self.tail + self.cushion.len() as u64;
-            let mut to = account.mark.position.max(self.tail);
-            if self.canary == Canary::StreamOffByOne && account.mark.position > self.tail {
-                to = (to + 1).min(head);
-            }
-            if to > head {
-                return Err(format!("the spool stands at {to} of an input that ends at {head}"));
-            }
-            self.cushion.drain(..(to - self.tail) as usize);
-            self.tail = to;
-        }
+        self.catch_up(&spool)?;
         let writer = Writer::new(spool.clone(), self.plan.event_max, self.plan.sync_each);
         let mut senders = Vec::new();
         for (i, (name, _)) in self.plan.receivers.clone().iter().enumerate() {
@@ -96,6 +84,28 @@ impl World {
         self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
         self.see_newborns()?;
         self.look()
+    }
+
+    /// What the worker before has put into the spool leaves the cushion.
+    fn catch_up(&mut self, spool: &Arc<Spool>) -> Verdict {
+        let account = spool.account().clone();
+        if account.mark.epoch != self.mark().epoch {
+            spool.begin_another_input();
+        } else if self.canary != Canary::NoCatchUp {
+            let head = self.tail + self.cushion.len() as u64;
+            let mut to = account.mark.position.max(self.tail);
+            if self.canary == Canary::StreamOffByOne && account.mark.position > self.tail {
+                to = (to + 1).min(head);
+            }
+            if to > head {
+                return Err(format!("the spool stands at {to} of an input that ends at {head}"));
+            }
+            self.cushion.drain(..(to - self.tail) as usize);
+            self.tail = to;
+        }
+        self.note_taken(spool, self.tail);
+        self.move_tail();
+        Ok(())
     }
 
     fn sender(&mut self, i: usize, name: &str, spool: &Arc<Spool>) -> Result<Box<Sender>, String> {
@@ -127,12 +137,15 @@ impl World {
         match w.writer.step(&data, mark, ending, wall) {
             Done::Bytes(n) if n > data.len() => Err("the writer used more than there was".into()),
             Done::Bytes(n) => {
+                let spool = w.spool.clone();
+                self.note_taken(&spool, self.tail + n as u64);
                 if self.plan.deaths && self.chance.once_in(200) {
                     // Dies before the bytes leave the cushion.
                     resume_unwind(Box::new(Death::Worker));
                 }
                 self.cushion.drain(..n);
                 self.tail += n as u64;
+                self.move_tail();
                 Ok(n == 0 && data.is_empty())
             }
             Done::Blocked if self.plan.full != Full::Block => Err("blocked, and was not to".into()),
@@ -243,11 +256,14 @@ impl World {
         }
         let before = well(&w.spool);
         w.tender.round(&w.spool, true, wall, mono);
+        let is_well = well(&w.spool);
         let account = w.spool.account();
         let step = self.figures.steps;
         gostech::log::debug("sim", format!("step {step}: {} promised {before} {}", account.seq, well(&w.spool)));
         if before && well(&w.spool) && account.mark.epoch == self.ring.epoch() {
             self.promised = self.promised.max(account.mark.position);
         }
+        drop(account);
+        self.gone.looked(mono, is_well);
     }
 }
