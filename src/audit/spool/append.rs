@@ -173,8 +173,8 @@ impl Spool {
                 };
                 let counts = |s: &&Segment| !memory || s.store == Store::Memory;
                 let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
-                // What lies in memory comes to the disk on top of what is there: a disk that fails again and again must not
-                // fill itself that way.
+                // Segments in memory are copied to the disk when it works again, beside those that are there. The bound counts
+                // both: a disk that fails again and again must not fill itself that way.
                 let bound = self.settings.max;
                 let takes = ledger.disk_takes.map_or(bound, |(takes, _)| takes.min(bound));
                 let (all, max) =
@@ -262,8 +262,9 @@ impl Spool {
         true
     }
 
-    /// The oldest segment, where it makes room to drop it. What lies in memory does while the disk fails; what lies on the
-    /// disk does not then, unless the disk is full; and it must be able to keep the note of it, or the file stays.
+    /// The oldest segment, if dropping it makes room. While the disk fails new records go to memory, so a segment in memory
+    /// makes room for them. A segment on the disk does so only when the disk works or is full. A drop must be noted on the
+    /// disk before the file goes; where the note cannot be kept, the file stays.
     fn droppable(&self) -> Option<Segment> {
         let (s, failing, full) = {
             let ledger = self.lock();
