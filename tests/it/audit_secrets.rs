@@ -177,7 +177,7 @@ fn an_expired_client_certificate_is_told_before_anybody_refuses_it() {
     let page = format!("127.0.0.1:{port}");
     let args = ["--ca-certificate", &ca, "--certificate", &cert, "--private-key", &key, "--metrics-addr", &page];
     let mut picodata = Setup::new(&den).url("https://localhost:1/").args(&args).args(&["--drain", "0s"]).picodata();
-    let so = format!("certificate `{cert}` has ended on 2021-02-03: have a new one issued");
+    let so = format!("certificate `{cert}`: has ended on 2021-02-03: have a new one issued");
     crate::harness::wait("the word of it", Duration::from_secs(60), || picodata.err().contains(&so));
     let page = crate::harness::Page::scrape(port);
     let file = format!("file=\"{cert}\"");

@@ -146,19 +146,21 @@ fn a_frozen_disk_does_not_stop_the_database() {
 fn a_disk_that_turns_read_only_and_back() {
     let Some((real, setup)) = on_a_disk("lab-readonly", "a read-only disk", SMALL) else { return };
     let mut picodata = setup.picodata();
-    let worker = picodata.wait_worker(None);
+    picodata.wait_worker(None);
+    // Workers come and go with what is mounted.
+    let keeper = picodata.family().keeper.expect("a keeper");
     let spool = real.den.file("spool");
     let view = real.den.file("view");
-    inside(worker, &format!("mkdir {view} && mount --bind {spool} {view} && mount -o remount,bind,ro {view}"));
+    inside(keeper, &format!("mkdir {view} && mount --bind {spool} {view} && mount -o remount,bind,ro {view}"));
     // The kernel remounts no file system on which files are open for writing, but for its own errors: so a read-only view
     // is laid over the directory. Small segments begin anew soon, so this bites at once.
     beside(&mut picodata, 4000, 800, || {
         for round in 1..=2 {
             sleep(300);
-            inside(worker, &format!("mount --bind {view} {spool}"));
+            inside(keeper, &format!("mount --bind {view} {spool}"));
             wait("an alarm", LIMIT, || err(&setup).matches("Read-only file system").count() >= round);
             sleep(500);
-            inside(worker, &format!("umount -l {spool}"));
+            inside(keeper, &format!("umount -l {spool}"));
             wait("the disk works again", LIMIT, || err(&setup).matches("the disk works again").count() >= round);
         }
     });

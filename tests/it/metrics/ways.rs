@@ -147,11 +147,12 @@ fn unix_sockets_on_both_sides() {
 
 #[test]
 fn ipv6_on_both_sides() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+    // One that is ours in the other family too: nobody else answers at `localhost`.
+    let port = free_port();
+    let Ok(listener) = TcpListener::bind(("::1", port)) else {
         eprintln!("skipped: no IPv6 here");
         return;
     };
-    let port = listener.local_addr().unwrap().port();
     let users = [("pico_service", ChapSha1, "x")];
     let _stand = Stand::at(port, &users, picodata(page()), move || {
         listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>)
