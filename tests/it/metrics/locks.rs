@@ -160,6 +160,24 @@ fn two_wrong_passwords_in_a_row_lock_nothing() {
 }
 
 #[test]
+fn a_right_password_that_needs_the_other_method_waits_to_be_told() {
+    // The wrong one has cost two tries, the right one a third, by the method that is not this user's.
+    let (stand, scratch) = (Stand::start(&[("mon", ChapSha1, "right")], picodata(None)), Scratch::new("locks-other"));
+    let file = scratch.file("password", "wrong\n");
+    let port = stand.port.to_string();
+    let args = ["--port", &port, "--username", "mon", "--password-file", &file, "--min-interval", "0"];
+    let helper = Helper::start(&args);
+    helper.until("two tries", LIMIT, |_| stand.wrong_tries("mon") == 2);
+    scratch.file("password", "right\n");
+    helper.until("a third", LIMIT, |_| stand.wrong_tries("mon") == 3);
+    wait("it is told", LIMIT, || helper.log().contains("one more failed try could lock the account"));
+    assert_eq!(helper.scrape()["picodata_up"], 0.0);
+    helper.signal("HUP");
+    helper.until("up", LIMIT, |p| p["picodata_up"] == 1.0);
+    assert_eq!(stand.wrong_tries("mon"), 0);
+}
+
+#[test]
 fn a_reload_says_that_a_refused_password_is_right_now() {
     let stand = Stand::start(&[("mon", Md5, "later")], picodata(None));
     let port = stand.port.to_string();
