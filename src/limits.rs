@@ -391,6 +391,8 @@ pub const READ_SMALL_BYTES: usize = 48 * 1024;
 pub const READ_BUSY_MICROS: u64 = 1_500;
 /// After so long without input the cushion's memory goes back to the system.
 pub const READ_REST_MILLIS: u64 = 2_000;
+/// Between two looks at an input that cannot be waited for: no thread spins, and the pipe holds far more than comes meanwhile.
+pub const READ_RETRY_MILLIS: u64 = 10;
 /// How often the tender looks around; `--sync 100ms` is this and the time a record needs to get there.
 pub const TEND_MILLIS: u64 = 80;
 /// What of a segment the disk refuses to read for so long, while it takes and keeps other things, is damage: a

@@ -324,6 +324,7 @@ impl Client {
     }
 
     /// The agent with its connection; another one when it is too old.
+    /// The agent with its connection; another one when it is too old.
     fn agent(&mut self) -> Agent {
         let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
         if let Some(agent) = self.agent.as_ref().filter(|_| !old) {

@@ -158,7 +158,11 @@ impl Reader {
                 return idle + nap;
             }
             Ok(true) => {}
-            Err(e) => log::warn("input", format!("cannot wait for {}: {e}", self.what)),
+            Err(e) => {
+                log::warn("input", format!("cannot wait for {}: {e}; looking again and again", self.what));
+                // Who cannot wait for it must not look without end either.
+                std::thread::sleep(Duration::from_millis(limits::READ_RETRY_MILLIS));
+            }
         }
         idle
     }
@@ -171,5 +175,35 @@ fn wait_for_room(cushion: &Cushion, source: &mut dyn Source, room: impl Fn() -> 
     if source.wait(Some(Duration::ZERO)).is_ok_and(|more| more) {
         let micros = begin.elapsed().as_micros() as u64;
         cushion.ring.word(Word::Waited).fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::pipe;
+
+    /// Has nothing, and cannot be waited for.
+    struct Deaf;
+
+    impl Source for Deaf {
+        fn fill(&mut self, _: &mut Filler) -> io::Result<Fill> {
+            Ok(Fill::Nothing)
+        }
+        fn wait(&mut self, _: Option<Duration>) -> io::Result<bool> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_waited_for_is_not_looked_at_without_end() {
+        log::mute();
+        let ring = Arc::new(Ring::create(4096, 42).unwrap());
+        let filler = Filler::resume(ring.clone(), Arc::new(pipe::pair().unwrap())).unwrap();
+        let cushion = Arc::new(Cushion::new(ring, false));
+        let mut reader = Reader { cushion, filler, source: Box::new(Deaf), what: "a test", stoppable: false };
+        let begin = Instant::now();
+        (0..3).for_each(|_| drop(reader.rest(Duration::ZERO)));
+        assert!(begin.elapsed() >= Duration::from_millis(3 * limits::READ_RETRY_MILLIS));
     }
 }

@@ -286,6 +286,7 @@ mod tests {
             _ => Some("/some/file"),
         };
         for transport in transport::TRANSPORTS {
+            assert!(transport.url.starts_with(&format!("{}://", transport.scheme.name)), "{}", transport.url);
             let url = match transport.scheme.shape {
                 crate::net::target::Shape::Host { .. } => format!("{}://h", transport.scheme.name),
                 crate::net::target::Shape::Socket => format!("{}:///run/x.sock", transport.scheme.name),

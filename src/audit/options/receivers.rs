@@ -37,7 +37,7 @@ impl Options {
                     opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
                 );
             }
-            let form = form_of(parsed, i, transport::of(target.target.scheme()))?;
+            let form = form_of(parsed, i, transport::of(&target.target))?;
             let receiver = ReceiverOptions {
                 name,
                 optional: parsed.is_on_of("optional", i),
@@ -74,7 +74,7 @@ impl Options {
             let text = "a --failover URL has none of its own: it delivers for";
             return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
         }
-        let (transport, form) = (transport::of(target.target.scheme()), last.form);
+        let (transport, form) = (transport::of(&target.target), last.form);
         if !transport.formats.contains(&form.format.name) || form.format.form(transport.frame).frame != form.frame {
             let name = &last.name;
             return Err(opener.error(format!("a stand-in for `{name}` has to take events in the same form as that")));
@@ -92,7 +92,7 @@ impl Options {
     ) -> Result<HttpOptions> {
         let target =
             Target::parse(value::nonempty(opener)?, &transport::schemes()).map_err(|e| opener.error(e.text()))?;
-        fits(parsed, i, transport::of(target.scheme()))?;
+        fits(parsed, i, transport::of(&target))?;
         if let Some(userinfo) = userinfo(&opener.value) {
             self.secrets.push(userinfo.into());
         }
@@ -132,7 +132,7 @@ impl Options {
             None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
         };
         // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
-        (transport::of(http.target.scheme()).open)(&http).map_err(|e| opener.error(e.text()))?;
+        transport::open(&http).map_err(|e| opener.error(e.text()))?;
         Ok(http)
     }
 }

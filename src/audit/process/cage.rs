@@ -39,7 +39,7 @@ pub fn needs(options: &Options, probing: bool) -> Needs {
     files.push(Wish::Device("/dev/null".into()));
     files.push(Wish::ReadAlone("/dev/urandom".into()));
     let targets = || options.receivers.iter().flat_map(|r| &r.targets);
-    files.extend(targets().flat_map(|t| (transport::of(t.target.scheme()).wishes)(t)));
+    files.extend(targets().flat_map(transport::wishes));
     Needs { files, reads_anywhere: false, calls: Extra::default() }
 }
 

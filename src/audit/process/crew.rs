@@ -67,7 +67,7 @@ impl Crew {
 
 /// Starts the sender of a receiver.
 fn start(spool: Arc<Spool>, r: &ReceiverOptions, run_state: Arc<RunState>) -> io::Result<()> {
-    let opened = r.targets.iter().map(|t| (transport::of(t.target.scheme()).open)(t));
+    let opened = r.targets.iter().map(transport::open);
     // The options have asked the same: what it refuses was a usage error.
     let sinks: Vec<Box<dyn Sink>> =
         opened.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;

@@ -26,6 +26,7 @@ use crate::net::resolve;
 use crate::net::target::Place;
 use crate::net::tls;
 use crate::sys::file;
+use crate::sys::socket::connect_unix;
 use crate::sys::trial::By;
 use crate::{stamp, words};
 use serde_json::json;
@@ -33,7 +34,6 @@ use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -194,7 +194,7 @@ fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report
     secrets(title, &mut options, report);
     let all = tls_files(title, &options, report);
     let faults = report.lines.iter().skip(before).filter(|(v, _)| *v == Verdict::Wrong).count();
-    match (transport::of(options.target.scheme()).open)(&options) {
+    match transport::open(&options) {
         Err(e) => report.wrong(format!("{title}: {e}")),
         // Each file that cannot be read was told already.
         Ok(_) if !all => {}
@@ -314,8 +314,12 @@ fn reach(title: &str, options: &HttpOptions, report: &mut Report) {
 }
 
 fn socket(title: &str, path: &Path, report: &mut Report) {
-    match UnixStream::connect(path) {
+    // Not std's, which would wait without end for one whose queue is full.
+    match connect_unix(path) {
         Ok(_) => report.ok(format!("{title}: somebody listens on the socket")),
+        Err(e) if e.kind() == ErrorKind::WouldBlock => {
+            report.note(format!("{title}: somebody listens on the socket, and is slow to take visitors"));
+        }
         Err(e) => {
             let cure = match e.kind() {
                 ErrorKind::NotFound => "start what listens there, or mend the path",
@@ -412,7 +416,7 @@ fn metrics(address: &Address, options: &Options, report: &mut Report) {
         Address::Unix { path, .. } => {
             let place = format!("`unix:{}`", path.display());
             let dir = path.parent().unwrap_or(Path::new("/"));
-            if UnixStream::connect(path).is_ok() {
+            if connect_unix(path).map_or_else(|e| e.kind() == ErrorKind::WouldBlock, |_| true) {
                 taken(place, report);
             } else if let Err(e) = usable(dir, &None) {
                 report.wrong(format!("metrics address {place}: cannot write to `{}`: {e}", dir.display()));
@@ -441,7 +445,7 @@ fn alarm(options: &Options, report: &mut Report) {
 fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &mut Report) {
     let title = title(r, i);
     let target = &r.targets[i];
-    let mut sink = match (transport::of(target.target.scheme()).open)(target) {
+    let mut sink = match transport::open(target) {
         Ok(sink) => sink,
         // Told already.
         Err(_) => return,

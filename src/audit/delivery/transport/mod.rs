@@ -13,7 +13,7 @@ use crate::flags::{text, Entry, Text};
 use crate::guard::files::Wish;
 use crate::joined;
 use crate::net::http::{Auth, HttpOptions};
-use crate::net::target::{self, Scheme};
+use crate::net::target::{self, Scheme, Target};
 use crate::net::tls;
 use std::path::{Path, PathBuf};
 
@@ -80,30 +80,28 @@ const OVER_TCP: &[&str] = &[
 const OVER_A_SOCKET: &[&str] =
     &["gzip", "header", "user", "password-file", "token-file", "send-timeout", "first-byte-timeout"];
 
+/// What the rows of HTTP share.
+const HTTP_POST: Transport = Transport {
+    scheme: &target::HTTP,
+    url: "http://HOST[:PORT][/URI]",
+    about: text("HTTP POST", "HTTP POST"),
+    formats: FORMATS_OF_HTTP,
+    frame: None,
+    // Those of TLS are of no use to `http`, and yet no fault: `check` says so. The day the URL is `https` they have to be right.
+    options: OVER_TCP,
+    promise: Promise::Acknowledged,
+    open: http::open,
+    wishes: files,
+};
+
 /// All transports.
 pub const TRANSPORTS: &[Transport] = &[
-    Transport {
-        scheme: &target::HTTP,
-        url: "http://HOST[:PORT][/URI]",
-        about: text("HTTP POST", "HTTP POST"),
-        formats: FORMATS_OF_HTTP,
-        frame: None,
-        // Those of TLS are of no use, and yet no fault: `check` says so. The day the URL is `https` they have to be right.
-        options: OVER_TCP,
-        promise: Promise::Acknowledged,
-        open: http::open,
-        wishes: files,
-    },
+    HTTP_POST,
     Transport {
         scheme: &target::HTTPS,
         url: "https://HOST[:PORT][/URI]",
         about: text("HTTP POST over TLS", "HTTP POST поверх TLS"),
-        formats: FORMATS_OF_HTTP,
-        frame: None,
-        options: OVER_TCP,
-        promise: Promise::Acknowledged,
-        open: http::open,
-        wishes: files,
+        ..HTTP_POST
     },
     Transport {
         scheme: &target::HTTP_UNIX,
@@ -112,12 +110,8 @@ pub const TRANSPORTS: &[Transport] = &[
             "HTTP POST to a Unix socket of this machine, as of a TLS terminator",
             "HTTP POST в сокет Unix этой машины, например терминатора TLS",
         ),
-        formats: FORMATS_OF_HTTP,
-        frame: None,
         options: OVER_A_SOCKET,
-        promise: Promise::Acknowledged,
-        open: http::open,
-        wishes: files,
+        ..HTTP_POST
     },
 ];
 
@@ -166,10 +160,20 @@ pub fn schemes() -> Vec<&'static Scheme> {
     TRANSPORTS.iter().map(|t| t.scheme).collect()
 }
 
-/// The row of a scheme.
-pub fn of(scheme: &Scheme) -> &'static Transport {
-    // Every scheme that a URL was read by is in the table.
-    TRANSPORTS.iter().find(|t| t.scheme.name == scheme.name).unwrap_or(&TRANSPORTS[0])
+/// The row by which a URL was read.
+pub fn of(target: &Target) -> &'static Transport {
+    let row = TRANSPORTS.iter().find(|t| t.scheme.name == target.scheme().name);
+    row.expect("a receiver's URL is read by the schemes of this table")
+}
+
+/// Makes the sink to a receiver.
+pub fn open(to: &HttpOptions) -> Result<Box<dyn Sink>> {
+    (of(&to.target).open)(to)
+}
+
+/// The files that a receiver needs.
+pub fn wishes(to: &HttpOptions) -> Vec<Wish> {
+    (of(&to.target).wishes)(to)
 }
 
 /// `http://, https://, http+unix://`.

@@ -4,6 +4,7 @@
 
 use super::{pipe, Row};
 use crate::flags::{text, Text};
+use crate::joined;
 
 /// All sources.
 pub const TABLE: &[Row] = &[pipe::ROW];
@@ -22,69 +23,46 @@ pub fn find(name: &str) -> Result<&'static Row, &'static str> {
 }
 
 /// The values of `--type`.
-pub const NAMES: &str = NAMES_LINE.text();
+pub const NAMES: &str = joined!(&{
+    let mut parts = [""; 2 * (TABLE.len() + NOT_YET.len())];
+    let mut i = 0;
+    while i < TABLE.len() + NOT_YET.len() {
+        parts[2 * i] = if i > 0 { "|" } else { "" };
+        parts[2 * i + 1] = if i < TABLE.len() { TABLE[i].name } else { NOT_YET[i - TABLE.len()].0 };
+        i += 1;
+    }
+    parts
+});
+
 /// What `--type` is, for help, man pages and READMEs.
-pub const HELP: Text = text(HELP_EN.text(), HELP_RU.text());
+pub const HELP: Text = text(
+    joined!(&["where events come from: ", joined!(&rows(false)), "; not in this version: ", joined!(&MISSING)]),
+    joined!(&["откуда приходят события: ", joined!(&rows(true)), "; в этой версии ещё нет: ", joined!(&MISSING)]),
+);
 
-const NAMES_LINE: &Line = &Line::EMPTY.names("|");
-const HELP_EN: &Line =
-    &Line::EMPTY.add("where events come from: ").rows(false).add("; not in this version: ").not_yet(", ");
-const HELP_RU: &Line =
-    &Line::EMPTY.add("откуда приходят события: ").rows(true).add("; в этой версии ещё нет: ").not_yet(", ");
-
-/// A line that the compiler puts together of the tables.
-struct Line {
-    bytes: [u8; Line::MOST],
-    used: usize,
+const fn rows(russian: bool) -> [&'static str; 5 * TABLE.len()] {
+    let mut parts = [""; 5 * TABLE.len()];
+    let mut i = 0;
+    while i < TABLE.len() {
+        let what = if russian { TABLE[i].what.ru } else { TABLE[i].what.en };
+        let row = [if i > 0 { ", " } else { "" }, TABLE[i].name, " (", what, ")"];
+        let mut part = 0;
+        while part < row.len() {
+            parts[5 * i + part] = row[part];
+            part += 1;
+        }
+        i += 1;
+    }
+    parts
 }
 
-impl Line {
-    /// A line of help is not longer.
-    const MOST: usize = 1024;
-    const EMPTY: Line = Line { bytes: [0; Line::MOST], used: 0 };
-
-    const fn add(mut self, text: &str) -> Line {
-        let mut i = 0;
-        while i < text.len() {
-            self.bytes[self.used] = text.as_bytes()[i];
-            self.used += 1;
-            i += 1;
-        }
-        self
+const MISSING: [&str; 2 * NOT_YET.len()] = {
+    let mut parts = [""; 2 * NOT_YET.len()];
+    let mut i = 0;
+    while i < NOT_YET.len() {
+        parts[2 * i] = if i > 0 { ", " } else { "" };
+        parts[2 * i + 1] = NOT_YET[i].0;
+        i += 1;
     }
-
-    const fn names(mut self, between: &str) -> Line {
-        let mut i = 0;
-        while i < TABLE.len() {
-            self = self.add(TABLE[i].name).add(between);
-            i += 1;
-        }
-        self.not_yet(between)
-    }
-
-    const fn rows(mut self, russian: bool) -> Line {
-        let mut i = 0;
-        while i < TABLE.len() {
-            let what = if russian { TABLE[i].what.ru } else { TABLE[i].what.en };
-            self = self.add(if i > 0 { ", " } else { "" }).add(TABLE[i].name).add(" (").add(what).add(")");
-            i += 1;
-        }
-        self
-    }
-
-    const fn not_yet(mut self, between: &str) -> Line {
-        let mut i = 0;
-        while i < NOT_YET.len() {
-            self = self.add(if i > 0 { between } else { "" }).add(NOT_YET[i].0);
-            i += 1;
-        }
-        self
-    }
-
-    const fn text(&'static self) -> &'static str {
-        match std::str::from_utf8(self.bytes.split_at(self.used).0) {
-            Ok(text) => text,
-            Err(_) => panic!("the tables hold text"),
-        }
-    }
-}
+    parts
+};
