@@ -61,33 +61,38 @@ pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
     Arc::new(Spool::open(disk, Arc::new(memory_disk()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
 }
 
-/// A disk with one page of each segment that it cannot read, and that may fail as a whole.
-struct Scratched {
-    memory_disk: MemoryDisk,
-    dead: AtomicBool,
+/// A sender of requests of up to 16 events.
+pub(super) fn sender_of(spool: &Arc<Spool>, sink: impl Sink + 'static) -> Sender {
+    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
+    Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20)
 }
 
-const SCRATCH: Range<u64> = 8192..12_288;
+/// What is asked of a disk.
+pub(super) enum Ask<'a> {
+    Read(&'a str, Range<u64>),
+    Sync(&'a str),
+}
 
-impl Disk for Scratched {
+/// A disk in memory that answers with the error of `ask`, where that has one.
+pub(super) struct Asked<F> {
+    pub memory_disk: MemoryDisk,
+    pub ask: F,
+}
+
+impl<F: Fn(Ask<'_>) -> io::Result<()> + Send + Sync> Disk for Asked<F> {
     fn list(&self) -> io::Result<Vec<Entry>> {
         self.memory_disk.list()
     }
     fn read_at(&self, name: &str, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let scratched = at < SCRATCH.end && at + buf.len() as u64 > SCRATCH.start;
-        if name.ends_with(".seg") && (scratched || self.dead.load(Ordering::Relaxed)) {
-            return Err(io::Error::from_raw_os_error(libc::EIO));
-        }
+        (self.ask)(Ask::Read(name, at..at + buf.len() as u64))?;
         self.memory_disk.read_at(name, at, buf)
     }
     fn write_at(&self, name: &str, at: u64, data: &[u8]) -> io::Result<()> {
         self.memory_disk.write_at(name, at, data)
     }
     fn sync(&self, name: &str) -> io::Result<()> {
-        match self.dead.load(Ordering::Relaxed) {
-            true => Err(io::Error::from_raw_os_error(libc::EIO)),
-            false => self.memory_disk.sync(name),
-        }
+        (self.ask)(Ask::Sync(name))?;
+        self.memory_disk.sync(name)
     }
     fn sync_names(&self) -> io::Result<()> {
         Ok(())
@@ -102,22 +107,38 @@ impl Disk for Scratched {
         self.memory_disk.remove(name)
     }
     fn place(&self) -> String {
-        "scratched".into()
+        "asked".into()
     }
 }
+
+/// One page of each segment that cannot be read.
+const SCRATCH: Range<u64> = 8192..12_288;
 
 /// What a bad sector holds is damage, in the end; a disk that is gone is waited for.
 #[test]
 fn a_bad_sector_costs_its_events_and_no_others() {
     crate::log::mute();
-    let disk = Arc::new(Scratched { memory_disk: memory_disk(), dead: AtomicBool::new(false) });
-    let spool = spool_on(disk.clone());
-    disk.dead.store(true, Ordering::Relaxed);
+    // And it may fail as a whole.
+    let dead = Arc::new(AtomicBool::new(false));
+    let fails = dead.clone();
+    let ask = move |ask: Ask<'_>| {
+        let dead = fails.load(Ordering::Relaxed);
+        let bad = match ask {
+            Ask::Read(name, at) => name.ends_with(".seg") && (dead || at.start < SCRATCH.end && at.end > SCRATCH.start),
+            Ask::Sync(_) => dead,
+        };
+        if bad {
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        } else {
+            Ok(())
+        }
+    };
+    let spool = spool_on(Arc::new(Asked { memory_disk: memory_disk(), ask }));
+    dead.store(true, Ordering::Relaxed);
     let mut writer = Writer::new(spool.clone(), 1 << 20, false);
     let took = Arc::new(Mutex::new(Vec::new()));
     let sink = Strange { asked: 0, from: 0, to: 0, took: took.clone() };
-    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let mut sender = Sender::new("r1", spool.clone(), vec![Box::new(sink)], FORMATS[0].form(None), portion, 1 << 20);
+    let mut sender = sender_of(&spool, sink);
     let line = |n: u64| format!("{{\"id\":\"1.0.{n}\",\"message\":\"{}\"}}\n", "x".repeat(300));
     let text: String = (1..=60).map(line).collect();
     writer.step(text.as_bytes(), (1, 0).into(), Ending::Open, 0);
@@ -130,7 +151,7 @@ fn a_bad_sector_costs_its_events_and_no_others() {
     };
     steps(12 * limits::UNREADABLE_SECONDS as u32 + 5);
     assert!(took.lock().expect("one thread").is_empty() && spool.no_losses(), "a dead disk is waited for");
-    disk.dead.store(false, Ordering::Relaxed);
+    dead.store(false, Ordering::Relaxed);
     steps(10);
     let before = took.lock().expect("one thread").len();
     assert!(before < 60 && spool.no_losses());
@@ -305,9 +326,7 @@ fn the_time_that_is_left_at_the_end_is_not_slept_away() {
     crate::log::mute();
     let spool = spool();
     let asked = Arc::new(Mutex::new((0, 0)));
-    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
+    let mut sender = sender_of(&spool, Silent(asked.clone()));
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);
@@ -323,9 +342,7 @@ fn the_time_that_is_left_at_the_end_is_not_slept_away() {
 fn an_idle_sender_gives_back_its_memory_first_and_its_connection_later() {
     let spool = spool();
     let asked = Arc::new(Mutex::new((0, 0)));
-    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool, vec![sink], FORMATS[0].form(None), portion, 1 << 20);
+    let mut sender = sender_of(&spool, Silent(asked.clone()));
     let mut now = Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 };
     let rests = |sender: &mut Sender, now: Now| {
         assert!(matches!(sender.step(now, false), Wait::News(1, _)));
@@ -380,9 +397,7 @@ fn a_receiver_that_takes_nothing_shows_at_once_and_is_an_alarm_after_five_minute
     crate::log::mute();
     let spool = spool();
     let asked = Arc::new(Mutex::new((0, 0)));
-    let portion = Portion { events: 16, bytes: 1 << 20, linger: Duration::ZERO };
-    let sink: Box<dyn Sink> = Box::new(Silent(asked.clone()));
-    let mut sender = Sender::new("r1", spool.clone(), vec![sink], FORMATS[0].form(None), portion, 1 << 20);
+    let mut sender = sender_of(&spool, Silent(asked.clone()));
     Writer::new(spool.clone(), 1 << 20, false).step(b"{\"id\":\"1.0.1\"}\n", (1, 0).into(), Ending::Open, 0);
     let mut now = Now { mono: Duration::from_secs(1), wall_ms: 0, chance: 7 };
     sender.step(now, false);
