@@ -34,6 +34,11 @@ impl Named {
     pub fn authority(file: &Path) -> Named {
         Named { file: file.to_path_buf(), what: "authority", authorities: true }
     }
+
+    /// How it is called in logs and alarms.
+    fn matter(&self) -> String {
+        format!("{} `{}`", self.what, self.file.display())
+    }
 }
 
 /// What was seen of a file.
@@ -82,6 +87,12 @@ impl Expiry {
         all.iter_mut().map(|k| k.look(now)).collect()
     }
 
+    /// Whether this matter, by its name, is about one of these files.
+    pub fn is_about(&self, matter: &str) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().any(|k| k.named.matter() == matter)
+    }
+
     /// The files that could be read, and the last second of the certificate that decides.
     pub fn ends(&self) -> Vec<(String, i64)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +109,7 @@ impl Kept {
             self.judged = decides(&read, self.named.authorities);
             self.stamp = Some(stamp);
         }
-        let about = format!("{} `{}`", self.named.what, self.named.file.display());
+        let about = self.named.matter();
         let (wrong, invalid) = self.judged.map_or((None, false), |v| words(&about, v, now));
         let old = |at: i64| (now - at).unsigned_abs() >= limits::CERTIFICATE_TOLD_SECONDS;
         let news = match (&wrong, &self.said) {

@@ -140,3 +140,30 @@ fn a_command_that_fails_is_logged() {
     wait("it is logged", LIMIT, || picodata.err().contains("fails.sh` ended with code 7"));
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
 }
+
+/// Nobody would see that they are well: the next worker has neither the file nor the receiver.
+#[test]
+fn what_is_about_a_file_or_a_receiver_that_is_configured_no_more_is_over_at_once() {
+    let den = Den::new("alarm-gone");
+    let (bad, good) = (Receiver::start(), Receiver::start());
+    bad.set(Mode::Refusing(401, None));
+    let told = Told::new(&den);
+    let mut params = rcgen::CertificateParams::new(vec!["old".into()]).expect("names");
+    params.not_after = rcgen::date_time_ymd(2021, 2, 3);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let old = den.put("old.pem", params.self_signed(&key).expect("a signature").pem());
+    let common = format!("spool-dir {}\non-alarm {}\n", den.file("spool"), told.command);
+    let config = den.put("audit.conf", format!("{common}url {}\nname bad\nca-certificate {old}\n", bad.url()));
+    let mut picodata = Setup::bare(&den).exec().args(&["--config", &config]).picodata();
+    picodata.write(&Events::new(1, 1).event()).expect("a reader");
+    for id in ["receiver-refuses", "certificate-ends"] {
+        wait(id, LIMIT, || told.count(&format!("firing {id} ")) == 1);
+    }
+    den.put("audit.conf", format!("{common}url {}\nname good\n", good.url()));
+    picodata.signal_group("HUP");
+    // Far sooner than what no worker has seen again is over by itself.
+    for id in ["receiver-refuses", "certificate-ends"] {
+        wait(id, LIMIT, || told.count(&format!("resolved {id} ")) == 1);
+    }
+    picodata.kill9_all();
+}

@@ -123,9 +123,9 @@ impl Troubles {
         Some(since)
     }
 
-    /// All of those about these things are over.
-    pub fn over_where(&self, about: impl Fn(&str) -> bool) {
-        let keys: Vec<_> = self.open().keys().filter(|(_, a)| about(a)).cloned().collect();
+    /// All of these are over.
+    pub fn over_where(&self, which: impl Fn(AlarmKind, &str) -> bool) {
+        let keys: Vec<_> = self.open().keys().filter(|(kind, about)| which(*kind, about)).cloned().collect();
         for (kind, about) in &keys {
             self.over(*kind, about);
         }

@@ -180,6 +180,11 @@ pub struct Sender {
     watch: Watch,
 }
 
+/// How a receiver is called in logs and alarms.
+pub fn matter_of(name: &str) -> String {
+    format!("receiver {name}")
+}
+
 /// What a sender knows of the deaths of workers before it.
 #[derive(Debug, Default)]
 struct Watch {
@@ -220,7 +225,7 @@ impl Sender {
             reader: Reader::new(next),
             batch: Batch::new(form),
             quarantine: Quarantine::new(name, quarantine_max),
-            matter: format!("receiver {name}"),
+            matter: matter_of(name),
             name: name.to_string(),
             backoff: Backoff::new(first, Duration::from_secs(limits::BACKOFF_MOST_SECONDS)),
             sizes: vec![Size { events: portion.events, bytes: portion.bytes }; sinks.len()],

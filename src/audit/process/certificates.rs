@@ -27,6 +27,11 @@ impl Certificates {
         Certificates { expiry: Expiry::new(named), next: Mutex::new(Instant::now()) }
     }
 
+    /// What a worker before has left about files that are not named any more is over.
+    pub fn end_others(&self, spool: &Spool) {
+        spool.troubles.over_where(|kind, about| kind == AlarmKind::CertificateEnds && !self.expiry.is_about(about));
+    }
+
     /// Looks whether anything is to be told, when it is time for that; `now` in milliseconds since 1970.
     pub fn look(&self, spool: &Spool, now: i64) {
         {

@@ -4,7 +4,7 @@
 //! Refuses: to end because a thread is lacking, to call a spool drained whose sender has not begun.
 
 use crate::audit::delivery::parcel::Sink;
-use crate::audit::delivery::sender::{Now, Sender, Wait};
+use crate::audit::delivery::sender::{matter_of, Now, Sender, Wait};
 use crate::audit::delivery::transport;
 use crate::audit::options::ReceiverOptions;
 use crate::audit::process::run_state::RunState;
@@ -50,10 +50,7 @@ impl Crew {
         self.missing.retain(|r| match start(spool.clone(), r, run_state.clone()) {
             Ok(()) => false,
             Err(e) => {
-                log::warn(
-                    &format!("receiver {}", r.name),
-                    format!("cannot start its thread: {}; trying again", words(&e)),
-                );
+                log::warn(&matter_of(&r.name), format!("cannot start its thread: {}; trying again", words(&e)));
                 true
             }
         });

@@ -8,6 +8,7 @@
 //! synced, delivered for `--drain`, and the rest left in the spool.
 
 use crate::audit::alarm::{Alarm, AlarmKind};
+use crate::audit::delivery::sender::matter_of;
 use crate::audit::intake::reader::{Cushion, Reader};
 use crate::audit::intake::writer::Writer;
 use crate::audit::intake::writing::{catch_up, Orders, Writing};
@@ -115,6 +116,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         lost_before,
         certificates: Arc::new(Certificates::of(given.options)),
     };
+    worker.end_of_the_past();
     ring.word(Word::Working).store(0, Ordering::Relaxed);
     crash::point("worker.ready");
     ring.word(Word::Ready).store(1, Ordering::Release);
@@ -192,6 +194,15 @@ impl Worker {
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))
+    }
+
+    /// What a worker before has left may be about what these options have no more: nobody would see that it is well.
+    fn end_of_the_past(&self) {
+        self.certificates.end_others(&self.spool);
+        let names: Vec<String> = self.options.receivers.iter().map(|r| matter_of(&r.name)).collect();
+        // Those of an orphan, which say of which, go with it.
+        let is_ours = |about: &str| about.starts_with("receiver ") && about.split(' ').count() == 2;
+        self.spool.troubles.over_where(|_, about| is_ours(about) && !names.iter().any(|n| n == about));
     }
 
     fn source(&self) -> Arc<Source> {

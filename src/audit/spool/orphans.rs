@@ -89,7 +89,7 @@ impl Orphans {
             };
         }
         if over {
-            self.troubles.over_where(|about| about.ends_with(&whose));
+            self.troubles.over_where(|_, about| about.ends_with(&whose));
         }
     }
 
