@@ -6,6 +6,7 @@ use super::item::Item;
 use super::near::nearest;
 use crate::error::Result;
 use crate::limits::FLAGS_DURATION_SECONDS;
+use crate::words;
 use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -79,22 +80,23 @@ pub fn size(item: &Item) -> Result<u64> {
 
 /// A size within bounds.
 pub fn size_within(item: &Item, range: RangeInclusive<u64>) -> Result<u64> {
-    within(item, size(item)?, range)
+    within(item, size(item)?, range, words::size)
 }
 
 /// A whole number within bounds.
 pub fn count(item: &Item, range: RangeInclusive<u64>) -> Result<u64> {
     match number_and_unit(&item.value) {
-        Some((number, "")) => within(item, number, range),
+        Some((number, "")) => within(item, number, range, |n| n.to_string()),
         _ => Err(item.error(format!("{} is not a whole number", item.shown()))),
     }
 }
 
-fn within(item: &Item, value: u64, range: RangeInclusive<u64>) -> Result<u64> {
+fn within(item: &Item, value: u64, range: RangeInclusive<u64>, shown: impl Fn(u64) -> String) -> Result<u64> {
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(item.error(format!("{} is out of range: from {} to {}", item.shown(), range.start(), range.end())))
+    let (from, to) = (shown(*range.start()), shown(*range.end()));
+    Err(item.error(format!("{} is out of range: from {from} to {to}", item.shown())))
 }
 
 /// One of a few words, by its number in the list.
