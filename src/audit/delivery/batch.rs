@@ -36,6 +36,7 @@ pub struct Batch {
     pen: Pen,
     part: Vec<u8>,
     stretches: Vec<Range<usize>>,
+    names: Vec<Range<usize>>,
     key: String,
 }
 
@@ -43,8 +44,9 @@ impl Batch {
     /// An empty one.
     pub fn new(form: Form) -> Batch {
         let (maker, pen) = (Maker::default(), Pen::default());
-        let (body, ids, places, part, stretches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Batch { form, body, ids, places, maker, pen, part, stretches, key: String::new() }
+        let (body, ids, places, part) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (stretches, names, key) = (Vec::new(), Vec::new(), String::new());
+        Batch { form, body, ids, places, maker, pen, part, stretches, names, key }
     }
 
     /// How many events.
@@ -123,6 +125,8 @@ impl Batch {
         let moved = if whole { 0 } else { from - frame.open().len() };
         self.stretches.clear();
         self.stretches.extend(self.places[part.clone()].iter().map(|p| p.at.start - moved..p.at.end - moved));
+        self.names.clear();
+        self.names.extend(self.places[part.clone()].iter().map(|p| p.id.clone()));
         if !whole {
             let to = self.places[part.end - 1].at.end;
             self.part.clear();
@@ -132,7 +136,15 @@ impl Batch {
         }
         let bytes = if whole { &self.body } else { &self.part };
         let content_type = self.form.format.content_type;
-        Parcel { bytes, events: &self.stretches, content_type, key: &self.key, node, wall }
+        Parcel {
+            bytes,
+            events: &self.stretches,
+            ids: (&self.ids, &self.names),
+            content_type,
+            key: &self.key,
+            node,
+            wall,
+        }
     }
 
     /// Puts behind the last event what ends a parcel; the next event takes that away again.

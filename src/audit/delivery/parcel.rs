@@ -14,6 +14,8 @@ pub struct Parcel<'a> {
     pub bytes: &'a [u8],
     /// Where each event stands in it.
     pub events: &'a [Range<usize>],
+    /// Their document ids, and where each stands there.
+    pub ids: (&'a [u8], &'a [Range<usize>]),
     /// What it is, for transports that say so.
     pub content_type: &'static str,
     /// The same for the same events, so that a receiver can tell a repeat.
@@ -33,6 +35,16 @@ impl Parcel<'_> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
+    }
+
+    /// The bytes of an event, as its format wrote them.
+    pub fn event(&self, i: usize) -> &[u8] {
+        &self.bytes[self.events[i].clone()]
+    }
+
+    /// The document id of an event: `CLUSTER/INSTANCE/EVENT-ID/HASH`.
+    pub fn id(&self, i: usize) -> &str {
+        std::str::from_utf8(&self.ids.0[self.ids.1[i].clone()]).unwrap_or("-")
     }
 }
 

@@ -11,6 +11,7 @@ pub mod table;
 
 use crate::audit::delivery::format::Form;
 use crate::audit::delivery::sender::Portion;
+use crate::audit::delivery::transport::Route;
 use crate::audit::intake::source::{table as sources, Choice};
 use crate::audit::spool::Full;
 use crate::error::{Error, Result};
@@ -18,7 +19,6 @@ use crate::flags::{value, Item, Parsed};
 use crate::limits;
 use crate::log::Level;
 use crate::net::address::Address;
-use crate::net::http::HttpOptions;
 use in_force::Setting;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ pub struct ReceiverOptions {
     /// It never blocks.
     pub optional: bool,
     /// The receiver, then its stand-ins.
-    pub targets: Vec<HttpOptions>,
+    pub targets: Vec<Route>,
     /// How events become a parcel.
     pub form: Form,
     /// How much goes into a request.
@@ -269,7 +269,7 @@ mod tests {
         let names: Vec<(&str, usize, bool, &str)> =
             o.receivers.iter().map(|r| (r.name.as_str(), r.targets.len(), r.optional, r.form.format.name)).collect();
         assert_eq!(names, [("r1", 2, false, "json"), ("siem", 1, true, "ndjson")]);
-        assert!(o.receivers.iter().all(|r| r.targets.iter().all(|t| t.gzip)));
+        assert!(o.receivers.iter().all(|r| r.targets.iter().all(|t| t.to.gzip)));
     }
 
     /// Over the whole table: what a transport takes is read, everything else of a receiver is refused.
@@ -287,11 +287,10 @@ mod tests {
         };
         for transport in transport::TRANSPORTS {
             assert!(transport.url.starts_with(&format!("{}://", transport.scheme.name)), "{}", transport.url);
-            let url = match transport.scheme.shape {
-                crate::net::target::Shape::Host { .. } => format!("{}://h", transport.scheme.name),
-                crate::net::target::Shape::Socket => format!("{}:///run/x.sock", transport.scheme.name),
-            };
-            for name in transport.options.iter().chain(transport::OF_EVERY_RECEIVER) {
+            // What may be left out is left out.
+            let parts = transport.url.split('[').map(|part| part.rsplit(']').next().unwrap_or_default());
+            let url = parts.collect::<String>().to_ascii_lowercase();
+            for name in transport.options.iter().copied().flatten().chain(transport::OF_EVERY_RECEIVER) {
                 assert!(PROGRAM.rows.iter().any(|r| r.name == *name && r.scope == Scope::Receiver), "{name}");
             }
             for name in transport.formats {
@@ -314,7 +313,7 @@ mod tests {
                     _ => &[],
                 };
                 args.extend(more);
-                let takes = transport.options.contains(&row.name) || transport::OF_EVERY_RECEIVER.contains(&row.name);
+                let takes = transport.takes(row.name);
                 match read(&args) {
                     Ok(_) => assert!(takes, "{args:?}"),
                     Err(e) => assert!(!takes && e.text().contains("has no use for it"), "{args:?}: {e}"),

@@ -5,7 +5,7 @@
 use super::{in_force, of_env, Options, ReceiverOptions};
 use crate::audit::delivery::format::{self, Form};
 use crate::audit::delivery::sender::Portion;
-use crate::audit::delivery::transport::{self, Transport};
+use crate::audit::delivery::transport::{self, Route, Transport};
 use crate::error::{Error, Result};
 use crate::flags::{value, Item, Parsed, Scope};
 use crate::limits;
@@ -23,7 +23,7 @@ impl Options {
         let mut names = Vec::new();
         for i in 0..parsed.receivers() {
             let Some(opener) = parsed.opener(i) else { continue };
-            let target = self.http_options(parsed, env, opener, i)?;
+            let target = self.route(parsed, env, opener, i)?;
             if parsed.is_on_of("failover", i) {
                 names.push(self.add_stand_in(parsed, opener, i, target)?);
                 continue;
@@ -37,7 +37,7 @@ impl Options {
                     opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
                 );
             }
-            let form = form_of(parsed, i, transport::of(&target.target))?;
+            let form = form_of(parsed, i, transport::of(&target.to.target))?;
             let receiver = ReceiverOptions {
                 name,
                 optional: parsed.is_on_of("optional", i),
@@ -61,7 +61,7 @@ impl Options {
     }
 
     /// It stands in for the URL before it; how the two are called.
-    fn add_stand_in(&mut self, parsed: &Parsed, opener: &Item, i: usize, target: HttpOptions) -> Result<String> {
+    fn add_stand_in(&mut self, parsed: &Parsed, opener: &Item, i: usize, target: Route) -> Result<String> {
         let Some(last) = self.receivers.last_mut() else {
             let text = "the first URL cannot be --failover: it must stand behind the URL it stands in for";
             return Err(opener.error(text));
@@ -74,7 +74,7 @@ impl Options {
             let text = "a --failover URL has none of its own: it delivers for";
             return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
         }
-        let (transport, form) = (transport::of(&target.target), last.form);
+        let (transport, form) = (transport::of(&target.to.target), last.form);
         if !transport.formats.contains(&form.format.name) || form.format.form(transport.frame).frame != form.frame {
             let name = &last.name;
             return Err(opener.error(format!("a stand-in for `{name}` has to take events in the same form as that")));
@@ -83,13 +83,7 @@ impl Options {
         Ok(format!("{} (failover {})", last.name, last.targets.len() - 1))
     }
 
-    fn http_options(
-        &mut self,
-        parsed: &Parsed,
-        env: &[(OsString, OsString)],
-        opener: &Item,
-        i: usize,
-    ) -> Result<HttpOptions> {
+    fn route(&mut self, parsed: &Parsed, env: &[(OsString, OsString)], opener: &Item, i: usize) -> Result<Route> {
         let target =
             Target::parse(value::nonempty(opener)?, &transport::schemes()).map_err(|e| opener.error(e.text()))?;
         fits(parsed, i, transport::of(&target))?;
@@ -132,17 +126,18 @@ impl Options {
             None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
         };
         // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.
-        transport::open(&http).map_err(|e| opener.error(e.text()))?;
-        Ok(http)
+        let options = transport::of(&http.target).options.iter().copied().flatten();
+        let route = Route::new(http, options.filter_map(|name| parsed.of(name, i).cloned()).collect());
+        transport::open(&route).map_err(|e| opener.error(e.text()))?;
+        Ok(route)
     }
 }
 
 /// An option that the transport of its receiver cannot take would be passed over without a word. As a default for all it is
 /// for those that can.
 fn fits(parsed: &Parsed, i: usize, transport: &Transport) -> Result<()> {
-    let known = |name: &&str| transport::OF_EVERY_RECEIVER.contains(name) || transport.options.contains(name);
     let mut own = parsed.rows().filter(|row| row.scope == Scope::Receiver).map(|row| row.name);
-    match own.find_map(|name| parsed.of(name, i).filter(|item| item.receiver == Some(i) && !known(&name))) {
+    match own.find_map(|name| parsed.of(name, i).filter(|item| item.receiver == Some(i) && !transport.takes(name))) {
         Some(item) => {
             Err(item.error(format!("a {}:// receiver has no use for it: leave it out", transport.scheme.name)))
         }

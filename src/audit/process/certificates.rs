@@ -21,7 +21,7 @@ impl Certificates {
     pub fn of(options: &Options) -> Certificates {
         let targets = options.receivers.iter().flat_map(|r| &r.targets);
         let named = targets.flat_map(|t| {
-            let (own, trusted) = (t.tls.certificate.as_deref(), t.tls.ca.as_deref());
+            let (own, trusted) = (t.to.tls.certificate.as_deref(), t.to.tls.ca.as_deref());
             own.map(Named::certificate).into_iter().chain(trusted.map(Named::authority))
         });
         Certificates { expiry: Expiry::new(named), next: Mutex::new(Instant::now()) }

@@ -39,7 +39,7 @@ pub fn owner_of(options: &Options) -> Owner {
     let place = |shown: String| shown.split('?').next().unwrap_or_default().to_string();
     let receivers = options.receivers.iter().map(|r| Recipient {
         name: r.name.clone(),
-        places: r.targets.iter().map(|t| place(t.target.display())).collect(),
+        places: r.targets.iter().map(|t| place(t.to.target.display())).collect(),
     });
     Owner {
         cluster: options.cluster.clone(),

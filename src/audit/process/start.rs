@@ -17,8 +17,8 @@ pub fn words(options: &Options, config: Option<&Path>, source: &Shown) -> String
         .receivers
         .iter()
         .map(|r| {
-            let places: Vec<String> = r.targets.iter().map(|t| format!("`{}`", t.target.display())).collect();
-            let login = match r.targets.first().map(|t| &t.auth) {
+            let places: Vec<String> = r.targets.iter().map(|t| format!("`{}`", t.to.target.display())).collect();
+            let login = match r.targets.first().map(|t| &t.to.auth) {
                 Some(Auth::Basic { .. }) => ", with a password",
                 Some(Auth::Bearer(_)) => ", with a token",
                 _ => "",

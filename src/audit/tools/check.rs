@@ -9,7 +9,7 @@ use super::call::{Call, Result};
 use super::look;
 use crate::audit::delivery::batch::Batch;
 use crate::audit::delivery::parcel::{Stop, Why};
-use crate::audit::delivery::transport;
+use crate::audit::delivery::transport::{self, Route};
 use crate::audit::options::{keeping, Options, ReceiverOptions};
 use crate::audit::process::cage;
 use crate::audit::record;
@@ -129,7 +129,7 @@ fn finish(call: &mut Call<'_>, report: &mut Report, wrong: &mut u64) -> Result<(
 
 /// How a receiver or its stand-in is called in the lines.
 fn title(r: &ReceiverOptions, i: usize) -> String {
-    let place = r.targets[i].target.display();
+    let place = r.targets[i].to.target.display();
     match i {
         0 => format!("receiver {} `{place}`", r.name),
         _ => format!("stand-in of {} `{place}`", r.name),
@@ -188,27 +188,27 @@ fn confinement(options: &Options, report: &mut Report) {
     }
 }
 
-fn receiver(title: &str, options: &HttpOptions, now_ms: i64, report: &mut Report) {
+fn receiver(title: &str, route: &Route, now_ms: i64, report: &mut Report) {
     let before = report.lines.len();
-    let mut options = options.clone();
-    secrets(title, &mut options, report);
-    let all = tls_files(title, &options, report);
+    secrets(title, &mut route.to.clone(), report);
+    let options = &route.to;
+    let all = tls_files(title, options, report);
     let faults = report.lines.iter().skip(before).filter(|(v, _)| *v == Verdict::Wrong).count();
-    match transport::open(&options) {
+    match transport::open(route) {
         Err(e) => report.wrong(format!("{title}: {e}")),
         // Each file that cannot be read was told already.
         Ok(_) if !all => {}
         Ok(mut sink) => match sink.check() {
-            Ok(()) => report.ok(format!("{title}: {}", files_words(&options))),
+            Ok(()) => report.ok(format!("{title}: {}", files_words(options))),
             // A secret that cannot be read was told already.
             Err(f) if f.kind == FailureKind::Secret && faults > 0 => {}
             Err(f) => report.wrong(format!("{title}: {f}")),
         },
     }
-    unused_tls(title, &options, report);
+    unused_tls(title, options, report);
     let (own, trusted) = (options.tls.certificate.as_deref(), options.tls.ca.as_deref());
     dates(title, own.map(Named::certificate).into_iter().chain(trusted.map(Named::authority)), now_ms / 1000, report);
-    reach(title, &options, report);
+    reach(title, options, report);
 }
 
 /// Certificates of a receiver that is spoken to without TLS: of no use now, and wrong the day its URL is.

@@ -3,15 +3,57 @@
 //! Which status blames an event and which the configuration is decided here, in one table. Refuses: to believe an answer
 //! other than 2xx, to retry, to wait.
 
+use super::route::Route;
+use super::row::{Promise, Transport, OF_TLS};
 use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Why};
 use crate::error::Result;
+use crate::flags::text;
 use crate::net::failure::Failure;
-use crate::net::http::{Client, HttpOptions};
+use crate::net::http::Client;
+use crate::net::target;
 use std::time::Duration;
 
+/// Options of everything that is spoken over HTTP.
+pub const OF_HTTP: &[&str] =
+    &["gzip", "header", "user", "password-file", "token-file", "send-timeout", "first-byte-timeout"];
+
+/// `http://`
+pub const PLAIN: Transport = Transport {
+    scheme: &target::HTTP,
+    url: "http://HOST[:PORT][/URI]",
+    about: text("HTTP POST", "HTTP POST"),
+    formats: &["json", "ndjson", "single", "gostech"],
+    frame: None,
+    // Those of TLS are of no use to `http`, and yet no fault: `check` says so. The day the URL is `https` they have to be right.
+    options: &[OF_HTTP, OF_TLS, &["proxy"]],
+    promise: Promise::Acknowledged,
+    open,
+    wishes: Route::files,
+};
+
+/// `https://`
+pub const TLS: Transport = Transport {
+    scheme: &target::HTTPS,
+    url: "https://HOST[:PORT][/URI]",
+    about: text("HTTP POST over TLS", "HTTP POST поверх TLS"),
+    ..PLAIN
+};
+
+/// `http+unix://`: to a terminator on this machine, so no name, no proxy and no TLS of ours.
+pub const UNIX: Transport = Transport {
+    scheme: &target::HTTP_UNIX,
+    url: "http+unix:///PATH/TO.SOCK[:/URI]",
+    about: text(
+        "HTTP POST to a Unix socket of this machine, as of a TLS terminator",
+        "HTTP POST в сокет Unix этой машины, например терминатора TLS",
+    ),
+    options: &[OF_HTTP],
+    ..PLAIN
+};
+
 /// Makes the sink.
-pub fn open(options: &HttpOptions) -> Result<Box<dyn Sink>> {
-    Ok(Box::new(Client::new(options.clone())?))
+pub fn open(route: &Route) -> Result<Box<dyn Sink>> {
+    Ok(Box::new(Client::new(route.to.clone())?))
 }
 
 /// What a status means; nothing: it was taken.
