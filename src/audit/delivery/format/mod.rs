@@ -8,6 +8,7 @@ pub mod json;
 pub mod pen;
 #[cfg(test)]
 mod tests;
+pub mod titles;
 
 use crate::audit::delivery::event::Event;
 use crate::audit::delivery::frame::Frame;
