@@ -6,10 +6,12 @@
 mod alarms;
 mod lengths;
 mod porch;
+mod streams;
 
 pub use alarms::*;
 pub use lengths::*;
 pub use porch::*;
+pub use streams::*;
 
 // ---- log ----
 

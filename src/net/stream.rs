@@ -283,6 +283,15 @@ impl<S: AsRef<Socket>> Stream<S> {
         }
     }
 
+    /// Before the stream is closed: says goodbye, or lets what nobody waits for any more go. On a slow road the kernel would
+    /// go on sending that for minutes, beside what is sent anew.
+    pub fn leave(&mut self) {
+        match self.unsent() {
+            0 => self.goodbye(),
+            _ => self.discard_unsent(),
+        }
+    }
+
     /// How much of what was written the other side's kernel does not have; nothing, where the system does not say.
     pub fn unsent(&self) -> usize {
         unsent(self.as_fd()).unwrap_or(0)

@@ -20,6 +20,13 @@ pub enum Shape {
     },
     /// `/path/to.sock[:/uri]`.
     Socket,
+    /// `host[:port][?query]`: a stream or datagrams, which carry no path and no user.
+    Port {
+        /// Where the URL has none; 0: it has to have one.
+        port: u16,
+    },
+    /// `/path/to.sock[?query]`.
+    Path,
 }
 
 /// How the URLs of one transport look.
@@ -125,6 +132,11 @@ impl Target {
         match scheme.shape {
             Shape::Host { port } => with_host(url, scheme, port, rest),
             Shape::Socket => with_socket(url, scheme, rest),
+            Shape::Port { port } => with_port(url, scheme, port, rest),
+            Shape::Path => {
+                let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
+                with_path(url, scheme, path, query)
+            }
         }
     }
 
@@ -161,6 +173,28 @@ impl Target {
         &self.uri
     }
 
+    /// What the query says of a name: `lf` of `?framing=lf`.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.uri.split_once('?')?;
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(n, _)| *n == name).map(|(_, value)| value)
+    }
+
+    /// Refuses a query of a transport that knows only these names and values.
+    pub fn only_queries(&self, known: &[(&str, &[&str])]) -> Result<()> {
+        let Some((_, query)) = self.uri.split_once('?') else { return Ok(()) };
+        let is_known = |pair: &str| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            known.iter().any(|(n, values)| *n == name && values.contains(&value))
+        };
+        if query.split('&').all(is_known) {
+            return Ok(());
+        }
+        let all: Vec<String> =
+            known.iter().flat_map(|(n, values)| values.iter().map(move |v| format!("?{n}={v}"))).collect();
+        let what = if all.is_empty() { "nothing".to_string() } else { all.join(", ") };
+        Err(Error::usage(format!("URL `{self}`: behind the `?` of {}:// may stand: {what}", self.scheme.name)))
+    }
+
     /// The userinfo; to be used, never printed.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()
@@ -169,7 +203,8 @@ impl Target {
     /// `host:port` as it stands in a URL (IPv6 in brackets); the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
         let Place::Net { host, port } = &self.place else { return "localhost".to_string() };
-        let own = matches!(self.scheme.shape, Shape::Host { port: usual } if usual == *port);
+        let own =
+            matches!(self.scheme.shape, Shape::Host { port: usual } | Shape::Port { port: usual } if usual == *port);
         match own {
             true => bracketed(host),
             false => format!("{}:{port}", bracketed(host)),
@@ -182,7 +217,10 @@ impl Target {
             Some((path, _)) => (path, "?…"),
             None => (self.uri.as_str(), ""),
         };
+        let has_path = matches!(self.scheme.shape, Shape::Host { .. } | Shape::Socket);
         match &self.place {
+            Place::Net { .. } if !has_path => format!("{}://{}{mark}", self.scheme.name, self.authority()),
+            Place::Unix { path: socket } if !has_path => format!("{}://{}{mark}", self.scheme.name, encoded(socket)),
             Place::Net { .. } => format!("{}://{}{path}{mark}", self.scheme.name, self.authority()),
             Place::Unix { path: socket } => format!("{}://{}:{path}{mark}", self.scheme.name, encoded(socket)),
         }
@@ -276,10 +314,18 @@ fn with_host(url: &str, scheme: &'static Scheme, default_port: u16, rest: &str) 
 }
 
 fn with_socket(url: &str, scheme: &'static Scheme, rest: &str) -> Result<Target> {
-    if !rest.starts_with('/') {
-        return Err(wrong(url, "needs the absolute path of a socket, as in http+unix:///run/tls.sock:/uri"));
-    }
     let (path, uri) = rest.split_once(':').unwrap_or((rest, ""));
+    if !uri.is_empty() && !uri.starts_with('/') {
+        return Err(wrong(url, "has something other than a URI beginning with `/` after the socket's `:`"));
+    }
+    with_path(url, scheme, path, uri)
+}
+
+fn with_path(url: &str, scheme: &'static Scheme, path: &str, uri: &str) -> Result<Target> {
+    if !path.starts_with('/') {
+        let example = format!("{}:///run/x.sock", scheme.name);
+        return Err(wrong(url, &format!("needs the absolute path of a socket, as in {example}")));
+    }
     let path = decoded(path).ok_or_else(|| wrong(url, "has a bad %-escape in the socket's path"))?;
     if path.contains('\0') || path.len() > limits::UNIX_PATH_BYTES {
         let most = limits::UNIX_PATH_BYTES;
@@ -288,11 +334,24 @@ fn with_socket(url: &str, scheme: &'static Scheme, rest: &str) -> Result<Target>
     if path.ends_with('/') {
         return Err(wrong(url, "names a directory where a socket's path should be"));
     }
-    if !uri.is_empty() && !uri.starts_with('/') {
-        return Err(wrong(url, "has something other than a URI beginning with `/` after the socket's `:`"));
-    }
     let uri = path_and_query(uri).map_err(|what| wrong(url, what))?;
     Ok(Target { scheme, place: Place::Unix { path: PathBuf::from(path) }, uri, user: None })
+}
+
+/// A host, its port, and perhaps a query.
+fn with_port(url: &str, scheme: &'static Scheme, usual: u16, rest: &str) -> Result<Target> {
+    let target = with_host(url, scheme, usual, rest)?;
+    let name = scheme.name;
+    if target.user.is_some() {
+        return Err(wrong(url, &format!("has a user, whom {name}:// cannot tell")));
+    }
+    if target.uri.split('?').next() != Some("/") {
+        return Err(wrong(url, &format!("has a path, for which {name}:// has no use: {name}://HOST:PORT")));
+    }
+    match target.place {
+        Place::Net { port: 0, .. } => Err(wrong(url, &format!("has no port: write {name}://HOST:PORT"))),
+        _ => Ok(target),
+    }
 }
 
 fn userinfo(url: &str, text: &str) -> Result<User> {
@@ -412,139 +471,4 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(url: &str) -> Result<Target> {
-        Target::parse(url, OF_HTTP)
-    }
-
-    fn place(url: &str) -> (String, u16, String) {
-        let t = parse(url).unwrap();
-        let Place::Net { host, port } = t.place().clone() else { panic!("{url} is no host") };
-        (host, port, t.uri().to_string())
-    }
-
-    #[test]
-    fn the_forms_of_a_host() {
-        let is = |url: &str, host: &str, port: u16, uri: &str| {
-            assert_eq!(place(url), (host.to_string(), port, uri.to_string()), "{url}");
-        };
-        is("https://example.com", "example.com", 443, "/");
-        is("http://example.com", "example.com", 80, "/");
-        is("HTTP://Example.COM:8080/a/b?c=d", "example.com", 8080, "/a/b?c=d");
-        is("https://10.0.0.1:9200/_bulk", "10.0.0.1", 9200, "/_bulk");
-        is("https://[2001:DB8::1]/", "2001:db8::1", 443, "/");
-        is("http://[::1]:5044?q", "::1", 5044, "/?q");
-        is("https://log_stash.example.", "log_stash.example.", 443, "/");
-        is("https://u:p@h/@x", "h", 443, "/@x");
-    }
-
-    #[test]
-    fn the_forms_of_a_socket() {
-        let t = parse("http+unix:///run/tls.sock:/audit?x=1").unwrap();
-        assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/tls.sock")), "/audit?x=1"));
-        let t = parse("http+unix:///run/tls.sock").unwrap();
-        assert_eq!((t.socket(), t.uri(), t.host()), (Some(Path::new("/run/tls.sock")), "/", "localhost"));
-        let t = parse("http+unix:///run/a%3Ab.sock:").unwrap();
-        assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/a:b.sock")), "/"));
-        // What is shown is a URL again, and moves nothing in a log.
-        assert_eq!(t.display(), "http+unix:///run/a%3Ab.sock:/");
-        let t = parse("http+unix:///run/a%0a%1b%25%d1%8f.sock:/u").unwrap();
-        assert_eq!(t.display(), "http+unix:///run/a%0A%1B%25%D1%8F.sock:/u");
-        assert!(parse(&t.display()).unwrap() == t);
-    }
-
-    #[test]
-    fn userinfo_is_decoded_and_never_shown() {
-        let t = parse("https://us%65r:p%40s%3As@example.com:444/x?token=abc").unwrap();
-        let user = t.user().unwrap();
-        assert_eq!((user.name.as_str(), user.password.as_deref()), ("user", Some("p@s:s")));
-        for text in [t.display(), format!("{t}"), format!("{t:?}"), format!("{user:?}")] {
-            assert!(!text.contains("user") && !text.contains("p@s") && !text.contains("abc"), "{text}");
-        }
-        assert_eq!(t.display(), "https://example.com:444/x?…");
-        let t = parse("https://only@example.com").unwrap();
-        assert_eq!(t.user().unwrap().password, None);
-    }
-
-    #[test]
-    fn errors_say_what_is_wrong_and_keep_secrets() {
-        let said = |url: &str, word: &str| {
-            let e = parse(url).unwrap_err();
-            assert!(e.text().contains(word), "{url}: {e}");
-            assert_eq!(e.exit(), crate::error::Exit::Usage);
-            assert!(!e.text().contains("s3cret") && !e.text().ends_with('.'), "{url}: {e}");
-        };
-        said("", "empty");
-        said("example.com", "did you mean https://example.com");
-        said("localhost:8080/x", "did you mean https://localhost:8080/x");
-        said("https:/example.com", "did you mean https://example.com");
-        said("user:s3cret@example.com", "did you mean https://…@example.com");
-        said("ftp://u:s3cret@example.com", "http://, https://, http+unix://");
-        said("https://", "no host");
-        said("https://:443", "no host");
-        said("https://h:0", "port");
-        said("https://h:65536", "port");
-        said("https://h:+80", "port");
-        said("https://u:s3cret/x@h", "port");
-        said("https://u:s3cret?x@h", "port");
-        said("https://u:%s3cret@h", "%-escape");
-        said("https://:s3cret@h", "user name");
-        said("https://[::1", "`]`");
-        said("https://[nonsense]/", "IPv6");
-        said("https://::1/", "brackets");
-        said("https://1.2.3/", "IPv4");
-        said("https://ex ample.com", "blank");
-        said("https://пример.рф", "non-ASCII");
-        said("https://a..b", "label");
-        said("https://h/a|b?k=s3cret", "percent-encoded");
-        said("https://h/%zz", "hexadecimal");
-        said("https://h/#s3cret", "fragment");
-        said("http+unix://run/x.sock", "absolute");
-        said("http+unix:///run/x.sock:uri", "URI");
-        said("http+unix:///run/", "directory");
-        said(&format!("http+unix:///{}", "x".repeat(108)), "107");
-        said(&format!("https://h/{}", "x".repeat(5000)), "longer");
-    }
-
-    #[test]
-    fn this_machine_by_its_spelling() {
-        assert!(is_loopback("127.9.9.9") && is_loopback("::1") && is_loopback("LOCALHOST."));
-        assert!(!is_loopback("10.0.0.1") && !is_loopback("localhost.example.com"));
-    }
-
-    #[test]
-    fn no_bytes_make_it_panic() {
-        let seeds: &[&str] =
-            &["https://u:p@h:1/x?y", "http+unix:///a.sock:/b", "http://[::1]:2/", "ftp://x", "h:1", "%41://@:[]#"];
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        let mut next = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
-        let mut parsed = 0;
-        for _ in 0..40_000 {
-            let mut bytes = seeds[next() as usize % seeds.len()].as_bytes().to_vec();
-            for _ in 0..next() % 4 {
-                let at = next() as usize % bytes.len().max(1);
-                match next() % 3 {
-                    0 if !bytes.is_empty() => drop(bytes.remove(at)),
-                    1 => bytes.insert(at.min(bytes.len()), b":/@[]%?#.1x"[next() as usize % 11]),
-                    _ if !bytes.is_empty() => bytes[at] = next() as u8,
-                    _ => {}
-                }
-            }
-            match parse(&String::from_utf8_lossy(&bytes)) {
-                Ok(t) => {
-                    parsed += 1;
-                    assert!(t.uri().starts_with('/'), "{t}");
-                }
-                Err(e) => assert!(e.text().len() < 600, "{e}"),
-            }
-        }
-        assert!(parsed > 1000, "only {parsed} of the mutations parsed: the test has lost its teeth");
-    }
-}
+mod tests;

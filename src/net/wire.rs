@@ -279,11 +279,7 @@ impl WireTransport {
 
 impl Drop for WireTransport {
     fn drop(&mut self) {
-        if self.stream.unsent() > 0 {
-            // On a slow road the kernel would go on sending it for minutes, beside what is sent anew.
-            return self.stream.discard_unsent();
-        }
-        self.stream.goodbye();
+        self.stream.leave();
     }
 }
 

@@ -123,6 +123,8 @@ impl Options {
                 self.secrets.extend(userinfo(&item.value).map(OsString::from));
                 Some(Proxy::parse(&item.value).map_err(|e| item.error(e.text()))?)
             }
+            // One that acknowledges in the name of another is of no use where a kernel's acknowledgement counts.
+            None if !transport::of(&http.target).takes("proxy") => None,
             None => Proxy::from_env(|name| of_env(env, name), &http.target)?,
         };
         // What the client refuses of them could not be right on any day: a receiver without a sender would never take any.

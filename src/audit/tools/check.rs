@@ -217,7 +217,7 @@ fn unused_tls(title: &str, options: &HttpOptions, report: &mut Report) {
     if options.target.is_tls() || t.ca.is_none() && t.certificate.is_none() {
         return;
     }
-    report.note(format!("{title}: its certificates are not used, since the URL is not https://"));
+    report.note(format!("{title}: its certificates are not used, since its URL is not one for TLS"));
     if let Err(f) = tls::Client::new(t.clone()).config() {
         report.wrong(format!("{title}: {f}"));
     }

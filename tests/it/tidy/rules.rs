@@ -51,6 +51,7 @@ pub const PURE: &[&str] = &[
     "src/net/base64.rs",
     "src/net/der.rs",
     "src/net/failure.rs",
+    "src/net/foreign.rs",
     "src/net/gzip.rs",
     "src/net/key_size.rs",
     "src/net/page.rs",

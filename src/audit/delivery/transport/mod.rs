@@ -7,6 +7,7 @@
 pub mod http;
 pub mod route;
 pub mod row;
+pub mod stream;
 
 use crate::audit::delivery::parcel::Sink;
 use crate::error::Result;
@@ -18,7 +19,7 @@ pub use route::Route;
 pub use row::{Promise, Transport, OF_EVERY_RECEIVER};
 
 /// All transports.
-pub const TRANSPORTS: &[Transport] = &[http::PLAIN, http::TLS, http::UNIX];
+pub const TRANSPORTS: &[Transport] = &[http::PLAIN, http::TLS, http::UNIX, stream::TCP, stream::TLS, stream::UNIX];
 
 /// The schemes that a URL may have.
 pub fn schemes() -> Vec<&'static Scheme> {
