@@ -129,6 +129,10 @@ pub const CUT_SILENCE_MILLIS: u64 = 1_000;
 pub const EVENT_ID_BYTES: usize = 64;
 /// Names of cluster and instance: document ids are at most 512 bytes in Elasticsearch, and hold both.
 pub const NAME_BYTES: usize = 128;
+/// Fields of an event that there is room for at once; the database writes twelve at most.
+pub const FIELDS_USUAL: usize = 12;
+/// The name of a field where a receiver wants names of its own kind: what is longer is cut, and stays apart from others.
+pub const FIELD_NAME_CHARS: usize = 200;
 /// How much of an unparsed record is shown in `message`; all of it is in `gostech.raw`.
 pub const MESSAGE_SHOWN_BYTES: usize = 8 * 1024;
 /// Records parsed in one go: what a chunk of the writer holds.

@@ -24,6 +24,7 @@ mod audit_tools;
 mod audit_walls;
 mod documents;
 mod examples;
+mod formats;
 mod harness_self;
 mod lab;
 mod metrics;

@@ -203,8 +203,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::delivery::format::FORMATS;
-    use crate::audit::delivery::frame::Frame;
+    use crate::audit::delivery::format::find;
     use crate::audit::record::{read, Kind};
     use crate::audit::spool::record::{decode, encode, New};
     use serde_json::Value;
@@ -212,7 +211,8 @@ mod tests {
     #[test]
     fn any_part_is_a_body() {
         let head = Arc::new(Head { first_seq: 1, ..Head::default() });
-        for format in FORMATS.iter().filter(|f| f.frame != Frame::Alone) {
+        // Those whose events are the JSON of the database in a body that is nothing else; others are decoded elsewhere.
+        for format in ["json", "ndjson"].into_iter().filter_map(find) {
             let mut b = Batch::new(format.form(None));
             for n in 1..=5u64 {
                 let raw = format!("{{\"id\":\"1.0.{n}\"}}");

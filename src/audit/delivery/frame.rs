@@ -15,6 +15,8 @@ pub enum Frame {
     Octets,
     /// One at a time.
     Alone,
+    /// Between these: before the first, between two, after the last.
+    Within([&'static str; 3]),
 }
 
 impl Frame {
@@ -25,6 +27,7 @@ impl Frame {
             Frame::Lines => [b"", b"\n", b"\n"],
             Frame::Nul => [b"", b"\0", b"\0"],
             Frame::Octets | Frame::Alone => [b"", b"", b""],
+            Frame::Within([open, between, close]) => [open.as_bytes(), between.as_bytes(), close.as_bytes()],
         }
     }
 
@@ -74,5 +77,6 @@ mod tests {
         let all = [Frame::Array, Frame::Lines, Frame::Nul, Frame::Octets].map(|f| framed(f, &events));
         assert_eq!(all, ["[{},\n\u{44f}]\n", "{}\n\u{44f}\n", "{}\0\u{44f}\0", "2 {}2 \u{44f}"]);
         assert_eq!(framed(Frame::Alone, &events[..1]), "{}");
+        assert_eq!(framed(Frame::Within(["<", "|", ">"]), &events), "<{}|\u{44f}>");
     }
 }

@@ -58,6 +58,14 @@ fn untouched(event: &Value, kind: Kind, raw: &[u8]) {
     assert!(event["title"].is_string() || kind == Kind::Cut, "{event}");
 }
 
+/// Names and values that Graylog takes, and none twice.
+fn gelf(event: Option<Value>) {
+    let Some(Value::Object(fields)) = event else { return };
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    assert!(fields.keys().all(|k| k.chars().all(word) && k != "_id"), "{fields:?}");
+    assert!(fields.values().all(|v| v.is_string() || v.is_number()), "{fields:?}");
+}
+
 /// The target.
 pub fn check(input: &[u8]) {
     let mut dice = Dice(input);
@@ -103,6 +111,9 @@ pub fn check(input: &[u8]) {
                 assert!(lines == 2 || raw.contains(&b'\n'), "{lines} lines");
             }
             "single" => parsed(&body).iter().for_each(|event| untouched(event, kind, raw)),
+            // One line an event, whatever the database has written.
+            "cef" | "leef" => assert_eq!(std::str::from_utf8(&body).expect("UTF-8").matches('\n').count(), 2),
+            "gelf-lines" => body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).for_each(|l| gelf(parsed(l))),
             _ => drop(parsed(&body)),
         }
     }

@@ -12,16 +12,21 @@ use crate::{limits, stamp};
 /// Writes one event.
 pub fn write(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(b"{\"@timestamp\":\"");
-    match e.written {
-        Some((time, written)) => stamp::push_rfc3339(out, time, written),
-        None => out.extend_from_slice(pen.stamp(e.read_ms)),
-    }
+    push_time(pen, out, e);
     out.extend_from_slice(b"\",");
     push_gostech(pen, out, e);
     match e.kind {
         Kind::Object | Kind::Own => splice(out, e.raw),
         Kind::Cut => push_readable(out, e),
         Kind::Unparsed => push_wrapped(out, e),
+    }
+}
+
+/// When it happened, as the database wrote it; else when it was read.
+pub(super) fn push_time(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
+    match e.written {
+        Some((time, written)) => stamp::push_rfc3339(out, time, written),
+        None => out.extend_from_slice(pen.stamp(e.read_ms)),
     }
 }
 
@@ -119,7 +124,7 @@ fn push_wrapped(out: &mut Vec<u8>, e: &Event<'_>) {
 }
 
 /// What of the bytes is shown in `message`: not half a character.
-fn shown(raw: &[u8]) -> &[u8] {
+pub(super) fn shown(raw: &[u8]) -> &[u8] {
     let cut = &raw[..raw.len().min(limits::MESSAGE_SHOWN_BYTES)];
     let half = (1..4.min(cut.len())).find(|&n| cut[cut.len() - n] >= 0xc0);
     match half {

@@ -3,8 +3,15 @@
 //! A format is how one event is written, how events are put together where the transport leaves it to the format, and what
 //! the whole is called. It sees an `Event` and nothing else.
 
+pub mod cef;
+pub mod ecs;
+pub mod fields;
+pub mod gelf;
 pub mod gostech;
 pub mod json;
+pub mod leef;
+pub mod loki;
+pub mod otlp;
 pub mod pen;
 #[cfg(test)]
 mod tests;
@@ -75,6 +82,43 @@ pub const FORMATS: &[Format] = &[
         frame: Frame::Alone,
         node_header: true,
         write: gostech::write,
+    },
+    Format {
+        name: "ecs",
+        content_type: "application/json",
+        frame: Frame::Array,
+        node_header: false,
+        write: ecs::write,
+    },
+    Format { name: "cef", content_type: "text/plain", frame: Frame::Lines, node_header: false, write: cef::write },
+    Format { name: "leef", content_type: "text/plain", frame: Frame::Lines, node_header: false, write: leef::write },
+    Format {
+        name: "gelf",
+        content_type: "application/json",
+        frame: Frame::Alone,
+        node_header: false,
+        write: gelf::write,
+    },
+    Format {
+        name: "gelf-lines",
+        content_type: "application/json",
+        frame: Frame::Lines,
+        node_header: false,
+        write: gelf::write,
+    },
+    Format {
+        name: "loki",
+        content_type: "application/json",
+        frame: Frame::Within(["{\"streams\":[", ",\n", "]}\n"]),
+        node_header: false,
+        write: loki::write,
+    },
+    Format {
+        name: "otlp",
+        content_type: "application/json",
+        frame: Frame::Within(["{\"resourceLogs\":[", ",\n", "]}\n"]),
+        node_header: false,
+        write: otlp::write,
     },
 ];
 

@@ -22,7 +22,7 @@ pub const PLAIN: Transport = Transport {
     scheme: &target::HTTP,
     url: "http://HOST[:PORT][/URI]",
     about: text("HTTP POST", "HTTP POST"),
-    formats: &["json", "ndjson", "single", "gostech"],
+    formats: &["json", "ndjson", "single", "gostech", "ecs", "cef", "leef", "gelf", "gelf-lines"],
     frame: None,
     // Those of TLS are of no use to `http`, and yet no fault: `check` says so. The day the URL is `https` they have to be right.
     options: &[OF_HTTP, OF_TLS, &["proxy"]],
