@@ -544,6 +544,22 @@ const _: () =
 pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
 /// Prefixes and labels that may be given.
 pub const METRICS_RULES: usize = 256;
+/// Places to push to: each has a thread and a connection.
+pub const PUSH_OUTLETS: usize = 16;
+/// Bytes of the pages that wait for one outlet; with several that are down they are the same pages.
+pub const PUSH_WAITING_BYTES: usize = 32 << 20;
+/// Pages that may be kept for an outlet by an option: a day of one each ten seconds.
+pub const PUSH_BUFFER: u64 = 8640;
+/// A datagram of lines: what an Ethernet frame takes behind the heads of IPv6 and UDP, as StatsD's own documents advise.
+pub const PUSH_PACKET_BYTES: usize = 1432;
+/// How often a stream is looked at whether the other side's kernel has everything.
+pub const PUSH_LOOK_MILLIS: u64 = 2;
+/// The waits after a push that failed, from and to.
+pub const PUSH_RETRY_FIRST_MILLIS: u64 = 500;
+/// The longest of them.
+pub const PUSH_RETRY_MOST_SECONDS: u64 = 30;
+/// How often pushes may be, and how long one may take: nobody's graphs are finer, and a database has other things to do.
+pub const PUSH_MILLIS: (u64, u64) = (100, 86_400_000);
 
 // ---- tools ----
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! poll thread ─ asker ─ iproto ─ source ─▶ snapshot ─▶ readings ◀─ pages ◀─ porch
+//!                                                          ◀─ push ─▶ outlets
 //! ```
 //!
 //! Refuses: to end because of the world; only a wrong option does that (exit code 2), and the jobs that end anyway.
@@ -19,6 +20,7 @@ pub mod options;
 pub mod own;
 pub mod pages;
 pub mod poll;
+pub mod push;
 pub mod readings;
 mod reload;
 pub mod render;
@@ -42,6 +44,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Runs the program.
@@ -117,7 +120,7 @@ fn print(bytes: &[u8]) -> Result<()> {
 
 fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
     let readings = readings::Readings::default();
-    let numbers = Numbers::new(&options, started);
+    let numbers = Numbers::new(&options, started, Arc::default());
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     let end = if reading.result.is_ok() { Exit::Clean } else { Exit::Failed };
@@ -132,7 +135,7 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
 fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let (page, sound) = check_page::report(&options);
     let readings = readings::Readings::default();
-    let numbers = Numbers::new(&options, started);
+    let numbers = Numbers::new(&options, started, Arc::default());
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     readings.publish(reading, database.clone());

@@ -6,14 +6,16 @@
 use super::assemble::Assembled;
 use super::options::Options;
 use super::own::{self, Program};
-use super::readings::View;
+use super::push::counts::Register;
+use super::readings::{Reading, View};
 use super::render::Render;
 use super::rules::Rules;
+use super::snapshot::Snapshot;
 use crate::guard::{self, Parts};
 use crate::log;
 use crate::net::expiry::Expiry;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What does not change from reading to reading.
 pub struct Numbers {
@@ -27,30 +29,61 @@ pub struct Numbers {
     pub protection: fn() -> (Parts, u64),
     /// When certificates end.
     pub certificates: Arc<Expiry>,
+    /// What is told of the outlets.
+    pub outlets: Arc<Register>,
 }
 
 impl Numbers {
     /// Of a program with these options.
-    pub fn new(options: &Options, started: SystemTime) -> Numbers {
+    pub fn new(options: &Options, started: SystemTime, outlets: Arc<Register>) -> Numbers {
         let certificates = Arc::new(Expiry::new(options.certificates()));
-        Numbers { rules: options.wishes.rules.clone(), started, memory: resident, protection, certificates }
+        let rules = options.wishes.rules.clone();
+        Numbers { rules, started, memory: resident, protection, certificates, outlets }
+    }
+
+    /// All there is to show of a view.
+    pub fn shot(&self, view: &View) -> Shot {
+        let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
+        let (protection, refused) = (self.protection)();
+        let certificates = &self.certificates.ends()[..];
+        let outlets = &self.outlets.all()[..];
+        let (started, memory) = (self.started, (self.memory)());
+        let program = Program { started, memory, protection, refused, certificates, outlets };
+        let own = own::families(view, age, program, &self.rules);
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        Shot { own, reading: view.reading.clone(), at_ms: view.reading.as_ref().map_or_else(now, |r| r.wall_ms) }
     }
 
     /// The page of a view; with prefixes, only families that begin with one of them.
     pub fn page(&self, view: &View, render: &Render, prefixes: &[String]) -> Vec<u8> {
-        let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
-        let (protection, refused) = (self.protection)();
-        let certificates = &self.certificates.ends()[..];
-        let program = Program { started: self.started, memory: (self.memory)(), protection, refused, certificates };
-        let own = own::families(view, age, program, &self.rules);
-        let theirs = view.reading.as_ref().and_then(|r| r.result.as_ref().ok());
-        let at_ms = view.reading.as_ref().map_or(0, |r| r.wall_ms);
-        let page = Assembled::of(std::iter::once(&own).chain(theirs.map(|(page, _)| &page.snapshot)), prefixes, at_ms);
+        let shot = self.shot(view);
+        let page = shot.page(prefixes);
         // Names, values and punctuation are about as much again as the labels.
         let mut body = Vec::with_capacity(2 * page.bytes() + 64);
         (render.write)(&page, &mut body);
         body.shrink_to_fit();
         body
+    }
+}
+
+/// All there is to show at one moment.
+pub struct Shot {
+    own: Snapshot,
+    reading: Option<Arc<Reading>>,
+    at_ms: i64,
+}
+
+impl Shot {
+    /// As one page; with prefixes, only families that begin with one of them.
+    pub fn page(&self, prefixes: &[String]) -> Assembled<'_> {
+        let theirs = self.reading.as_ref().and_then(|r| r.result.as_ref().ok());
+        let all = std::iter::once(&self.own).chain(theirs.map(|(page, _)| &page.snapshot));
+        Assembled::of(all, prefixes, self.at_ms)
+    }
+
+    /// Bytes it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.page(&[]).bytes()
     }
 }
 

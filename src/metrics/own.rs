@@ -1,6 +1,7 @@
 //! The program's own families ○: whether the database answers, what was polled, and the program itself.
 
 use super::catalog;
+use super::push::counts::Counts;
 use super::readings::View;
 use super::rules::Rules;
 use super::snapshot::{Builder, Part, Snapshot};
@@ -20,6 +21,8 @@ pub struct Program<'a> {
     pub refused: u64,
     /// Files with certificates, and when these end.
     pub certificates: &'a [(String, i64)],
+    /// The outlets, and what is told of them.
+    pub outlets: &'a [(String, Counts)],
 }
 
 /// The families for this view; `age` is that of its reading.
@@ -64,7 +67,29 @@ pub fn families(view: &View, age: Duration, program: Program<'_>, rules: &Rules)
         put("gostech_metrics_certificate_not_after_timestamp_seconds", &[("file", file)], *end as f64);
     }
     put("gostech_metrics_refused_calls_total", &[], program.refused as f64);
+    program.outlets.iter().for_each(|(name, counts)| outlet(&mut put, name, counts));
     out.finish().0
+}
+
+/// What is told of one outlet.
+fn outlet(put: &mut impl FnMut(&str, &[(&str, &str)], f64), name: &str, counts: &Counts) {
+    let own = ("outlet", name);
+    put("gostech_metrics_push_total", &[own], counts.taken as f64);
+    put("gostech_metrics_push_samples_total", &[own], counts.samples as f64);
+    put("gostech_metrics_push_waiting", &[own], counts.waiting as f64);
+    if let Some(last) = counts.last {
+        put("gostech_metrics_push_last_success_timestamp_seconds", &[own], last);
+    }
+    let by_reason = [
+        ("gostech_metrics_push_failures_total", &counts.failures),
+        ("gostech_metrics_push_samples_left_out_total", &counts.left_out),
+        ("gostech_metrics_push_dropped_total", &counts.dropped),
+    ];
+    for (family, tally) in by_reason {
+        for (reason, count) in tally.iter() {
+            put(family, &[own, ("reason", reason)], count as f64);
+        }
+    }
 }
 
 /// To the microsecond: what is below is noise.

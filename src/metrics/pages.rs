@@ -19,7 +19,7 @@ pub struct Pages {
     /// What of the scraper's patience is kept for the way back.
     pub offset: Duration,
     /// What is shown.
-    pub numbers: Numbers,
+    pub numbers: Arc<Numbers>,
     /// Where the database is.
     pub place: String,
     /// As whom it is asked.
@@ -255,13 +255,14 @@ mod tests {
             readings: Arc::default(),
             floor: Duration::from_secs(1),
             offset: Duration::ZERO,
-            numbers: Numbers {
+            numbers: Arc::new(Numbers {
                 rules: Rules::default(),
                 started: SystemTime::now(),
                 memory: || Some(1),
                 protection: || (guard::in_force(), 0),
                 certificates: Arc::default(),
-            },
+                outlets: Arc::default(),
+            }),
             place: "<db>:3301".into(),
             user: "mon".into(),
             zip: Zip::default(),

@@ -5,6 +5,8 @@ use super::numbers::Numbers;
 use super::options::Options;
 use super::pages::{Pages, Zip};
 use super::poll::{self, Inbox, Orders};
+use super::push::counts::Register;
+use super::push::work::Outlets;
 use super::readings::Readings;
 use super::reload::{Again, Changed};
 use crate::error::{Error, Exit, Result};
@@ -26,12 +28,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The pages of these options.
-fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime) -> Pages {
+fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime, outlets: Arc<Register>) -> Pages {
     Pages {
         readings,
         floor: options.floor,
         offset: options.offset,
-        numbers: Numbers::new(options, started),
+        numbers: Arc::new(Numbers::new(options, started, outlets)),
         place: options.database.dial.place.to_string(),
         user: options.wishes.user.clone(),
         zip: Zip::default(),
@@ -44,6 +46,8 @@ struct Service {
     readings: Arc<Readings>,
     inbox: Arc<Inbox>,
     pages: Arc<Mutex<Arc<Pages>>>,
+    outlets: Arc<Outlets>,
+    register: Arc<Register>,
     porch: Porch,
     /// Where the pages have been since the start; none: the listeners were given.
     open: Option<Vec<Address>>,
@@ -79,7 +83,11 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     };
     confine(&options, open.as_deref().unwrap_or_default(), &prepared);
     let readings = Arc::new(Readings::default());
-    let pages = Arc::new(Mutex::new(Arc::new(pages(&options, readings.clone(), started))));
+    let register = Arc::new(Register::default());
+    let first = Arc::new(pages(&options, readings.clone(), started, register.clone()));
+    let outlets = Arc::new(Outlets::new(register.clone()));
+    outlets.change(options.push, first.numbers.clone(), options.floor);
+    let pages = Arc::new(Mutex::new(first));
     look_at_certificates(&pages);
     let interval = options.interval;
     // In which it may make directories: the record of logins is there.
@@ -88,6 +96,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let inbox = Arc::new(Inbox::default());
     poll::start(readings.clone(), inbox.clone(), asker, interval)
         .map_err(|e| failed("cannot start the poll thread", e))?;
+    outlets.start(readings.clone()).map_err(|e| failed("cannot start the clock of the pushes", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
     let wanted = PorchOptions { addresses, listeners, tls, users, prepared, own };
@@ -95,7 +104,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
-    let mut service = Service { again, readings, inbox, pages, porch, open, started };
+    let mut service = Service { again, readings, inbox, pages, outlets, register, porch, open, started };
     service.until_a_signal_ends_it(&signals, &notify);
     notify.say("STOPPING=1");
     log::info("end", "ended by a signal");
@@ -131,7 +140,8 @@ impl Service {
         let changed = self.again.read(self.open.as_deref());
         self.readings.configured(changed.is_some());
         if let Some(Changed { options, reconnect }) = changed {
-            let new = Arc::new(pages(&options, self.readings.clone(), self.started));
+            let new = Arc::new(pages(&options, self.readings.clone(), self.started, self.register.clone()));
+            self.outlets.change(options.push, new.numbers.clone(), options.floor);
             *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = new;
             let addresses = if self.open.is_some() { options.addresses } else { Vec::new() };
             // A socket that is closed now could not be made again.

@@ -60,6 +60,8 @@ pub struct HttpOptions {
     pub timeouts: Timeouts,
     /// `User-Agent`.
     pub user_agent: String,
+    /// What stands before a token: `Bearer`, and with some receivers another word.
+    pub token_word: &'static str,
 }
 
 impl HttpOptions {
@@ -74,6 +76,7 @@ impl HttpOptions {
             gzip: false,
             timeouts: Timeouts::default(),
             user_agent: concat!("gostech/", env!("CARGO_PKG_VERSION")).to_string(),
+            token_word: "Bearer",
         }
     }
 }
@@ -288,7 +291,7 @@ impl Client {
                 json::push_base64(&mut value, pair.bytes());
                 Some(Wiped::new(value))
             }
-            Auth::Bearer(token) => Some(Wiped::new([b"Bearer ", token.read()?].concat())),
+            Auth::Bearer(token) => Some(Wiped::new([self.options.token_word.as_bytes(), b" ", token.read()?].concat())),
         };
         if let Some(value) = authorization {
             out.push((header::AUTHORIZATION, hidden(value.bytes(), "authorization")?));

@@ -211,6 +211,11 @@ impl Target {
         }
     }
 
+    /// The same place, spoken to by another scheme.
+    pub fn spoken(&self, scheme: &'static Scheme, uri: String) -> Target {
+        Target { scheme, uri, ..self.clone() }
+    }
+
     /// The URL for people and logs: without userinfo and without the query.
     pub fn display(&self) -> String {
         let (path, mark) = match self.uri.split_once('?') {

@@ -1,16 +1,18 @@
 //! The options of `gostech-metrics`: what a call comes to.
 //!
-//! A file a subject: the `table`, `password`, `database`, `source`, `page`. Refuses: two passwords, a source that needs what was
+//! A file a subject: the `table`, `password`, `database`, `source`, `page`, `push`. Refuses: two passwords, a source that needs what was
 //! not given; reads no file but through `Secret` later on.
 
 mod database;
 mod page;
 mod password;
+mod push;
 mod source;
 mod table;
 
 use super::asker;
 use super::login::Login;
+use super::push::row::Plan;
 use super::render::{self, Render};
 use super::source::Wishes;
 use crate::error::Result;
@@ -59,6 +61,8 @@ pub struct Options {
     pub web_tls: Option<tls::ServerOptions>,
     /// Basic auth.
     pub web_users: Option<PathBuf>,
+    /// What is pushed where.
+    pub push: Plan,
     /// `--no-confinement`
     pub unconfined: bool,
     /// What is logged.
@@ -78,6 +82,10 @@ impl Options {
         if let Some(tls) = &self.database.dial.tls {
             all.extend(tls.options().certificate.as_deref().map(Named::certificate));
             all.extend(tls.options().ca.as_deref().map(Named::authority));
+        }
+        for (_, route) in &self.push.routes {
+            all.extend(route.to.tls.certificate.as_deref().map(Named::certificate));
+            all.extend(route.to.tls.ca.as_deref().map(Named::authority));
         }
         all
     }
@@ -119,6 +127,7 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         offset: page::offset(parsed)?,
         web_tls: page::web_tls(parsed)?,
         web_users: page::path(parsed, "web-users")?,
+        push: push::find(parsed)?,
         unconfined: parsed.is_on("no-confinement"),
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
         warnings,

@@ -1,6 +1,7 @@
 //! The table of options ○: what `--help`, the man page, completions, the READMEs and the configuration file are made of.
 
-use crate::flags::{signals, text, Program, Row, Text};
+use crate::flags::{signals, text, Program, Row, Section, Text};
+use crate::metrics::push;
 
 /// The database's own variable for the file of the password of `pico_service`.
 pub const SERVICE_FILE: &str = "PICODATA_SERVICE_PASSWORD_FILE";
@@ -8,6 +9,7 @@ pub const SERVICE_FILE: &str = "PICODATA_SERVICE_PASSWORD_FILE";
 const DATABASE: Text = text("Database", "База данных");
 const SOURCE: Text = text("Source", "Источник");
 const PAGE: Text = text("Page", "Страница");
+const PUSH: Text = text("Push", "Отправка");
 const ONCE: Text = text("One-shot", "Разовый запуск");
 
 /// The program.
@@ -18,7 +20,7 @@ pub static PROGRAM: Program = Program {
     about: text("metrics of Picodata and Tarantool for Prometheus", "метрики Picodata и Tarantool для Prometheus"),
     usage: &["[options]"],
     commands: &[],
-    groups: &[DATABASE, SOURCE, PAGE, ONCE],
+    groups: &[DATABASE, SOURCE, PAGE, PUSH, ONCE],
     rows: ROWS,
     env_prefix: "GOSTECH_METRICS_",
     config: "/etc/gostech/gostech-metrics.conf",
@@ -56,7 +58,16 @@ pub static PROGRAM: Program = Program {
             text("systemd is told when the page is served", "systemd получает уведомление о готовности"),
         ),
     ],
-    sections: &[],
+    sections: &[Section {
+        title: text("OUTLETS", "ПОЛУЧАТЕЛИ"),
+        intro: text(
+            "What --push takes. The numbers that waited while one of those marked * was down are sent in order, with their \
+             times; the others have no times, and get the newest.",
+            "Что принимает --push. Значения, которые ждали, пока один из отмеченных * был недоступен, отправляются по \
+             порядку со своим временем; в остальных протоколах времени нет, и отправляются последние.",
+        ),
+        rows: &push::FOR_DOCUMENTS,
+    }],
     files: &[],
     signals: &[
         ("SIGTERM, SIGINT", text("the program ends at once", "программа сразу завершается")),
@@ -127,7 +138,18 @@ const ROWS: &[Row] = &[
     Row::value(PAGE.en, "web-users", "FILE", "only these visitors: lines of `name:bcrypt`, as `htpasswd -B` writes them", "только эти клиенты: строки `имя:bcrypt`, как их пишет `htpasswd -B`"),
     Row::switch(PAGE.en, "no-confinement", "do not restrict files and system calls; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы; для ядер и контейнеров, где это мешает работе"),
     Row::value(PAGE.en, "log-level", "error|warn|info|debug", "what is logged", "подробность журнала").default("info"),
+    Row::value(PUSH.en, "push", "URL", "send the numbers there, besides the page; several times: see OUTLETS", "отправлять значения сюда, помимо страницы; несколько раз: см. «ПОЛУЧАТЕЛИ»").opens().secret(),
+    Row::value(PUSH.en, "push-prefix", "TEXT", "what stands before every name there", "что стоит перед каждым именем").receiver(),
+    Row::value(PUSH.en, "push-interval", "TIME", "how often", "как часто").default("10s"),
+    Row::value(PUSH.en, "push-deadline", "TIME", "how long one push may take", "сколько может длиться одна отправка").default("10s"),
+    Row::value(PUSH.en, "push-buffer", "N", "so many pages wait for one that is down, then the oldest go; where a protocol has no times only the newest waits", "столько страниц ждёт недоступного получателя, затем отбрасываются самые старые; если в протоколе нет времени, ждёт только последняя").default("64"),
+    Row::value(PUSH.en, "push-user", "NAME", "basic authentication there: the user", "базовая аутентификация: пользователь").receiver(),
+    Row::value(PUSH.en, "push-password-file", "FILE", "the file with its password", "файл с его паролем").receiver(),
+    Row::value(PUSH.en, "push-token-file", "FILE", "the file with the token", "файл с токеном").receiver(),
+    Row::value(PUSH.en, "push-tls-ca", "FILE", "trust this authority there instead of the system's", "доверять этому центру вместо системных").receiver(),
+    Row::value(PUSH.en, "push-tls-cert", "FILE", "our certificate there", "наш сертификат").receiver(),
+    Row::value(PUSH.en, "push-tls-key", "FILE", "its private key (default: in the same file)", "его закрытый ключ (по умолчанию в том же файле)").receiver(),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),
     Row::switch(ONCE.en, "check", "say what this user can see, what a grant would add, and what is wrong with the page", "сообщить, что видно этому пользователю, что добавят права и что не так со страницей"),
-    Row::value(ONCE.en, "format", "prometheus|openmetrics", "the format of `--once`", "формат для `--once`").default("prometheus"),
+    Row::value(ONCE.en, "format", "prometheus|openmetrics|influx|graphite|json", "the format of `--once`", "формат для `--once`").default("prometheus"),
 ];

@@ -1,7 +1,15 @@
 //! A page to bytes ○: one pure file and one row for each format.
 
+pub mod graphite;
+pub mod influx;
+pub mod json;
+pub mod lines;
+pub mod names;
 pub mod openmetrics;
 pub mod prometheus;
+#[cfg(test)]
+mod sample;
+pub mod statsd;
 pub mod text;
 
 use super::assemble::Assembled;
@@ -28,8 +36,18 @@ pub static OPENMETRICS: Render = Render {
     write: openmetrics::write,
 };
 
+/// InfluxDB's line protocol, as Telegraf's `exec` reads it.
+pub static INFLUX: Render = Render { name: "influx", content_type: "text/plain; charset=utf-8", write: influx::write };
+
+/// Graphite's lines.
+pub static GRAPHITE: Render =
+    Render { name: "graphite", content_type: "text/plain; charset=utf-8", write: graphite::write };
+
+/// JSON.
+pub static JSON: Render = Render { name: "json", content_type: "application/json", write: json::write };
+
 /// All of them.
-pub static RENDERS: &[&Render] = &[&PROMETHEUS, &OPENMETRICS];
+pub static RENDERS: &[&Render] = &[&PROMETHEUS, &OPENMETRICS, &INFLUX, &GRAPHITE, &JSON];
 
 /// The row of a name.
 pub fn find(name: &str) -> Option<&'static Render> {

@@ -7,6 +7,7 @@ mod judges;
 mod locks;
 mod logins;
 mod picodata;
+mod push;
 mod reload;
 mod requests;
 mod sizes;
