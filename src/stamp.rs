@@ -102,6 +102,48 @@ pub fn parse_written(s: &[u8]) -> Option<Written> {
     Some(Written { millis: seconds * 1000 + i64::from(fraction), offset_at: at })
 }
 
+/// Reads times as `parse_written` does, and knows the last one: of the same second only the milliseconds are read anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// As the database writes it.
+    last: [u8; CLOCK_BYTES],
+    /// When its second began, milliseconds since the epoch.
+    second: i64,
+}
+
+/// How long it is as the database writes it: nothing else is known again.
+const CLOCK_BYTES: usize = 28;
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock { last: *b"1970-01-01T00:00:00.000+0000", second: 0 }
+    }
+}
+
+impl Clock {
+    /// What a text means as a time, if it is one.
+    #[inline(always)]
+    pub fn read(&mut self, s: &[u8]) -> Option<Written> {
+        let same = s.first_chunk().filter(|t: &&[u8; CLOCK_BYTES]| {
+            s.len() == CLOCK_BYTES && t[..20] == self.last[..20] && t[23..] == self.last[23..]
+        });
+        match same.and_then(|t| digits(&t[20..23])) {
+            Some(millis) => Some(Written { millis: self.second + i64::from(millis), offset_at: 23 }),
+            None => self.read_anew(s),
+        }
+    }
+
+    #[inline(never)]
+    fn read_anew(&mut self, s: &[u8]) -> Option<Written> {
+        let written = parse_written(s)?;
+        let mut three = s.first_chunk().filter(|_| s.len() == CLOCK_BYTES && s[19] == b'.' && written.offset_at == 23);
+        if let (Some(last), Some(millis)) = (three.take(), s.get(20..23).and_then(digits)) {
+            (self.last, self.second) = (*last, written.millis - i64::from(millis));
+        }
+        Some(written)
+    }
+}
+
 /// The milliseconds after the seconds, and where the offset begins.
 fn fraction_of(s: &[u8]) -> Option<(u32, usize)> {
     if s[19] != b'.' && s[19] != b',' {
@@ -211,6 +253,33 @@ mod tests {
             "99999999999999999999",
         ] {
             assert_eq!(again(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_clock_says_what_the_reader_says_whatever_it_saw_before() {
+        let all = [
+            "2026-11-21T01:27:57.349+0000",
+            "2026-11-21T01:27:57.350+0000",
+            "2026-11-21T01:27:57.350+0300",
+            "2026-11-21T01:27:57.35x+0300",
+            "2026-11-21T01:27:58.350+0300",
+            "2026-11-21T01:27:58,350+0300",
+            "2026-11-21T01:27:57.350+00:00",
+            "2026-11-21T01:27:57.3500+000",
+            "2026-11-21T01:27:57.35000000Z",
+            "1970-01-01T00:00:00.999+0000",
+            "1970-01-01T00:00:00.999+000",
+            "2026-11-21 01:27:57Z",
+            "",
+        ];
+        for first in all {
+            for second in all {
+                let mut clock = Clock::default();
+                for text in [first, second, first] {
+                    assert_eq!(clock.read(text.as_bytes()), parse_written(text.as_bytes()), "{first} {second}");
+                }
+            }
         }
     }
 

@@ -14,6 +14,7 @@ pub mod crash;
 pub mod file;
 pub mod filler;
 pub mod landlock;
+pub mod lanes;
 pub mod marks;
 pub mod notify;
 pub mod parked;

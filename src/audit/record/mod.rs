@@ -5,248 +5,20 @@
 //! and empty lines excepted). Pure: bytes in, items out. Refuses: to change a byte, to judge unknown titles.
 
 pub mod account;
+mod event_id;
+mod facts;
 pub mod gap;
 pub mod gap_event;
 pub mod loss;
 pub mod mark;
+mod plain;
+mod usual;
 
-use crate::json::{self, Kind as Value, Span};
-use crate::limits::{self, PIPE_RECORD_BYTES};
-use crate::stamp;
-
-/// What a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// A whole JSON object: delivered with its fields untouched.
-    Object = 1,
-    /// The beginning of an object that the database (or `--event-max`) cut.
-    Cut = 2,
-    /// No object, or one with a field of ours: delivered wrapped.
-    Unparsed = 3,
-    /// Written by this program (`audit_gap`).
-    Own = 4,
-}
-
-impl Kind {
-    /// The kind behind its number.
-    pub fn of(n: u8) -> Option<Kind> {
-        [Kind::Object, Kind::Cut, Kind::Unparsed, Kind::Own].into_iter().find(|k| *k as u8 == n)
-    }
-
-    /// The title and severity of a record that does not say its own; none of a whole one, which is taken at its word. This
-    /// is the one place where they are decided: for counting, for filters and for every format.
-    pub fn stand_in(self) -> Option<(&'static str, Severity)> {
-        match self {
-            Kind::Object | Kind::Own => None,
-            Kind::Cut => Some(("truncated", Severity::High)),
-            Kind::Unparsed => Some(("unparsed", Severity::Medium)),
-        }
-    }
-}
-
-/// The id of an event as the database counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EventId {
-    /// The node.
-    pub raft_id: u64,
-    /// Its start.
-    pub gen: u64,
-    /// The event within that start, from 1.
-    pub count: u64,
-}
-
-impl EventId {
-    /// Whether `next` is the one that comes after it.
-    pub fn is_before(self, next: EventId) -> bool {
-        (self.raft_id, self.gen, self.count.checked_add(1)) == (next.raft_id, next.gen, Some(next.count))
-    }
-
-    /// Reads `1.0.26`; nothing else.
-    pub fn parse(text: &[u8]) -> Option<EventId> {
-        let (mut numbers, mut which, mut digits) = ([0u64; 3], 0, 0);
-        for &b in text {
-            if b == b'.' && digits > 0 && which < 2 {
-                (which, digits) = (which + 1, 0);
-            } else if b.is_ascii_digit() && digits < 20 {
-                numbers[which] = numbers[which].checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
-                digits += 1;
-            } else {
-                return None;
-            }
-        }
-        let [raft_id, gen, count] = numbers;
-        (which == 2 && digits > 0).then_some(EventId { raft_id, gen, count })
-    }
-}
-
-impl std::fmt::Display for EventId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}.{}", self.raft_id, self.gen, self.count)
-    }
-}
-
-/// The severities, and what is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Severity {
-    /// `low`
-    Low = 0,
-    /// `medium`
-    Medium = 1,
-    /// `high`
-    High = 2,
-    /// Anything else.
-    #[default]
-    Other = 3,
-}
-
-impl Severity {
-    /// The label of a metric.
-    pub fn name(self) -> &'static str {
-        ["low", "medium", "high", "other"][self as usize]
-    }
-
-    /// By its name.
-    pub fn of(text: &[u8]) -> Severity {
-        match text {
-            b"low" => Severity::Low,
-            b"medium" => Severity::Medium,
-            b"high" => Severity::High,
-            _ => Severity::Other,
-        }
-    }
-}
-
-/// What a record says of itself; spans are within its raw bytes, and empty where it does not say.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts {
-    /// What it is.
-    pub kind: Kind,
-    /// Its `id`, when it can be part of a document id.
-    pub id: Span,
-    /// The same as numbers.
-    pub event: Option<EventId>,
-    /// Its `time`, when it is one.
-    pub time: Span,
-    /// Its `title`.
-    pub title: Span,
-    /// Its `severity`.
-    pub severity: Severity,
-}
-
-/// Reads one record. With `cut`, a beginning that says anything is told from bytes that never were an object.
-pub fn read(raw: &[u8], cut: bool) -> Facts {
-    let mut f = Facts {
-        kind: Kind::Object,
-        id: Span::default(),
-        event: None,
-        time: Span::default(),
-        title: Span::default(),
-        severity: Severity::Other,
-    };
-    let mut ours = false;
-    let plain = json::is_plain(raw);
-    let utf8 = plain || std::str::from_utf8(raw).is_ok();
-    let whole = json::object_of(raw, cut, plain, |field| {
-        let key = field.key.of(raw);
-        let text = field.kind == Value::Text && !field.cut;
-        match key {
-            b"id" => f.id = if text { field.value } else { Span::default() },
-            b"time" => f.time = if text { field.value } else { Span::default() },
-            b"title" => f.title = if text { field.value } else { Span::default() },
-            b"severity" => f.severity = if text { Severity::of(field.value.of(raw)) } else { Severity::Other },
-            _ => ours |= is_ours(key, plain),
-        }
-    });
-    let starts = raw.first() == Some(&b'{') && f_has_any(&f);
-    f.kind = match (whole && utf8, ours) {
-        (true, false) => Kind::Object,
-        (false, false) if cut && !whole && starts => Kind::Cut,
-        _ => Kind::Unparsed,
-    };
-    f.settle(raw);
-    f
-}
-
-/// The facts of a record that was read before, as they were then: what was no object is not read again, since a record
-/// may have been called that because workers died of reading it.
-pub fn read_again(kind: Kind, raw: &[u8], id: Span, time: Span, part: u32) -> Facts {
-    let mut f = if kind == Kind::Unparsed {
-        let (event, title) = (EventId::parse(id.of(raw)), Span::default());
-        Facts { kind, id, event, time, title, severity: Severity::Other }
-    } else {
-        read(raw, kind == Kind::Cut)
-    };
-    f.kind = kind;
-    f.event = f.event.filter(|_| part <= 1);
-    f
-}
-
-fn f_has_any(f: &Facts) -> bool {
-    f.id.to > 0 || f.time.to > 0 || f.title.to > 0
-}
-
-/// Whether a field would collide with what is added.
-#[inline(always)]
-fn is_ours(key: &[u8], plain: bool) -> bool {
-    (matches!(key.first(), Some(b'@' | b'g')) || (!plain && key.contains(&b'\\')))
-        && (json::key_is(key, "@timestamp") || json::key_is(key, "gostech"))
-}
-
-impl Facts {
-    /// Of bytes that nobody looks into: workers have died of it.
-    pub fn opaque() -> Facts {
-        let none = Span::default();
-        let (kind, severity) = (Kind::Unparsed, Severity::Other);
-        Facts { kind, id: none, event: None, time: none, title: none, severity }
-    }
-
-    /// Keeps only an id and a time that are ones.
-    fn settle(&mut self, raw: &[u8]) {
-        let id = self.id.of(raw);
-        let clean = id.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'));
-        if clean && id.len() <= limits::EVENT_ID_BYTES {
-            self.event = EventId::parse(id);
-        } else {
-            self.id = Span::default();
-        }
-        if stamp::parse_written(self.time.of(raw)).is_none() {
-            self.time = Span::default();
-        }
-    }
-
-    /// The title for counting.
-    pub fn title_of<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
-        match self.kind.stand_in() {
-            Some((title, _)) if self.title.to == 0 || self.kind == Kind::Unparsed => title.as_bytes(),
-            _ => self.title.of(raw),
-        }
-    }
-
-    /// The severity it is delivered and counted with.
-    pub fn severity_as_delivered(&self) -> Severity {
-        match self.kind.stand_in() {
-            Some((_, severity)) if self.severity == Severity::Other || self.kind == Kind::Unparsed => severity,
-            _ => self.severity,
-        }
-    }
-}
-
-/// A record found in a stretch of input.
-#[derive(Clone, Copy, Debug)]
-pub struct Item {
-    /// Its raw bytes within the stretch.
-    pub raw: Span,
-    /// What is used up of the stretch when this record is done.
-    pub end: usize,
-    /// What it says of itself.
-    pub facts: Facts,
-    /// Which piece of an oversize line it is, from 1; 0: it is no piece.
-    pub part: u32,
-    /// How many pieces there are; 0: no piece, or not known yet.
-    pub parts: u32,
-}
+use crate::json::{self, Span};
+use crate::limits::PIPE_RECORD_BYTES;
+pub use event_id::EventId;
+use facts::f_has_any;
+pub use facts::{read, read_again, Facts, Item, Kind, Severity};
 
 /// Why no more bytes are to be waited for, if so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,12 +38,18 @@ pub enum Ending {
 pub struct Splitter {
     event_max: usize,
     pieces: u32,
+    strides: bool,
 }
 
 impl Splitter {
     /// Records longer than `event_max` become pieces; `pieces` of the line that the input begins in are out already.
     pub fn new(event_max: usize, pieces: u32) -> Self {
-        Splitter { event_max: event_max.max(1), pieces }
+        Splitter { event_max: event_max.max(1), pieces, strides: true }
+    }
+
+    /// The same, which takes no line at a stride: what it finds is what must be found.
+    pub fn by_the_letter(self) -> Self {
+        Splitter { strides: false, ..self }
     }
 
     /// How many pieces of the line at hand are out; 0 at the beginning of a line.
@@ -288,6 +66,12 @@ impl Splitter {
     pub fn split(&mut self, data: &[u8], ending: Ending, most: usize, out: &mut Vec<Item>) -> usize {
         let mut at = 0;
         while at < data.len() && out.len() < most {
+            if self.strides && self.pieces == 0 {
+                at = plain::records(data, at, self.event_max, most, out);
+                if at == data.len() || out.len() >= most {
+                    break;
+                }
+            }
             let Some(length) = memchr::memchr(b'\n', &data[at..]) else {
                 return self.rest(data, at, ending, out);
             };

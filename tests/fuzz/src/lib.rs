@@ -19,6 +19,7 @@ pub mod records;
 pub mod recovery;
 pub mod slots;
 pub mod status;
+pub mod strides;
 pub mod url;
 
 /// One target.
@@ -34,6 +35,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "records", check: records::check, seeds: records::seeds },
+    Target { name: "strides", check: strides::check, seeds: strides::seeds },
     Target { name: "recovery", check: recovery::check, seeds: recovery::seeds },
     Target { name: "slots", check: slots::check, seeds: slots::seeds },
     Target { name: "msgpack", check: msgpack::check, seeds: msgpack::seeds },

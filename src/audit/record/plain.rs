@@ -1,0 +1,203 @@
+//! ○ The shape that the database writes, taken at a stride: lines that are one flat object of strings, without blanks.
+//!
+//! One look at 64 bytes tells where strings may end; what stands between two strings is a few bytes to compare. Whatever
+//! else comes is left to `read`, which says the same of the lines that are taken here. Refuses: to judge what it does not
+//! know.
+
+use super::facts::{Facts, Item};
+use super::usual::Usual;
+use crate::json::Span;
+use crate::limits::PIPE_RECORD_BYTES;
+use crate::sys::lanes::{self, Seen, BLOCK};
+
+/// Finds records at the beginning of `data[from..]` until about `most` are out, or a line comes that is not of this shape, or
+/// is longer than `longest`; gives where that one begins.
+#[inline(never)]
+pub fn records(data: &[u8], from: usize, longest: usize, most: usize, out: &mut Vec<Item>) -> usize {
+    let longest = longest.min(PIPE_RECORD_BYTES);
+    let (mut marks, mut usual, mut at) = (Marks::new(data, from), Usual::default(), from);
+    while out.len() < most {
+        let Some((facts, to)) = record(&mut marks, &mut usual, at) else { break };
+        if to - at > longest {
+            break;
+        }
+        out.push(Item { raw: Span { from: at, to }, end: to + 1, facts, part: 0, parts: 0 });
+        at = to + 1;
+    }
+    at
+}
+
+/// The record that begins here, and where its newline stands.
+#[inline(always)]
+fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Facts, usize)> {
+    let rest = marks.data.get(start..)?;
+    let mut facts = Facts::none();
+    if !rest.starts_with(b"{\"") || marks.next() != start + 1 {
+        return None;
+    }
+    let mut at = 2;
+    loop {
+        // Whatever is foreign from here on is of this field, or of the block it begins in.
+        marks.foreign = marks.seen.foreign;
+        // A key with an escape means another one: it ends no string here.
+        let to = marks.next() - start;
+        let key = rest.get(at..to)?;
+        if rest.get(to..to + 3)? != b"\":\"" {
+            return None;
+        }
+        marks.next();
+        let value = Span { from: to + 3, to: marks.string_end()? - start };
+        if marks.foreign && std::str::from_utf8(&rest[at..value.to]).is_err() {
+            return None;
+        }
+        if !facts.note(key, Some(value), rest, true) {
+            return None;
+        }
+        at = value.to + 3;
+        let ends = rest.get(at - 2..at)?;
+        marks.next();
+        if ends == b"}\n" {
+            break;
+        }
+        if ends != b",\"" {
+            return None;
+        }
+    }
+    Some((facts.settled(&rest[..at - 1], usual), start + at - 1))
+}
+
+/// Goes from one byte that may mean something to the next.
+struct Marks<'a> {
+    data: &'a [u8],
+    /// Where the block at hand begins.
+    base: usize,
+    /// What of it is not passed yet.
+    seen: Seen,
+    /// Whether a block that was looked at since this was set has bytes that are not ASCII.
+    foreign: bool,
+}
+
+impl<'a> Marks<'a> {
+    fn new(data: &'a [u8], base: usize) -> Marks<'a> {
+        Marks { data, base, seen: look(data, base), foreign: false }
+    }
+
+    /// Where the next one stands; behind the end of the data there are only such.
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        while self.seen.marks == 0 {
+            self.advance();
+        }
+        let at = self.base + self.seen.marks.trailing_zeros() as usize;
+        self.seen.marks &= self.seen.marks - 1;
+        at
+    }
+
+    // Not in line: it would stand there at each of its callers, and push their numbers out of the registers.
+    #[inline(never)]
+    fn advance(&mut self) {
+        self.base += BLOCK;
+        self.seen = look(self.data, self.base);
+        self.foreign |= self.seen.foreign;
+    }
+
+    /// Where the string ends that we are in; none: it has what `read` must judge.
+    #[inline(always)]
+    fn string_end(&mut self) -> Option<usize> {
+        loop {
+            let at = self.next();
+            match self.data.get(at)? {
+                b'"' => return Some(at),
+                b'\\' => match self.data.get(at + 1)? {
+                    b'"' | b'\\' => drop(self.next()),
+                    b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// What is seen of the 64 bytes from `base` on; behind the end of the data stand zeros.
+#[inline(always)]
+fn look(data: &[u8], base: usize) -> Seen {
+    match data.get(base..).and_then(|rest| rest.first_chunk()) {
+        Some(block) => lanes::look(block),
+        None => look_at_last(data, base),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look_at_last(data: &[u8], base: usize) -> Seen {
+    let (rest, mut block) = (data.get(base..).unwrap_or_default(), [0; BLOCK]);
+    block[..rest.len()].copy_from_slice(rest);
+    lanes::look(&block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Ending, Item, Splitter};
+    use super::records;
+
+    const SHAPE: &str = r#"{"id":"1.0.2","initiator":"admin","message":"say \"hi\" \\ 100%","severity":"low","time":"2026-11-21T01:27:57.349+0000","title":"dml","user":"пользователь"}"#;
+
+    fn both(data: &[u8], event_max: usize) -> [(Vec<Item>, usize); 2] {
+        [Splitter::new(event_max, 0), Splitter::new(event_max, 0).by_the_letter()].map(|mut splitter| {
+            let mut out = Vec::new();
+            let used = splitter.split(data, Ending::Open, 1_000, &mut out);
+            (out, used)
+        })
+    }
+
+    #[test]
+    fn the_shape_of_the_database_is_taken_and_nothing_else() {
+        let taken = |line: &str| {
+            let (mut out, text) = (Vec::new(), format!("{line}\n"));
+            records(text.as_bytes(), 0, 1 << 20, 10, &mut out) == text.len()
+        };
+        assert!(taken(SHAPE) && taken(r#"{"":""}"#));
+        let nested = SHAPE.replace(r#""dml""#, "[1]");
+        let blank = SHAPE.replace(r#"":""#, r#"": ""#);
+        let ours = SHAPE.replace("initiator", "gostech");
+        let long = SHAPE.replace("admin", &"x".repeat(20_000));
+        for other in
+            ["{}", "", "[]", r#"{"a":1}"#, r#"{"a":"b"} "#, r#"{"a":"b",}"#, r#"{"a":"\u0041"}"#, r#"{"a\\":"b"}"#]
+        {
+            assert!(!taken(other), "{other}");
+        }
+        assert!(!taken(&nested) && !taken(&blank) && !taken(&ours) && !taken(&long));
+    }
+
+    #[test]
+    fn whatever_comes_is_found_as_by_the_letter() {
+        let alphabet = b"{}[]\",:\\u0n\n\r .\xd1\x8f\x01\xff9";
+        let mut seed = 11u64;
+        let mut next = |n: usize| {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as usize % n
+        };
+        let mut taken = 0;
+        for round in 0..20_000 {
+            let mut data = Vec::new();
+            for n in 0..1 + next(4) {
+                data.extend_from_slice(SHAPE.replace("1.0.2", &format!("1.0.{}", round + n)).as_bytes());
+                data.push(b'\n');
+            }
+            for _ in 0..next(4) {
+                let at = next(data.len());
+                match next(4) {
+                    0 => data[at] = alphabet[next(alphabet.len())],
+                    1 if data.len() > 1 => drop(data.remove(at)),
+                    2 => data.insert(at, alphabet[next(alphabet.len())]),
+                    _ => data.truncate(at + 1),
+                }
+            }
+            let [short, letter] = both(&data, [1 << 20, 150, 200][next(3)]);
+            assert_eq!(short, letter, "{}", String::from_utf8_lossy(&data));
+            taken += usize::from(records(&data, 0, 1 << 20, 10, &mut Vec::new()) > 0);
+        }
+        assert!(taken > 5_000, "most of these begin with a record of that shape: {taken}");
+    }
+}
