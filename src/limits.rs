@@ -327,6 +327,8 @@ pub const BACKOFF_FIRST_MILLIS: u64 = 100;
 pub const BACKOFF_MOST_SECONDS: u64 = 30;
 /// A `Retry-After` is honoured up to this.
 pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
+/// Records in a row that a filter leaves out before the sender looks at the clock and at what it is told.
+pub const LEFT_OUT_AT_ONCE: u32 = 1_024;
 /// Events in a row that are tried alone before a receiver that refuses them all is left in peace for a while; doubled
 /// each time, so that a long row of bad events is got over in the end.
 pub const SUSPECTS_FIRST: usize = 8;

@@ -281,3 +281,35 @@ fn failures_are_counted_by_their_reason() {
     }
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
 }
+
+#[test]
+fn a_filter_leaves_out_and_counts_what_it_leaves_out() {
+    let den = Den::new("filter");
+    let (all, some) = (Receiver::start(), Receiver::start());
+    let titles = ["dml", "auth_fail", "local_startup", "auth_ok"];
+    let severities = ["medium", "high", "low", "high"];
+    let input: String = (0..400)
+        .map(|i| {
+            format!(
+                "{{\"id\":\"1.0.{}\",\"severity\":\"{}\",\"title\":\"{}\"}}\n",
+                i + 3,
+                severities[i % 4],
+                titles[i % 4]
+            )
+        })
+        .collect();
+    let setup = Setup::new(&den).url(&all.url()).url(&some.url());
+    let filter = ["--only", "severity>=medium", "--skip", "title=dml", "--skip", "title=auth_oh"];
+    let out = setup.clone().args(&filter).run(format!("{{\"id\":\"1.0.1\",\"title\":\"dml\"}}\n{input}").as_bytes());
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    // `1.0.2` never came: everybody is told, whatever he asks for.
+    let count = |r: &Receiver, title: &str| r.docs().iter().filter(|d| d.value["title"] == title).count();
+    assert_eq!((all.count(), count(&all, "dml"), count(&all, "audit_gap")), (402, 101, 1));
+    assert_eq!((some.count(), count(&some, "auth_fail"), count(&some, "auth_ok")), (201, 100, 100));
+    assert_eq!(count(&some, "audit_gap"), 1);
+    let said = text(&out.stderr);
+    assert!(said.contains("no title `auth_oh` is known of the database; is `auth_ok` meant?"), "{said}");
+    let look = ["status", "--spool-dir", &den.file("spool"), "--no-config"];
+    let status = text(&setup.tool(&look).stdout);
+    assert!(status.contains("201 delivered, 0 refused, 0 dropped, 201 filtered"), "{status}");
+}

@@ -23,6 +23,8 @@ struct Place {
     own: Option<Box<[u8]>>,
     /// A later piece of a line: without an id of its own.
     piece: bool,
+    /// So many records right behind it are left out by a filter.
+    left_out: u64,
 }
 
 /// Events, formatted.
@@ -69,6 +71,11 @@ impl Batch {
         self.places[part].iter().map(|p| p.at.len()).sum()
     }
 
+    /// The number of the first event in the spool.
+    pub fn first(&self) -> Option<u64> {
+        self.places.first().map(|p| p.seq)
+    }
+
     /// The number of an event in the spool.
     pub fn seq(&self, i: usize) -> u64 {
         self.places[i].seq
@@ -94,6 +101,28 @@ impl Batch {
         self.places[i].own.as_deref()
     }
 
+    /// The number of the record behind an event and behind what is left out there.
+    pub fn end(&self, i: usize) -> u64 {
+        self.places[i].seq + 1 + self.places[i].left_out
+    }
+
+    /// How many records are left out behind these events.
+    pub fn left_out(&self, part: Range<usize>) -> u64 {
+        self.places[part].iter().map(|p| p.left_out).sum()
+    }
+
+    /// Whether a record comes right behind the last event, and what is left out there.
+    pub fn joins(&self, seq: u64) -> bool {
+        !self.is_empty() && self.end(self.len() - 1) == seq
+    }
+
+    /// One more record behind the last event is left out.
+    pub fn leave_out(&mut self) {
+        if let Some(last) = self.places.last_mut() {
+            last.left_out += 1;
+        }
+    }
+
     /// By which id a dropped one is noted, if it has one.
     pub fn noted(&self, i: usize) -> Option<EventId> {
         let p = &self.places[i];
@@ -112,7 +141,7 @@ impl Batch {
         self.ids.extend_from_slice(event.id);
         let (own, piece) = ((r.kind == Kind::Own).then(|| r.raw.into()), r.part > 1);
         let (at, id, event) = (from..self.body.len(), id..self.ids.len(), event.number);
-        self.places.push(Place { seq: r.seq, at, id, event, own, piece });
+        self.places.push(Place { seq: r.seq, at, id, event, own, piece, left_out: 0 });
     }
 
     /// Some of the events, to be sent. The bytes of all are not copied.

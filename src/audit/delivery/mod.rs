@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod event;
+pub mod filter;
 pub mod format;
 pub mod frame;
 pub mod parcel;

@@ -8,12 +8,16 @@
 //!
 //! Refuses: to skip, to give up, to move the cursor before the answer.
 
+mod between;
 mod examine;
+mod left_out;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod parts;
 pub mod proof;
+#[cfg(test)]
+mod sieved;
 pub mod size;
 pub mod tally;
 #[cfg(test)]
@@ -24,6 +28,7 @@ mod walls;
 
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::batch::Batch;
+use crate::audit::delivery::filter::Sieve;
 use crate::audit::delivery::format::Form;
 use crate::audit::delivery::frame::Frame;
 use crate::audit::delivery::parcel::{Delivery, Said, Sink};
@@ -37,6 +42,7 @@ use crate::backoff::Backoff;
 use crate::limits;
 use crate::sys::crash::{self, Victim};
 use crate::sys::marks::Mark;
+use between::{leaves_out, Between};
 use proof::{Cause, Proof};
 use size::Size;
 use std::collections::BTreeSet;
@@ -164,8 +170,10 @@ pub struct Sender {
     bound: usize,
     tally: Tally,
     loss: Option<Loss>,
-    /// Losses between suspects and their witness: passed when the events before them are.
-    passed: Vec<Loss>,
+    /// Which events it gets.
+    sieve: Sieve,
+    /// What stands between suspects and their witness, or before the batch: passed when the events before are.
+    passed: Vec<Between>,
     backoff: Backoff,
     until: Option<Duration>,
     quarantine: Quarantine,
@@ -257,6 +265,7 @@ impl Sender {
             given: BTreeSet::new(),
             tally: Tally::default(),
             loss: None,
+            sieve: Sieve::default(),
             passed: Vec::new(),
             until: None,
             busy: Duration::ZERO,
@@ -379,6 +388,7 @@ impl Sender {
             }
         }
         let more = self.read_on(now);
+        self.pass_between(self.batch.first().unwrap_or(u64::MAX));
         if self.batch.is_empty() {
             return self.at_the_end(now, more, hurry);
         }
@@ -414,11 +424,19 @@ impl Sender {
 
     /// Takes records into the batch until it is full or there are no more.
     fn read_on(&mut self, now: Now) -> Option<Wait> {
+        let mut left_out = 0;
         while !self.is_full() && self.loss.is_none() {
             match self.reader.next(&self.spool) {
                 Next::Record(r, head) => {
                     self.unread = None;
                     self.spool.troubles.over(AlarmKind::SpoolUnreadable, &self.matter);
+                    if leaves_out(&mut self.sieve, &mut self.batch, &mut self.passed, &r) {
+                        left_out += 1;
+                        if left_out >= limits::LEFT_OUT_AT_ONCE {
+                            return Some(Wait::Not);
+                        }
+                        continue;
+                    }
                     let read_ms = r.read_ms;
                     let first = self.batch.is_empty();
                     self.watch.push(&mut self.batch, r, &head);
@@ -490,14 +508,6 @@ impl Sender {
         if loss.to >= next {
             self.spool.report(Loss { from: loss.from.max(next), ..loss });
             self.spool.gone(&self.name, loss.to + 1);
-        }
-    }
-
-    /// Passes the losses between suspects and their witness up to the record `seq`.
-    fn pass_losses(&mut self, seq: u64) {
-        while self.passed.first().is_some_and(|l| l.from <= seq) {
-            let loss = self.passed.remove(0);
-            self.pass(loss);
         }
     }
 

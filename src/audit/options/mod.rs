@@ -9,6 +9,7 @@ pub mod keeping;
 mod receivers;
 pub mod table;
 
+use crate::audit::delivery::filter::Filter;
 use crate::audit::delivery::format::Form;
 use crate::audit::delivery::sender::Portion;
 use crate::audit::delivery::transport::Route;
@@ -46,6 +47,8 @@ pub struct ReceiverOptions {
     pub targets: Vec<Route>,
     /// How events become a parcel.
     pub form: Form,
+    /// Which events it gets.
+    pub filter: Filter,
     /// How much goes into a request.
     pub portion: Portion,
     /// `--quarantine-max`
@@ -283,6 +286,7 @@ mod tests {
             "batch-bytes" | "quarantine-max" => Some("8K"),
             "linger" | "connect-timeout" | "total-timeout" | "send-timeout" | "first-byte-timeout" => Some("2s"),
             "tls-server-name" => Some("example.com"),
+            "only" | "skip" => Some("severity>=medium"),
             _ => Some("/some/file"),
         };
         for transport in transport::TRANSPORTS {

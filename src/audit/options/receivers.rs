@@ -3,11 +3,13 @@
 //! Refuses: an option that the transport of its receiver has no use for.
 
 use super::{in_force, of_env, Options, ReceiverOptions};
+use crate::audit::delivery::filter::{Condition, Filter};
+use crate::audit::delivery::format::titles::TITLES;
 use crate::audit::delivery::format::{self, Form};
 use crate::audit::delivery::sender::Portion;
 use crate::audit::delivery::transport::{self, Route, Transport};
 use crate::error::{Error, Result};
-use crate::flags::{value, Item, Parsed, Scope};
+use crate::flags::{self, value, Item, Parsed, Scope};
 use crate::limits;
 use crate::net::http::{self, Auth, HttpOptions, Timeouts};
 use crate::net::proxy::Proxy;
@@ -43,6 +45,7 @@ impl Options {
                 optional: parsed.is_on_of("optional", i),
                 targets: vec![target],
                 form,
+                filter: Filter { only: self.conditions(parsed, "only", i)?, skip: self.conditions(parsed, "skip", i)? },
                 portion: Portion {
                     events: value::count(&parsed.need_of("batch-events", i), 1..=limits::BATCH_EVENTS)? as usize,
                     bytes: value::size_within(&parsed.need_of("batch-bytes", i), 1..=limits::BATCH_BYTES)? as usize,
@@ -60,6 +63,26 @@ impl Options {
         Ok(())
     }
 
+    /// What `--only` and `--skip` ask. A title that nobody knows may be one of a newer database, or a slip of the pen.
+    fn conditions(&mut self, parsed: &Parsed, name: &str, i: usize) -> Result<Vec<Condition>> {
+        let mut all = Vec::new();
+        for item in parsed.all_of(name, i) {
+            let condition = Condition::parse(value::nonempty(item)?).map_err(|e| item.error(e))?;
+            if let Some(title) = condition.unknown_title() {
+                let near = flags::nearest(title, TITLES.iter().map(|m| m.title));
+                let near = near.map_or_else(String::new, |near| format!("; is `{near}` meant?"));
+                let shown = flags::shown(title);
+                let text = format!("{}: no title {shown} is known of the database{near}", item.at());
+                // Of a default for all once.
+                if !self.warnings.contains(&text) {
+                    self.warnings.push(text);
+                }
+            }
+            all.push(condition);
+        }
+        Ok(all)
+    }
+
     /// It stands in for the URL before it; how the two are called.
     fn add_stand_in(&mut self, parsed: &Parsed, opener: &Item, i: usize, target: Route) -> Result<String> {
         let Some(last) = self.receivers.last_mut() else {
@@ -68,7 +91,7 @@ impl Options {
         };
         // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
         const OF_RECEIVER: &[&str] =
-            &["name", "optional", "format", "batch-events", "batch-bytes", "linger", "quarantine-max"];
+            &["name", "optional", "format", "only", "skip", "batch-events", "batch-bytes", "linger", "quarantine-max"];
         let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
         if let Some(item) = OF_RECEIVER.iter().find_map(own) {
             let text = "a --failover URL has none of its own: it delivers for";

@@ -17,7 +17,7 @@ pub struct Cursor {
     pub quarantined: u64,
     /// Records that were dropped or damaged before they could be delivered.
     pub dropped: u64,
-    /// Records that were never meant for it (those before its time).
+    /// Records that were never meant for it: before its time, or left out by `--only` and `--skip`.
     pub filtered: u64,
     /// Failed attempts by reason.
     pub retries: BTreeMap<String, u64>,

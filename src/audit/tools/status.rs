@@ -283,7 +283,7 @@ fn receiver(call: &mut Call<'_>, l: &Line, dropped: u64) -> Result<()> {
     writeln!(call.out, "  {:<9} {first}{foreign}", l.name)?;
     let mut states = format!("{} delivered, {} refused, {} dropped", c.delivered, c.quarantined, c.dropped + dropped);
     if c.filtered > 0 {
-        states.push_str(&format!(", {} before its time", c.filtered));
+        states.push_str(&format!(", {} filtered or before its time", c.filtered));
     }
     if l.held.0 > 0 {
         states.push_str(&format!("; {} in quarantine", words::count(l.held.0, "event")));

@@ -183,7 +183,7 @@ impl Sender {
             self.wait(None, now);
             return None;
         }
-        if self.given.contains(&seq) {
+        if self.given.contains(&seq) || self.is_left_out(seq) {
             // It bears no witness twice: whoever knows repeats would take it.
             self.plan.pop();
             self.plan.push(Task::Ahead(seq + 1));

@@ -3,6 +3,7 @@
 //!
 //! Refuses: to condemn an event for the fault of a receiver, to pass an event that has no verdict.
 
+use super::between::{leaves_out, Between};
 use super::examine::Trouble;
 use super::size::Size;
 use super::{Fate, Ground, Now, Sender, Task, Wait};
@@ -218,13 +219,13 @@ impl Sender {
         while self.committed < self.fates.len() {
             let from = self.committed;
             if !matches!(self.fates[from], Fate::Open) {
-                self.pass_losses(self.batch.seq(from));
+                self.pass_between(self.batch.seq(from));
             }
             match self.fates[from].clone() {
                 Fate::Open => break,
                 Fate::Taken => {
                     // Up to a loss between two events: what is lost was not delivered.
-                    let joined = |i: &usize| *i == from || self.batch.seq(*i) == self.batch.seq(*i - 1) + 1;
+                    let joined = |i: &usize| *i == from || self.batch.seq(*i) == self.batch.end(*i - 1);
                     let taken = |i: &usize| matches!(self.fates[*i], Fate::Taken);
                     let run = (from..self.fates.len()).take_while(|i| taken(i) && joined(i)).count();
                     self.deliver(from..from + run);
@@ -235,13 +236,14 @@ impl Sender {
                     if !self.condemn(from, &said, ground, now) {
                         return false;
                     }
+                    self.pass_left_out(self.batch.end(from));
                     self.committed += 1;
                 }
             }
         }
         self.hold();
         if self.committed == self.batch.len() && self.plan.is_empty() {
-            self.pass_losses(u64::MAX);
+            self.pass_between(u64::MAX);
             self.batch.clear();
             self.fates.clear();
             self.committed = 0;
@@ -252,14 +254,17 @@ impl Sender {
     }
 
     fn deliver(&mut self, part: Range<usize>) {
-        let (from, to) = (self.batch.seq(part.start), self.batch.seq(part.end - 1) + 1);
+        let (from, to) = (self.batch.seq(part.start), self.batch.end(part.end - 1));
+        let left_out = self.batch.left_out(part.clone());
         // Held over both, so that nobody drops between them; not while the cursor is kept, which may wait for a disk.
         let mut account = self.spool.account();
         let moved = self.spool.change(&self.name, |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
             let saved = to.min(c.next).saturating_sub(from).min(c.dropped);
             c.dropped -= saved;
-            c.delivered += saved + to.saturating_sub(c.next);
+            let moved = saved + to.saturating_sub(c.next);
+            c.filtered += left_out.min(moved);
+            c.delivered += moved - left_out.min(moved);
             c.next = c.next.max(to);
         });
         // Noted as dropped, perhaps before the cursors moved. Where there is one receiver, they are not told as dropped.
@@ -299,19 +304,22 @@ impl Sender {
         // Nothing was taken: all that is here waits for a judgement, and is read again for that.
         self.batch.let_go();
         let before = self.batch.len();
-        self.passed.extend(self.loss.take());
+        self.passed.extend(self.loss.take().map(Between::Lost));
         self.read_on(now);
         if self.batch.len() == before {
-            self.passed.extend(self.loss.take());
+            self.passed.extend(self.loss.take().map(Between::Lost));
         }
         if self.batch.len() == before && self.suspects.len() < self.bound {
             // One more, beyond the portion: bounded by the number of suspects.
-            // What is lost between bears no witness; whoever stopped at it would stand there for ever.
+            // What is lost or left out between bears no witness; whoever stopped at it would stand there for ever.
             loop {
                 match self.reader.next(&self.spool) {
+                    Next::Record(r, _) if leaves_out(&mut self.sieve, &mut self.batch, &mut self.passed, &r) => {
+                        continue
+                    }
                     Next::Record(r, head) => self.watch.push(&mut self.batch, r, &head),
                     Next::Lost(loss) => {
-                        self.passed.push(loss);
+                        self.passed.push(Between::Lost(loss));
                         continue;
                     }
                     Next::Wait | Next::Trouble(_) => {}

@@ -66,6 +66,8 @@ pub const OF_EVERY_RECEIVER: &[&str] = &[
     "optional",
     "failover",
     "format",
+    "only",
+    "skip",
     "batch-events",
     "batch-bytes",
     "linger",
