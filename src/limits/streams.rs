@@ -17,3 +17,22 @@ pub const STREAM_WORDS_BYTES: usize = 512;
 pub const STREAM_WORDS_MILLIS: u64 = 50;
 /// Characters of them that are shown: a line of a terminal.
 pub const FOREIGN_SHOWN_CHARS: usize = 80;
+
+/// The fields of the head of a message (RFC 5424, 6): what a receiver must take of each.
+pub const SYSLOG_HOST_BYTES: usize = 255;
+/// APP-NAME.
+pub const SYSLOG_APP_BYTES: usize = 48;
+/// PROCID, which is the instance.
+pub const SYSLOG_PROCID_BYTES: usize = 128;
+/// MSGID, which is the title, and the name of a structured data element.
+pub const SYSLOG_ID_BYTES: usize = 32;
+/// The tag of the older form (RFC 3164, 5.3).
+pub const SYSLOG_TAG_BYTES: usize = 32;
+/// Characters of one value of structured data: it is there to be sorted by, and all of it stands in the message.
+pub const SYSLOG_VALUE_CHARS: usize = 256;
+/// After so many datagrams in a row there is a pause: the usual buffer of a receiver holds some two hundred small ones.
+pub const DATAGRAM_BURST: usize = 64;
+/// The pause: 64,000 datagrams a second are more than a receiver of UDP reads, and a burst finds it reading.
+pub const DATAGRAM_PAUSE_MILLIS: u64 = 1;
+/// A refusal is waited for behind a parcel at most so often.
+pub const DATAGRAM_LOOK_EVERY_MILLIS: u64 = 1_000;

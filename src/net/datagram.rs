@@ -69,6 +69,20 @@ impl Datagrams {
         Ok(())
     }
 
+    /// What the other side's kernel says to what was sent, as far as it says it within this time; then it is looked for anew.
+    pub fn refusal(&mut self, look: Duration) -> Option<Failure> {
+        let refused = self.socket.as_ref().and_then(|(kept, _)| kept.refusal(look))?;
+        self.socket = None;
+        Some(self.failure(FailureKind::Connect, &words(&refused)))
+    }
+
+    /// Whether the place is a Unix socket for streams.
+    pub fn wants_stream(&self) -> bool {
+        let Place::Unix { path } = &self.place else { return false };
+        let connected = UnixDatagram::unbound().and_then(|s| s.connect(path));
+        connected.is_err_and(|e| e.raw_os_error() == Some(libc::EPROTOTYPE))
+    }
+
     /// The socket is given up; the next datagram looks for the place anew.
     pub fn rest(&mut self) {
         self.socket = None;

@@ -20,6 +20,7 @@ mod audit_seeing;
 mod audit_spec;
 mod audit_spool;
 mod audit_status;
+mod audit_syslog;
 mod audit_tools;
 mod audit_walls;
 mod documents;

@@ -45,7 +45,7 @@ pub struct Batch {
 impl Batch {
     /// An empty one.
     pub fn new(form: Form) -> Batch {
-        let (maker, pen) = (Maker::default(), Pen::default());
+        let (maker, pen) = (Maker::default(), Pen::new(&form.manner));
         let (body, ids, places, part) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (stretches, names, key) = (Vec::new(), Vec::new(), String::new());
         Batch { form, body, ids, places, maker, pen, part, stretches, names, key }
@@ -212,7 +212,7 @@ impl Batch {
 
     /// Gives its memory back.
     pub fn rest(&mut self) {
-        *self = Batch::new(self.form);
+        *self = Batch::new(self.form.clone());
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Event<'a> {
     pub written: Option<(&'a [u8], Written)>,
     /// When it was read, milliseconds since the epoch.
     pub read_ms: i64,
+    /// Its number in the spool.
+    pub seq: u64,
     /// Its id as the database counts.
     pub number: Option<EventId>,
     /// Where it comes from.
@@ -89,6 +91,7 @@ impl Maker {
             id: &self.id,
             written: stamp::parse_written(time).map(|w| (time, w)),
             read_ms: r.read_ms,
+            seq: r.seq,
             number: r.number(),
             origin: &head.identity,
             part: (r.part, r.parts),

@@ -13,6 +13,8 @@ pub enum Frame {
     Nul,
     /// Each with its length in decimal digits and a space before it (RFC 6587).
     Octets,
+    /// As they are: the transport knows where each stands.
+    Bare,
     /// One at a time.
     Alone,
     /// Between these: before the first, between two, after the last.
@@ -26,7 +28,7 @@ impl Frame {
             Frame::Array => [b"[", b",\n", b"]\n"],
             Frame::Lines => [b"", b"\n", b"\n"],
             Frame::Nul => [b"", b"\0", b"\0"],
-            Frame::Octets | Frame::Alone => [b"", b"", b""],
+            Frame::Octets | Frame::Bare | Frame::Alone => [b"", b"", b""],
             Frame::Within([open, between, close]) => [open.as_bytes(), between.as_bytes(), close.as_bytes()],
         }
     }
@@ -74,8 +76,8 @@ mod tests {
     #[test]
     fn events_are_told_from_each_other() {
         let events = ["{}", "\u{44f}"];
-        let all = [Frame::Array, Frame::Lines, Frame::Nul, Frame::Octets].map(|f| framed(f, &events));
-        assert_eq!(all, ["[{},\n\u{44f}]\n", "{}\n\u{44f}\n", "{}\0\u{44f}\0", "2 {}2 \u{44f}"]);
+        let all = [Frame::Array, Frame::Lines, Frame::Nul, Frame::Octets, Frame::Bare].map(|f| framed(f, &events));
+        assert_eq!(all, ["[{},\n\u{44f}]\n", "{}\n\u{44f}\n", "{}\0\u{44f}\0", "2 {}2 \u{44f}", "{}\u{44f}"]);
         assert_eq!(framed(Frame::Alone, &events[..1]), "{}");
         assert_eq!(framed(Frame::Within(["<", "|", ">"]), &events), "<{}|\u{44f}>");
     }

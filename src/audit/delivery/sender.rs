@@ -231,7 +231,7 @@ impl Sender {
         let first = Duration::from_millis(limits::BACKOFF_FIRST_MILLIS);
         Sender {
             reader: Reader::new(next),
-            batch: Batch::new(form),
+            batch: Batch::new(form.clone()),
             quarantine: Quarantine::new(name, quarantine_max),
             matter: matter_of(name),
             name: name.to_string(),
@@ -532,7 +532,7 @@ impl Sender {
             Next::Trouble(text) => return Err(Some(text)),
             Next::Record(..) | Next::Lost(_) | Next::Wait => return Err(None),
         };
-        let mut one = Batch::new(self.form);
+        let mut one = Batch::new(self.form.clone());
         self.watch.push(&mut one, r, &head);
         std::mem::swap(&mut one, &mut self.batch);
         let delivery = self.send(0..1, now);

@@ -287,6 +287,8 @@ mod tests {
             "linger" | "connect-timeout" | "total-timeout" | "send-timeout" | "first-byte-timeout" => Some("2s"),
             "tls-server-name" => Some("example.com"),
             "only" | "skip" => Some("severity>=medium"),
+            "facility" => Some("local0"),
+            "app-name" | "sd-id" => Some("x"),
             _ => Some("/some/file"),
         };
         for transport in transport::TRANSPORTS {

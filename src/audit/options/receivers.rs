@@ -5,7 +5,7 @@
 use super::{in_force, of_env, Options, ReceiverOptions};
 use crate::audit::delivery::filter::{Condition, Filter};
 use crate::audit::delivery::format::titles::TITLES;
-use crate::audit::delivery::format::{self, Form};
+use crate::audit::delivery::format::{self, manner, Form, Manner};
 use crate::audit::delivery::sender::Portion;
 use crate::audit::delivery::transport::{self, Route, Transport};
 use crate::error::{Error, Result};
@@ -18,6 +18,7 @@ use crate::net::target::Target;
 use crate::net::tls::{self, ClientOptions};
 use crate::net::verdict::Names;
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Options {
@@ -39,7 +40,7 @@ impl Options {
                     opener.error(format!("there are two receivers of the name `{name}`: give each its own --name"))
                 );
             }
-            let form = form_of(parsed, i, transport::of(&target.to.target))?;
+            let form = form_of(parsed, i, &target.to.target)?;
             let receiver = ReceiverOptions {
                 name,
                 optional: parsed.is_on_of("optional", i),
@@ -90,15 +91,28 @@ impl Options {
             return Err(opener.error(text));
         };
         // Those of the transport are its own; these are the receiver's, and would be passed over without a word.
-        const OF_RECEIVER: &[&str] =
-            &["name", "optional", "format", "only", "skip", "batch-events", "batch-bytes", "linger", "quarantine-max"];
+        const OF_RECEIVER: &[&str] = &[
+            "name",
+            "optional",
+            "format",
+            "only",
+            "skip",
+            "batch-events",
+            "batch-bytes",
+            "linger",
+            "quarantine-max",
+            "facility",
+            "app-name",
+            "sd-id",
+        ];
         let own = |name: &&str| parsed.of(name, i).filter(|item| item.receiver == Some(i));
         if let Some(item) = OF_RECEIVER.iter().find_map(own) {
             let text = "a --failover URL has none of its own: it delivers for";
             return Err(item.error(format!("{text} `{}`; write it behind the URL of that", last.name)));
         }
-        let (transport, form) = (transport::of(&target.to.target), last.form);
-        if !transport.formats.contains(&form.format.name) || form.format.form(transport.frame).frame != form.frame {
+        let (transport, form) = (transport::of(&target.to.target), last.form.clone());
+        let frame = transport.frame_at(&target.to.target);
+        if !transport.formats.contains(&form.format.name) || form.format.form(frame).frame != form.frame {
             let name = &last.name;
             return Err(opener.error(format!("a stand-in for `{name}` has to take events in the same form as that")));
         }
@@ -171,19 +185,37 @@ fn fits(parsed: &Parsed, i: usize, transport: &Transport) -> Result<()> {
 }
 
 /// The format, by the choice of the transport, and the frame.
-fn form_of(parsed: &Parsed, i: usize, transport: &Transport) -> Result<Form> {
+fn form_of(parsed: &Parsed, i: usize, target: &Target) -> Result<Form> {
+    let transport = transport::of(target);
     let item = parsed.need_of("format", i);
     let name = match parsed.of("format", i) {
         Some(_) => value::listed(&item)?,
         None => transport.formats.first().copied().unwrap_or_default(),
     };
     match format::find(name).filter(|f| transport.formats.contains(&f.name)) {
-        Some(format) => Ok(format.form(transport.frame)),
+        Some(format) => {
+            let form = format.form(transport.frame_at(target));
+            Ok(Form { manner: Arc::new(manner_of(parsed, i)?), ..form })
+        }
         None => {
             let (scheme, list) = (transport.scheme.name, transport.formats.join(", "));
             Err(item.error(format!("a {scheme}:// receiver takes no `{name}`: {list}")))
         }
     }
+}
+
+/// How the formats that ask are to write.
+fn manner_of(parsed: &Parsed, i: usize) -> Result<Manner> {
+    let of = |name: &str, read: fn(&str) -> std::result::Result<String, String>| {
+        let item = parsed.need_of(name, i);
+        read(&item.value).map_err(|what| item.error(what))
+    };
+    let facility = parsed.need_of("facility", i);
+    Ok(Manner {
+        facility: manner::facility(&facility.value).map_err(|what| facility.error(what))?,
+        app: of("app-name", manner::app_name)?,
+        element: of("sd-id", manner::element)?,
+    })
 }
 
 fn timeouts_of(parsed: &Parsed, i: usize) -> Result<Timeouts> {

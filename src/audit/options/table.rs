@@ -3,7 +3,6 @@
 use crate::audit::delivery::{format, transport};
 use crate::audit::intake::source::table as sources;
 use crate::flags::{signals, text, Command, Program, Row, Section, Text};
-use crate::joined;
 
 const DELIVERY: &str = "Delivery";
 const TLS: &str = "TLS and identity";
@@ -28,8 +27,8 @@ static ROWS: &[Row] = &[
         DELIVERY,
         "url",
         "URL",
-        joined!(&["where to deliver (", transport::SCHEMES, "); several times: every receiver gets everything"]),
-        joined!(&["куда доставлять (", transport::SCHEMES, "); несколько раз: каждый приёмник получает всё"]),
+        "where to deliver: one of the receivers listed below; several times: every receiver gets everything",
+        "куда доставлять: один из приёмников, перечисленных ниже; несколько раз: каждый приёмник получает всё",
     )
     .short('u')
     .opens()
@@ -37,7 +36,7 @@ static ROWS: &[Row] = &[
     Row::value(DELIVERY, "name", "NAME", "name of the receiver before it (default r1, r2… by position)", "имя приёмника, указанного перед этим (по умолчанию r1, r2… по порядку)").own(),
     Row::switch(DELIVERY, "optional", "the receiver before it never blocks: when the spool is full its oldest events are dropped and counted", "указанный перед этим приёмник никогда не блокирует: при заполненной очереди его самые старые события отбрасываются с подсчётом").own(),
     Row::switch(DELIVERY, "failover", "the URL before it is a stand-in for the URL before that", "URL перед этим параметром — резервный для предыдущего URL").own(),
-    Row::value(DELIVERY, "format", format::CHOICES, "JSON (array, lines, one a request), ECS, CEF, LEEF, GELF, or the withdrawn program's; a receiver takes some of them, by default its usual one", "JSON (массив, строки, по одному), ECS, CEF, LEEF, GELF или как у прежней программы; приёмник принимает некоторые, по умолчанию свой обычный").receiver().default("json"),
+    Row::value(DELIVERY, "format", format::CHOICES, "JSON (array, lines, one a request), ECS, CEF, LEEF, GELF, syslog, or the withdrawn program's; a receiver takes some of them, by default its usual one", "JSON (массив, строки, по одному), ECS, CEF, LEEF, GELF, syslog, как у прежней программы; приёмник принимает некоторые, по умолчанию свой обычный").receiver().default("json"),
     Row::value(DELIVERY, "only", "COND", "only events for which one of these holds: severity>=medium, severity=high, title=TITLE; audit_gap and what does not say pass", "только события, для которых верно одно из условий: severity>=medium, severity=high, title=ИМЯ; audit_gap и неизвестное проходят").receiver().repeat(),
     Row::value(DELIVERY, "skip", "COND", "no events for which one of these holds, written as for --only; they count as filtered", "без событий, для которых верно одно из условий, записанных как для --only; они считаются отфильтрованными").receiver().repeat(),
     Row::value(DELIVERY, "batch-events", "N", "events in a request at most", "событий в запросе, не более").receiver().default("1000"),
@@ -46,6 +45,9 @@ static ROWS: &[Row] = &[
     Row::switch(DELIVERY, "gzip", "pack request bodies", "сжимать тела запросов").receiver(),
     Row::value(DELIVERY, "header", "HEADER", "send this header too, 'Name: value'; a value @FILE is read from the file", "отправлять также этот заголовок, 'Имя: значение'; значение @ФАЙЛ читается из файла").receiver().repeat().secret(),
     Row::value(DELIVERY, "proxy", "URL", "go through this HTTP proxy (default: HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", "идти через этот HTTP-прокси (по умолчанию HTTPS_PROXY, HTTP_PROXY, NO_PROXY)").receiver().secret(),
+    Row::value(DELIVERY, "facility", "NAME", "syslog: the facility, by name or number", "syslog: категория (facility), именем или числом").receiver().default("audit"),
+    Row::value(DELIVERY, "app-name", "NAME", "syslog: the name of the application", "syslog: имя приложения").receiver().default("picodata"),
+    Row::value(DELIVERY, "sd-id", "ID", "syslog: the id of the structured data (RFC 5424)", "syslog: идентификатор структурированных данных (RFC 5424)").receiver().default("picodata@32473"),
     Row::value(DELIVERY, "connect-timeout", "TIME", "for name, connection and TLS together", "на имя, соединение и TLS вместе").receiver().default("10s"),
     Row::value(DELIVERY, "send-timeout", "TIME", "for sending the request", "на отправку запроса").receiver().default("30s"),
     Row::value(DELIVERY, "first-byte-timeout", "TIME", "from there to the beginning of the answer", "от отправки запроса до начала ответа").receiver().default("60s"),

@@ -70,8 +70,8 @@ fn start(spool: Arc<Spool>, r: &ReceiverOptions, run_state: Arc<RunState>) -> io
         opened.collect::<Result<_, _>>().map_err(|e| io::Error::other(e.text().to_string()))?;
     let key = xxh64(r.name.as_bytes(), xxh64(spool.place().as_bytes(), 2));
     let mark = run_state.ring.as_ref().map(|ring| Mark::of(ring, key)).unwrap_or_default();
-    let sender =
-        Sender::new(&r.name, spool.clone(), sinks, r.form, r.portion, r.quarantine_max).sifted(r.filter.clone());
+    let sender = Sender::new(&r.name, spool.clone(), sinks, r.form.clone(), r.portion, r.quarantine_max)
+        .sifted(r.filter.clone());
     let tally = run_state.tallies.of(&r.name);
     let sender = sender.marked(mark).tallied(&if run_state.retries { tally.of_retry() } else { tally });
     run_state.senders.fetch_add(1, Ordering::AcqRel);

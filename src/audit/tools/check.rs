@@ -317,6 +317,9 @@ fn socket(title: &str, path: &Path, report: &mut Report) {
     // Not std's, which would wait without end for one whose queue is full.
     match connect_unix(path) {
         Ok(_) => report.ok(format!("{title}: somebody listens on the socket")),
+        Err(e) if e.raw_os_error() == Some(libc::EPROTOTYPE) => {
+            report.ok(format!("{title}: somebody listens for datagrams on the socket"));
+        }
         Err(e) if e.kind() == ErrorKind::WouldBlock => {
             report.note(format!("{title}: somebody listens on the socket, and is slow to take visitors"));
         }
@@ -493,7 +496,7 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: now_ms });
     let stored = decode(&head, &bytes).ok()?;
-    let mut batch = Batch::new(r.form);
+    let mut batch = Batch::new(r.form.clone());
     batch.push(&stored, &head);
     Some(batch)
 }

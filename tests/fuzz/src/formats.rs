@@ -112,7 +112,9 @@ pub fn check(input: &[u8]) {
             }
             "single" => parsed(&body).iter().for_each(|event| untouched(event, kind, raw)),
             // One line an event, whatever the database has written.
-            "cef" | "leef" => assert_eq!(std::str::from_utf8(&body).expect("UTF-8").matches('\n').count(), 2),
+            "cef" | "leef" | "rfc5424" | "rfc3164" | "rfc5424-cef" | "rfc5424-leef" | "rfc3164-cef" => {
+                assert_eq!(std::str::from_utf8(&body).expect("UTF-8").matches('\n').count(), 2)
+            }
             "gelf-lines" => body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).for_each(|l| gelf(parsed(l))),
             _ => drop(parsed(&body)),
         }

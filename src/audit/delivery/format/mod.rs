@@ -11,8 +11,10 @@ pub mod gostech;
 pub mod json;
 pub mod leef;
 pub mod loki;
+pub mod manner;
 pub mod otlp;
 pub mod pen;
+pub mod syslog;
 #[cfg(test)]
 mod tests;
 pub mod titles;
@@ -20,7 +22,9 @@ pub mod titles;
 use crate::audit::delivery::event::Event;
 use crate::audit::delivery::frame::Frame;
 use crate::joined;
+pub use manner::Manner;
 pub use pen::Pen;
+use std::sync::Arc;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -38,18 +42,20 @@ pub struct Format {
 }
 
 /// How events become a parcel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Form {
     /// How one event is written.
     pub format: &'static Format,
     /// How they are put together.
     pub frame: Frame,
+    /// What options say of how they are written.
+    pub manner: Arc<Manner>,
 }
 
 impl Format {
     /// With the frame of the transport, where that has one.
     pub fn form(&'static self, frame: Option<Frame>) -> Form {
-        Form { format: self, frame: frame.unwrap_or(self.frame) }
+        Form { format: self, frame: frame.unwrap_or(self.frame), manner: Arc::default() }
     }
 }
 
@@ -119,6 +125,41 @@ pub const FORMATS: &[Format] = &[
         frame: Frame::Within(["{\"resourceLogs\":[", ",\n", "]}\n"]),
         node_header: false,
         write: otlp::write,
+    },
+    Format {
+        name: "rfc5424",
+        content_type: "text/plain",
+        frame: Frame::Lines,
+        node_header: false,
+        write: |pen, out, e| syslog::rfc5424(pen, out, e, json::write),
+    },
+    Format {
+        name: "rfc5424-cef",
+        content_type: "text/plain",
+        frame: Frame::Lines,
+        node_header: false,
+        write: |pen, out, e| syslog::rfc5424(pen, out, e, cef::write),
+    },
+    Format {
+        name: "rfc5424-leef",
+        content_type: "text/plain",
+        frame: Frame::Lines,
+        node_header: false,
+        write: |pen, out, e| syslog::rfc5424(pen, out, e, leef::write),
+    },
+    Format {
+        name: "rfc3164",
+        content_type: "text/plain",
+        frame: Frame::Lines,
+        node_header: false,
+        write: |pen, out, e| syslog::rfc3164(pen, out, e, json::write),
+    },
+    Format {
+        name: "rfc3164-cef",
+        content_type: "text/plain",
+        frame: Frame::Lines,
+        node_header: false,
+        write: |pen, out, e| syslog::rfc3164(pen, out, e, cef::write),
     },
 ];
 

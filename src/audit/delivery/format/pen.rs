@@ -1,6 +1,8 @@
 //! ○ What a writer of events keeps from one to the next, so that it is written once. Refuses: to know a format.
 
+use super::manner::Manner;
 use crate::audit::spool::record::Identity;
+use std::sync::Arc;
 
 /// What a writer of events keeps from one to the next: texts that are the same for all events of one origin.
 #[derive(Debug, Default)]
@@ -10,9 +12,20 @@ pub struct Pen {
     place: Vec<u8>,
     second: Option<i64>,
     stamp: [u8; crate::stamp::RFC3339_BYTES],
+    manner: Arc<Manner>,
 }
 
 impl Pen {
+    /// One that writes as options say.
+    pub fn new(manner: &Arc<Manner>) -> Pen {
+        Pen { manner: Arc::clone(manner), ..Pen::default() }
+    }
+
+    /// What options say of how events are written.
+    pub fn manner(&self) -> &Manner {
+        &self.manner
+    }
+
     /// What is the same in all JSON events of an origin.
     pub fn place(&mut self, origin: &Identity) -> &[u8] {
         if self.place.is_empty() || self.origin != *origin {

@@ -8,18 +8,29 @@ pub mod http;
 pub mod route;
 pub mod row;
 pub mod stream;
+pub mod syslog;
 
 use crate::audit::delivery::parcel::Sink;
 use crate::error::Result;
 use crate::flags::{text, Entry};
 use crate::guard::files::Wish;
-use crate::joined;
 use crate::net::target::{Scheme, Target};
 pub use route::Route;
 pub use row::{Promise, Transport, OF_EVERY_RECEIVER};
 
 /// All transports.
-pub const TRANSPORTS: &[Transport] = &[http::PLAIN, http::TLS, http::UNIX, stream::TCP, stream::TLS, stream::UNIX];
+pub const TRANSPORTS: &[Transport] = &[
+    http::PLAIN,
+    http::TLS,
+    http::UNIX,
+    stream::TCP,
+    stream::TLS,
+    stream::UNIX,
+    syslog::UDP,
+    syslog::TCP,
+    syslog::TLS,
+    syslog::UNIX,
+];
 
 /// The schemes that a URL may have.
 pub fn schemes() -> Vec<&'static Scheme> {
@@ -41,19 +52,6 @@ pub fn open(route: &Route) -> Result<Box<dyn Sink>> {
 pub fn wishes(route: &Route) -> Vec<Wish> {
     (of(&route.to.target).wishes)(route)
 }
-
-/// `http://, https://, http+unix://`.
-pub const SCHEMES: &str = joined!(&{
-    let mut parts = [""; 3 * TRANSPORTS.len()];
-    let mut i = 0;
-    while i < TRANSPORTS.len() {
-        parts[3 * i] = TRANSPORTS[i].scheme.name;
-        parts[3 * i + 1] = "://";
-        parts[3 * i + 2] = if i + 1 < TRANSPORTS.len() { ", " } else { "" };
-        i += 1;
-    }
-    parts
-});
 
 /// The table for the documents.
 pub static FOR_DOCUMENTS: [Entry; TRANSPORTS.len()] = {

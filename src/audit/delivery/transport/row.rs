@@ -6,7 +6,7 @@ use crate::audit::delivery::parcel::Sink;
 use crate::error::Result;
 use crate::flags::Text;
 use crate::guard::files::Wish;
-use crate::net::target::Scheme;
+use crate::net::target::{Scheme, Target};
 
 /// When events count as taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub struct Transport {
 }
 
 impl Transport {
+    /// How events are put together for a place: its URL may ask one that counts octets for lines (RFC 6587).
+    pub fn frame_at(&self, target: &Target) -> Option<Frame> {
+        match self.frame {
+            Some(Frame::Octets) if target.query("framing") == Some("lf") => Some(Frame::Lines),
+            frame => frame,
+        }
+    }
+
     /// Whether a receiver of this kind takes an option.
     pub fn takes(&self, option: &str) -> bool {
         OF_EVERY_RECEIVER.contains(&option) || self.options.iter().any(|group| group.contains(&option))

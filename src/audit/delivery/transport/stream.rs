@@ -30,7 +30,7 @@ pub const TCP: Transport = Transport {
     scheme: &Scheme { name: "tcp", shape: Shape::Port { port: 0 }, tls: false },
     url: "tcp://HOST:PORT",
     about: text("JSON lines over TCP", "строки JSON по TCP"),
-    formats: &["json", "gostech"],
+    formats: &["json", "ecs", "cef", "leef", "gelf", "gostech"],
     frame: Some(Frame::Lines),
     options: &[OF_STREAM],
     promise: Promise::ReachedPeer,
