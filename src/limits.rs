@@ -554,6 +554,8 @@ pub const PUSH_WAITING_BYTES: usize = 32 << 20;
 pub const PUSH_BUFFER: u64 = 8640;
 /// A datagram of lines: what an Ethernet frame takes behind the heads of IPv6 and UDP, as StatsD's own documents advise.
 pub const PUSH_PACKET_BYTES: usize = 1432;
+/// Series in one request of remote write: some 500 KB, which every receiver takes.
+pub const REMOTE_WRITE_SERIES: usize = 5000;
 /// How often a stream is looked at whether the other side's kernel has everything.
 pub const PUSH_LOOK_MILLIS: u64 = 2;
 /// The waits after a push that failed, from and to.

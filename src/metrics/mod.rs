@@ -99,17 +99,26 @@ fn harden() {
     }
 }
 
-/// Overwrites every value behind `--password` in the visible arguments, also when the line is wrong elsewhere.
+/// Overwrites every value behind `--password` in the visible arguments, and behind `--push` one with a user or a query, also
+/// when the line is wrong elsewhere.
 fn wipe(args: &[OsString]) {
-    let mut next = false;
+    let is_secret = |name: &[u8], value: &[u8]| {
+        name == b"--password" || name == b"--push" && value.iter().any(|b| matches!(b, b'@' | b'?'))
+    };
+    let mut before: &[u8] = b"";
     for arg in args {
         let bytes = arg.as_bytes();
-        if next {
-            process::wipe_argument(arg);
-        } else if let Some(value) = bytes.strip_prefix(b"--password=") {
-            process::wipe_argument(OsStr::from_bytes(value));
+        if !before.is_empty() {
+            if is_secret(std::mem::take(&mut before), bytes) {
+                process::wipe_argument(arg);
+            }
+        } else if matches!(bytes, b"--password" | b"--push") {
+            before = bytes;
+        } else if let Some(at) = bytes.iter().position(|b| *b == b'=') {
+            if is_secret(&bytes[..at], &bytes[at + 1..]) {
+                process::wipe_argument(OsStr::from_bytes(&bytes[at + 1..]));
+            }
         }
-        next = !next && bytes == b"--password";
     }
 }
 

@@ -117,6 +117,7 @@ pub struct Client {
     born: Instant,
     gzip: Option<Gzip>,
     packed: Vec<u8>,
+    put: bool,
 }
 
 impl Client {
@@ -139,7 +140,12 @@ impl Client {
         }
         let tls = Arc::new(tls::Client::new(options.tls.clone()));
         let (trace, packed) = (Arc::default(), Vec::new());
-        Ok(Client { options, uri, tls, trace, agent: None, born: Instant::now(), gzip: None, packed })
+        Ok(Client { options, uri, tls, trace, agent: None, born: Instant::now(), gzip: None, packed, put: false })
+    }
+
+    /// With PUT in place of POST.
+    pub fn by_put(self) -> Client {
+        Client { put: true, ..self }
     }
 
     /// Where it posts to, for people.
@@ -257,7 +263,8 @@ impl Client {
         secrets: &[(HeaderName, HeaderValue)],
     ) -> std::result::Result<Request<&'b [u8]>, Failure> {
         let bad = |what: &str| Failure::new(FailureKind::Protocol, format!("request header `{what}` cannot be sent"));
-        let mut request = Request::post(self.uri.clone()).body(body).map_err(|e| bad(&e.to_string()))?;
+        let request = if self.put { Request::put(self.uri.clone()) } else { Request::post(self.uri.clone()) };
+        let mut request = request.body(body).map_err(|e| bad(&e.to_string()))?;
         let map = request.headers_mut();
         for (name, value) in headers {
             let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(name))?;

@@ -53,6 +53,9 @@ fn route(parsed: &Parsed, opener: &Item, i: usize, deadline: Duration) -> Result
     let target = Target::parse(value::nonempty(opener)?, &push::schemes()).map_err(|e| opener.error(e.text()))?;
     let row = push::of(&target);
     fits(parsed, i, row)?;
+    if target.user().is_some() && !row.options.contains(&"push-user") {
+        return Err(opener.error(format!("{}:// has no use for a user: leave it out", row.scheme.name)));
+    }
     let path = |name: &str| parsed.of(name, i).map(value::path).transpose();
     let mut to = HttpOptions::new(target);
     to.tls = ClientOptions {

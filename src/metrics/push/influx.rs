@@ -57,7 +57,6 @@ fn http(route: &Route) -> Result<Box<dyn Push>> {
 
 /// Where it writes to; one of both pairs must be there.
 fn uri(route: &Route) -> Result<String> {
-    let path = route.to.target.uri().split('?').next().unwrap_or_default();
     let place = match (route.setting("db"), route.setting("bucket")) {
         (Some(_), None) => "/write",
         (None, Some(_)) => "/api/v2/write",
@@ -66,9 +65,8 @@ fn uri(route: &Route) -> Result<String> {
             return Err(Error::usage(text));
         }
     };
-    let place = if path == "/" { place } else { path };
     let query: Vec<String> = route.query().map(|(name, value)| format!("{name}={value}")).collect();
-    Ok(format!("{place}?{}", query.join("&")))
+    Ok(format!("{}?{}", route.path(place), query.join("&")))
 }
 
 struct Http {

@@ -11,6 +11,7 @@ pub mod counts;
 pub mod graphite;
 pub mod influx;
 pub mod posted;
+pub mod prometheus;
 pub mod queue;
 pub mod row;
 pub mod statsd;
@@ -22,8 +23,22 @@ use crate::net::target::{Scheme, Target};
 pub use row::{Outlet, Route};
 
 /// All outlets.
-pub const OUTLETS: &[Outlet] =
-    &[graphite::TCP, graphite::TLS, graphite::UDP, statsd::UDP, statsd::TCP, influx::HTTP, influx::HTTPS, influx::UDP];
+pub const OUTLETS: &[Outlet] = &[
+    graphite::TCP,
+    graphite::TLS,
+    graphite::UDP,
+    statsd::UDP,
+    statsd::TCP,
+    influx::HTTP,
+    influx::HTTPS,
+    influx::UDP,
+    prometheus::REMOTE_WRITE,
+    prometheus::REMOTE_WRITE_TLS,
+    prometheus::VICTORIA,
+    prometheus::VICTORIA_TLS,
+    prometheus::PUSHGATEWAY,
+    prometheus::PUSHGATEWAY_TLS,
+];
 
 /// The schemes that a URL may have.
 pub fn schemes() -> Vec<&'static Scheme> {

@@ -21,6 +21,11 @@ impl Posted {
         Ok(Posted(Client::new(to)?))
     }
 
+    /// By PUT: what was there before is replaced.
+    pub fn by_put(self) -> Posted {
+        Posted(self.0.by_put())
+    }
+
     /// Sends one body.
     pub fn send(&mut self, body: &[u8], headers: &[(&str, &str)]) -> std::result::Result<(), Trouble> {
         let answer = self.0.post(body, headers, SystemTime::now())?;

@@ -51,6 +51,14 @@ impl Route {
         known.copied().ok_or_else(|| Error::usage(format!("`{name}` is one of {}", words.join(", "))))
     }
 
+    /// The path of the URL, or this one where it has none.
+    pub fn path(&self, usual: &str) -> String {
+        match self.to.target.uri().split('?').next() {
+            None | Some("/") => usual.to_string(),
+            Some(path) => path.to_string(),
+        }
+    }
+
     /// What stands in the query, as it was written.
     pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
         let query = self.to.target.uri().split_once('?').map_or("", |(_, query)| query);

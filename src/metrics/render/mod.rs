@@ -7,6 +7,7 @@ pub mod lines;
 pub mod names;
 pub mod openmetrics;
 pub mod prometheus;
+pub mod remote_write;
 #[cfg(test)]
 mod sample;
 pub mod statsd;

@@ -1,4 +1,5 @@
-//! The Prometheus text format 0.0.4 ○, strictly: one HELP and TYPE a family, families in one block, no timestamps.
+//! The Prometheus text format 0.0.4 ○, strictly: one HELP and TYPE a family, families in one block, no timestamps but
+//! where the reader of the page is no scraper and asks for them.
 
 use super::text::{put_help, put_number};
 use crate::metrics::assemble::Assembled;
@@ -6,10 +7,16 @@ use crate::metrics::snapshot::{Family, Kind};
 
 /// Writes a page.
 pub fn write(page: &Assembled<'_>, out: &mut Vec<u8>) {
-    page.families.iter().for_each(|f| family(f, out));
+    page.families.iter().for_each(|f| family(f, b"\n", out));
 }
 
-fn family(f: &Family, out: &mut Vec<u8>) {
+/// The same with the time of the reading behind each number.
+pub fn write_timed(page: &Assembled<'_>, out: &mut Vec<u8>) {
+    let end = format!(" {}\n", page.at_ms);
+    page.families.iter().for_each(|f| family(f, end.as_bytes(), out));
+}
+
+fn family(f: &Family, end: &[u8], out: &mut Vec<u8>) {
     if !f.help.is_empty() {
         out.extend(b"# HELP ");
         out.extend(f.name.bytes());
@@ -37,6 +44,6 @@ fn family(f: &Family, out: &mut Vec<u8>) {
         }
         out.push(b' ');
         put_number(out, s.value);
-        out.push(b'\n');
+        out.extend_from_slice(end);
     }
 }

@@ -1,6 +1,6 @@
 //! Numbers that are pushed, and what the real receivers made of them.
 
-use super::helper::{free_port, get, peer, wait, Helper, Samples, Scratch};
+use super::helper::{free_port, get, peer, samples, wait, Helper, Samples, Scratch};
 use super::stand::{picodata, recorded_page, Stand};
 use gostech::iproto::auth::Method::ChapSha1;
 use std::collections::BTreeMap;
@@ -237,4 +237,107 @@ fn increments_are_right_to_the_unit_through_resets_and_a_database_that_was_away(
     helper.until("down", LIMIT, |p| p["picodata_up"] == 0.0);
     stand.becomes(picodata(Some(page(25))));
     gather(32.0);
+}
+
+/// A series of a JSON answer, named as on a page, without the labels of the way.
+fn series_of(metric: &serde_json::Value) -> String {
+    let labels = metric.as_object().expect("labels");
+    let own = labels.iter().filter(|(name, v)| !matches!(name.as_str(), "__name__" | "job") && *v != "i1");
+    let own: Vec<String> = own.map(|(name, value)| format!("{name}=\"{}\"", value.as_str().unwrap())).collect();
+    let name = metric["__name__"].as_str().unwrap();
+    if own.is_empty() {
+        name.to_string()
+    } else {
+        format!("{name}{{{}}}", own.join(","))
+    }
+}
+
+#[test]
+fn prometheus_takes_remote_write_and_what_is_gone_is_stale_at_once() {
+    let Some(prometheus) = peer("prometheus") else { return };
+    let (dir, port) = (Scratch::new("remote-write"), free_port());
+    let config = dir.file("prometheus.yml", "global: {}\n");
+    let mut command = Command::new(prometheus);
+    command.arg(format!("--config.file={config}")).arg("--web.enable-remote-write-receiver");
+    command.arg(format!("--storage.tsdb.path={}", dir.0.join("tsdb").display()));
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    let _prometheus = Server::start(command);
+    wait("prometheus answers", LIMIT, || get(port, "/-/ready", &[]).is_some_and(|a| a.status == 200));
+    let stand = database(&recorded_page("metrics-http-cluster-i1.txt"));
+    let url = format!("prometheus+http://127.0.0.1:{port}/?job=pico&instance=i1");
+    let helper = pushing(&stand, "500ms", &["--push", &url]);
+    let stored = || {
+        let text = get(port, "/api/v1/query?query=%7Bjob=%22pico%22%7D", &[]).unwrap().text();
+        let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let all = json["data"]["result"].as_array().cloned().unwrap_or_default();
+        let read = |v: &serde_json::Value| v["value"][1].as_str().unwrap().parse::<f64>().unwrap();
+        all.iter().map(|v| (series_of(&v["metric"]), read(v))).collect::<BTreeMap<_, _>>()
+    };
+    let page = helper.until("pushed", LIMIT, |p| p["picodata_up"] == 1.0);
+    wait("prometheus has it", LIMIT, || stored().len() > steady(&page).count());
+    let got = stored();
+    for (series, value) in steady(&page) {
+        assert_eq!(got.get(series), Some(&value), "{series}");
+    }
+    // Not after five minutes, as with series that just stay away.
+    stand.becomes(|_, _| super::stand::Reply::Silence(Duration::from_millis(10)));
+    wait("its series end", LIMIT, || {
+        let left = stored();
+        left.get("picodata_up") == Some(&0.0) && !left.keys().any(|s| s.starts_with("tnt_") || s.starts_with("pico_"))
+    });
+}
+
+#[test]
+fn victoria_metrics_and_the_pushgateway_have_every_number() {
+    let (Some(victoria), Some(gateway)) = (peer("victoria-metrics"), peer("prometheus-pushgateway")) else { return };
+    let (dir, v, g) = (Scratch::new("victoria"), free_port(), free_port());
+    let mut command = Command::new(victoria);
+    command.arg(format!("-storageDataPath={}", dir.0.display())).arg(format!("-httpListenAddr=127.0.0.1:{v}"));
+    let _victoria = Server::start(command);
+    let mut command = Command::new(gateway);
+    command.arg(format!("--web.listen-address=127.0.0.1:{g}"));
+    let _gateway = Server::start(command);
+    wait("both answer", LIMIT, || {
+        [(v, "/health"), (g, "/-/ready")].iter().all(|(p, path)| get(*p, path, &[]).is_some_and(|a| a.status == 200))
+    });
+    let stand = database(&recorded_page("metrics-http-cluster-i1.txt"));
+    let urls = [format!("victoria+http://127.0.0.1:{v}"), format!("pushgateway+http://127.0.0.1:{g}/metrics/job/pico")];
+    let helper = pushing(&stand, "500ms", &["--push", &urls[0], "--push", &urls[1]]);
+    let page = helper.until("pushed", LIMIT, |p| {
+        let of = |url: &str| p.get(&format!("gostech_metrics_push_total{{outlet=\"{url}\"}}")).copied().unwrap_or(0.0);
+        of(&format!("{}/", urls[0])) >= 2.0 && of(&urls[1]) >= 2.0
+    });
+    let stored = || {
+        get(v, "/internal/force_flush", &[]);
+        let text = get(v, "/api/v1/export?match%5B%5D=%7B__name__!=%22%22%7D", &[]).expect("an export").text();
+        let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON"));
+        let last = |l: &serde_json::Value| l["values"].as_array().unwrap().last().unwrap().as_f64();
+        lines.map(|l| (series_of(&l["metric"]), last(&l))).collect::<BTreeMap<String, Option<f64>>>()
+    };
+    wait("victoria-metrics has it", LIMIT, || stored().len() > steady(&page).count());
+    let got = stored();
+    for (series, value) in steady(&page) {
+        // It keeps some fifteen digits.
+        let close = |v: f64| (v - value).abs() <= value.abs() * 1e-12;
+        assert!(got.get(series).copied().flatten().is_some_and(close), "{series}: {value}, {:?}", got.get(series));
+    }
+    let text = get(g, "/metrics", &[]).expect("its page").text();
+    // The group's labels come on top, and an empty instance.
+    let bare = |series: &str| {
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let labels = labels.trim_end_matches('}').split("\",").map(|l| l.trim_end_matches('"'));
+        let own: Vec<String> = labels
+            .filter(|l| !l.is_empty() && !l.starts_with("job=") && *l != "instance=")
+            .map(|l| format!("{l}\""))
+            .collect();
+        if own.is_empty() {
+            name.to_string()
+        } else {
+            format!("{name}{{{}}}", own.join(","))
+        }
+    };
+    let got: BTreeMap<String, f64> = samples(&text).into_iter().map(|(s, v)| (bare(&s), v)).collect();
+    for (series, value) in steady(&page) {
+        assert_eq!(got.get(series), Some(&value), "{series}");
+    }
 }
