@@ -36,3 +36,12 @@ pub const DATAGRAM_BURST: usize = 64;
 pub const DATAGRAM_PAUSE_MILLIS: u64 = 1;
 /// A refusal is waited for behind a parcel at most so often.
 pub const DATAGRAM_LOOK_EVERY_MILLIS: u64 = 1_000;
+
+/// Messages that are on their way at once and have no answer yet: what librelp takes by default.
+pub const RELP_WINDOW: usize = 128;
+/// The beginning of a frame up to its data: number, command, length, and what stands between them.
+pub const RELP_HEAD_BYTES: usize = 64;
+/// The data of an answer: 200 and a word; that to `open` is a few lines.
+pub const RELP_ANSWER_BYTES: usize = 16 * 1024;
+/// What is written at once: a window of large messages would be a copy of all of them.
+pub const RELP_OUTPUT_BYTES: usize = 1 << 20;

@@ -70,6 +70,11 @@ impl Kept {
         Ok(Conn { stream, born, opening: Some(born.elapsed()) })
     }
 
+    /// The connection that there is, as it is.
+    pub fn have(&mut self) -> Option<Conn> {
+        self.have.take()
+    }
+
     /// Keeps it for the next use.
     pub fn put(&mut self, conn: Conn) {
         let mut conn = conn;

@@ -3,7 +3,7 @@
 //! Lost where the protocol can promise it: none. Where it cannot, the number is printed, and stands in the documents.
 
 use crate::harness::nginx::Nginx;
-use crate::harness::peer::{killed_in_the_middle, Outcome, Peer};
+use crate::harness::peer::{killed_in_the_middle, Death, Outcome, Peer};
 use crate::harness::rsyslog::head_of;
 use crate::harness::setup::{files_below, text};
 use crate::harness::{rsyslog, syslog_ng, tls::Certs, Den, Events, Setup};
@@ -33,10 +33,14 @@ fn setup(den: &Den, case: &Case, port: u16) -> Setup {
 }
 
 fn killed(start: Start, of: impl FnOnce(&Den) -> Case) -> Option<Outcome> {
+    dies(start, of, Death::Sudden)
+}
+
+fn dies(start: Start, of: impl FnOnce(&Den) -> Case, death: Death) -> Option<Outcome> {
     let den = Den::new("syslog");
     let case = of(&den);
     let (mut peer, port) = start(&den, &case.input)?;
-    let outcome = killed_in_the_middle(&den, &setup(&den, &case, port), &mut peer, EVENTS);
+    let outcome = killed_in_the_middle(&den, &setup(&den, &case, port), &mut peer, EVENTS, death);
     eprintln!("{}: {outcome:?} with a receiver that was killed in the middle", case.name);
     Some(outcome)
 }
@@ -63,6 +67,42 @@ fn rsyslog_over_tcp_with_both_framings() {
         let Some(outcome) = killed(rsyslog::start, |_| case("rsyslog imptcp", PTCP, url)) else { return };
         assert!(outcome.lost < EVENTS / 2, "{outcome:?}");
     }
+}
+
+/// What the documents say of TCP: a receiver that stood still and was killed had so much in its buffers.
+#[test]
+fn what_stood_in_the_buffers_of_a_receiver_that_was_killed_is_lost_and_counted() {
+    // Small parcels: one that its buffer cannot hold is not acknowledged, and comes again.
+    let args = ["--batch-events", "20"].map(str::to_owned).to_vec();
+    let plain = case("rsyslog imptcp, stopped and killed", PTCP, "syslog+tcp://127.0.0.1:$PORT");
+    let tcp = |_: &Den| Case { args, ..plain };
+    let Some(outcome) = dies(rsyslog::start, tcp, Death::Stopped) else { return };
+    assert!(outcome.lost < EVENTS, "{outcome:?}");
+}
+
+/// RELP promises that nothing is lost: whatever is killed, everything arrives.
+#[test]
+fn rsyslog_over_relp_loses_nothing() {
+    for death in [Death::Sudden, Death::Stopped] {
+        let plain = |_: &Den| case("rsyslog imrelp", RELP, "relp://127.0.0.1:$PORT");
+        let Some(outcome) = dies(rsyslog::start, plain, death) else { return };
+        assert_eq!(outcome.lost, 0, "{outcome:?}");
+    }
+    let Some(outcome) = killed(rsyslog::start, relp_tls) else { return };
+    assert_eq!(outcome.lost, 0, "{outcome:?}");
+}
+
+const RELP: &str = "module(load=\"imrelp\") input(type=\"imrelp\" port=\"$PORT\" address=\"127.0.0.1\" ruleset=\"r\" maxDataSize=\"2m\")";
+
+fn relp_tls(den: &Den) -> Case {
+    let [ca, cert, key, client, client_key] = Certs::new().put(den, "t");
+    let input = format!(
+        "module(load=\"imrelp\" tls.tlslib=\"openssl\") input(type=\"imrelp\" port=\"$PORT\" address=\"127.0.0.1\" ruleset=\"r\" maxDataSize=\"2m\" \
+         tls=\"on\" tls.caCert=\"{ca}\" tls.myCert=\"{cert}\" tls.myPrivKey=\"{key}\" tls.authMode=\"name\" tls.permittedPeer=[\"picodata\"])"
+    );
+    let args = ["--ca-certificate", &ca, "--certificate", &client, "--private-key", &client_key];
+    let args = args.map(str::to_owned).to_vec();
+    Case { name: "rsyslog imrelp, TLS", input, url: "relp+tls://localhost:$PORT", args }
 }
 
 #[test]
@@ -189,11 +229,48 @@ fn check_names_the_cure_of_wrong_ports_protocols_and_certificates() {
         (format!("syslog+tls://localhost:{plain}"), &ca[..], "does it speak TLS"),
         (format!("syslog+tcp://127.0.0.1:{}", web.port()), &[], "HTTP"),
         (format!("tcp://127.0.0.1:{}", web.port()), &[], "HTTP"),
+        (format!("relp://127.0.0.1:{}", web.port()), &[], "HTTP"),
+        (format!("relp://127.0.0.1:{plain}"), &[], "does it speak RELP"),
+        (format!("relp+tls://localhost:{tls}"), &ours[..], "does it speak RELP"),
         (format!("syslog+tcp://127.0.0.1:{closed}"), &[], "refused"),
         (format!("syslog+udp://127.0.0.1:{closed}"), &[], "is a syslog receiver with UDP listening"),
         (format!("syslog+unix://{}", den.file("none")), &[], "start what listens there"),
     ] {
         let (said, code) = check(url.clone(), args);
         assert!(said.contains(word) && code == Some(1), "{url}: no «{word}» in\n{said}");
+    }
+}
+
+/// The configurations that we ship: each is loaded by the program that it is for.
+#[test]
+fn the_configurations_for_receivers_can_be_loaded() {
+    let den = Den::new("syslog-shipped");
+    let [ca, cert, key, ..] = Certs::new().put(&den, "t");
+    for (file, place) in [
+        ("rsyslog-relp.conf", "/etc/rsyslog-tls/"),
+        ("rsyslog-tcp.conf", "/etc/rsyslog-tls/"),
+        ("rsyslog-tls.conf", "/etc/rsyslog-tls/"),
+        ("syslog-ng.conf", "/etc/syslog-ng/tls/"),
+    ] {
+        let path = format!("{}/packaging/receivers/{file}", env!("CARGO_MANIFEST_DIR"));
+        let mut conf = std::fs::read_to_string(path).expect("a file of ours");
+        // Also what stands there as a proposal.
+        conf = conf
+            .replace("\n# input(", "\ninput(")
+            .replace("\n#       tls", "\n       tls")
+            .replace("\n# module(", "\nmodule(");
+        for (name, real) in [("ca.pem", &ca), ("server.pem", &cert), ("server.key", &key)] {
+            conf = conf.replace(&format!("{place}{name}"), real);
+        }
+        let is_ng = file == "syslog-ng.conf";
+        let conf = if is_ng { format!("@version: 3.38\n{conf}") } else { conf };
+        let conf = den.put(file, conf);
+        let Some(program) = crate::harness::peer(if is_ng { "syslog-ng" } else { "rsyslogd" }) else { return };
+        let check = if is_ng { "--syntax-only" } else { "-N1" };
+        let home = if is_ng { vec!["-R".to_owned(), den.file("persist")] } else { Vec::new() };
+        let out =
+            std::process::Command::new(program).args([check, "-f", &conf]).args(home).output().expect("an answer");
+        let said = text(&out.stderr);
+        assert!(out.status.success() && !said.contains("error"), "{file}: {said}");
     }
 }

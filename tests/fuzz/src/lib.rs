@@ -17,6 +17,7 @@ pub mod page;
 pub mod quarantine;
 pub mod records;
 pub mod recovery;
+pub mod relp;
 pub mod slots;
 pub mod status;
 pub mod strides;
@@ -49,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "status", check: status::check, seeds: status::seeds },
     Target { name: "json", check: json::check, seeds: json::seeds },
     Target { name: "formats", check: formats::check, seeds: formats::seeds },
+    Target { name: "relp", check: relp::check, seeds: relp::seeds },
 ];
 
 /// Before the first input: the programs' own log is silent, and the seeds are where the fuzzer looks for them

@@ -113,14 +113,30 @@ pub struct Outcome {
     pub repeats: usize,
 }
 
+/// How a receiver dies.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Death {
+    /// At work.
+    Sudden,
+    /// After it has stood still for a while, and its buffers are full: the worst for what it had not read.
+    Stopped,
+}
+
 /// Writes `count` rough events; in their middle the receiver is killed and, a moment later, started again. Everything that
 /// arrived is what was written, field by field and in order; what did not arrive is counted.
-pub fn killed_in_the_middle(den: &Den, setup: &Setup, peer: &mut Peer, count: usize) -> Outcome {
+pub fn killed_in_the_middle(den: &Den, setup: &Setup, peer: &mut Peer, count: usize, death: Death) -> Outcome {
     let mut picodata = setup.picodata();
     let mut rough = Rough::new();
     for i in 0..count {
         if i == count / 2 {
             assert!(peer.wait_docs(1, Duration::from_secs(30)), "nothing came:\n{}\n{}", picodata.err(), peer.words());
+            match death {
+                Death::Sudden => peer.kill9(),
+                Death::Stopped => peer.signal("STOP"),
+            }
+        }
+        if i == count * 5 / 8 && death == Death::Stopped {
+            std::thread::sleep(Duration::from_millis(500));
             peer.kill9();
         }
         if i == count * 3 / 4 {

@@ -73,6 +73,7 @@ pub const PURE: &[&str] = &[
     "src/audit/spool/record.rs",
     "src/audit/spool/cursor.rs",
     "src/audit/delivery/format/",
+    "src/audit/delivery/transport/relp/frame.rs",
     "src/audit/delivery/sender/between.rs",
     "src/audit/delivery/sender/proof.rs",
     "src/audit/delivery/sender/size.rs",

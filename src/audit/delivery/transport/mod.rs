@@ -5,6 +5,7 @@
 //! rows. Refuses: to know what an event is.
 
 pub mod http;
+pub mod relp;
 pub mod route;
 pub mod row;
 pub mod stream;
@@ -30,6 +31,8 @@ pub const TRANSPORTS: &[Transport] = &[
     syslog::TCP,
     syslog::TLS,
     syslog::UNIX,
+    relp::PLAIN,
+    relp::TLS,
 ];
 
 /// The schemes that a URL may have.
