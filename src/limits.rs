@@ -6,12 +6,14 @@
 mod alarms;
 mod lengths;
 mod metrics;
+mod outlets;
 mod porch;
 mod streams;
 
 pub use alarms::*;
 pub use lengths::*;
 pub use metrics::*;
+pub use outlets::*;
 pub use porch::*;
 pub use streams::*;
 

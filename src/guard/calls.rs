@@ -6,6 +6,7 @@
 //! memory that can be executed, no tracing, keys, namespaces, kernel programs, `io_uring` (its calls pass no list), no
 //! other kinds of sockets than Internet streams and datagrams and Unix ones. Refuses ○: to make a call.
 
+use crate::limits;
 use crate::sys::seccomp::{Argument, Number, Rule, When};
 use libc as c;
 use When::{All, Always, Never, Own};
@@ -15,6 +16,8 @@ use When::{All, Always, Never, Own};
 pub struct Extra {
     /// `chmod`, for a Unix socket of the page that gets its mode after it is there.
     pub modes: bool,
+    /// `fchmod` to the one mode of a file of events, which others are to read.
+    pub logs: bool,
 }
 
 /// Allowed requests of `ioctl`: what a pipe or socket holds, what of it the other side does not have yet (SIOCOUTQ, by its
@@ -209,10 +212,13 @@ const MODES: &[Rule] = &[Rule(c::SYS_chmod, Always), Rule(c::SYS_fchmodat, Alway
 #[cfg(not(target_arch = "x86_64"))]
 const MODES: &[Rule] = &[Rule(c::SYS_fchmodat, Always)];
 
+const LOGS: &[Rule] = &[Rule(c::SYS_fchmod, All(&[Argument(1, u32::MAX, &[limits::FILE_MODE])]))];
+
 /// The list.
 pub fn list(extra: Extra) -> Vec<Rule> {
     let modes = if extra.modes { MODES } else { &[] };
-    let parts = [BUSY, OLD, FILES, NETWORK, MEMORY_AND_THREADS, QUESTIONS, MAPPING, modes];
+    let logs = if extra.logs { LOGS } else { &[] };
+    let parts = [BUSY, OLD, FILES, NETWORK, MEMORY_AND_THREADS, QUESTIONS, MAPPING, modes, logs];
     parts.concat()
 }
 
@@ -223,7 +229,7 @@ mod tests {
 
     #[test]
     fn no_call_is_named_twice_and_none_that_would_open_the_list() {
-        let all = list(Extra { modes: true });
+        let all = list(Extra { modes: true, logs: true });
         let numbers: BTreeSet<_> = all.iter().map(|Rule(n, _)| *n).collect();
         assert_eq!(numbers.len(), all.len());
         for call in [
@@ -256,6 +262,9 @@ mod tests {
             assert!(!numbers.contains(&call), "call {call}");
         }
         let without = list(Extra::default());
-        assert!(!without.iter().any(|Rule(n, _)| *n == c::SYS_fchmodat) && without.len() < all.len());
+        let modes = [c::SYS_fchmodat, c::SYS_fchmod];
+        assert!(!without.iter().any(|Rule(n, _)| modes.contains(n)) && without.len() < all.len());
+        let logs = list(Extra { logs: true, ..Extra::default() });
+        assert_eq!(logs.len(), without.len() + 1, "one call more, and for one mode alone");
     }
 }

@@ -22,6 +22,8 @@ const WORK: Rights = landlock::READ_FILE
     | landlock::MAKE_SOCK
     | landlock::REMOVE_FILE
     | landlock::REMOVE_DIR;
+/// To append to files in a directory and to make them, and to put the directory on the platter.
+const LOG: Rights = landlock::READ_FILE | landlock::WRITE_FILE | landlock::READ_DIR | landlock::MAKE_REG;
 /// To bind a Unix socket and to remove the one that is left over.
 const BIND: Rights = landlock::MAKE_SOCK | landlock::REMOVE_FILE;
 
@@ -41,6 +43,10 @@ pub enum Wish {
     ReadTree(PathBuf),
     /// Read and write this device.
     Device(PathBuf),
+    /// Append to this file, also to one that stands in its place later, and make it.
+    Log(PathBuf),
+    /// The same, and give it another name and remove old ones.
+    Rotate(PathBuf),
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
     /// Make a directory in this one, for a socket, and remove it.
@@ -95,6 +101,8 @@ impl Wish {
             Wish::ReadAlone(file) => vec![(file.clone(), READ)],
             Wish::ReadTree(dir) => vec![(dir.clone(), READ)],
             Wish::Device(file) => vec![(file.clone(), READ | landlock::WRITE_FILE)],
+            Wish::Log(file) => vec![(parent(file), LOG)],
+            Wish::Rotate(file) => vec![(parent(file), LOG | landlock::REMOVE_FILE)],
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
             Wish::SocketDir(dir) => vec![(dir.clone(), SOCKET_DIR)],

@@ -96,7 +96,7 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Trouble {
         let reason = match failure.kind {
             FailureKind::Dns => Reason::Dns,
-            FailureKind::Connect => Reason::Connect,
+            FailureKind::Connect | FailureKind::File => Reason::Connect,
             FailureKind::Tls => Reason::Tls,
             FailureKind::Timeout => Reason::Timeout,
             FailureKind::Closed => Reason::Closed,

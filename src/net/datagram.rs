@@ -64,6 +64,7 @@ impl Datagrams {
         let opened = match &self.place {
             Place::Unix { path } => self.send_unix(path, bytes, deadline),
             Place::Net { host, port } => self.send_udp(host, *port, bytes, deadline),
+            Place::Path { .. } | Place::Nowhere => Err(self.failure(FailureKind::Connect, "nobody takes any there")),
         };
         self.socket = Some((opened?, Instant::now()));
         Ok(())

@@ -70,6 +70,9 @@ impl Dial {
                 tunnel(&mut stream, proxy, &self.place.to_string(), patience.end())?;
                 Ok(stream)
             }
+            (Place::Path { .. } | Place::Nowhere, _) => {
+                Err(Failure::new(FailureKind::Connect, format!("`{}` is nothing to connect to", self.place)))
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum FailureKind {
     Secret,
     /// What came was not the protocol.
     Protocol,
+    /// A file, a pipe or a program of this machine cannot be used: it is missing, its disk is full.
+    File,
 }
 
 impl FailureKind {
@@ -35,6 +37,7 @@ impl FailureKind {
             FailureKind::Closed => "closed",
             FailureKind::Secret => "secret",
             FailureKind::Protocol => "protocol",
+            FailureKind::File => "file",
         }
     }
 }

@@ -4,11 +4,17 @@
 //! is wrong. No sentence, `Display` or `Debug` ever shows userinfo or a query: passwords and tokens stand there. So
 //! pieces of a URL that did not parse are not shown either (a `/` in a password moves all the borders).
 
+mod parts;
+
 use crate::error::{Error, Result};
 use crate::limits;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+
+pub use parts::bracketed;
+pub(crate) use parts::{decoded, host_and_port};
+use parts::{encoded, path_and_query};
 
 /// What follows `://`.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +33,20 @@ pub enum Shape {
     },
     /// `/path/to.sock[?query]`.
     Path,
+    /// `/path`, of a file, a FIFO or a program.
+    File,
+    /// `host[:port],host[:port],…/name`.
+    Hosts {
+        /// Of a host that has none.
+        port: u16,
+    },
+    /// Nothing, or `/path` of another one than this.
+    Usual {
+        /// Its path.
+        path: &'static str,
+    },
+    /// The name of the scheme is the whole URL.
+    Word,
 }
 
 /// How the URLs of one transport look.
@@ -38,6 +58,13 @@ pub struct Scheme {
     pub shape: Shape,
     /// It is spoken over TLS.
     pub tls: bool,
+}
+
+impl Scheme {
+    /// Whether its name is the whole URL.
+    pub const fn is_word(&self) -> bool {
+        matches!(self.shape, Shape::Word)
+    }
 }
 
 /// HTTP/1.1 over TCP.
@@ -65,6 +92,13 @@ pub enum Place {
         /// Its absolute path.
         path: PathBuf,
     },
+    /// Something else in the file system.
+    Path {
+        /// Its absolute path.
+        path: PathBuf,
+    },
+    /// What needs no place.
+    Nowhere,
 }
 
 impl Place {
@@ -72,7 +106,7 @@ impl Place {
     pub fn host(&self) -> &str {
         match self {
             Place::Net { host, .. } => host,
-            Place::Unix { .. } => "localhost",
+            Place::Unix { .. } | Place::Path { .. } | Place::Nowhere => "localhost",
         }
     }
 }
@@ -82,6 +116,8 @@ impl fmt::Display for Place {
         match self {
             Place::Net { host, port } => write!(f, "{}:{port}", bracketed(host)),
             Place::Unix { path } => write!(f, "unix:{}", path.display()),
+            Place::Path { path } => write!(f, "{}", path.display()),
+            Place::Nowhere => f.write_str("-"),
         }
     }
 }
@@ -106,6 +142,8 @@ pub struct User {
 pub struct Target {
     scheme: &'static Scheme,
     place: Place,
+    /// All of them, where there are several.
+    hosts: Vec<(String, u16)>,
     uri: String,
     user: Option<User>,
 }
@@ -122,8 +160,11 @@ impl Target {
         if url.bytes().any(|b| b <= b' ' || b >= 0x7f) {
             return Err(wrong(url, "holds a blank, a control or a non-ASCII character: percent-encode it"));
         }
+        if let Some(scheme) = known.iter().copied().find(|s| s.is_word() && s.name == url) {
+            return Ok(Target::of(scheme, Place::Nowhere));
+        }
         let Some((name, rest)) = url.split_once("://") else { return Err(no_scheme(url, known)) };
-        let Some(scheme) = known.iter().copied().find(|s| s.name.eq_ignore_ascii_case(name)) else {
+        let Some(scheme) = known.iter().copied().find(|s| !s.is_word() && s.name.eq_ignore_ascii_case(name)) else {
             return Err(wrong(url, &format!("has an unknown scheme; known are {}", names(known))));
         };
         if rest.contains('#') {
@@ -137,7 +178,18 @@ impl Target {
                 let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
                 with_path(url, scheme, path, query)
             }
+            Shape::Hosts { port } => with_hosts(url, scheme, port, rest),
+            Shape::Usual { path } if rest.is_empty() => Ok(Target::of(scheme, Place::Path { path: path.into() })),
+            Shape::File | Shape::Usual { .. } => match parts::path(rest) {
+                Ok(path) => Ok(Target::of(scheme, Place::Path { path })),
+                Err(what) => Err(wrong(url, &what)),
+            },
+            Shape::Word => Ok(Target::of(scheme, Place::Nowhere)),
         }
+    }
+
+    fn of(scheme: &'static Scheme, place: Place) -> Target {
+        Target { scheme, place, hosts: Vec::new(), uri: "/".into(), user: None }
     }
 
     /// The scheme.
@@ -163,9 +215,22 @@ impl Target {
     /// The path of the Unix socket, if it is one.
     pub fn socket(&self) -> Option<&Path> {
         match &self.place {
-            Place::Net { .. } => None,
             Place::Unix { path } => Some(path),
+            _ => None,
         }
+    }
+
+    /// The path of what is no socket, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Path { path } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// All hosts with their ports, where a URL may name several.
+    pub fn hosts(&self) -> &[(String, u16)] {
+        &self.hosts
     }
 
     /// What to ask for: path and query, never empty.
@@ -223,18 +288,25 @@ impl Target {
             None => (self.uri.as_str(), ""),
         };
         let has_path = matches!(self.scheme.shape, Shape::Host { .. } | Shape::Socket);
-        match &self.place {
-            Place::Net { .. } if !has_path => format!("{}://{}{mark}", self.scheme.name, self.authority()),
-            Place::Unix { path: socket } if !has_path => format!("{}://{}{mark}", self.scheme.name, encoded(socket)),
-            Place::Net { .. } => format!("{}://{}{path}{mark}", self.scheme.name, self.authority()),
-            Place::Unix { path: socket } => format!("{}://{}:{path}{mark}", self.scheme.name, encoded(socket)),
+        let name = self.scheme.name;
+        match (&self.place, self.scheme.shape) {
+            (Place::Net { .. }, Shape::Hosts { port }) => {
+                format!("{name}://{}{path}", parts::listed(&self.hosts, port))
+            }
+            (Place::Net { .. }, _) if !has_path => format!("{name}://{}{mark}", self.authority()),
+            (Place::Unix { path: socket }, _) if !has_path => format!("{name}://{}{mark}", encoded(socket)),
+            (Place::Net { .. }, _) => format!("{name}://{}{path}{mark}", self.authority()),
+            (Place::Unix { path: socket }, _) => format!("{name}://{}:{path}{mark}", encoded(socket)),
+            (Place::Path { path }, Shape::Usual { path: usual }) if path == Path::new(usual) => format!("{name}://"),
+            (Place::Path { path }, _) => format!("{name}://{}", encoded(path)),
+            (Place::Nowhere, _) => name.to_string(),
         }
     }
 }
 
 impl PartialEq for Target {
     fn eq(&self, other: &Target) -> bool {
-        let same = self.scheme.name == other.scheme.name && self.place == other.place;
+        let same = self.scheme.name == other.scheme.name && self.place == other.place && self.hosts == other.hosts;
         same && self.uri == other.uri && self.user == other.user
     }
 }
@@ -257,14 +329,6 @@ impl fmt::Debug for User {
     }
 }
 
-/// An address as it stands in a URL: IPv6 in brackets.
-pub fn bracketed(host: &str) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]"),
-        false => host.to_string(),
-    }
-}
-
 /// Whether the host is this machine by its very spelling.
 pub fn is_loopback(host: &str) -> bool {
     is_localhost(host) || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -276,7 +340,8 @@ pub fn is_localhost(host: &str) -> bool {
 }
 
 fn names(known: &[&Scheme]) -> String {
-    known.iter().map(|s| format!("{}://", s.name)).collect::<Vec<_>>().join(", ")
+    let shown = |s: &&Scheme| if s.is_word() { s.name.to_string() } else { format!("{}://", s.name) };
+    known.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// The URL as an error may show it: nothing before the last `@`, nothing after the first `?`, and not without end.
@@ -315,7 +380,7 @@ fn with_host(url: &str, scheme: &'static Scheme, default_port: u16, rest: &str) 
     let (host, port) = host_and_port(place).map_err(|what| wrong(url, what))?;
     let uri = path_and_query(uri).map_err(|what| wrong(url, what))?;
     let place = Place::Net { host, port: port.unwrap_or(default_port) };
-    Ok(Target { scheme, place, uri, user })
+    Ok(Target { uri, user, ..Target::of(scheme, place) })
 }
 
 fn with_socket(url: &str, scheme: &'static Scheme, rest: &str) -> Result<Target> {
@@ -340,7 +405,7 @@ fn with_path(url: &str, scheme: &'static Scheme, path: &str, uri: &str) -> Resul
         return Err(wrong(url, "names a directory where a socket's path should be"));
     }
     let uri = path_and_query(uri).map_err(|what| wrong(url, what))?;
-    Ok(Target { scheme, place: Place::Unix { path: PathBuf::from(path) }, uri, user: None })
+    Ok(Target { uri, ..Target::of(scheme, Place::Unix { path: PathBuf::from(path) }) })
 }
 
 /// A host, its port, and perhaps a query.
@@ -359,6 +424,12 @@ fn with_port(url: &str, scheme: &'static Scheme, usual: u16, rest: &str) -> Resu
     }
 }
 
+fn with_hosts(url: &str, scheme: &'static Scheme, port: u16, rest: &str) -> Result<Target> {
+    let (hosts, uri) = parts::hosts(rest, port).map_err(|what| wrong(url, &what))?;
+    let (host, port) = hosts.first().cloned().unwrap_or_default();
+    Ok(Target { hosts, uri, ..Target::of(scheme, Place::Net { host, port }) })
+}
+
 fn userinfo(url: &str, text: &str) -> Result<User> {
     let bad = || wrong(url, "has a bad %-escape or a control character in the user name or password");
     let (name, password) = match text.split_once(':') {
@@ -374,105 +445,6 @@ fn userinfo(url: &str, text: &str) -> Result<User> {
         return Err(wrong(url, "has an empty user name, or one with a `:`, which basic authentication cannot carry"));
     }
     Ok(User { name, password })
-}
-
-/// `host`, `host:port`, `1.2.3.4:port`, `[v6]:port`.
-pub(crate) fn host_and_port(text: &str) -> std::result::Result<(String, Option<u16>), &'static str> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']').ok_or("has a `[` without its `]`")?;
-            let address: Ipv6Addr = address.parse().map_err(|_| "has no IPv6 address between its brackets")?;
-            match after.strip_prefix(':') {
-                Some(port) => (address.to_string(), Some(port)),
-                None if after.is_empty() => (address.to_string(), None),
-                None => return Err("has something other than `:port` after its `]`"),
-            }
-        }
-        None if text.matches(':').count() > 1 => return Err("has more than one `:` in its host (IPv6 needs brackets)"),
-        None => match text.split_once(':') {
-            Some((host, port)) => (plain_host(host)?, Some(port)),
-            None => (plain_host(text)?, None),
-        },
-    };
-    let port = port.map(port_number).transpose()?;
-    Ok((host, port))
-}
-
-fn port_number(text: &str) -> std::result::Result<u16, &'static str> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse() {
-        Ok(port) if digits && port != 0 => Ok(port),
-        _ => Err("has a port that is not a number from 1 to 65535"),
-    }
-}
-
-fn plain_host(host: &str) -> std::result::Result<String, &'static str> {
-    if host.is_empty() {
-        return Err("has no host");
-    }
-    if host.len() > limits::HOST_BYTES || host.split('.').any(|label| label.len() > 63) {
-        return Err("has a host name that is longer than DNS allows");
-    }
-    if !host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')) {
-        return Err("has a host with characters that no host name has");
-    }
-    if host.starts_with(['.', '-']) || host.contains("..") {
-        return Err("has an empty label in its host name");
-    }
-    let last = host.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    if !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()) && host.parse::<Ipv4Addr>().is_err() {
-        return Err("has no valid IPv4 address as its host");
-    }
-    Ok(host.to_ascii_lowercase())
-}
-
-fn path_and_query(text: &str) -> std::result::Result<String, &'static str> {
-    if text.bytes().any(|b| matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}')) {
-        return Err("has a character in its path or query that must be percent-encoded");
-    }
-    if !escapes_are_whole(text) {
-        return Err("has a `%` in its path or query that is not followed by two hexadecimal digits");
-    }
-    Ok(match text {
-        "" => "/".to_string(),
-        query if query.starts_with('?') => format!("/{query}"),
-        other => other.to_string(),
-    })
-}
-
-fn escapes_are_whole(text: &str) -> bool {
-    text.split('%').skip(1).all(|after| {
-        let after = after.as_bytes();
-        after.len() >= 2 && after[0].is_ascii_hexdigit() && after[1].is_ascii_hexdigit()
-    })
-}
-
-/// A socket's path as it stands in a URL, and harmless in a log.
-fn encoded(path: &Path) -> String {
-    let mut out = String::new();
-    for b in path.as_os_str().as_encoded_bytes() {
-        match b {
-            0..=b' ' | 0x7f.. | b'%' | b':' | b'?' | b'#' => out.push_str(&format!("%{b:02X}")),
-            _ => out.push(char::from(*b)),
-        }
-    }
-    out
-}
-
-/// Percent-decoding; nothing when an escape is cut or the result is no UTF-8.
-pub(crate) fn decoded(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b != b'%' {
-            out.push(b);
-            continue;
-        }
-        let high = (bytes.next()? as char).to_digit(16)?;
-        let low = (bytes.next()? as char).to_digit(16)?;
-        out.push((high * 16 + low) as u8);
-    }
-    String::from_utf8(out).ok()
 }
 
 #[cfg(test)]

@@ -19,6 +19,12 @@ pub fn lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Gives the lock back before the descriptor is closed.
+pub fn unlock(file: &File) {
+    // SAFETY: flock on a descriptor that `file` keeps open. It has nothing to refuse.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
 fn whole(kind: libc::c_int) -> libc::flock {
     // SAFETY: flock is plain numbers, for which all zeros is a value: from the beginning of the file to its end.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };

@@ -1,10 +1,13 @@
 //! Pipes: their size, what they hold, moving bytes between them without copying, and waiting for them.
 //!
-//! Nothing here sets `O_NONBLOCK`: the other end of our stdin shares the flag with the database.
+//! Nothing here sets `O_NONBLOCK` on what was inherited: the other end of our stdin shares the flag with the database.
 
 use super::{check, check_size};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// An own pipe (read end, write end), close-on-exec.
@@ -14,6 +17,19 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     check(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) })?;
     // SAFETY: the call succeeded, so both are open and nobody else owns them.
     Ok(unsafe { (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])) })
+}
+
+/// Opens a FIFO to write into it, also where nobody reads (a write is EPIPE then): its own description, in which nobody waits.
+/// No link is followed.
+pub fn open_writer(path: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let open = |read| OpenOptions::new().read(read).write(true).custom_flags(flags).open(path);
+    // Whoever has both ends open finds a reader: himself, for as long as that takes.
+    let both = open(true);
+    match open(false) {
+        Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Err(both.err().unwrap_or(e)),
+        other => other,
+    }
 }
 
 /// Widens a pipe as far as the system allows, up to `most` bytes; gives the size it has then.

@@ -29,6 +29,7 @@ mod formats;
 mod harness_self;
 mod lab;
 mod metrics;
+mod outlets;
 mod packages;
 mod pages;
 mod tidy;

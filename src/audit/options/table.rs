@@ -42,6 +42,8 @@ static ROWS: &[Row] = &[
     Row::value(DELIVERY, "batch-events", "N", "events in a request at most", "событий в запросе, не более").receiver().default("1000"),
     Row::value(DELIVERY, "batch-bytes", "SIZE", "bytes in a request at most, about", "байтов в запросе, примерно не более").receiver().default("1M"),
     Row::value(DELIVERY, "linger", "TIME", "how long an event may wait for others", "сколько событие может ждать других").receiver().default("200ms"),
+    Row::value(DELIVERY, "file-max", "SIZE|TIME", "file:// puts its file aside when it is so large or so old: 64M, 1d, or 64M,1d (default: never)", "file:// откладывает файл такого размера или возраста и начинает новый: 64M, 1d или 64M,1d (по умолчанию никогда)").receiver(),
+    Row::value(DELIVERY, "file-keep", "N|TIME", "how many of these files are kept, or for how long: 10 or 90d (default: all)", "сколько таких файлов хранить или как долго: 10 или 90d (по умолчанию все)").receiver(),
     Row::switch(DELIVERY, "gzip", "pack request bodies", "сжимать тела запросов").receiver(),
     Row::value(DELIVERY, "header", "HEADER", "send this header too, 'Name: value'; a value @FILE is read from the file", "отправлять также этот заголовок, 'Имя: значение'; значение @ФАЙЛ читается из файла").receiver().repeat().secret(),
     Row::value(DELIVERY, "proxy", "URL", "go through this HTTP proxy (default: HTTPS_PROXY, HTTP_PROXY, NO_PROXY)", "идти через этот HTTP-прокси (по умолчанию HTTPS_PROXY, HTTP_PROXY, NO_PROXY)").receiver().secret(),

@@ -40,7 +40,8 @@ pub fn needs(options: &Options, probing: bool) -> Needs {
     files.push(Wish::ReadAlone("/dev/urandom".into()));
     let targets = || options.receivers.iter().flat_map(|r| &r.targets);
     files.extend(targets().flat_map(transport::wishes));
-    Needs { files, reads_anywhere: false, calls: Extra::default() }
+    let logs = files.iter().any(|w| matches!(w, Wish::Log(_) | Wish::Rotate(_)));
+    Needs { files, reads_anywhere: false, calls: Extra { logs, ..Extra::default() } }
 }
 
 /// The directory of the spool: the one that can be used, else all that may be it one day.
@@ -173,6 +174,23 @@ mod tests {
         assert!(!n.calls.modes && !n.reads_anywhere);
         // The stand-in trusts the system.
         assert!(read.iter().any(|f| f.ends_with("ca-certificates.crt")), "{read:?}");
+    }
+
+    #[test]
+    fn a_receiver_on_this_machine_widens_the_cage_by_what_it_needs() {
+        let plain = format!("{:?}", needs_of(&["--spool-dir", "/v/spool", "--url", "http://a"]).files);
+        for (args, more, logs) in [
+            (&["--url", "file:///l/a"][..], Some("Log(\"/l/a\")"), true),
+            (&["--url", "file:///l/a", "--file-max", "1M"], Some("Rotate(\"/l/a\")"), true),
+            (&["--url", "fifo:///l/a"], Some("Device(\"/l/a\")"), false),
+            (&["--url", "-"], None, false),
+        ] {
+            let n = needs_of(&[&["--spool-dir", "/v/spool"], args].concat());
+            let text = format!("{:?}", n.files);
+            let rest = more.map_or(text.clone(), |more| text.replace(&format!(", {more}"), ""));
+            assert!(rest == plain && more.is_none_or(|more| text.contains(more)), "{args:?}: {text}");
+            assert_eq!((n.calls.logs, n.calls.modes), (logs, false), "{args:?}");
+        }
     }
 
     #[test]

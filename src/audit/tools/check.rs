@@ -299,6 +299,8 @@ fn mode(title: &str, path: &Path, what: &str, report: &mut Report) {
 fn reach(title: &str, options: &HttpOptions, report: &mut Report) {
     let (host, port, what) = match (options.target.place(), &options.proxy) {
         (Place::Unix { path }, _) => return socket(title, path, report),
+        // What there is to be seen of it was seen by `Sink::check`.
+        (Place::Path { .. } | Place::Nowhere, _) => return,
         (Place::Net { .. }, Some(p)) => (p.host.clone(), p.port, format!("the proxy {}", p.display())),
         (Place::Net { host, port }, None) => (host.clone(), *port, format!("`{host}`")),
     };

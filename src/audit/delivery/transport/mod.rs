@@ -4,12 +4,16 @@
 //! cage stands in its row, and nowhere else is a transport asked for by name. Help, man page and READMEs are made of the
 //! rows. Refuses: to know what an event is.
 
+pub mod file;
 pub mod http;
+pub mod pipe;
 pub mod relp;
 pub mod route;
 pub mod row;
 pub mod stream;
 pub mod syslog;
+#[cfg(test)]
+mod testing;
 
 use crate::audit::delivery::parcel::Sink;
 use crate::error::Result;
@@ -33,6 +37,9 @@ pub const TRANSPORTS: &[Transport] = &[
     syslog::UNIX,
     relp::PLAIN,
     relp::TLS,
+    file::FILE,
+    pipe::FIFO,
+    pipe::STDOUT,
 ];
 
 /// The schemes that a URL may have.

@@ -1,0 +1,30 @@
+//! ○ Bounds of the receivers on this machine, and of Kafka. Refuses: a bound without its reason.
+
+/// A path in a URL: the system takes no longer one.
+pub const PATH_BYTES: usize = 4095;
+/// Hosts of one URL: each is only a way to learn of all.
+pub const URL_HOSTS: usize = 64;
+
+/// `--file-max`: below it a file would be put aside at each batch, above it nobody could open one.
+pub const FILE_MAX_BYTES: (u64, u64) = (64 * 1024, 1 << 40);
+/// `--file-keep`: more names would make each look at the directory slow.
+pub const FILES_KEPT: u64 = 100_000;
+/// Files that are put aside within one second: more than a disk can sync.
+pub const FILES_A_SECOND: u32 = 100;
+/// Mode of a file of events: the owner writes, the group of those who read logs reads.
+pub const FILE_MODE: u32 = 0o640;
+/// How often it is looked whether another writer has gone: he syncs, which takes milliseconds.
+pub const FILE_LOCK_MILLIS: u64 = 5;
+/// The end of a file is read in such blocks, to find where its last line begins.
+pub const FILE_LOOK_BYTES: u64 = 64 * 1024;
+/// A torn line that is longer is ended, and not completed: twice the largest event of the usual `--event-max`, escaped.
+pub const FILE_TORN_BYTES: usize = 8 << 20;
+
+/// How long a delivery waits for the reader of a FIFO; then the usual waits begin.
+pub const FIFO_WAIT_MILLIS: u64 = 2_000;
+/// Lines that are written into a pipe in one go, where it has room: more would save nothing.
+pub const PIPE_GROUP_BYTES: usize = 64 * 1024;
+/// Room of a pipe that is not reckoned with: its first, its last and a begun page, of the largest size that a system has.
+pub const PIPE_SLACK_BYTES: usize = 4 * 65_536;
+/// How often it is looked whether there is one, or room: a reader is a program that is started.
+pub const FIFO_LOOK_MILLIS: u64 = 20;
