@@ -1,23 +1,29 @@
 //! Bench (b): stdin to a receiver that only counts, and the delivery of a backlog, against syslog-ng with its reliable
-//! and its plain disk buffer. The same 227-byte events in pieces of 64 KiB for all; default options for ours.
+//! and its plain disk buffer, and rsyslog with a disk-assisted queue. The same 227-byte events in pieces of 64 KiB for all;
+//! default options for ours. Beside them the limit: one thread that writes the bytes of our requests, made before, to the
+//! same receiver, and waits for the same answers.
 
-use crate::harness::counter::Counter;
-use crate::harness::{free_port, Den, Picodata, Setup};
+use crate::harness::counter::{self, Counter};
+use crate::harness::{free_port, procs, Den, Picodata, Setup};
 use crate::measure::{cpu, goal, line, median, pids, rounds, scaled, Watch};
 use crate::producer::{Stock, Way};
+use crate::rsyslog;
 use crate::syslog_ng::{self, Buffer};
+use std::io::{IoSlice, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Events a second, CPU seconds a million, peak MiB.
-#[derive(Clone, Copy)]
+/// Events a second, CPU seconds a million, peak MiB; of ours the body of a request and how many events it has.
+#[derive(Clone)]
 struct Run {
     rate: f64,
     cpu: f64,
     memory: f64,
     proportional: f64,
+    sample: Vec<u8>,
 }
 
 pub fn run() {
@@ -29,6 +35,9 @@ pub fn run() {
         let Some(program) = syslog_ng::program() else { continue };
         let start = move |den: &Den, port| syslog_ng::start(&program, den, port, buffer, "batch-timeout(200)");
         consumers.push((buffer.name(), Box::new(start)));
+    }
+    if let Some(program) = rsyslog::program() {
+        consumers.push((rsyslog::NAME, Box::new(move |den: &Den, port| rsyslog::start(&program, den, port))));
     }
     type Way = fn(&Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;
     let ways: [(&str, Way); 2] = [("live", live), ("backlog", backlog)];
@@ -42,6 +51,10 @@ pub fn run() {
         }
         let mut middles = runs.into_iter().map(middle);
         let own = middles.next().expect("ours is the first");
+        if let Some(limit) = limit(&own) {
+            line(&format!("{name}, events a second"), own.rate, "1/s", "the limit: one writev each", limit.rate, "");
+            line(&format!("{name}, CPU a million"), own.cpu, "s", "the limit: one writev each", limit.cpu, "");
+        }
         println!(
             "  {name}: ours {:.0} events/s, {:.2} CPU s a million, peak {:.1} MiB (VmHWM, both), {:.1} MiB proportional",
             own.rate, own.cpu, own.memory, own.proportional
@@ -58,7 +71,45 @@ pub fn run() {
 
 fn middle(runs: Vec<Run>) -> Run {
     let of = |f: fn(&Run) -> f64| median(runs.iter().map(f).collect());
-    Run { rate: of(|r| r.rate), cpu: of(|r| r.cpu), memory: of(|r| r.memory), proportional: of(|r| r.proportional) }
+    let sample = runs[0].sample.clone();
+    Run {
+        rate: of(|r| r.rate),
+        cpu: of(|r| r.cpu),
+        memory: of(|r| r.memory),
+        proportional: of(|r| r.proportional),
+        sample,
+    }
+}
+
+/// What it costs a thread to send requests with the body of ours, as many events as ours were, each in one call.
+fn limit(ours: &Run) -> Option<Run> {
+    if ours.sample.is_empty() {
+        return None;
+    }
+    let counter = Counter::start();
+    let mut stream = TcpStream::connect(("127.0.0.1", counter.port())).ok()?;
+    stream.set_nodelay(true).ok()?;
+    let head = format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", ours.sample.len());
+    let mut answer = [0; counter::ANSWER.len()];
+    let (begin, before) = (Instant::now(), thread_cpu());
+    while counter.events() < scaled(1_000_000) as u64 {
+        let mut parts = [IoSlice::new(head.as_bytes()), IoSlice::new(&ours.sample)];
+        let mut parts = &mut parts[..];
+        while !parts.is_empty() {
+            let written = stream.write_vectored(parts).ok()?;
+            IoSlice::advance_slices(&mut parts, written);
+        }
+        stream.read_exact(&mut answer).ok()?;
+    }
+    let millions = counter.events() as f64 / 1e6;
+    let rate = counter.events() as f64 / begin.elapsed().as_secs_f64();
+    Some(Run { rate, cpu: (thread_cpu() - before) / millions, memory: 0.0, proportional: 0.0, sample: Vec::new() })
+}
+
+/// CPU seconds of this thread.
+fn thread_cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 fn ours(den: &Den, port: u16) -> Picodata {
@@ -73,7 +124,7 @@ fn ours(den: &Den, port: u16) -> Picodata {
 fn consumers(picodata: &Picodata) -> Vec<u32> {
     let family = pids(picodata);
     if family.is_empty() {
-        vec![picodata.group()]
+        procs::group(picodata.group())
     } else {
         family
     }
@@ -136,5 +187,6 @@ fn finish(stock: &Stock, time: Option<Duration>, before: f64, from: &Picodata, w
         cpu: (cpu(&consumers(from)) - before) / millions,
         memory: peak.high_water,
         proportional: peak.proportional,
+        sample: to.sample(),
     }
 }

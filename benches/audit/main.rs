@@ -3,7 +3,7 @@
 //! `cargo bench --bench audit -- [a] [b] [c] [d] [blocked]` (none: all).
 //!
 //! - `a` stdin to spool with the receiver down, 1 GB of real-like events, against `cat > file` on the same disk;
-//! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38;
+//! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38 and rsyslog;
 //! - `c` memory at idle; the peaks of `a` and `b` are printed with them;
 //! - `d` latency from a record's write to its arrival;
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
@@ -23,6 +23,7 @@ mod deliver;
 mod latency;
 mod measure;
 mod producer;
+mod rsyslog;
 mod spool;
 mod syslog_ng;
 

@@ -1,0 +1,34 @@
+//! The peer: rsyslog as it is run beside Picodata's file: `imfile`, a disk-assisted queue, `omfwd` over TCP.
+//!
+//! It has no input from a pipe, so `cat` writes the file and is counted with it. `omfwd` knows no acknowledgement: what the
+//! kernel took when the receiver died is lost, and for that reason the table calls it not durable on its way.
+
+use crate::harness::{peer, Den, Picodata};
+use std::path::{Path, PathBuf};
+
+/// What it is called in the table.
+pub const NAME: &str = "rsyslog imfile, omfwd";
+
+/// The program; said when there is none.
+pub fn program() -> Option<PathBuf> {
+    peer("rsyslogd")
+}
+
+/// Starts it as the consumer of the pipe, sending lines to a port.
+pub fn start(program: &Path, den: &Den, port: u16) -> Picodata {
+    let (home, program) = (den.path().display(), program.display());
+    let conf = format!(
+        "global(workDirectory=\"{home}\" maxMessageSize=\"64k\")\n\
+         module(load=\"imfile\")\n\
+         template(name=\"raw\" type=\"string\" string=\"%msg%\\n\")\n\
+         input(type=\"imfile\" file=\"{home}/audit.log\" tag=\"audit\" ruleset=\"out\")\n\
+         ruleset(name=\"out\" queue.type=\"LinkedList\" queue.filename=\"queue\" queue.size=\"100000\"\n\
+         queue.maxdiskspace=\"4g\" queue.saveonshutdown=\"on\" queue.dequeuebatchsize=\"1024\") {{\n\
+         action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" protocol=\"tcp\" template=\"raw\"\n\
+         action.resumeretrycount=\"-1\" action.resumeinterval=\"1\") }}\n"
+    );
+    let path = den.put("rsyslog.conf", conf);
+    let command =
+        format!("{program} -n -f {path} -i {home}/rsyslog.pid >{home}/rsyslog.out 2>&1 & exec cat >{home}/audit.log");
+    Picodata::start(&command, den.path(), &[])
+}
