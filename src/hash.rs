@@ -37,7 +37,7 @@ pub fn xxh64(bytes: &[u8], seed: u64) -> u64 {
         }
         let sum = v[0].rotate_left(1).wrapping_add(v[1].rotate_left(7));
         let sum = sum.wrapping_add(v[2].rotate_left(12)).wrapping_add(v[3].rotate_left(18));
-        v.iter().fold(sum, |h, &lane| merge(h, lane))
+        merge(merge(merge(merge(sum, v[0]), v[1]), v[2]), v[3])
     } else {
         seed.wrapping_add(P5)
     };

@@ -4,10 +4,11 @@
 //! as the strictest receiver: RFC 8259, valid UTF-8, whole surrogate pairs, bounded depth and numbers. Refuses: to build
 //! a tree, to allocate, to recurse.
 
+mod eights;
 mod write;
 
 use crate::limits;
-use write::PLAIN;
+use eights::{controls, hits, plain_bytes, word, HIGHS, PLAIN, PLAIN_OR_QUOTE};
 pub use write::{from_base64, push_base64, push_number, push_text};
 
 /// A stretch of the text.
@@ -119,27 +120,6 @@ struct Reader<'a> {
     plain: bool,
 }
 
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-const HIGHS: u64 = ONES << 7;
-
-#[inline(always)]
-fn word(eight: &[u8]) -> u64 {
-    eight.first_chunk().map_or(0, |w| u64::from_le_bytes(*w))
-}
-
-/// A high bit where a byte of `w` is `b`; exact up to the lowest one, which is all that is used.
-#[inline(always)]
-fn hits(w: u64, b: u8) -> u64 {
-    let x = w ^ (ONES * b as u64);
-    x.wrapping_sub(ONES) & !x & HIGHS
-}
-
-/// A high bit where a byte of `w` is a control character; exact as above.
-#[inline(always)]
-fn controls(w: u64) -> u64 {
-    w.wrapping_sub(ONES * 0x20) & !w & HIGHS
-}
-
 /// Whether all of a text is ASCII without escapes and control characters, as nearly every event is: then it is UTF-8, and
 /// its strings end at the next quote. One look over everything is cheaper than a close look at each string.
 #[inline]
@@ -152,12 +132,6 @@ pub fn is_plain(text: &[u8]) -> bool {
     }
     odd == 0 && eights.remainder().iter().all(|&b| b.is_ascii() && PLAIN_OR_QUOTE[usize::from(b)])
 }
-
-const PLAIN_OR_QUOTE: [bool; 256] = {
-    let mut t = PLAIN;
-    t[b'"' as usize] = true;
-    t
-};
 
 /// Where the next quote is.
 #[inline(always)]
@@ -172,22 +146,6 @@ fn quote_at(text: &[u8]) -> Option<usize> {
         at += 8;
     }
     eights.remainder().iter().position(|&b| b == b'"').map(|n| at + n)
-}
-
-/// How many bytes of a string can be passed without a look at each: eight at a time.
-#[inline]
-fn plain_bytes(text: &[u8]) -> usize {
-    let mut eights = text.chunks_exact(8);
-    let mut at = 0;
-    for e in &mut eights {
-        let w = word(e);
-        let special = hits(w, b'"') | hits(w, b'\\') | controls(w);
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + eights.remainder().iter().take_while(|b| PLAIN[usize::from(**b)]).count()
 }
 
 // What is called for each byte or string is always inline: the programs are built for size, and would call it.

@@ -1,19 +1,13 @@
 //! The writing half: strings, numbers and base64 into a buffer. Refuses: to write what a reader of JSON would not take.
 
-pub(super) const PLAIN: [bool; 256] = {
-    let mut t = [true; 256];
-    let mut i = 0;
-    while i < 0x20 {
-        t[i] = false;
-        i += 1;
-    }
-    t[b'"' as usize] = false;
-    t[b'\\' as usize] = false;
-    t
-};
+use super::eights::plain_bytes;
 
 /// Writes `text` as the inside of a JSON string; bytes that are no UTF-8 become U+FFFD.
 pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+    // Nearly all of them are, and that is asked quickly.
+    if let Ok(text) = std::str::from_utf8(text) {
+        return push_str(out, text);
+    }
     for chunk in text.utf8_chunks() {
         push_str(out, chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -23,14 +17,12 @@ pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 fn push_str(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (i, &b) in bytes.iter().enumerate() {
-        if PLAIN[usize::from(b)] {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..i]);
-        from = i + 1;
+    let mut rest = text.as_bytes();
+    loop {
+        let plain = plain_bytes(rest);
+        out.extend_from_slice(&rest[..plain]);
+        let Some(&b) = rest.get(plain) else { return };
+        rest = &rest[plain + 1..];
         match b {
             b'"' => out.extend_from_slice(b"\\\""),
             b'\\' => out.extend_from_slice(b"\\\\"),
@@ -40,7 +32,6 @@ fn push_str(out: &mut Vec<u8>, text: &str) {
             _ => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
         }
     }
-    out.extend_from_slice(&bytes[from..]);
 }
 
 /// Writes a number.

@@ -3,10 +3,11 @@
 //! What a record is called that does not say so itself, and which fields of a cut one can be read, is decided here for all
 //! formats. Refuses: to change a byte of a record, to know what a receiver wants.
 
+use crate::audit::record::usual::Usual;
 use crate::audit::record::{EventId, Kind};
 use crate::audit::spool::record::{Head, Identity, Stored};
 use crate::json::{self, Kind as Value};
-use crate::stamp::{self, Written};
+use crate::stamp::Written;
 
 /// What a receiver is to be given of one record.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +67,7 @@ pub struct Maker {
     /// What stands before the event id in a document id; empty: of nobody yet.
     namespace: Vec<u8>,
     id: Vec<u8>,
+    usual: Usual,
 }
 
 impl Maker {
@@ -85,14 +87,15 @@ impl Maker {
         }
         self.id.push(b'/');
         let hash = id_hash(r);
-        self.id.extend((0..16).rev().map(|i| b"0123456789abcdef"[(hash >> (4 * i) & 15) as usize]));
+        let digits: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(hash >> (60 - 4 * i) & 15) as usize]);
+        self.id.extend_from_slice(&digits);
         let time = r.time.of(r.raw);
         Event {
             id: &self.id,
-            written: stamp::parse_written(time).map(|w| (time, w)),
+            written: self.usual.clock.read(time).map(|w| (time, w)),
             read_ms: r.read_ms,
             seq: r.seq,
-            number: r.number(),
+            number: self.usual.id(id),
             origin: &head.identity,
             part: (r.part, r.parts),
             kind: r.kind,

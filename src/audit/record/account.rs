@@ -336,13 +336,15 @@ impl Account {
 
     fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
         let severity = facts.severity_as_delivered();
-        let title = std::str::from_utf8(facts.title_of(raw)).unwrap_or("other");
-        let title = if title.is_empty() || title.len() > limits::TITLE_BYTES { "other" } else { title };
-        // The same title comes thousands of times: look before making a key.
-        if let Some(n) = self.titles.iter_mut().find(|((t, s), _)| t == title && *s == severity) {
+        let title = facts.title_of(raw);
+        let fits = !title.is_empty() && title.len() <= limits::TITLE_BYTES;
+        let title = if fits { title } else { b"other" };
+        // The same title comes thousands of times: look before it is made a key, or a text.
+        if let Some(n) = self.titles.iter_mut().find(|((t, s), _)| t.as_bytes() == title && *s == severity) {
             *n.1 += 1;
             return;
         }
+        let title = std::str::from_utf8(title).unwrap_or("other");
         let full = self.titles.len() >= limits::TITLES;
         let name = json::text_of(title.as_bytes()).filter(|_| !full).unwrap_or_else(|| "other".into());
         *self.titles.entry((name, severity)).or_default() += 1;

@@ -93,6 +93,9 @@ impl Gaps {
 
     /// The same for an event whose bytes are known, by their hash: a repeat is only what has the same.
     pub fn see_whole(&mut self, id: EventId, now: u64, hash: impl FnOnce() -> Option<u64>) -> Seen {
+        if self.is_next(id) {
+            return Seen::Next;
+        }
         let mut seen = self.see_number(id, now);
         let Some(g) = self.table.get_mut(&(id.raft_id, id.gen)) else { return seen };
         if matches!(seen, Seen::Next | Seen::Gap(_)) {
@@ -128,6 +131,17 @@ impl Gaps {
             }
         }
         seen
+    }
+
+    /// Takes note of an id that is what nearly all are: the next one, of which nothing is remembered but that it was.
+    fn is_next(&mut self, id: EventId) -> bool {
+        let Some(g) = self.table.get_mut(&(id.raft_id, id.gen)) else { return false };
+        if g.again.is_some() || id.count.is_power_of_two() || Some(id.count) != g.highest.checked_add(1) {
+            return false;
+        }
+        self.clock += 1;
+        (g.touched, g.highest) = (self.clock, id.count);
+        true
     }
 
     fn see_number(&mut self, id: EventId, now: u64) -> Seen {

@@ -12,7 +12,7 @@ pub mod gap_event;
 pub mod loss;
 pub mod mark;
 mod plain;
-mod usual;
+pub mod usual;
 
 use crate::json::{self, Span};
 use crate::limits::PIPE_RECORD_BYTES;

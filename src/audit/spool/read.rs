@@ -4,6 +4,7 @@ use super::record::{Head, Meta, Stored};
 use super::walk::{Found, Walk};
 use super::{Segment, Spool, Store};
 use crate::audit::record::loss::Loss;
+use crate::audit::record::usual::Usual;
 use crate::audit::record::EventId;
 use crate::log;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub struct Reader {
     at: Option<(Segment, Walk)>,
     last: Option<EventId>,
     loss: Option<Loss>,
+    usual: Usual,
 }
 
 enum Move {
@@ -81,7 +83,8 @@ impl Reader {
             }
         };
         let Some((segment, walk)) = &mut self.at else { return Next::Wait };
-        let event = walk.record(meta).number();
+        let record = walk.record(meta);
+        let event = self.usual.id(record.id.of(record.raw));
         if let Some(loss) = self.loss.take() {
             walk.back(meta);
             return Next::Lost(Loss { after: event, ..loss });

@@ -179,7 +179,7 @@ pub struct New<'a> {
 /// Writes a record behind what `out` holds; the caller has asked `reaches`.
 pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
     let mut h = [0; HEADER_BYTES];
-    h[..4].copy_from_slice(&RECORD);
+    put(&mut h, 0, RECORD);
     let halves = [
         new.raw.len() as u32,
         (seq - head.first_seq) as u32,
@@ -188,17 +188,25 @@ pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
         new.id.from as u32,
         new.time.from as u32,
     ];
-    for (to, n) in h[8..32].chunks_exact_mut(4).zip(halves) {
-        to.copy_from_slice(&n.to_le_bytes());
+    for (i, n) in halves.into_iter().enumerate() {
+        put(&mut h, 8 + 4 * i, n.to_le_bytes());
     }
-    h[32..34].copy_from_slice(&((new.id.to - new.id.from) as u16).to_le_bytes());
+    put(&mut h, 32, ((new.id.to - new.id.from) as u16).to_le_bytes());
     (h[34], h[35]) = ((new.time.to - new.time.from) as u8, new.kind as u8);
-    h[36..40].copy_from_slice(&new.part.to_le_bytes());
-    h[40..44].copy_from_slice(&new.parts.to_le_bytes());
+    put(&mut h, 36, new.part.to_le_bytes());
+    put(&mut h, 40, new.parts.to_le_bytes());
     let check = fold(xxh64(&h[8..], xxh64(new.raw, 0)));
-    h[4..8].copy_from_slice(&check.to_le_bytes());
+    put(&mut h, 4, check.to_le_bytes());
     out.extend_from_slice(&h);
     out.extend_from_slice(new.raw);
+}
+
+// In line, so that it is one instruction: a call for each number costs more than the checksum.
+#[inline(always)]
+fn put<const N: usize>(h: &mut [u8; HEADER_BYTES], at: usize, bytes: [u8; N]) {
+    if let Some(to) = h[at..].first_chunk_mut() {
+        *to = bytes;
+    }
 }
 
 /// What stands in the header of a record, without its bytes.
