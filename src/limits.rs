@@ -8,6 +8,7 @@ mod lengths;
 mod metrics;
 mod outlets;
 mod porch;
+mod receivers;
 mod streams;
 
 pub use alarms::*;
@@ -15,6 +16,7 @@ pub use lengths::*;
 pub use metrics::*;
 pub use outlets::*;
 pub use porch::*;
+pub use receivers::*;
 pub use streams::*;
 
 // ---- log ----
@@ -133,10 +135,6 @@ pub const CUT_SILENCE_MILLIS: u64 = 1_000;
 pub const EVENT_ID_BYTES: usize = 64;
 /// Names of cluster and instance: document ids are at most 512 bytes in Elasticsearch, and hold both.
 pub const NAME_BYTES: usize = 128;
-/// Fields of an event that there is room for at once; the database writes twelve at most.
-pub const FIELDS_USUAL: usize = 12;
-/// The name of a field where a receiver wants names of its own kind: what is longer is cut, and stays apart from others.
-pub const FIELD_NAME_CHARS: usize = 200;
 /// How much of an unparsed record is shown in `message`; all of it is in `gostech.raw`.
 pub const MESSAGE_SHOWN_BYTES: usize = 8 * 1024;
 /// Records parsed in one go: what a chunk of the writer holds.
@@ -331,8 +329,6 @@ pub const BACKOFF_FIRST_MILLIS: u64 = 100;
 pub const BACKOFF_MOST_SECONDS: u64 = 30;
 /// A `Retry-After` is honoured up to this.
 pub const RETRY_AFTER_MOST_SECONDS: u64 = 300;
-/// Records in a row that a filter leaves out before the sender looks at the clock and at what it is told.
-pub const LEFT_OUT_AT_ONCE: u32 = 1_024;
 /// Events in a row that are tried alone before a receiver that refuses them all is left in peace for a while; doubled
 /// each time, so that a long row of bad events is got over in the end.
 pub const SUSPECTS_FIRST: usize = 8;

@@ -3,7 +3,8 @@
 //! One option a line, as on the command line, with or without its dashes: `name value`, `name = value`, `name=value`; a
 //! switch may stand alone or with yes or no. `#` begins a comment at the start of a line and after a blank, outside
 //! double quotes. A value that begins with a double quote ends with one; in between `\"` and `\\` are a quote and a
-//! backslash. Receivers' options follow the option that opens their receiver.
+//! backslash. Receivers' options follow the option that opens their receiver, or stand in its section, in any order:
+//! `[receiver NAME]`, which ends with the next section or the file.
 //!
 //! Refuses to do: skip a line it does not understand, echo a line that does not begin with a name.
 
@@ -12,7 +13,7 @@ use super::item::{Item, Place};
 use super::line::check_value;
 use super::merge::{bind, names_outside, refuse_doubles, row_outside, switch_outside, Refused};
 use super::near::hint;
-use super::row::Takes;
+use super::row::{Scope, Takes};
 use super::table::Program;
 use crate::error::{Error, Result};
 use crate::limits::{FLAGS_FILE_BYTES, FLAGS_FILE_LINES, FLAGS_FILE_LINE_BYTES};
@@ -64,6 +65,7 @@ fn items(program: &'static Program, path: &Path, bytes: &[u8]) -> Result<Vec<Ite
     // Editors of other systems put this mark in front.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut items = Vec::new();
+    let mut section: Option<Section> = None;
     for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if at >= FLAGS_FILE_LINES || line.len() > FLAGS_FILE_LINE_BYTES {
             let limit = format!("at most {FLAGS_FILE_LINES} lines of {FLAGS_FILE_LINE_BYTES} bytes");
@@ -75,12 +77,65 @@ fn items(program: &'static Program, path: &Path, bytes: &[u8]) -> Result<Vec<Ite
         }
         let text = std::str::from_utf8(line).map_err(|_| refuse(format!("line {} is not UTF-8", at + 1)))?;
         let place = Place::File(path.to_owned(), at + 1);
+        if text.trim_start_matches(blank).starts_with('[') {
+            let refuse = |what: String| refuse(format!("line {}: {what}", at + 1));
+            if let Some(before) = section.take() {
+                before.close(&mut items)?;
+            }
+            section = Some(Section::open(program, text, place, items.len()).map_err(refuse)?);
+            continue;
+        }
         items.extend(one(program, text, place).map_err(|what| match what {
             Wrong::Line(what) => refuse(format!("line {}: {what}", at + 1)),
             Wrong::Value(error) => error,
         })?);
     }
+    if let Some(last) = section {
+        last.close(&mut items)?;
+    }
     refuse_doubles(bind(items)?)
+}
+
+/// What stands under `[receiver NAME]`.
+struct Section {
+    /// Its name, as an option of the receiver.
+    name: Item,
+    /// Where its items begin.
+    from: usize,
+}
+
+impl Section {
+    fn open(program: &'static Program, line: &str, place: Place, from: usize) -> std::result::Result<Section, String> {
+        let row = program.row("name").filter(|row| row.own).ok_or("there are no sections; a line is `name value`")?;
+        let inside = uncommented(line).trim_matches(blank).strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+        let words: Vec<&str> = inside.unwrap_or_default().split_whitespace().collect();
+        match words[..] {
+            ["receiver", name] => Ok(Section { name: Item::new(row, name, place), from }),
+            _ => Err("a section begins with `[receiver NAME]`".to_owned()),
+        }
+    }
+
+    /// The option that opens the receiver goes before all others, and the name behind it.
+    fn close(self, items: &mut Vec<Item>) -> Result<()> {
+        let own = &mut items[self.from..];
+        let header = format!("the section `[receiver {}]`", self.name.value);
+        let refuse = |item: &Item, what: &str| Err(item.error(format!("{header} {what}")));
+        if let Some(item) = own.iter().find(|item| item.spec.scope == Scope::Program) {
+            return refuse(item, "is of one receiver: write what is of the program above the first section");
+        }
+        let openers: Vec<usize> = (0..own.len()).filter(|i| own[*i].spec.opens).collect();
+        let Some(&first) = openers.first() else { return refuse(&self.name, "has no `url`: write where it is") };
+        let stand_ins = own.iter().filter(|item| item.row == "failover" && item.is_on()).count();
+        if openers.len() > 1 + stand_ins {
+            return refuse(
+                &own[openers[1]],
+                "has a `url` already: write `failover` behind a stand-in, or another section",
+            );
+        }
+        own[..=first].rotate_right(1);
+        items.insert(self.from + 1, self.name);
+        Ok(())
+    }
 }
 
 /// What is wrong with a line: itself, or the value of an option that was recognised.

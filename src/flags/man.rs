@@ -180,7 +180,13 @@ fn files(out: &mut String, program: &Program, language: Language) {
         "Конфигурация: по одному параметру в строке, `имя значение` или `имя = значение`; `#` начинает комментарий; \
          значение можно заключить в двойные кавычки. Параметры приёмника следуют за тем, который его задаёт.",
     );
-    pairs(out, &[(program.config, file)], language);
+    let sections = text(
+        " One receiver in a section: below `[receiver NAME]` its options stand in any order.",
+        " По приёмнику на раздел: под `[receiver ИМЯ]` его параметры стоят в любом порядке.",
+    );
+    let has = program.row("name").is_some_and(|row| row.own);
+    let file = format!("{}{}", language.of(file), if has { language.of(sections) } else { "" });
+    out.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", code(program.config), prose(&file)));
     pairs(out, program.files, language);
 }
 

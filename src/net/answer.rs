@@ -13,6 +13,8 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The beginning of the body: printable, one line.
     pub excerpt: String,
+    /// The body itself, as far as the client keeps it; a secret of ours may be said back in it.
+    pub body: Vec<u8>,
 }
 
 impl Answer {

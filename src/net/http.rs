@@ -118,6 +118,8 @@ pub struct Client {
     gzip: Option<Gzip>,
     packed: Vec<u8>,
     put: bool,
+    /// How much of an answer's body is kept as it came.
+    keep: usize,
 }
 
 impl Client {
@@ -140,12 +142,29 @@ impl Client {
         }
         let tls = Arc::new(tls::Client::new(options.tls.clone()));
         let (trace, packed) = (Arc::default(), Vec::new());
-        Ok(Client { options, uri, tls, trace, agent: None, born: Instant::now(), gzip: None, packed, put: false })
+        Ok(Client {
+            options,
+            uri,
+            tls,
+            trace,
+            agent: None,
+            born: Instant::now(),
+            gzip: None,
+            packed,
+            put: false,
+            keep: 0,
+        })
     }
 
     /// With PUT in place of POST.
     pub fn by_put(self) -> Client {
         Client { put: true, ..self }
+    }
+
+    /// With so much of each answer's body kept as it came.
+    pub fn keeping(mut self, bytes: usize) -> Client {
+        self.keep = bytes;
+        self
     }
 
     /// Where it posts to, for people.
@@ -241,18 +260,21 @@ impl Client {
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
         let retry_after = retry_after.and_then(|v| answer::retry_after(v, now));
         let mask = self.mask(secrets);
-        let excerpt = read_body(response.body_mut(), &mask);
+        let shown = limits::HTTP_EXCERPT_BYTES + mask.longest();
+        let (keep, most) = (self.keep.max(shown), self.keep.max(limits::HTTP_ANSWER_BYTES));
+        let (read, kept) = read_body(response.body_mut(), keep, most);
+        let excerpt = answer::excerpt(&mask.apply(kept[..kept.len().min(shown)].to_vec()));
+        let body = if self.keep > 0 { kept } else { Vec::new() };
         if (200..300).contains(&status) && self.trace.cut.load(Ordering::Relaxed) {
             // What it has not read it cannot have taken, whatever it says.
             let place = self.options.target.display();
             let text = format!("`{place}` answered {status} before it had the whole request");
             return Err(Failure::new(FailureKind::Closed, text));
         }
-        match excerpt {
-            Ok(excerpt) => Ok(Answer { status, retry_after, excerpt }),
+        match read {
             // A refusal whose words were cut off is a refusal; only a success must be whole to be believed.
-            Err((_, excerpt)) if !(200..300).contains(&status) => Ok(Answer { status, retry_after, excerpt }),
-            Err((e, _)) => Err(self.failure(e)),
+            Err(e) if (200..300).contains(&status) => Err(self.failure(e)),
+            _ => Ok(Answer { status, retry_after, excerpt, body }),
         }
     }
 
@@ -413,28 +435,25 @@ fn hidden(value: &[u8], name: &str) -> std::result::Result<HeaderValue, Failure>
     Ok(value)
 }
 
-/// Reads the body, so that the connection can be used again, up to a bound; keeps the beginning.
-fn read_body(body: &mut Body, mask: &Mask) -> std::result::Result<String, (ureq::Error, String)> {
-    let most = limits::HTTP_EXCERPT_BYTES + mask.longest();
+/// Reads the body, so that the connection can be used again, up to a bound, and gives its beginning, `keep` bytes of it; and
+/// whether all of it came.
+fn read_body(body: &mut Body, keep: usize, most: usize) -> (std::result::Result<(), ureq::Error>, Vec<u8>) {
     let mut kept = Vec::new();
     let mut chunk = [0; 4096];
     let mut total = 0;
     let mut reader = body.as_reader();
-    while total <= limits::HTTP_ANSWER_BYTES {
+    while total <= most {
         let n = match reader.read(&mut chunk) {
             Ok(0) => break,
             Ok(n) => n,
-            Err(e) => {
-                // ureq's own errors travel inside io errors through `Read`.
-                let e = e.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
-                return Err((e, answer::excerpt(&mask.apply(kept))));
-            }
+            // ureq's own errors travel inside io errors through `Read`.
+            Err(e) => return (Err(e.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io)), kept),
         };
         total += n;
-        let room = most - kept.len();
+        let room = keep - kept.len();
         kept.extend_from_slice(&chunk[..n.min(room)]);
     }
-    Ok(answer::excerpt(&mask.apply(kept)))
+    (Ok(()), kept)
 }
 
 #[cfg(test)]

@@ -102,7 +102,8 @@ fn answers_are_answers_whatever_they_say() {
         b"HTTP/1.1 429 Slow\r\nRetry-After: Thu, 01 Jan 1970 00:00:07 GMT\r\nContent-Length: 8\r\n\r\n a\r\n\x1bb\n ";
     let (port, _told) = recorder(answer);
     let a = post(&mut client(port), b"x").unwrap();
-    let want = Answer { status: 429, retry_after: Some(Duration::from_secs(7)), excerpt: "a b".into() };
+    let want =
+        Answer { status: 429, retry_after: Some(Duration::from_secs(7)), excerpt: "a b".into(), body: Vec::new() };
     assert_eq!(a, want);
     let (port, _told) = recorder(b"HTTP/1.1 307 No\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n");
     let mut c = client(port);

@@ -260,6 +260,12 @@ impl Target {
         Err(Error::usage(format!("URL `{self}`: behind the `?` of {}:// may stand: {what}", self.scheme.name)))
     }
 
+    /// The same place, asked for something else.
+    pub fn asked(mut self, uri: String) -> Target {
+        self.uri = uri;
+        self
+    }
+
     /// The userinfo; to be used, never printed.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()

@@ -6,6 +6,7 @@ mod harness;
 
 mod audit_alarms;
 mod audit_answers;
+mod audit_apis;
 mod audit_belonging;
 mod audit_gone;
 mod audit_kill;

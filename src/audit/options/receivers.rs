@@ -178,7 +178,8 @@ fn fits(parsed: &Parsed, i: usize, transport: &Transport) -> Result<()> {
     let mut own = parsed.rows().filter(|row| row.scope == Scope::Receiver).map(|row| row.name);
     match own.find_map(|name| parsed.of(name, i).filter(|item| item.receiver == Some(i) && !transport.takes(name))) {
         Some(item) => {
-            Err(item.error(format!("a {}:// receiver has no use for it: leave it out", transport.scheme.name)))
+            let whose = parsed.of("name", i).map_or_else(String::new, |name| format!(" (`{}`)", name.value));
+            Err(item.error(format!("a {}:// receiver{whose} has no use for it: leave it out", transport.scheme.name)))
         }
         None => Ok(()),
     }

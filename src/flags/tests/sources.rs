@@ -139,7 +139,7 @@ fn mistakes_of_the_file() {
         ("drain = # later", "`drain` needs a value: `drain DURATION` (an empty one is written `\"\"`)"),
         ("drain \"5s", "`drain`: the double quote is never closed"),
         ("drain \"5s\" x", "`drain`: something stands behind the closing double quote"),
-        ("[section]", "not an option; a line is `name value` or `# comment`"),
+        ("[section]", "a section begins with `[receiver NAME]`"),
     ] {
         assert_eq!(refused(&[], &[], Some(&format!("debug\n{line}"))), format!("{begin}{what}"), "{line}");
     }
@@ -177,4 +177,36 @@ fn which_file_is_read() {
     assert_eq!(text(&["--config", "/comment"]), "7s", "a comment may be in any letters");
     assert_eq!(text(&["--config", "/latin1"]), "configuration `/latin1` line 2 is not UTF-8");
     assert!(refused(&["--config", "/not-there"], &[], None).starts_with("cannot read the configuration `/not-there`"));
+}
+
+#[test]
+fn a_section_holds_one_receiver_in_any_order() {
+    let file = "format single\n[receiver siem] # the first\ngzip\nurl f1\nformat ndjson\n  [ receiver  b.2 ]\nurl f2\n";
+    let parsed = run(&[], &[], Some(file));
+    assert_eq!((values(&parsed, "url"), parsed.receivers()), (vec!["f1".to_owned(), "f2".to_owned()], 2));
+    assert_eq!((seen(&parsed, "name", 0), seen(&parsed, "name", 1)), (vec!["siem".into()], vec!["b.2".into()]));
+    assert_eq!(
+        (seen(&parsed, "format", 0), seen(&parsed, "format", 1)),
+        (vec!["ndjson".into()], vec!["single".into()])
+    );
+    assert_eq!((parsed.is_on_of("gzip", 0), parsed.is_on_of("gzip", 1)), (true, false));
+}
+
+#[test]
+fn what_is_wrong_with_a_section_is_told_with_its_line() {
+    for (file, what) in [
+        (
+            "[receiver a]\ngzip\n",
+            "`name` in `/etc/gostech/gostech-test.conf` line 1: the section `[receiver a]` has no `url`",
+        ),
+        ("[receiver a]\nurl f\ndrain 3s\n", "line 3: the section `[receiver a]` is of one receiver"),
+        ("[receiver a]\nurl f\nurl g\n", "line 3: the section `[receiver a]` has a `url` already"),
+        ("[receiver]\nurl f\n", "line 1: a section begins with `[receiver NAME]`"),
+        ("\n[outlet a]\nurl f\n", "line 2: a section begins with `[receiver NAME]`"),
+        ("[receiver a\nurl f\n", "line 1: a section begins with `[receiver NAME]`"),
+        ("[receiver a]\nurl f\nname b\n", "given twice"),
+    ] {
+        let text = refused(&[], &[], Some(file));
+        assert!(text.contains(what), "{file:?}: {text}");
+    }
 }

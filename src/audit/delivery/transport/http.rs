@@ -8,6 +8,7 @@ use super::row::{Promise, Transport, OF_TLS};
 use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Why};
 use crate::error::Result;
 use crate::flags::text;
+use crate::net::answer::Answer;
 use crate::net::failure::Failure;
 use crate::net::http::Client;
 use crate::net::target;
@@ -51,9 +52,53 @@ pub const UNIX: Transport = Transport {
     ..PLAIN
 };
 
+/// What stands in a request to an API over HTTP, and what its answer means.
+pub struct Api {
+    /// Makes the body, where that is not the parcel's.
+    pub body: Option<fn(&Parcel<'_>, &mut Vec<u8>)>,
+    /// What the body is, where the format does not say it.
+    pub content_type: Option<&'static str>,
+    /// How much of an answer is read to be understood.
+    pub answer_bytes: usize,
+    /// What a 2xx means.
+    pub taken: fn(&Parcel<'_>, Answer) -> Delivery,
+}
+
+/// Bodies as they are, taken as a whole.
+pub const WHOLE: Api = Api {
+    body: None,
+    content_type: None,
+    answer_bytes: 0,
+    taken: |parcel, a| answered(parcel, a.status, a.excerpt, None),
+};
+
 /// Makes the sink.
 pub fn open(route: &Route) -> Result<Box<dyn Sink>> {
-    Ok(Box::new(Client::new(route.to.clone())?))
+    open_api(route, route.to.target.uri().to_string(), &WHOLE)
+}
+
+/// The sink to an API that is asked for this.
+pub fn open_api(route: &Route, uri: String, api: &'static Api) -> Result<Box<dyn Sink>> {
+    let mut options = route.to.clone();
+    let place = options.target.display();
+    options.target = options.target.asked(uri);
+    Ok(Box::new(Post { client: Client::new(options)?.keeping(api.answer_bytes), place, api, body: Vec::new() }))
+}
+
+/// What a URL asks for, or the usual path of an API where it names none.
+pub fn uri_or(route: &Route, usual: &str) -> String {
+    match route.to.target.uri().strip_prefix('/') {
+        Some(rest) if rest.is_empty() || rest.starts_with('?') => format!("{usual}{rest}"),
+        _ => route.to.target.uri().to_string(),
+    }
+}
+
+/// Posts parcels.
+struct Post {
+    client: Client,
+    place: String,
+    api: &'static Api,
+    body: Vec<u8>,
 }
 
 /// What a status means; nothing: it was taken.
@@ -78,35 +123,46 @@ pub fn answered(parcel: &Parcel<'_>, status: u16, text: String, retry_after: Opt
     }
 }
 
-impl Sink for Client {
+impl Sink for Post {
     fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
         let node = parcel.node.map(|n| n.to_string());
-        let mut headers = vec![("content-type", parcel.content_type), ("idempotency-key", parcel.key)];
+        let content_type = self.api.content_type.unwrap_or(parcel.content_type);
+        let mut headers = vec![("content-type", content_type), ("idempotency-key", parcel.key)];
         headers.extend(node.as_deref().map(|n| ("x-node-id", n)));
-        match self.post(parcel.bytes, &headers, parcel.wall) {
+        let bytes = match self.api.body {
+            None => parcel.bytes,
+            Some(make) => {
+                self.body.clear();
+                make(parcel, &mut self.body);
+                &self.body
+            }
+        };
+        match self.client.post(bytes, &headers, parcel.wall) {
+            Ok(a) if a.is_success() => (self.api.taken)(parcel, a),
             Ok(a) => answered(parcel, a.status, a.excerpt, a.retry_after),
-            Err(f) => Delivery::failed(f, self.was_sending()),
+            Err(f) => Delivery::failed(f, self.client.was_sending()),
         }
     }
 
     fn check(&mut self) -> std::result::Result<(), Failure> {
-        Client::check(self)
+        self.client.check()
     }
 
     fn spent(&self) -> u32 {
-        Client::spent(self)
+        self.client.spent()
     }
 
     fn reload(&mut self) {
-        Client::reload(self);
+        self.client.reload();
     }
 
     fn rest(&mut self) {
-        Client::rest(self);
+        self.body = Vec::new();
+        self.client.rest();
     }
 
     fn place(&self) -> String {
-        self.target().display()
+        self.place.clone()
     }
 }
 

@@ -8,6 +8,11 @@ pub mod file;
 pub mod http;
 pub mod pipe;
 pub mod relp;
+pub mod bulk;
+pub mod gelf;
+pub mod http;
+pub mod loki;
+pub mod otlp;
 pub mod route;
 pub mod row;
 pub mod stream;
@@ -40,6 +45,17 @@ pub const TRANSPORTS: &[Transport] = &[
     file::FILE,
     pipe::FIFO,
     pipe::STDOUT,
+    bulk::PLAIN,
+    bulk::TLS,
+    loki::PLAIN,
+    loki::TLS,
+    otlp::PLAIN,
+    otlp::TLS,
+    gelf::HTTP,
+    gelf::HTTPS,
+    gelf::TCP,
+    gelf::TLS,
+    gelf::UDP,
 ];
 
 /// The schemes that a URL may have.

@@ -1,0 +1,82 @@
+//! Events as OpenTelemetry logs: OTLP over HTTP in JSON.
+//!
+//! A collector may take a part of a request and say how many it has refused, but not which (`partialSuccess`). Then the request is
+//! halved until the bad one stands alone, as after a 400: those that were taken come twice, under the same `log.record.uid`.
+//! Refuses: to call a record delivered that the collector says it has refused.
+
+use super::http::{self, Api};
+use super::route::Route;
+use super::row::Transport;
+use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Why};
+use crate::error::Result;
+use crate::flags::text;
+use crate::limits;
+use crate::net::answer::{excerpt, Answer};
+use crate::net::target::{Scheme, Shape};
+use serde_json::Value;
+
+/// `otlp+http://`
+pub const PLAIN: Transport = Transport {
+    scheme: &Scheme { name: "otlp+http", shape: Shape::Host { port: 4318 }, tls: false },
+    url: "otlp+http://HOST[:PORT]",
+    about: text("OpenTelemetry logs (OTLP, JSON)", "журналы OpenTelemetry (OTLP, JSON)"),
+    formats: &["otlp"],
+    open,
+    ..http::PLAIN
+};
+
+/// `otlp+https://`
+pub const TLS: Transport = Transport {
+    scheme: &Scheme { name: "otlp+https", shape: Shape::Host { port: 4318 }, tls: true },
+    url: "otlp+https://HOST[:PORT]",
+    about: text("OpenTelemetry logs over TLS", "журналы OpenTelemetry поверх TLS"),
+    ..PLAIN
+};
+
+const API: Api = Api { answer_bytes: limits::HTTP_ANSWER_BYTES, taken, ..http::WHOLE };
+
+fn open(route: &Route) -> Result<Box<dyn Sink>> {
+    http::open_api(route, http::uri_or(route, "/v1/logs"), &API)
+}
+
+fn taken(parcel: &Parcel<'_>, answer: Answer) -> Delivery {
+    match refused(&answer.body) {
+        None => Delivery::whole(parcel, Said { status: Some(answer.status), text: answer.excerpt }),
+        Some((n, why)) => {
+            let text = format!("has refused {n} of {} records: {why}", parcel.len());
+            Delivery::none(Why::Content(Blame::NeedsWitness), Said { status: None, text })
+        }
+    }
+}
+
+/// How many records an answer says were refused, and why; none: it says nothing of that.
+fn refused(body: &[u8]) -> Option<(u64, String)> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    let partial = &answer["partialSuccess"];
+    // A 64-bit number is a text in this JSON.
+    let n = &partial["rejectedLogRecords"];
+    let n = n.as_u64().or_else(|| n.as_str()?.parse().ok()).filter(|n| *n > 0)?;
+    Some((n, excerpt(partial["errorMessage"].as_str().unwrap_or_default().as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_refused_is_seen() {
+        let says = |body: &str| refused(body.as_bytes());
+        for none in [
+            "",
+            "{}",
+            "x",
+            r#"{"partialSuccess":{}}"#,
+            r#"{"partialSuccess":{"rejectedLogRecords":"0","errorMessage":"mind"}}"#,
+        ] {
+            assert_eq!(says(none), None, "{none}");
+        }
+        let some = Some((3, "too old".to_string()));
+        assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too\nold"}}"#), some);
+        assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"too old"}}"#), some);
+    }
+}
