@@ -4,15 +4,14 @@
 //! cage stands in its row, and nowhere else is a transport asked for by name. Help, man page and READMEs are made of the
 //! rows. Refuses: to know what an event is.
 
-pub mod file;
-pub mod http;
-pub mod pipe;
-pub mod relp;
 pub mod bulk;
+pub mod file;
 pub mod gelf;
 pub mod http;
 pub mod loki;
 pub mod otlp;
+pub mod pipe;
+pub mod relp;
 pub mod route;
 pub mod row;
 pub mod stream;
