@@ -110,7 +110,9 @@ fn push_service(out: &mut Vec<u8>, e: &Event<'_>) {
 
 /// What is ours, and what the record lacks.
 fn push_gostech(out: &mut Vec<u8>, e: &Event<'_>) {
-    out.extend_from_slice(b",\"gostech\":{\"node\":\"");
+    out.extend_from_slice(b",\"gostech\":{\"id\":\"");
+    json::push_text(out, e.id);
+    out.extend_from_slice(b"\",\"node\":\"");
     json::push_text(out, e.origin.node.as_bytes());
     out.push(b'"');
     if e.kind == Kind::Cut {
