@@ -118,6 +118,11 @@ impl Stream {
                 let text = format!("cannot connect to `{peer}`: nobody there accepts, and its queue is full");
                 Failure::new(FailureKind::Connect, text)
             }
+            _ if e.raw_os_error() == Some(libc::EPROTOTYPE) => {
+                let text =
+                    format!("cannot connect to `{peer}`: it takes datagrams, as a syslogd does (syslog+unix://)");
+                Failure::new(FailureKind::Connect, text)
+            }
             _ => no_connection(&peer, &e),
         })?;
         Ok(Stream { socket: Socket::Unix(unix), tls: None, names: Names::default(), peer })

@@ -36,7 +36,10 @@ pub fn facility(text: &str) -> Result<u8, String> {
 pub fn app_name(text: &str) -> Result<String, String> {
     match text.len() <= limits::SYSLOG_APP_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && !b"[]:".contains(&b)) {
         true if !text.is_empty() => Ok(text.to_string()),
-        _ => Err(format!("a name of 1 to {} visible ASCII characters without `[`, `]`, `:`", limits::SYSLOG_APP_BYTES)),
+        _ => Err(format!(
+            "an application's name has 1 to {} visible ASCII characters, and none of `[`, `]`, `:`",
+            limits::SYSLOG_APP_BYTES
+        )),
     }
 }
 

@@ -139,6 +139,11 @@ fn a_unix_socket_has_taken_what_was_read() {
     assert_eq!(send(&mut line, b"{}\n").stop, None);
     line.rest();
     assert_eq!(server.join().unwrap(), 3);
+    // One for datagrams.
+    let datagrams = dir.path("log");
+    let _log = std::os::unix::net::UnixDatagram::bind(&datagrams).unwrap();
+    let d = send(&mut self::line(options(&format!("unix://{}", datagrams.display()))), b"{}\n");
+    assert!(why(&d).1.contains("syslog+unix://"), "{d:?}");
     // Who dies with it unread has not taken it.
     std::fs::remove_file(&path).unwrap();
     let listener = UnixListener::bind(&path).unwrap();
