@@ -6,6 +6,7 @@
 //! where more can be said; sockets, clocks, the network.
 
 pub mod answer;
+pub mod bulk;
 pub mod formats;
 pub mod head;
 pub mod iproto;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "status", check: status::check, seeds: status::seeds },
     Target { name: "json", check: json::check, seeds: json::seeds },
     Target { name: "formats", check: formats::check, seeds: formats::seeds },
+    Target { name: "bulk", check: bulk::check, seeds: bulk::seeds },
     Target { name: "relp", check: relp::check, seeds: relp::seeds },
 ];
 
