@@ -34,6 +34,8 @@ const COMMANDS: &[u32] = &[
     c::F_SETFL as u32,
     c::F_SETPIPE_SZ as u32,
     c::F_GETPIPE_SZ as u32,
+    // Of our own memory file, before journald is given it.
+    c::F_ADD_SEALS as u32,
 ];
 /// Internet and Unix, streams and datagrams.
 const SOCKETS: &[Argument] = &[

@@ -28,3 +28,10 @@ pub const PIPE_GROUP_BYTES: usize = 64 * 1024;
 pub const PIPE_SLACK_BYTES: usize = 4 * 65_536;
 /// How often it is looked whether there is one, or room: a reader is a program that is started.
 pub const FIFO_LOOK_MILLIS: u64 = 20;
+
+/// Fields of an event that journald is given: it takes 1,024 of an entry, and some are ours. The rest stands in its raw bytes.
+pub const JOURNAL_FIELDS: usize = 900;
+/// A field's name: journald takes no longer one.
+pub const JOURNAL_NAME_BYTES: usize = 64;
+/// An entry: journald throws a longer one of an ordinary user away.
+pub const JOURNAL_ENTRY_BYTES: usize = 32 << 20;

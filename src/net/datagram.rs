@@ -8,7 +8,8 @@ use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::resolve;
 use crate::net::target::Place;
-use crate::sys::socket;
+use crate::sys::{descriptors, socket};
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -82,6 +83,27 @@ impl Datagrams {
         let Place::Unix { path } = &self.place else { return false };
         let connected = UnixDatagram::unbound().and_then(|s| s.connect(path));
         connected.is_err_and(|e| e.raw_os_error() == Some(libc::EPROTOTYPE))
+    }
+
+    /// Sends one that is nothing but a file, for a server behind a Unix socket that reads it from there.
+    pub fn pass(&mut self, file: &File, deadline: Instant) -> Result<(), Failure> {
+        let Place::Unix { path } = &self.place else {
+            return Err(self.failure(FailureKind::Connect, "no file goes there"));
+        };
+        let pass = || {
+            let unix = UnixDatagram::unbound()?;
+            unix.set_nonblocking(true)?;
+            unix.connect(path)?;
+            let socket = Socket::Unix(unix);
+            loop {
+                match descriptors::send(socket.as_fd(), &[], &[file.as_fd()]) {
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => socket.until_writable(deadline)?,
+                    other => return other,
+                }
+            }
+        };
+        pass().map_err(|e: io::Error| self.not_sent(0, &e))
     }
 
     /// The socket is given up; the next datagram looks for the place anew.

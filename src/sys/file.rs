@@ -3,7 +3,7 @@
 use super::check;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -166,6 +166,20 @@ pub fn memory(name: &str, bytes: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// A file of memory with these bytes, which nobody can change any more.
+pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<File> {
+    let name = CString::new(name)?;
+    // SAFETY: a string with its NUL.
+    let fd = check(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) })?;
+    // SAFETY: the call succeeded, so the descriptor is open and ours alone.
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    (&file).write_all(bytes)?;
+    let all = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: fcntl with a number, on a descriptor that `file` keeps open.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, all) })?;
+    Ok(file)
+}
+
 /// Gives the memory behind a part of a file back to the system; it reads as zeros afterwards.
 pub fn punch(file: &File, at: u64, bytes: u64) -> io::Result<()> {
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
@@ -221,5 +235,7 @@ mod tests {
         let m = memory("test", 8192).unwrap();
         assert_eq!(m.metadata().unwrap().len(), 8192);
         punch(&m, 0, 4096).unwrap();
+        let s = sealed("test", b"abc").unwrap();
+        assert!((&s).write_all(b"d").is_err() && s.set_len(0).is_err() && s.metadata().unwrap().len() == 3);
     }
 }

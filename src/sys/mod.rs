@@ -11,6 +11,7 @@ pub mod activation;
 pub mod bytes;
 pub mod clock;
 pub mod crash;
+pub mod descriptors;
 pub mod file;
 pub mod filler;
 pub mod landlock;

@@ -4,15 +4,11 @@
 //! What a process inherits by `fork` it need not be told of, so a worker can put into its keeper's hands what its keeper
 //! never opens. Refuses: to wait.
 
-use super::{check, check_size};
+use super::descriptors;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-
-/// Room for a control message with so many descriptors.
-const CONTROL: usize = 64;
-const FILES: usize = 2;
 
 /// Holds a few files that belong together, or none.
 #[derive(Debug)]
@@ -24,12 +20,7 @@ pub struct ParkedFiles {
 impl ParkedFiles {
     /// An empty one, close-on-exec.
     pub fn make() -> io::Result<ParkedFiles> {
-        let mut fds: [RawFd; 2] = [-1; 2];
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: `fds` is room for the two descriptors the call writes.
-        check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) })?;
-        // SAFETY: the call succeeded, so both are open and nobody else owns them.
-        let [hand, bottom] = fds.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        let (hand, bottom) = descriptors::pair()?;
         Ok(ParkedFiles { hand, bottom })
     }
 
@@ -40,62 +31,35 @@ impl ParkedFiles {
         }
         self.send(files)?;
         while !is(&self.look()?, files) {
-            self.receive(0)?;
+            self.receive(false)?;
         }
         Ok(())
     }
 
     /// What is in it, and stays there.
     pub fn look(&self) -> io::Result<Vec<File>> {
-        self.receive(libc::MSG_PEEK)
+        self.receive(true)
     }
 
     /// Takes all out.
     pub fn clear(&self) -> io::Result<()> {
-        while !self.receive(0)?.is_empty() {}
+        while !self.receive(false)?.is_empty() {}
         Ok(())
     }
 
     fn send(&self, files: &[&File]) -> io::Result<()> {
-        let fds: Vec<RawFd> = files.iter().take(FILES).map(|f| f.as_raw_fd()).collect();
-        let bytes = size_of_val(fds.as_slice()) as u32;
-        // SAFETY: CMSG_LEN and CMSG_SPACE only reckon; the header is the first in the message's room, which is aligned and
-        // larger than the space of FILES descriptors, and outlives the call.
-        let sent = with_message(|message| unsafe {
-            message.msg_controllen = libc::CMSG_SPACE(bytes) as _;
-            let head = libc::CMSG_FIRSTHDR(message);
-            (*head).cmsg_level = libc::SOL_SOCKET;
-            (*head).cmsg_type = libc::SCM_RIGHTS;
-            (*head).cmsg_len = libc::CMSG_LEN(bytes) as _;
-            for (i, fd) in fds.iter().enumerate() {
-                libc::CMSG_DATA(head).cast::<RawFd>().add(i).write_unaligned(*fd);
-            }
-            libc::sendmsg(self.hand.as_raw_fd(), message, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-        });
-        check_size(sent).map(|_| ())
+        let fds: Vec<_> = files.iter().map(|f| f.as_fd()).collect();
+        descriptors::send(self.hand.as_fd(), &[0], &fds)
     }
 
     /// The oldest.
-    fn receive(&self, flags: libc::c_int) -> io::Result<Vec<File>> {
-        let flags = flags | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        with_message(|message| {
-            // SAFETY: room for one byte and for the control message, both of which outlive the call.
-            match check_size(unsafe { libc::recvmsg(self.bottom.as_raw_fd(), message, flags) }) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Vec::new()),
-                other => other?,
-            };
-            // SAFETY: the kernel has filled the room as far as it says; a header of this kind holds as many descriptors as
-            // its length says, all of them open and ours alone.
-            unsafe {
-                let head = libc::CMSG_FIRSTHDR(message);
-                if head.is_null() || (*head).cmsg_type != libc::SCM_RIGHTS {
-                    return Err(io::Error::other("no descriptor could be taken"));
-                }
-                let count = ((*head).cmsg_len as usize - libc::CMSG_LEN(0) as usize) / size_of::<RawFd>();
-                let fd = |i| libc::CMSG_DATA(head).cast::<RawFd>().add(i).read_unaligned();
-                Ok((0..count).map(|i| File::from(OwnedFd::from_raw_fd(fd(i)))).collect())
-            }
-        })
+    fn receive(&self, stays: bool) -> io::Result<Vec<File>> {
+        let take = if stays { descriptors::peek } else { descriptors::receive };
+        match take(self.bottom.as_fd(), &mut [0]) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+            Ok((_, fds)) if fds.is_empty() => Err(io::Error::other("no descriptor could be taken")),
+            other => Ok(other?.1.into_iter().map(File::from).collect()),
+        }
     }
 }
 
@@ -107,19 +71,6 @@ fn is(there: &[File], files: &[&File]) -> bool {
 pub fn same(a: &File, b: &File) -> bool {
     let place = |f: &File| f.metadata().map(|m| (m.dev(), m.ino()));
     matches!((place(a), place(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-/// A message of one byte, with room for descriptors beside it, for as long as a call takes.
-fn with_message<T>(call: impl FnOnce(&mut libc::msghdr) -> T) -> T {
-    let (mut room, mut byte) = ([0u64; CONTROL / 8], 0u8);
-    let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    // SAFETY: msghdr is plain numbers and pointers, for which all zeros is a value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_control = room.as_mut_ptr().cast();
-    message.msg_controllen = CONTROL as _;
-    message.msg_iov = &mut bytes;
-    message.msg_iovlen = 1;
-    call(&mut message)
 }
 
 #[cfg(test)]

@@ -66,6 +66,29 @@ fn gelf(event: Option<Value>) {
     assert!(fields.values().all(|v| v.is_string() || v.is_number()), "{fields:?}");
 }
 
+/// Entries of the journal: names that journald takes, and each value as long as it says.
+fn entries(mut body: &[u8], count: usize) {
+    let mut messages = 0;
+    while !body.is_empty() {
+        let end = body.iter().position(|b| matches!(b, b'=' | b'\n')).expect("a name has an end");
+        let (name, rest) = (&body[..end], &body[end + 1..]);
+        let clean = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+        assert!(
+            !name.is_empty() && name.len() <= 64 && name[0] != b'_' && name.iter().all(clean),
+            "{}",
+            name.escape_ascii()
+        );
+        let (from, length) = match body[end] {
+            b'=' => (0, rest.iter().position(|b| *b == b'\n').expect("a line")),
+            _ => (8, u64::from_le_bytes(rest[..8].try_into().expect("a length")) as usize),
+        };
+        assert_eq!(rest[from + length], b'\n');
+        body = &rest[from + length + 1..];
+        messages += usize::from(name == b"MESSAGE");
+    }
+    assert_eq!(messages, count);
+}
+
 /// The target.
 pub fn check(input: &[u8]) {
     let mut dice = Dice(input);
@@ -115,6 +138,7 @@ pub fn check(input: &[u8]) {
             "cef" | "leef" | "rfc5424" | "rfc3164" | "rfc5424-cef" | "rfc5424-leef" | "rfc3164-cef" => {
                 assert_eq!(std::str::from_utf8(&body).expect("UTF-8").matches('\n').count(), 2)
             }
+            "journal" => entries(&body, 2),
             "gelf-lines" => body.split(|b| *b == b'\n').filter(|l| !l.is_empty()).for_each(|l| gelf(parsed(l))),
             _ => drop(parsed(&body)),
         }

@@ -2,6 +2,7 @@
 //! systemd's journal, Kafka's brokers, handlers.
 
 mod file;
+mod journald;
 
 use crate::harness::picodata::on_the_pipe;
 use crate::harness::receiver::Doc;

@@ -8,6 +8,7 @@ pub mod ecs;
 pub mod fields;
 pub mod gelf;
 pub mod gostech;
+pub mod journal;
 pub mod json;
 pub mod leef;
 pub mod loki;
@@ -160,6 +161,13 @@ pub const FORMATS: &[Format] = &[
         frame: Frame::Lines,
         node_header: false,
         write: |pen, out, e| syslog::rfc3164(pen, out, e, cef::write),
+    },
+    Format {
+        name: "journal",
+        content_type: "application/octet-stream",
+        frame: Frame::Bare,
+        node_header: false,
+        write: journal::write,
     },
 ];
 

@@ -8,6 +8,7 @@ pub mod bulk;
 pub mod file;
 pub mod gelf;
 pub mod http;
+pub mod journald;
 pub mod loki;
 pub mod otlp;
 pub mod pipe;
@@ -55,6 +56,7 @@ pub const TRANSPORTS: &[Transport] = &[
     gelf::TCP,
     gelf::TLS,
     gelf::UDP,
+    journald::JOURNALD,
 ];
 
 /// The schemes that a URL may have.
