@@ -61,11 +61,29 @@ pub fn run() {
         );
         println!("    {}; {}", goal(">= 500,000 events/s", own.rate >= 5e5), goal("<= 2 CPU s", own.cpu <= 2.0));
         println!("    {}", goal("<= 16 MB", own.memory * 1.048_576 <= 16.0));
-        for ((peer, _), theirs) in consumers[1..].iter().zip(middles) {
+        println!("  {:<26} | {:>9} | {:>6} | {:>8} | durable?", name, "1/s", "CPU s", "peak MiB");
+        let rows: Vec<Run> = std::iter::once(own.clone()).chain(middles).collect();
+        for ((who, _), run) in consumers.iter().zip(&rows) {
+            println!("  {who:<26} | {:>9.0} | {:>6.2} | {:>8.1} | {}", run.rate, run.cpu, run.memory, durable(who));
+        }
+        for ((peer, _), theirs) in consumers.iter().zip(rows).skip(1) {
             line(&format!("{name}, events a second"), own.rate, "1/s", peer, theirs.rate, "");
             line(&format!("{name}, CPU a million"), own.cpu, "s", peer, theirs.cpu, "");
             line(&format!("{name}, peak memory"), own.memory, "MiB", peer, theirs.memory, "");
         }
+    }
+}
+
+/// What is left of an event when program, machine or receiver die in the middle.
+fn durable(who: &str) -> &'static str {
+    if who == "ours" {
+        "written to the disk before it is sent and synced soon; there until it is answered"
+    } else if who == Buffer::Reliable.name() {
+        "written to the disk before it is sent; there until it is answered"
+    } else if who == rsyslog::NAME {
+        "in the file; what the kernel had taken for a receiver that died is lost"
+    } else {
+        "in memory first; on the disk when that is full or it ends in order"
     }
 }
 
