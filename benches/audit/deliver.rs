@@ -178,7 +178,8 @@ fn backlog(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
 /// Until the files of the consumer have not grown for a second and a half: everything is in its queue.
 fn wait_quiet(den: &Den) {
     let (mut last, mut since) = (0, Instant::now());
-    while since.elapsed() < Duration::from_millis(1500) {
+    let end = since + LIMIT;
+    while since.elapsed() < Duration::from_millis(1500) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));
         let now = size_below(den.path());
         if now != last {

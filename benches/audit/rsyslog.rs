@@ -28,7 +28,6 @@ pub fn start(program: &Path, den: &Den, port: u16) -> Picodata {
          action.resumeretrycount=\"-1\" action.resumeinterval=\"1\") }}\n"
     );
     let path = den.put("rsyslog.conf", conf);
-    let command =
-        format!("{program} -n -f {path} -i {home}/rsyslog.pid >{home}/rsyslog.out 2>&1 & exec cat >{home}/audit.log");
+    let command = format!("{program} -n -f {path} -i {home}/rsyslog.pid >/dev/null 2>&1 & exec cat >{home}/audit.log");
     Picodata::start(&command, den.path(), &[])
 }
