@@ -283,7 +283,7 @@ impl Spool {
         let mut ledger = self.lock();
         let (notes, saved) = (ledger.notes, ledger.notes_saved);
         for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < seq) {
-            r.needs(notes, saved);
+            r.waits_for(notes, saved);
             r.cursor.dropped += seq - r.cursor.next;
             r.cursor.next = seq;
             r.dirty = true;

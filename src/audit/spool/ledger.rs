@@ -1,24 +1,21 @@
 //! ○ What can be said of the ledger at a glance: who is past what, what a cursor's file may say, what room there is in memory.
 //! Pure. Refuses: to touch a disk.
 
+use super::cursor::Cursor;
 use super::{Ledger, Receiver, Store};
 
 impl Receiver {
     /// It goes on past records that only this note of the account tells of.
-    pub(super) fn needs(&mut self, note: u64, saved: u64) {
-        if self.noted <= saved {
-            self.before.clone_from(&self.cursor);
+    pub(super) fn waits_for(&mut self, note: u64, saved: u64) {
+        if note > saved {
+            let before = self.for_disk().clone();
+            self.waits = Some((note, before));
         }
-        self.noted = self.noted.max(note);
     }
 
-    /// How far its file on the disk may say it is.
-    pub(super) fn for_disk(&self, notes_saved: u64) -> u64 {
-        if self.noted > notes_saved {
-            self.before.next
-        } else {
-            self.cursor.next
-        }
+    /// What its file on the disk may say.
+    pub(super) fn for_disk(&self) -> &Cursor {
+        self.waits.as_ref().map_or(&self.cursor, |(_, before)| before)
     }
 }
 

@@ -151,11 +151,9 @@ pub struct Receiver {
     saved: u64,
     /// How far that on the platter says it is, at least.
     pub synced: u64,
-    /// The last note of the account (`Ledger::notes`) that it needs: that tells of records which it has passed and nobody
-    /// was given.
-    noted: u64,
-    /// Where it was before that: all that the disk may say while the note is not there.
-    before: Cursor,
+    /// It is past records that nobody was given, and the note of the account (`Ledger::notes`) that tells of them is not on
+    /// the disk: which one that is, and where the cursor was before, which is all that its file may say.
+    waits: Option<(u64, Cursor)>,
     /// What its file says of records that were not delivered: while that is not what the cursor says, a place beyond the
     /// file would be counted as delivered by the next worker.
     saved_others: Option<(u64, u64, u64)>,
@@ -413,7 +411,7 @@ impl Spool {
             let mut ledger = self.lock();
             let (notes, saved) = (ledger.notes, ledger.notes_saved);
             if let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver) {
-                r.needs(notes, saved);
+                r.waits_for(notes, saved);
             }
         }
         self.update(receiver, |c| {

@@ -290,14 +290,15 @@ impl Spool {
             let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
             // What of it may stand on the disk: where it is there no file yet, that nothing has come of it.
             let begun = |c: &Cursor| Cursor { next: c.filtered + 1, filtered: c.filtered, ..Cursor::default() };
-            let before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
+            let mut before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
             let noted = cursor.as_ref().is_some_and(|c| c.others() != before.others());
+            let mut cursor = cursor.unwrap_or_else(new);
+            [&mut before, &mut cursor].into_iter().for_each(|c| c.receiver.clone_from(&name));
             ledger.receivers.push(Receiver {
                 // What an earlier worker could not sync may be forgotten yet: it is written anew before the ring says more.
                 saved_others: None,
-                cursor: cursor.unwrap_or_else(new),
-                before,
-                noted: u64::from(noted),
+                cursor,
+                waits: noted.then_some((1, before)),
                 optional: configured.is_some_and(|(_, optional)| *optional),
                 live: configured.is_some(),
                 place,

@@ -1,7 +1,7 @@
 //! The small files of a spool, cursors and state: when they are written, where to while the disk fails, and what has to be
 //! on the platter before them. Refuses: to let what they say run ahead of the records there.
 
-use super::cursor::{self, Cursor};
+use super::cursor;
 use super::names::STATE;
 use super::{slots, Receiver, Segment, Spool, Store};
 use crate::sys::crash;
@@ -17,22 +17,19 @@ impl Spool {
     }
 
     fn write_cursors(&self, though_bad: bool) {
-        let (mut dirty, notes_saved): (Vec<Receiver>, u64) = {
+        let mut dirty: Vec<Receiver> = {
             let mut ledger = self.lock();
-            let notes_saved = ledger.notes_saved;
             let moved = ledger.receivers.iter_mut().filter_map(|r| std::mem::take(&mut r.dirty).then_some(&*r));
-            (moved.cloned().collect(), notes_saved)
+            moved.cloned().collect()
         };
         // Before any cursor moves on the disk there is one of each: else a power cut makes one without a file new, beside
         // others that have come further, and it skips what it lacks.
         dirty.sort_by_key(|r| !r.place.is_new());
         let mut unborn = false;
-        for Receiver { name, mut place, mut cursor, noted, mut before, .. } in dirty {
-            cursor.receiver.clone_from(&name);
-            before.receiver.clone_from(&name);
-            let small = (cursor::file_name(&name), limits::CURSOR_SLOT_BYTES);
-            let held = noted > notes_saved;
-            let for_disk = if held { &before } else { &cursor };
+        for receiver in dirty {
+            let (held, for_disk, cursor) = (receiver.waits.is_some(), receiver.for_disk(), &receiver.cursor);
+            let small = (cursor::file_name(&receiver.name), limits::CURSOR_SLOT_BYTES);
+            let mut place = receiver.place.clone();
             let (first, waits) = (place.is_new(), unborn && !place.is_new());
             let to_disk = !waits && (though_bad || self.lock().disk_bad.is_none());
             let on_disk = to_disk && self.small_to_disk(&small, &mut place, &for_disk.save()).is_ok();
@@ -44,7 +41,7 @@ impl Spool {
                 whole |= self.small_to_memory(&small, &mut place, &cursor.save()).is_ok();
             }
             let mut ledger = self.lock();
-            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == name) else { continue };
+            let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver.name) else { continue };
             r.place = place;
             r.dirty |= held || waits || !whole;
             if whole {
@@ -75,11 +72,10 @@ impl Spool {
         let mut all = Ok(true);
         let behind: Vec<(String, u64)> = {
             let mut ledger = self.lock();
-            let notes_saved = ledger.notes_saved;
             let behind = ledger.receivers.iter_mut().filter(|r| r.synced < seq);
             let named = behind.map(|r| {
                 r.dirty |= r.saved < seq || !r.place.is_written();
-                let want = r.for_disk(notes_saved).min(seq);
+                let want = r.for_disk().next.min(seq);
                 if want < r.cursor.next.min(seq) {
                     all = Ok(false);
                 }
@@ -110,8 +106,7 @@ impl Spool {
     /// what was quarantined since for delivered.
     pub(super) fn keep_in_memory(&self, r: &mut Receiver) {
         let small = (cursor::file_name(&r.name), limits::CURSOR_SLOT_BYTES);
-        let cursor = Cursor { receiver: r.name.clone(), ..r.cursor.clone() };
-        if let Err(e) = self.small_to_memory(&small, &mut r.place, &cursor.save()) {
+        if let Err(e) = self.small_to_memory(&small, &mut r.place, &r.cursor.save()) {
             log::debug("spool", format!("the cursor of `{}` is not kept in memory: {e}", r.name));
         }
     }
@@ -241,11 +236,11 @@ impl Spool {
     fn free_cursors(&self, notes: u64) {
         let waited = {
             let mut ledger = self.lock();
-            let before = ledger.notes_saved;
-            ledger.notes_saved = notes.max(before);
-            ledger.receivers.iter().any(|r| r.noted > before && r.noted <= notes)
+            ledger.notes_saved = ledger.notes_saved.max(notes);
+            let waited = ledger.receivers.iter_mut().filter_map(|r| r.waits.take_if(|w| w.0 <= notes));
+            waited.count()
         };
-        if waited {
+        if waited > 0 {
             self.save_cursors();
         }
     }
