@@ -397,6 +397,21 @@ pub const READ_NAP_MICROS: u64 = 500;
 pub const READ_SMALL_BYTES: usize = 48 * 1024;
 /// Portions that follow each other faster than this are a high rate.
 pub const READ_BUSY_MICROS: u64 = 1_500;
+/// How often a source that ends when it is told to is asked whether it was: so long a stop waits for it.
+pub const READ_STOP_MILLIS: u64 = 200;
+/// How often a file is looked at for more: half of that is what a line waits, and a look is four system calls.
+pub const FOLLOWED_LOOK_MILLIS: u64 = 25;
+/// By so much of its beginning a file is known; its first line, where that is shorter. Any record of the database has an id and a
+/// time there.
+pub const BEGINNING_BYTES: usize = 1024;
+/// So many entries of a log's directory are looked at for older files.
+pub const FOLLOWED_ENTRIES: usize = 10_000;
+/// So many files that hold nothing new are passed at one look.
+pub const FOLLOWED_ROUNDS: usize = 64;
+/// Where only what comes is wanted, so much of what is there is searched for its last line.
+pub const FOLLOWED_TAIL_BYTES: u64 = 64 * 1024;
+/// Streams before the one at hand that are remembered: as many rotations as anybody keeps.
+pub const STREAMS_KNOWN: usize = 64;
 /// After so long without input the cushion's memory goes back to the system.
 pub const READ_REST_MILLIS: u64 = 2_000;
 /// Between two looks at an input that cannot be waited for: no thread spins, and the pipe holds far more than comes meanwhile.

@@ -47,6 +47,8 @@ pub enum Wish {
     Log(PathBuf),
     /// The same, and give it another name and remove old ones.
     Rotate(PathBuf),
+    /// Read this file and those that rotations make of it beside it, and look for them.
+    Follow(PathBuf),
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
     /// Make a directory in this one, for a socket, and remove it.
@@ -103,6 +105,11 @@ impl Wish {
             Wish::Device(file) => vec![(file.clone(), READ | landlock::WRITE_FILE)],
             Wish::Log(file) => vec![(parent(file), LOG)],
             Wish::Rotate(file) => vec![(parent(file), LOG | landlock::REMOVE_FILE)],
+            // Nothing but the file where the directory holds too much that is none of ours.
+            Wish::Follow(file) => {
+                let places = Wish::Read(file.clone()).places();
+                places.into_iter().map(|(p, r)| if p.is_dir() { (p, r | landlock::READ_DIR) } else { (p, r) }).collect()
+            }
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
             Wish::SocketDir(dir) => vec![(dir.clone(), SOCKET_DIR)],

@@ -30,6 +30,8 @@ pub struct Filler {
     ring: Arc<Ring>,
     relay: Arc<(OwnedFd, OwnedFd)>,
     spliceable: bool,
+    /// A turn was refused.
+    turning: bool,
 }
 
 impl Filler {
@@ -43,7 +45,7 @@ impl Filler {
             crash::point("ring.resumed");
             ring.word(Word::Pending).store(0, Ordering::Release);
         }
-        Ok(Filler { ring, relay, spliceable: true })
+        Ok(Filler { ring, relay, spliceable: true, turning: false })
     }
 
     /// How many bytes may be taken now.
@@ -149,7 +151,18 @@ impl Filler {
     /// What is read from here on is of another stream: which one, and where in it. False: not yet, the writer has to come
     /// further first.
     pub fn turn(&mut self, place: (u64, u64)) -> bool {
-        self.ring.turn(place)
+        self.turning = !self.ring.turn(place);
+        !self.turning
+    }
+
+    /// Whether what was refused last, bytes or a turn, may be taken now.
+    pub fn has_room(&self) -> bool {
+        self.free() > 0 && (!self.turning || self.ring.has_room_for_turn())
+    }
+
+    /// The streams that were read into this ring, as far as it remembers them.
+    pub fn streams(&self) -> Vec<u64> {
+        self.ring.streams()
     }
 
     /// Where the reading stands: which stream, and where in it. None: this ring has never been told.

@@ -61,12 +61,8 @@ impl Ring {
     /// From Head on the ring holds another stream, from this place of it on. For the filler alone. False: there is no room
     /// for a turn before the taker is further.
     pub fn turn(&self, (stream, position): (u64, u64)) -> bool {
-        let (head, tail) = (self.word(Word::Head).load(SeqCst), self.word(Word::Tail).load(SeqCst));
-        let all: Vec<Turn> = self.turns().collect();
-        // Those behind which another one begins at the taker's place or before it.
-        let passed = |t: &&Turn| all.iter().any(|later| later.order > t.order && later.at <= tail);
-        let unused = (0..TURNS).find(|slot| all.iter().all(|t| t.slot != *slot));
-        let Some(slot) = unused.or_else(|| all.iter().find(passed).map(|t| t.slot)) else { return false };
+        let head = self.word(Word::Head).load(SeqCst);
+        let Some(slot) = self.free_turn() else { return false };
         let order = self.turns_made().load(SeqCst) + 1;
         self.turn_word(slot, ORDER).store(0, SeqCst);
         for (word, value) in [(AT, head), (STREAM, stream), (POSITION, position), (ORDER, order)] {
@@ -74,6 +70,26 @@ impl Ring {
         }
         self.turns_made().store(order, SeqCst);
         true
+    }
+
+    /// A slot for the next turn: an unused one, or that of a turn that nobody can come to any more, since another one begins at
+    /// the taker's place or before it.
+    fn free_turn(&self) -> Option<usize> {
+        let tail = self.word(Word::Tail).load(SeqCst);
+        let all: Vec<Turn> = self.turns().collect();
+        let passed = |t: &&Turn| all.iter().any(|later| later.order > t.order && later.at <= tail);
+        let unused = (0..TURNS).find(|slot| all.iter().all(|t| t.slot != *slot));
+        unused.or_else(|| all.iter().find(passed).map(|t| t.slot))
+    }
+
+    /// The streams of all turns that are remembered.
+    pub(super) fn streams(&self) -> Vec<u64> {
+        self.turns().map(|turn| turn.stream).collect()
+    }
+
+    /// Whether there is room for a turn now.
+    pub(super) fn has_room_for_turn(&self) -> bool {
+        self.free_turn().is_some()
     }
 
     /// Where the next stream begins behind `at`, if one does.

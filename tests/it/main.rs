@@ -8,6 +8,7 @@ mod audit_alarms;
 mod audit_answers;
 mod audit_apis;
 mod audit_belonging;
+mod audit_file;
 mod audit_gone;
 mod audit_kill;
 mod audit_nginx;

@@ -44,11 +44,15 @@ pub enum Canary {
     NamesUnseen,
     /// A new worker does not ask what the one before had put into its spool.
     PastForgotten,
+    /// The mark of what can be read again moves with the reading, and not with the records.
+    MarkEarly,
+    /// It moves a whole life too late.
+    MarkLate,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 19] = [
+    pub const ALL: [Canary; 21] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -68,6 +72,8 @@ impl Canary {
         Canary::FrontForWhole,
         Canary::NamesUnseen,
         Canary::PastForgotten,
+        Canary::MarkEarly,
+        Canary::MarkLate,
     ];
 
     /// Whether it shows only where something is taken away.

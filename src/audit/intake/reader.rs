@@ -4,8 +4,7 @@
 //! thousand times more, and each event costs fewer calls.
 
 use crate::audit::intake::bell::Bell;
-use crate::audit::intake::source::{Choice, Source};
-use crate::audit::record::mark::Mark;
+use crate::audit::intake::source::{Choice, Kept, Source};
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
@@ -97,9 +96,12 @@ impl Reader {
     }
 
     /// Goes on where the ring says that reading stands, or, in a new ring, behind the last record that is kept.
-    pub fn resume(&mut self, kept: Mark) {
-        let kept = self.filler.place().map(Mark::from).unwrap_or(kept);
-        self.source.resume(Some(kept).filter(|mark| mark.epoch > 0), &mut self.filler);
+    pub fn resume(&mut self, kept: Kept) {
+        let kept = match self.filler.place() {
+            Some(place) => kept.read_to(place.into(), self.filler.streams()),
+            None => kept,
+        };
+        self.source.resume(kept, &mut self.filler);
     }
 
     /// Reads until the end of the input.
@@ -137,7 +139,7 @@ impl Reader {
                 }
                 Ok(Fill::Nothing) if cushion.stop.load(Ordering::Acquire) => break,
                 Ok(Fill::Nothing) => idle = self.rest(idle),
-                Ok(Fill::Full) => wait_for_room(cushion, &mut *self.source, || self.filler.free() > 0),
+                Ok(Fill::Full) => wait_for_room(cushion, &mut *self.source, || self.filler.has_room()),
                 Ok(Fill::End) => break,
                 Err(e) => {
                     log::error("input", format!("cannot read {}: {e}; taken as its end", self.what));
@@ -151,7 +153,10 @@ impl Reader {
     fn rest(&mut self, idle: Duration) -> Duration {
         let nap = Duration::from_millis(limits::READ_REST_MILLIS);
         // Idle: the second look gives the memory back, after that there is nothing to do but wait.
-        let patience = (self.stoppable || idle <= nap).then_some(nap);
+        let patience = match self.stoppable {
+            true => Some(Duration::from_millis(limits::READ_STOP_MILLIS)),
+            false => (idle <= nap).then_some(nap),
+        };
         match self.source.wait(patience) {
             Ok(false) => {
                 self.filler.release_memory();

@@ -301,10 +301,12 @@ impl Writer {
                 Some(first) => account.take(first + n as u64, &i.facts, raw, i.part, i.parts, now),
                 None => account.drop_new(&i.facts, raw, i.part, i.parts, now),
             }
-            account.mark = base.behind(i.end);
             if account.gaps.untold() * 2 > limits::GAP_RANGES {
                 collect_gaps(&mut account, &mut self.own, now, true);
             }
+        }
+        if let Some(last) = run.last() {
+            account.stand(base.behind(last.end), Some(last.raw.of(data)));
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Writing {
     pub orders: Arc<Orders>,
     /// Up to this place of the ring records are taken one by one.
     pub careful_until: u64,
+    /// What is half a line at the end can be read again: it waits for its rest, in its file.
+    pub half_waits: bool,
 }
 
 impl Writing {
@@ -52,7 +54,7 @@ impl Writing {
             self.writer.last_call = final_try;
             self.writer.careful = self.taker.position() < self.careful_until;
             // What follows a turn is no continuation of what stands before it.
-            let whole = ended || self.taker.ends_here();
+            let whole = ended && !self.half_waits || self.taker.ends_here();
             let held = self.taker.peek().len();
             let ending = if whole { Ending::Ended } else { ending_of(held, &self.cushion) };
             let working = self.cushion.ring.word(Word::Working);
@@ -60,7 +62,7 @@ impl Writing {
             let done = step(&mut self.writer, &mut prefetch, &mut self.taker, ending);
             working.store(0, Ordering::Release);
             match done {
-                Done::Bytes(0) if ended && held == 0 => return self.tell_to_the_end(),
+                Done::Bytes(0) if ended && (held == 0 || self.half_waits) => return self.tell_to_the_end(),
                 Done::Bytes(0) => self.wait_for_more(&mut prefetch, held, ended),
                 Done::Bytes(n) => {
                     self.spool.note_taken(self.taker.position() + n as u64);

@@ -107,13 +107,20 @@ fn of_env(env: &[(OsString, OsString)], name: &str) -> Option<String> {
     found.1.to_str().filter(|v| !v.is_empty()).map(String::from)
 }
 
+fn source_of(parsed: &Parsed) -> Result<Choice> {
+    let kind = parsed.need("type");
+    Ok(Choice {
+        row: sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?,
+        filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)),
+        from_end: value::listed(&parsed.need("read-from"))? == "end",
+    })
+}
+
 impl Options {
     /// Reads them. `needs_url`: a call without a receiver is an error.
     pub fn read(parsed: &Parsed, env: &[(OsString, OsString)], needs_url: bool) -> Result<Options> {
-        let kind = parsed.need("type");
-        let row = sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?;
         let mut options = Options {
-            source: Choice { row, filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)) },
+            source: source_of(parsed)?,
             receivers: Vec::new(),
             spool_dir: parsed.get("spool-dir").map(value::path).transpose()?,
             state_directory: of_env(env, "STATE_DIRECTORY"),
@@ -348,7 +355,8 @@ mod tests {
             &["--url", "http://x", "--token-file", "f", "--user", "u", "--password-file", "g"],
             &["--url", "http://x", "--event-max", "3M"],
             &["--url", "http://x", "--spool-max", "1K"],
-            &["--url", "http://x", "--type", "file"],
+            &["--url", "http://x", "--type", "book"],
+            &["--url", "http://x", "--read-from", "middle"],
             &["--url", "http://x", "--header", "no colon"],
             &["--url", "http://x", "--linger", "5"],
             &["--url", "https://x", "--tls-server-name", "a b"],

@@ -34,6 +34,7 @@ const LIBRARIES: &[&str] = &[];
 /// What a worker with these options needs. `probing`: directories may be made to see whether they can be used.
 pub fn needs(options: &Options, probing: bool) -> Needs {
     let mut files = spool(options, probing);
+    files.extend((options.source.row.wishes)(&options.source));
     files.extend(NAMES.iter().chain(MORE_NAMES).map(|f| Wish::Read(f.into())));
     files.extend(LIBRARIES.iter().map(|d| Wish::ReadTree(d.into())));
     files.push(Wish::Device("/dev/null".into()));
@@ -154,7 +155,12 @@ mod tests {
             "/b/token",
             "--metrics-addr",
             "unix:/run/x/page",
+            "--type",
+            "file",
+            "--filename",
+            "/l/audit.log",
         ]);
+        assert!(n.files.iter().any(|w| matches!(w, Wish::Follow(log) if log == Path::new("/l/audit.log"))), "{n:?}");
         let read: Vec<String> = n
             .files
             .iter()

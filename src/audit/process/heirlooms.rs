@@ -3,6 +3,7 @@
 //! All are descriptors that the keeper holds. Refuses: to be made twice.
 
 use crate::audit::process::succession;
+use crate::audit::record::mark::Mark;
 use crate::audit::spool::lock;
 use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 fn cushion(wanted: u64) -> std::io::Result<Ring> {
     let mut size = wanted;
     loop {
-        match Ring::create(size as usize, process::chance()) {
+        match Ring::create(size as usize, Mark::stream_once(process::chance())) {
             Err(e) if matches!(e.raw_os_error(), Some(libc::EFBIG | libc::ENOMEM)) && size > limits::MEMORY_BYTES.0 => {
                 size = (size / 2).max(limits::MEMORY_BYTES.0);
             }

@@ -10,6 +10,7 @@
 use crate::audit::alarm::{Alarm, AlarmKind};
 use crate::audit::delivery::sender::matter_of;
 use crate::audit::intake::reader::{Cushion, Reader};
+use crate::audit::intake::source::Kept;
 use crate::audit::intake::writer::Writer;
 use crate::audit::intake::writing::{catch_up, Orders, Writing};
 use crate::audit::options::{Options, Sync};
@@ -99,7 +100,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         log::info("spool", start::spool_words(&spool.moment(wall_ms(), 0), &spool.place()));
     }
     if let Some(mut reader) = waiting {
-        reader.resume(spool.account().mark);
+        reader.resume(Kept::of(&spool.account()));
         start_reader(reader);
     }
     let mut taker = Taker::new(ring.clone());
@@ -377,6 +378,7 @@ impl Worker {
             spool: self.spool.clone(),
             orders: self.orders.clone(),
             careful_until,
+            half_waits: self.options.source.row.rereads,
         };
         begin("writer", move || writing.run())
     }

@@ -48,6 +48,11 @@ pub struct Dropped {
     pub count: u64,
 }
 
+/// How many of the numbers from there to there are in any of these ranges.
+pub fn within(ranges: &[(u64, u64)], from: u64, to: u64) -> u64 {
+    ranges.iter().map(|&(a, b)| (b.min(to) + 1).saturating_sub(a.max(from))).sum()
+}
+
 /// All that is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -76,6 +81,12 @@ pub struct Account {
     pub run: u64,
     /// Where in the input it stands.
     pub mark: Mark,
+    /// The streams before that one, the newest last: what comes of them is a remnant, or was read before.
+    pub streams: Vec<u64>,
+    /// Records that went with the power, and that come again from what can be read again, under other numbers.
+    pub again: Vec<(u64, u64)>,
+    /// How long the record is that ends at the mark, and its hash: by that the place is known again in what can change.
+    pub at_mark: Option<(u64, u64)>,
     /// Pieces of the line at hand that are in it.
     pub pieces: u32,
     /// The counters.
@@ -117,6 +128,40 @@ impl Account {
             self.see(facts, raw, part, now);
         }
         self.count_title(facts, raw);
+    }
+
+    /// What was taken in last ends here, and is this; none: it is of ours.
+    pub fn stand(&mut self, mark: Mark, raw: Option<&[u8]>) {
+        if self.mark.epoch != mark.epoch && self.mark.epoch > 0 {
+            if self.streams.len() >= limits::STREAMS_KNOWN {
+                self.streams.remove(0);
+            }
+            self.streams.push(self.mark.epoch);
+        }
+        let same = self.at_mark.filter(|_| self.mark == mark);
+        self.at_mark = raw.map_or(same, |raw| Some((raw.len() as u64, xxh64(raw, 0))));
+        self.mark = mark;
+    }
+
+    /// Whether a record that ends there was taken in before: it is of a write that failed, and that could not be cut off.
+    pub fn is_behind(&self, mark: Mark) -> bool {
+        match mark.epoch == self.mark.epoch {
+            true => mark.position < self.mark.position,
+            false => self.streams.contains(&mark.epoch),
+        }
+    }
+
+    /// Records from there to there are not here, and come again under other numbers: nobody has lost them.
+    pub fn expect_again(&mut self, from: u64, to: u64) {
+        if self.again.len() >= limits::DAMAGES {
+            self.again.remove(0);
+        }
+        self.again.push((from, to));
+    }
+
+    /// The same as it was before what comes again, with the numbers that are given.
+    pub fn going_back(self, to: Account) -> Account {
+        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), ..to }
     }
 
     /// The events around these records, where it is known which ones they are.
@@ -418,7 +463,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "behind": self.behind, "version": self.version, "tellings": self.tellings, "last": text(self.last), "run": self.run,
+            "again": self.again, "streams": self.streams, "at_mark": self.at_mark, "behind": self.behind, "version": self.version, "tellings": self.tellings, "last": text(self.last), "run": self.run,
         });
         value.to_string().into_bytes()
     }
@@ -466,16 +511,24 @@ impl Account {
             tellings: tellings_of(&v["tellings"]),
             losses: losses_of(&v["losses"]),
             mark: Mark { epoch: n("epoch"), position: n("stream") },
+            again: ranges(lines("again")),
+            streams: numbers(&v["streams"]).into_iter().take(limits::STREAMS_KNOWN).collect(),
+            at_mark: <[u64; 2]>::try_from(numbers(&v["at_mark"])).ok().map(|[bytes, hash]| (bytes, hash)),
             pieces: n("pieces") as u32,
             counters: counters_of(n),
             gaps,
             titles: titles.collect(),
-            damages: lines("damages").iter().filter(|l| l.len() == 2 && l[0] <= l[1]).map(|l| (l[0], l[1])).collect(),
+            damages: ranges(lines("damages")),
             dropped: dropped.collect(),
             dropped_unknown: n("untold_unknown"),
             dropped_to: n("dropped_to"),
         })
     }
+}
+
+fn ranges(lines: Vec<Vec<u64>>) -> Vec<(u64, u64)> {
+    let ranges = lines.into_iter().filter_map(|l| <[u64; 2]>::try_from(l).ok().map(|[from, to]| (from, to)));
+    ranges.filter(|(from, to)| from <= to && *to <= limits::SPOOL_NUMBER_MAX).take(limits::DAMAGES).collect()
 }
 
 fn counters_of(n: impl Fn(&str) -> u64) -> Counters {

@@ -47,7 +47,7 @@ mod tests;
 
 use crate::audit::alarm::troubles::Troubles;
 use crate::audit::locks::{Held, Ranked};
-use crate::audit::record::account::Account;
+use crate::audit::record::account::{within, Account};
 use crate::audit::record::loss::Loss;
 use crate::hash::xxh64;
 use crate::limits;
@@ -260,6 +260,8 @@ pub struct Spool {
     /// It stands in the directory to whom it belongs.
     owned: AtomicBool,
     memory: Option<Arc<Ring>>,
+    /// While it is opened: the account before records that come again.
+    goes_back: Option<Account>,
     /// What is wrong now.
     pub troubles: Arc<Troubles>,
 }
@@ -414,8 +416,12 @@ impl Spool {
                 r.waits_for(notes, saved);
             }
         }
+        let again = self.account().again.clone();
         self.update(receiver, |c| {
-            c.dropped += to.saturating_sub(c.next);
+            // What comes again was not meant for it under this number.
+            let again = within(&again, c.next, to.max(c.next) - 1);
+            c.filtered += again;
+            c.dropped += to.saturating_sub(c.next + again);
             c.next = c.next.max(to);
         });
     }
@@ -438,7 +444,8 @@ impl Spool {
                 (loss.before, loss.after) = (loss.before.or(Some(before)), loss.after.or(Some(after)));
             }
             let known = account.damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
-            if known || account.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
+            let again = within(&account.again, loss.from, loss.to) == loss.to + 1 - loss.from;
+            if known || again || account.losses.iter().any(|l| l.from <= loss.from && loss.to <= l.to) {
                 return;
             }
             if account.losses.len() >= limits::LOSSES {

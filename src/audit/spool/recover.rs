@@ -71,6 +71,7 @@ impl Spool {
             clock: AtomicI64::new(now_ms),
             owned: AtomicBool::new(false),
             memory,
+            goes_back: None,
             troubles: Arc::default(),
         };
         crash::point("open.listed");
@@ -82,12 +83,11 @@ impl Spool {
         crash::point("open.cursors");
         let forerunner = spool.memory.as_ref().and_then(|ring| Past::of(ring));
         if !forerunner.is_some_and(|f| spool.go_on_behind(&f)) {
-            spool.skip_read(past, spool.next_seq(), None);
+            spool.skip_read(past, spool.next_seq(), None, 0);
         }
-        spool.account().explained.clear();
-        let dropped_to = spool.account().dropped_to;
+        spool.go_back();
+        let Account { dropped_to, losses, .. } = spool.account().clone();
         spool.drop_before(dropped_to);
-        let losses = spool.account().losses.clone();
         spool.lock().losses.extend(losses);
         spool.settle();
         if files.iter().any(|f| f.name.starts_with("forget-")) {
@@ -160,8 +160,9 @@ impl Spool {
     }
 
     /// Walks one segment; gives the number after its last record. The newest is cut behind it.
-    fn replay_segment(&self, s: &Segment, newest: bool, past: u64, now_ms: i64) -> io::Result<u64> {
-        let disk = self.store(s.store);
+    fn replay_segment(&mut self, s: &Segment, newest: bool, past: u64, now_ms: i64) -> io::Result<u64> {
+        let (disk, memory_disk) = (self.disk.clone(), self.memory_disk.clone());
+        let disk = if s.store == Store::Disk { &*disk } else { &*memory_disk };
         let (mut walk, mut next) = (Walk::start(), s.first);
         loop {
             match walk.next(disk, &s.name, &s.head, s.bytes)? {
@@ -169,7 +170,7 @@ impl Spool {
                     next = next.max(m.seq + 1);
                     // A segment written anew after a failed sync may overlap with the old one that could not be cut.
                     if m.seq > self.account().seq {
-                        self.skip_read(past, m.seq, s.head.last.filter(|_| m.seq == s.first));
+                        self.skip_read(past, m.seq, s.head.last.filter(|_| m.seq == s.first), s.head.epoch);
                         self.replay_record(s.head.epoch, m, walk.record(m).raw, now_ms);
                     }
                 }
@@ -200,8 +201,7 @@ impl Spool {
         let facts = read_again(m.kind, raw, m.id, m.time, m.part);
         let mut account = self.account();
         let mark = Mark { epoch, position: m.stream };
-        if account.mark.epoch == epoch && mark.position < account.mark.position {
-            // What the state knows comes later in the input: this is of a write that failed, and that could not be cut off.
+        if account.is_behind(mark) {
             account.came_back(m.seq, &facts, m.part);
             return;
         }
@@ -210,9 +210,9 @@ impl Spool {
             account.pieces = 0;
         }
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
-        // A segment whose head is damaged does not know its stream.
+        // A segment whose head is damaged does not know its stream; and what is ours is not the stream's.
         if epoch > 0 {
-            account.mark = mark;
+            account.stand(mark, Some(raw).filter(|_| m.kind != Kind::Own));
         }
     }
 
@@ -225,12 +225,21 @@ impl Spool {
 
     /// Records before `seq` that the account has not taken in and that are not here: where every receiver is past them they
     /// were delivered, or are told of elsewhere, and no gap in the input.
-    /// `last`: the event before `seq`, where it is known; else as many as were skipped explain what is missing.
-    fn skip_read(&self, past: u64, seq: u64, last: Option<EventId>) {
-        let mut account = self.account();
+    /// `last`: the event before `seq`, where it is known; else as many as were skipped explain what is missing. `stream`: of
+    /// which `seq` is.
+    fn skip_read(&mut self, past: u64, seq: u64, last: Option<EventId>, stream: u64) {
+        let power_went = self.memory.as_ref().and_then(|ring| Past::of(ring)).is_none();
+        let mut account = self.account.lock();
+        let rereads = account.mark.rereads() || Mark { epoch: stream, position: 0 }.rereads();
         let skipped = (seq - 1).saturating_sub(account.seq);
         match last {
             _ if skipped == 0 => {}
+            // They went with the power, and come again; so does all that is behind them.
+            _ if past < seq && rereads && power_went => {
+                let from = account.seq + 1;
+                account.expect_again(from, seq - 1);
+                self.goes_back.get_or_insert_with(|| account.clone());
+            }
             // Where somebody was given a part of them, what is told as damaged is the rest alone.
             _ if past < seq => {
                 let whole = past <= account.seq + 1;
@@ -238,6 +247,16 @@ impl Spool {
             }
             Some(last) => account.resume_behind(last),
             None => account.unread += skipped,
+        }
+    }
+
+    /// Where records in the middle come again, reading goes on before them: what is behind them is rather read twice than not.
+    fn go_back(&mut self) {
+        let to = self.goes_back.take();
+        let mut account = self.account.lock();
+        account.explained.clear();
+        if let Some(to) = to.filter(|to| to.mark != account.mark) {
+            *account = std::mem::take(&mut *account).going_back(to);
         }
     }
 
@@ -279,8 +298,8 @@ impl Spool {
             oldest = oldest.min(held);
         }
         for Loaded { name, place, cursor, on_disk, dirty } in loaded {
-            let file = cursor::file_name(&name);
             if damaged.contains(&name) {
+                let file = cursor::file_name(&name);
                 log::error("spool", format!("`{file}` is damaged: `{name}` is given all that is held once more"));
             }
             let configured = self.settings.receivers.iter().find(|(n, _)| *n == name);
@@ -290,15 +309,14 @@ impl Spool {
             let new = || Cursor { next: oldest, filtered: oldest - 1, ..Cursor::default() };
             // What of it may stand on the disk: where it is there no file yet, that nothing has come of it.
             let begun = |c: &Cursor| Cursor { next: c.filtered + 1, filtered: c.filtered, ..Cursor::default() };
-            let mut before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
+            let before = on_disk.unwrap_or_else(|| cursor.as_ref().map_or_else(new, begun));
             let noted = cursor.as_ref().is_some_and(|c| c.others() != before.others());
-            let mut cursor = cursor.unwrap_or_else(new);
-            [&mut before, &mut cursor].into_iter().for_each(|c| c.receiver.clone_from(&name));
+            let cursor = Cursor { receiver: name.clone(), ..cursor.unwrap_or_else(new) };
             ledger.receivers.push(Receiver {
                 // What an earlier worker could not sync may be forgotten yet: it is written anew before the ring says more.
                 saved_others: None,
                 cursor,
-                waits: noted.then_some((1, before)),
+                waits: noted.then(|| (1, Cursor { receiver: name.clone(), ..before })),
                 optional: configured.is_some_and(|(_, optional)| *optional),
                 live: configured.is_some(),
                 place,

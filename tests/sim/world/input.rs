@@ -58,7 +58,7 @@ impl World {
             let tail = if pieces == 1 && !plain { piece[1..].to_vec() } else { Vec::new() };
             let fed = Fed {
                 doc: doc.clone(),
-                life: self.life,
+                life: self.stream(),
                 end: end + u64::from(last),
                 count: first.then_some(n),
                 tail,
@@ -73,10 +73,16 @@ impl World {
         self.fed_to = end + 1;
     }
 
-    pub(super) fn pour(&mut self) {
+    /// More of the input comes into the cushion. True: there is no more.
+    pub(super) fn pour(&mut self) -> Result<bool, String> {
+        if self.log.is_some() {
+            self.write_log();
+            return Ok(self.read_log()? && self.pipe.is_empty());
+        }
         let room = RING_BYTES - self.cushion.len();
         let most = self.pipe.len().min(room);
         let n = if self.chance.once_in(3) { self.chance.below(most as u64 + 1) as usize } else { most };
         self.cushion.extend(self.pipe.drain(..n));
+        Ok(self.pipe.is_empty())
     }
 }

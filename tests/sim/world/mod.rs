@@ -7,16 +7,18 @@
 mod counts;
 mod gone;
 mod input;
+mod log;
 mod names;
 mod oracle;
 mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, GONE, MORE, PARTS, WALLS};
+pub use plan::{Figures, Plan, FOLLOWED, GONE, MORE, PARTS, WALLS};
 
 use counts::Counts;
 use gone::Gone;
+use log::Log;
 use names::Name;
 
 use crate::canary::Canary;
@@ -72,6 +74,8 @@ pub struct World {
     tail: u64,
     /// Lines on their way into the cushion, and where in the stream they end.
     pipe: Vec<u8>,
+    /// Where the input is a log.
+    log: Option<Log>,
     fed_to: u64,
     count: u64,
     worker: Option<Worker>,
@@ -100,20 +104,26 @@ pub struct World {
 
 type Verdict = Result<(), String>;
 
+/// A ring for its notes alone, or, where the input is a log, for all that is read.
+fn new_ring(plan: &Plan, number: u64) -> Arc<Ring> {
+    Arc::new(Ring::create(if plan.followed { RING_BYTES } else { 4096 }, number).expect("memory"))
+}
+
 impl World {
     /// Of a seed.
     pub fn new(seed: u64, canary: Canary) -> World {
         let mut chance = Chance::new(seed);
         let mut more = Chance::new(!seed);
         let plan = Plan::of(seed, &mut chance, &mut more);
+        let log = plan.followed.then(Log::new);
         let mut receivers: Vec<Receiver> = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
         receivers.iter_mut().zip(&plan.walls).for_each(|(r, wall)| r.wall = *wall);
-        let outside = Outside { receivers, ..Outside::default() };
+        let outside = Outside { receivers, follows_log: plan.followed, ..Outside::default() };
         World {
             names: (0..plan.receivers.len()).map(|i| Name::of(i < plan.first)).collect(),
             disk: SimDisk::new(chance.next(), canary),
             memory_disk: MemoryDisk::create().expect("memory"),
-            ring: Arc::new(Ring::create(4096, 1).expect("memory")),
+            ring: new_ring(&plan, 1),
             outside: Arc::new(Mutex::new(outside)),
             figures: Figures::default(),
             plan,
@@ -126,6 +136,7 @@ impl World {
             cushion: Vec::new(),
             tail: 0,
             pipe: Vec::new(),
+            log,
             fed_to: 0,
             count: 0,
             worker: None,
@@ -145,7 +156,7 @@ impl World {
 
     /// Where the cushion begins, as the spool notes it.
     fn mark(&self) -> Mark {
-        Mark { epoch: self.ring.epoch(), position: self.tail }
+        self.log.as_ref().and_then(Log::place).unwrap_or(Mark { epoch: self.ring.epoch(), position: self.tail })
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -312,8 +323,7 @@ impl World {
                         self.feed(true);
                     }
                 }
-                self.pour();
-                Some(Ok(()))
+                self.pour().map(|_| Some(Ok(())))?
             }
             3..=5 => self.mortal(|w| w.write(Ending::Open).map(|_| ())),
             6..=9 => {
@@ -349,6 +359,7 @@ impl World {
             self.excuse_unsecured();
         }
         if let Some(w) = self.worker.take() {
+            self.leave_log();
             // What was counted in the step that it died of.
             let (account, receivers, _) = w.spool.snapshot();
             for r in &receivers {
@@ -372,6 +383,8 @@ impl World {
                 if death == Death::Power {
                     self.figures.power_cuts += 1;
                     self.disk.cut_power();
+                    self.cut_log();
+                    self.outside().unordered = self.log.is_some();
                 } else {
                     self.figures.deaths += 1;
                 }
@@ -392,8 +405,11 @@ impl World {
         }
     }
 
-    /// What is not promised yet may be lost now.
+    /// What is not promised yet may be lost now; but what can be read again never is.
     fn excuse(&mut self) {
+        if self.log.is_some() {
+            return;
+        }
         let (life, promised) = (self.life, self.promised);
         let fed = &mut self.outside().fed;
         fed.iter_mut().filter(|f| f.life == life && f.end > promised).for_each(|f| f.excused = true);
@@ -408,12 +424,16 @@ impl World {
     /// A new keeper, a new cushion.
     fn new_life(&mut self) {
         self.life += 1;
-        self.ring = Arc::new(Ring::create(4096, self.life).expect("memory"));
+        self.leave_log();
+        self.worker = None;
+        self.ring = new_ring(&self.plan, self.life);
         self.memory_disk = MemoryDisk::create().expect("memory");
+        if self.log.is_some() {
+            return;
+        }
         self.cushion.clear();
         self.pipe.clear();
         (self.tail, self.fed_to, self.promised) = (0, 0, 0);
-        self.worker = None;
     }
 
     // ---- the end of an epoch ----
@@ -469,8 +489,7 @@ impl World {
                 written = false;
                 self.feed(false);
             }
-            self.pour();
-            let whole = self.pipe.is_empty();
+            let whole = self.pour()?;
             if !written {
                 let ending = if whole { Ending::Ended } else { Ending::Open };
                 let done = self.mortal(|w| w.write(ending));

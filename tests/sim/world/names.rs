@@ -305,7 +305,7 @@ impl World {
         self.disk.set_faults(WELL);
         self.disk.douse();
         for round in 0..STOP_ROUNDS {
-            self.pour();
+            self.pour()?;
             let whole = self.pipe.is_empty();
             let ending = if whole { Ending::Ended } else { Ending::Open };
             let Some(written) = self.mortal(|w| w.write(ending)) else { return Ok(false) };

@@ -39,6 +39,8 @@ pub struct Plan {
     pub walls: Vec<Option<Wall>>,
     /// Receivers may say of a part of a parcel that it was taken.
     pub parts: bool,
+    /// The input is a log.
+    pub followed: bool,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
@@ -55,6 +57,9 @@ pub const PARTS: u64 = 900_000_000_000_000;
 /// has to be told.
 pub const GONE: u64 = 1_200_000_000_000_000;
 
+/// From here on the input is a log that others rotate, and that can be read again: whatever becomes of the power.
+pub const FOLLOWED: u64 = 1_500_000_000_000_000;
+
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
     pub fn of(seed: u64, chance: &mut Chance, more: &mut Chance) -> Plan {
@@ -67,8 +72,9 @@ impl Plan {
         let mut formats: Vec<&'static str> =
             receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
         let late = seed >= MORE && !more.once_in(3);
-        let gone = seed >= GONE && class < 2;
-        let changes = seed >= MORE && more.once_in(2) && !gone;
+        let followed = seed >= FOLLOWED && (class == 0 || class == 2);
+        let gone = seed >= GONE && class < 2 && !followed;
+        let changes = seed >= MORE && more.once_in(2) && !gone && !followed;
         for i in 0..if changes { more.between(1, 2) } else { 0 } {
             receivers.push((format!("later{i}"), more.once_in(4)));
             formats.push(more.pick(&["json", "ndjson", "single"]));
@@ -81,6 +87,7 @@ impl Plan {
         Plan {
             walls,
             parts: seed >= PARTS && !gone,
+            followed,
             anchored,
             full: Some(chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]))
                 .filter(|_| !gone)
@@ -117,6 +124,7 @@ impl Plan {
             (self.power, "power cuts"),
             (self.flips, "flipped bits"),
             (self.gone, "things taken away"),
+            (self.followed, "a log"),
         ];
         let injected: Vec<&str> = injected.iter().filter(|i| i.0).map(|i| i.1).collect();
         format!(

@@ -30,9 +30,14 @@ impl World {
     fn read_is_counted(&self, account: &Account) -> Verdict {
         let o = self.outside();
         let (all, read) = (o.fed.len() as u64, account.counters.read);
-        let least = if self.plan.power { o.fed.iter().filter(|f| !f.excused).count() as u64 } else { all };
+        let least = if self.plan.power || self.plan.followed {
+            o.fed.iter().filter(|f| !f.excused).count() as u64
+        } else {
+            all
+        };
         // An event of ours that went with the state that counted it counts as one that was read.
-        let most = all + if self.gone.any { account.counters.damaged } else { 0 };
+        let half = o.halves;
+        let most = all + half + if self.gone.any { account.counters.damaged } else { 0 };
         if read + self.forgotten.read < least || !self.plan.power && read > most {
             return Err(format!("{all} records were put in, {least} of them for good, and {read} are counted as read"));
         }
@@ -79,7 +84,10 @@ impl World {
             // What is gone from the disk was missing for one of them, or its taking was never heard of.
             let heard = |f: &Fed| o.receivers.iter().all(|r| r.answered.contains(&f.doc));
             let went = self.gone.any && g.reason == "damaged";
-            let kept = inside.clone().find(|(n, f)| if went { heard(f) } else { came(*n) }).map(|(n, _)| n);
+            // What came, and went with the power, and no record says so any more, is rather told than not.
+            let had = |n: usize| self.plan.followed && self.plan.power && g.had.contains(&n);
+            let false_of = |n: usize, f: &Fed| if went { heard(f) } else { came(n) && !had(n) };
+            let kept = inside.clone().find(|(n, f)| false_of(*n, f)).map(|(n, _)| n);
             // What was dropped came from the database, and yet it is gone; after a power cut nobody may remember why.
             // So where the state went with the records: of a stretch with fewer records than ids nobody knows which were which.
             let sure = !self.plan.power && !self.gone.any;
@@ -107,7 +115,7 @@ impl World {
         // power, until the next one comes.
         let known = |n: &usize| came(n) && !o.fed[*n].excused;
         let last = by_count.iter().rev().find(|(_, n)| known(n)).map_or(0, |(count, _)| *count);
-        let told = |count: u64| o.gaps.iter().any(|g| g.tells(count));
+        let told = |count: u64| o.gaps.iter().any(|g| g.tells(count)) || o.half_counts.contains(&count);
         // What never was put in shows by the next one; where that was not promised when memory went, so was this.
         let seen = |count: u64| by_count.range(count..).next().is_some_and(|(_, n)| !o.fed[*n].excused);
         let expected = |count: &u64| by_count.contains_key(count) || seen(*count);

@@ -88,6 +88,9 @@ impl World {
 
     /// What the worker before has put into the spool leaves the cushion.
     fn catch_up(&mut self, spool: &Arc<Spool>) -> Verdict {
+        if self.log.is_some() {
+            return self.resume_log(spool);
+        }
         let account = spool.account().clone();
         if account.mark.epoch != self.mark().epoch {
             spool.begin_another_input();
@@ -127,6 +130,9 @@ impl World {
 
     /// One step of the writer, as the worker's thread does it. True when nothing is left to be written.
     pub(super) fn write(&mut self, ending: Ending) -> Result<bool, String> {
+        if self.log.is_some() {
+            return self.write_read(ending);
+        }
         let ending = match ending {
             Ending::Open if self.cushion.len() >= RING_BYTES => Ending::Crowded,
             other => other,

@@ -9,11 +9,13 @@
 //!
 //! A new source is a file here and a row in `table`. Refuses: to know records, to wait for disk or network.
 
+pub mod file;
 pub mod pipe;
 pub mod table;
 #[cfg(test)]
 mod tests;
 
+use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
 use crate::flags::Text;
 use crate::guard::files::Wish;
@@ -24,17 +26,42 @@ use std::time::Duration;
 
 /// A source that is open.
 pub trait Source: Send {
-    /// Goes on behind this place, where that is one of its streams; else at its beginning. `None`: nothing of it was ever
-    /// kept. It tells the filler of the stream that it begins with (`Filler::turn`).
-    fn resume(&mut self, kept: Option<Mark>, to: &mut Filler) {
+    /// Goes on behind this place, where that is one of its streams; else at its beginning. It tells the filler of the stream
+    /// that it begins with (`Filler::turn`).
+    fn resume(&mut self, kept: Kept, to: &mut Filler) {
         let _ = (kept, to);
     }
 
-    /// Takes what there is now, as far as it fits. A source that goes over to another stream says so by a turn.
+    /// Takes what there is now, as far as it fits. A source that goes over to another stream says so by a turn, and takes
+    /// nothing (`Fill::Full`) while there is no room for one.
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill>;
 
     /// Waits until there may be more, at most `patience`. False: there is nothing.
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool>;
+}
+
+/// What is kept of a source that can be read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Where reading goes on; of no stream: nothing was ever kept.
+    pub mark: Mark,
+    /// How long the record is that ends there, and its hash, where that is known.
+    pub last: Option<(u64, u64)>,
+    /// The streams before that one, the newest last.
+    pub streams: Vec<u64>,
+}
+
+impl Kept {
+    /// By what is in the spool.
+    pub fn of(account: &Account) -> Kept {
+        Kept { mark: account.mark, last: account.at_mark, streams: account.streams.clone() }
+    }
+
+    /// The reading stands here in a ring that outlived its worker: as far as that, all is kept. `passed`: the streams in it.
+    pub fn read_to(self, mark: Mark, passed: Vec<u64>) -> Kept {
+        let all = self.streams.into_iter().chain([self.mark.epoch]).chain(passed);
+        Kept { mark, last: None, streams: all.filter(|epoch| *epoch > 0 && *epoch != mark.epoch).collect() }
+    }
 }
 
 /// Which source it is to be, by the options.
@@ -44,6 +71,8 @@ pub struct Choice {
     pub row: &'static Row,
     /// `--filename`, for those that have one.
     pub filename: Option<PathBuf>,
+    /// `--read-from end`: what is there at the very first start is not wanted.
+    pub from_end: bool,
 }
 
 /// How a source shows itself in the line at the start.

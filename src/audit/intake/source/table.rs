@@ -1,34 +1,25 @@
 //! The table of sources. `--type`, its help, the man pages and the READMEs' tables are made of it.
 //!
-//! Refuses: a source that the withdrawn program had and this one has not, with the reason and what to do instead.
+//! Refuses: a source that has no row.
 
-use super::{pipe, Row};
+use super::{file, pipe, Row};
 use crate::flags::{text, Text};
 use crate::joined;
 
 /// All sources.
-pub const TABLE: &[Row] = &[pipe::ROW];
+pub const TABLE: &[Row] = &[pipe::ROW, file::ROW];
 
-/// Sources that the withdrawn program had and this one has not, with what to do instead.
-pub(super) const NOT_YET: &[(&str, &str)] = &[(
-    "file",
-    "reading a file is not in this version; let Picodata write to the pipe, or use \
-     `tail -n +1 -F FILE | gostech-audit-log …`, which loses records when the file is rotated",
-)];
-
-/// The row of this name; else why there is none.
+/// The row of this name.
 pub fn find(name: &str) -> Result<&'static Row, &'static str> {
-    let why = NOT_YET.iter().find(|(other, _)| *other == name).map_or("there is no such source", |(_, why)| why);
-    TABLE.iter().find(|row| row.name == name).ok_or(why)
+    TABLE.iter().find(|row| row.name == name).ok_or("there is no such source")
 }
 
 /// The values of `--type`.
 pub const NAMES: &str = joined!(&{
-    let mut parts = [""; 2 * (TABLE.len() + NOT_YET.len())];
+    let mut parts = [""; 2 * TABLE.len()];
     let mut i = 0;
-    while i < TABLE.len() + NOT_YET.len() {
-        parts[2 * i] = if i > 0 { "|" } else { "" };
-        parts[2 * i + 1] = if i < TABLE.len() { TABLE[i].name } else { NOT_YET[i - TABLE.len()].0 };
+    while i < TABLE.len() {
+        (parts[2 * i], parts[2 * i + 1]) = (if i > 0 { "|" } else { "" }, TABLE[i].name);
         i += 1;
     }
     parts
@@ -36,8 +27,8 @@ pub const NAMES: &str = joined!(&{
 
 /// What `--type` is, for help, man pages and READMEs.
 pub const HELP: Text = text(
-    joined!(&["where events come from: ", joined!(&rows(false)), "; not in this version: ", joined!(&MISSING)]),
-    joined!(&["откуда приходят события: ", joined!(&rows(true)), "; в этой версии ещё нет: ", joined!(&MISSING)]),
+    joined!(&["where events come from: ", joined!(&rows(false))]),
+    joined!(&["откуда приходят события: ", joined!(&rows(true))]),
 );
 
 const fn rows(russian: bool) -> [&'static str; 5 * TABLE.len()] {
@@ -55,14 +46,3 @@ const fn rows(russian: bool) -> [&'static str; 5 * TABLE.len()] {
     }
     parts
 }
-
-const MISSING: [&str; 2 * NOT_YET.len()] = {
-    let mut parts = [""; 2 * NOT_YET.len()];
-    let mut i = 0;
-    while i < NOT_YET.len() {
-        parts[2 * i] = if i > 0 { ", " } else { "" };
-        parts[2 * i + 1] = NOT_YET[i].0;
-        i += 1;
-    }
-    parts
-};

@@ -1,0 +1,259 @@
+//! `--type file`: a log that the database writes to and others rotate, read on from where reading stopped.
+//!
+//! ```text
+//! audit.log.2.gz  audit.log.1  audit.log     oldest first; the mark says which one, and where in it
+//! ```
+//!
+//! A file is known by its beginning (`found`), so it is found again under whatever name, packed as well. One that is renamed
+//! is read on until the new one has begun, for until then the database may write to it; of one that is truncated the rest is
+//! read from its copy, where there is one. Half a line waits for its rest, unless another file follows. What stands still or
+//! cannot be read now is looked at again and again.
+//! Refuses: to write, to lock, to end because of what becomes of the file, to read a file again that was read to its end.
+
+mod found;
+#[cfg(test)]
+mod tests;
+
+use crate::audit::intake::source::{Choice, Kept, Row, Shown, Source};
+use crate::audit::record::mark::Mark;
+use crate::flags::text;
+use crate::guard::files::Wish;
+use crate::sys::filler::{Fill, Filler};
+use crate::{limits, log};
+use found::{Found, Place};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What is followed where nothing is said, as the withdrawn program did.
+const DEFAULT: &str = "audit.log";
+
+/// The row.
+pub const ROW: Row = Row {
+    name: "file",
+    what: text("the log file of --filename", "файл журнала из --filename"),
+    rereads: true,
+    term_ends: true,
+    prepare: |choice| Shown { what: format!("the file `{}`", path_of(choice).display()), holds: None },
+    wishes: |choice| vec![Wish::Follow(path_of(choice))],
+    open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end)),
+    is_pressed: |_| false,
+};
+
+fn path_of(choice: &Choice) -> PathBuf {
+    choice.filename.clone().unwrap_or_else(|| DEFAULT.into())
+}
+
+/// A log that is followed.
+struct Follow {
+    place: Place,
+    /// Nothing of it was ever kept, and what is there now is not wanted.
+    from_end: bool,
+    /// Where the spool stands; none when that place is found, or there was none.
+    kept: Option<Kept>,
+    /// Streams that were read to their ends.
+    done: Vec<u64>,
+    at: Option<Reading>,
+    /// The file behind the one at hand: it has begun.
+    next: Option<Found>,
+}
+
+/// The file at hand.
+struct Reading {
+    found: Found,
+    mark: Mark,
+    /// The ring knows of it.
+    turned: bool,
+    /// When it was written to, as was seen when it was read last.
+    written: SystemTime,
+}
+
+impl Reading {
+    fn at(found: Found, mark: Mark) -> Option<Reading> {
+        Some(Reading { written: found.modified(), found, mark, turned: false })
+    }
+
+    fn start(found: Found) -> Option<Reading> {
+        let epoch = found.stream;
+        Reading::at(found, Mark { epoch, position: 0 })
+    }
+}
+
+impl Follow {
+    fn new(path: PathBuf, from_end: bool) -> Follow {
+        Follow { place: Place { path }, from_end, kept: None, done: Vec::new(), at: None, next: None }
+    }
+
+    fn say(&self, text: &str) {
+        log::warn("input", format!("`{}`: {text}", self.place.path.display()));
+    }
+
+    /// Where reading begins; none: there is nothing yet.
+    fn begin(&mut self) -> io::Result<Option<Reading>> {
+        let Some(kept) = &self.kept else { return self.begin_new() };
+        let mut all: Vec<Found> = self.place.list()?.iter().filter_map(|c| c.open()).collect();
+        for i in (0..all.len()).rev() {
+            if kept.mark.is_of(all[i].stream) && all[i].holds(kept)? {
+                let mark = kept.mark;
+                self.kept = None;
+                return Ok(Reading::at(all.swap_remove(i), mark));
+            }
+        }
+        let half = kept.mark;
+        // Files behind those that were read; first the one that was read in part.
+        let read = all.iter().rposition(|f| self.is_done(f) && !half.is_of(f.stream));
+        let first = all.iter().position(|f| half.is_of(f.stream)).or(read.map(|n| n + 1)).unwrap_or(0);
+        if first >= all.len() {
+            return Ok(None);
+        }
+        let found = all.swap_remove(first);
+        let name = found.path.display();
+        self.say(&format!(
+            "what was read last is gone, or is not what it was: reading goes on at the beginning of `{name}`"
+        ));
+        self.kept = None;
+        let epoch = if half.is_of(found.stream) { half.anew().epoch } else { found.stream };
+        Ok(Reading::at(found, Mark { epoch, position: 0 }))
+    }
+
+    fn begin_new(&mut self) -> io::Result<Option<Reading>> {
+        let from_end = std::mem::take(&mut self.from_end);
+        let Some(mut found) = self.place.newest() else { return Ok(None) };
+        let position = if from_end { found.last_line()? } else { 0 };
+        let epoch = found.stream;
+        Ok(Reading::at(found, Mark { epoch, position }))
+    }
+
+    fn is_done(&self, found: &Found) -> bool {
+        self.done.iter().any(|epoch| Mark::from((*epoch, 0)).is_of(found.stream))
+    }
+
+    /// That stream is read to its end.
+    fn pass(&mut self, epoch: u64) {
+        if self.done.len() >= limits::STREAMS_KNOWN {
+            self.done.remove(0);
+        }
+        self.done.push(epoch);
+    }
+
+    /// There is no more of the file at hand: what is read then. None: nothing yet. What is still to be read before it changes
+    /// is read at the next call.
+    fn go_on(&mut self) -> io::Result<Option<Reading>> {
+        let Some(at) = &self.at else { return Ok(None) };
+        if self.place.id() == Some(at.found.id) {
+            return if at.found.is_whole(at.mark.position)? { Ok(None) } else { self.shortened() };
+        }
+        match self.next.take() {
+            // It had begun before the last look at the file at hand.
+            Some(next) => {
+                let epoch = at.mark.epoch;
+                self.pass(epoch);
+                Ok(Reading::start(next))
+            }
+            None => {
+                self.next = self.behind(at)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The file behind this one, if it has begun.
+    fn behind(&self, at: &Reading) -> io::Result<Option<Found>> {
+        let all = self.place.list()?;
+        // Truncated, it has the name still, and its older files are those that were written later than it was read.
+        let here = all.iter().rposition(|c| c.id == at.found.id && c.path != self.place.path);
+        let is_later = |i: usize, c: &found::Candidate| match here {
+            Some(here) => i > here,
+            None => c.path == self.place.path || c.modified >= at.written,
+        };
+        let later = all.iter().enumerate().filter(|(i, c)| is_later(*i, c)).filter_map(|(_, c)| c.open());
+        Ok(later.into_iter().find(|f| !at.mark.is_of(f.stream) && !self.is_done(f)))
+    }
+
+    /// The file at hand has lost what it had: its copy has the rest, or there is none.
+    fn shortened(&mut self) -> io::Result<Option<Reading>> {
+        let Some(at) = &self.at else { return Ok(None) };
+        let mark = at.mark;
+        let copies = self.place.list()?;
+        let copies = copies.iter().rev().filter(|c| c.path != self.place.path).filter_map(|c| c.open());
+        let copy = copies.filter(|f| mark.is_of(f.stream)).find(|f| f.is_whole(mark.position).unwrap_or(false));
+        if let Some(found) = copy {
+            self.say(&format!("it was truncated: the rest is read from `{}`", found.path.display()));
+            return Ok(Some(Reading { turned: true, written: found.modified(), found, mark }));
+        }
+        let lost = "it was truncated, and there is no copy: what was not read before is lost";
+        if let Some(next) = self.behind(at)? {
+            self.say(lost);
+            self.pass(mark.epoch);
+            return Ok(Reading::start(next));
+        }
+        // It may begin as it did: then what is behind its end now was cut off.
+        let Some(found) = self.place.newest().filter(|f| mark.is_of(f.stream)) else { return Ok(None) };
+        self.say(lost);
+        let position = found.bytes()?.unwrap_or(0).min(mark.position);
+        Ok(Reading::at(found, Mark { position, ..mark.anew() }))
+    }
+
+    fn fill_now(&mut self, to: &mut Filler) -> io::Result<Fill> {
+        for _ in 0..limits::FOLLOWED_ROUNDS {
+            if self.at.is_none() {
+                self.at = self.begin()?;
+            }
+            let Some(at) = &mut self.at else { return Ok(Fill::Nothing) };
+            let place = at.mark.into();
+            at.turned = at.turned || to.place() == Some(place) || to.turn(place);
+            if !at.turned {
+                return Ok(Fill::Full);
+            }
+            match to.read_with(|room| at.found.read(at.mark.position, room))? {
+                Fill::Bytes(n) => {
+                    at.mark = at.mark.behind(n);
+                    at.written = at.found.modified();
+                    return Ok(Fill::Bytes(n));
+                }
+                Fill::Full => return Ok(Fill::Full),
+                Fill::Nothing | Fill::End => {}
+            }
+            match self.go_on()? {
+                Some(reading) => self.at = Some(reading),
+                None if self.next.is_some() => {}
+                None => return Ok(Fill::Nothing),
+            }
+        }
+        Ok(Fill::Nothing)
+    }
+}
+
+impl Source for Follow {
+    fn resume(&mut self, kept: Kept, _: &mut Filler) {
+        self.done.clone_from(&kept.streams);
+        self.kept = Some(kept).filter(|k| k.mark.rereads());
+    }
+
+    fn fill(&mut self, to: &mut Filler) -> io::Result<Fill> {
+        Ok(self.fill_now(to).unwrap_or_else(|e| {
+            self.say(&format!("cannot be read: {e}; trying again"));
+            // It may be another one that has the name: on a file server files come back under new handles.
+            if let Some(at) = self.at.take() {
+                self.kept = Some(Kept { mark: at.mark, ..Kept::default() });
+            }
+            self.next = None;
+            Fill::Nothing
+        }))
+    }
+
+    fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool> {
+        let look = Duration::from_millis(limits::FOLLOWED_LOOK_MILLIS);
+        let until = Instant::now() + patience.unwrap_or(look);
+        loop {
+            if self.at.as_ref().is_some_and(|at| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position))) {
+                return Ok(true);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            std::thread::sleep(left.min(look));
+        }
+    }
+}

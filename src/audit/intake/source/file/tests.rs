@@ -1,0 +1,204 @@
+//! What becomes of a log: renamed, packed, truncated, cut back, not there yet; and what is read of it.
+
+use super::*;
+use crate::hash::xxh64;
+use crate::sys::pipe;
+use crate::sys::ring::{Ring, Taker};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+struct Den(PathBuf);
+
+impl Drop for Den {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Den {
+    fn new(name: &str) -> Den {
+        crate::log::mute();
+        let dir = std::env::temp_dir().join(format!("gostech-follow-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        Den(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Adds to a file, at its own time.
+    fn add(&self, name: &str, text: &str, second: u64) {
+        let mut file = File::options().create(true).append(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn pack(&self, name: &str) {
+        let modified = fs::metadata(self.path(name)).unwrap().modified().unwrap();
+        let packed = File::create(self.path(&format!("{name}.gz"))).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        gz.write_all(&fs::read(self.path(name)).unwrap()).unwrap();
+        gz.finish().unwrap().set_modified(modified).unwrap();
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    fn reader(&self, from_end: bool, kept: Kept) -> Reader {
+        let ring = Arc::new(Ring::create(1 << 16, 1).unwrap());
+        let mut filler = Filler::resume(ring.clone(), Arc::new(pipe::pair().unwrap())).unwrap();
+        let mut source = Follow::new(self.path("log"), from_end);
+        source.resume(kept, &mut filler);
+        Reader { source, filler, taker: Taker::new(ring) }
+    }
+}
+
+struct Reader {
+    source: Follow,
+    filler: Filler,
+    taker: Taker,
+}
+
+impl Reader {
+    /// What comes now; a bar where another stream begins.
+    fn more(&mut self) -> String {
+        while self.source.fill(&mut self.filler).unwrap() != Fill::Nothing {}
+        let mut text = String::new();
+        loop {
+            let ends = self.taker.ends_here();
+            let bytes = self.taker.peek().to_vec();
+            text.push_str(std::str::from_utf8(&bytes).unwrap());
+            self.taker.consume(bytes.len());
+            if !ends {
+                return text;
+            }
+            text.push('|');
+        }
+    }
+
+    /// As the spool has it when all of that is in it, and `last` was the last record.
+    fn kept(&self, last: &str) -> Kept {
+        let mark = self.taker.place().into();
+        Kept { mark, last: Some((last.len() as u64, xxh64(last.as_bytes(), 0))), streams: self.source.done.clone() }
+    }
+}
+
+#[test]
+fn a_renamed_file_is_read_on_until_the_new_one_has_begun() {
+    let den = Den::new("renamed");
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "", "it is not there yet");
+    den.add("log", "one\ntw", 10);
+    assert_eq!(reader.more(), "one\ntw");
+    den.rename("log", "log.1");
+    den.add("log", "", 11);
+    den.add("log.1", "o\nthree\n", 12);
+    assert_eq!(reader.more(), "o\nthree\n");
+    den.add("log", "four\n", 13);
+    den.add("log.1", "late\n", 13);
+    assert_eq!(reader.more(), "late\n|four\n");
+    assert_eq!(reader.more(), "");
+}
+
+#[test]
+fn what_was_rotated_while_nobody_read_is_read_oldest_first() {
+    let den = Den::new("away");
+    den.add("log", "one\ntwo\n", 10);
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "one\ntwo\n");
+    let kept = reader.kept("two");
+    den.add("log", "three\n", 11);
+    den.rename("log", "log-20261128");
+    den.pack("log-20261128");
+    den.add("log-20261129", "four\n", 20);
+    den.add("log.1", "five\n", 30);
+    den.add("log.bak", "not ours\n", 31);
+    den.add("log", "six\n", 40);
+    assert_eq!(den.reader(false, kept).more(), "three\n|four\n|five\n|six\n");
+}
+
+#[test]
+fn the_rest_of_a_truncated_file_is_read_from_its_copy() {
+    let den = Den::new("copied");
+    den.add("log", "one\n", 10);
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "one\n");
+    den.add("log", "two\n", 11);
+    for (copy, text) in [("log.2", "three\n"), ("log.1", "four\n")] {
+        fs::copy(den.path("log"), den.path(copy)).unwrap();
+        den.add(copy, "", 12);
+        File::options().write(true).open(den.path("log")).unwrap().set_len(0).unwrap();
+        den.add("log", text, 13);
+    }
+    den.add("log.1", "", 14);
+    assert_eq!(reader.more(), "two\n|three\n|four\n");
+}
+
+#[test]
+fn of_a_file_that_is_truncated_without_a_copy_the_next_is_read() {
+    let den = Den::new("truncated");
+    den.add("log", "one\n", 10);
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "one\n");
+    File::options().write(true).open(den.path("log")).unwrap().set_len(0).unwrap();
+    den.add("log", "another that is longer\n", 13);
+    assert_eq!(reader.more(), "another that is longer\n");
+    fs::remove_file(den.path("log")).unwrap();
+    assert_eq!(reader.more(), "");
+    den.add("log", "third\n", 14);
+    assert_eq!(reader.more(), "third\n");
+}
+
+/// A power cut takes the end of a log that was not on the platter, and what was read of it is in the spool.
+#[test]
+fn a_log_that_is_not_what_was_read_is_read_again_as_another_stream() {
+    let den = Den::new("cut");
+    den.add("log", "one\ntwo\n", 10);
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "one\ntwo\n");
+    let kept = reader.kept("two");
+    let same = den.reader(false, kept.clone()).more();
+    assert_eq!(same, "", "nothing is new");
+    File::options().write(true).open(den.path("log")).unwrap().set_len(4).unwrap();
+    let shorter = den.reader(false, kept.clone()).more();
+    assert_eq!(shorter, "one\n");
+    den.add("log", "new\n", 11);
+    let mut reader = den.reader(false, kept.clone());
+    assert_eq!(reader.more(), "one\nnew\n");
+    let again: Mark = reader.taker.place().into();
+    assert!(again.is_of(kept.mark.epoch) && again.epoch != kept.mark.epoch && again.rereads());
+}
+
+#[test]
+fn only_what_comes_where_that_is_wanted() {
+    let den = Den::new("end");
+    den.add("log", "one\nhalf", 10);
+    let mut reader = den.reader(true, Kept::default());
+    assert_eq!(reader.more(), "half");
+    den.add("log", " of it\n", 10);
+    assert_eq!(reader.more(), " of it\n");
+    let kept = reader.kept("half of it");
+    den.add("log", "two\n", 10);
+    assert_eq!(den.reader(true, kept).more(), "two\n");
+}
+
+#[test]
+fn what_cannot_be_read_is_tried_again() {
+    let den = Den::new("unreadable");
+    fs::create_dir(den.path("log")).unwrap();
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "");
+    assert!(!reader.source.wait(Some(Duration::ZERO)).unwrap());
+    fs::remove_dir(den.path("log")).unwrap();
+    den.add("log", "one\n", 10);
+    assert_eq!(reader.more(), "one\n");
+    den.add("log", "two\n", 11);
+    assert!(reader.source.wait(None).unwrap());
+    assert_eq!(path_of(&Choice { row: &ROW, filename: None, from_end: false }), Path::new("audit.log"));
+}

@@ -1,0 +1,157 @@
+//! A log in files, followed through the rotations of the real logrotate, whoever dies: every record once.
+
+use crate::harness::den::peer;
+use crate::harness::{events::Chance, procs, wait, Den, Events, Picodata, Receiver, Setup};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Who writes the log, as the database does.
+struct Log<'a> {
+    den: &'a Den,
+    open: File,
+    events: Events,
+    written: crate::harness::ledger::Ledger,
+}
+
+impl Log<'_> {
+    fn new(den: &Den) -> Log<'_> {
+        let open = append(&den.path().join("audit.log"));
+        Log { den, open, events: Events::new(1, 1), written: Default::default() }
+    }
+
+    fn write(&mut self, count: u64) {
+        for _ in 0..count {
+            let record = self.events.event();
+            self.written.note(&record);
+            self.open.write_all(format!("{record}\n").as_bytes()).unwrap();
+        }
+    }
+
+    /// What SIGHUP does.
+    fn reopen(&mut self) {
+        self.open = append(&self.den.path().join("audit.log"));
+    }
+
+    fn follower(&self, receiver: &Receiver) -> Picodata {
+        let log = self.den.file("audit.log");
+        Setup::new(self.den).url(&receiver.url()).args(&["--type", "file", "--filename", &log]).exec().picodata()
+    }
+}
+
+fn append(path: &Path) -> File {
+    File::options().create(true).append(true).open(path).unwrap()
+}
+
+/// SIGTERM ends it when all that is there was read and delivered.
+fn stop(program: &mut Picodata) {
+    assert!(procs::signal("TERM", i64::from(program.family().keeper.expect("a keeper"))));
+    assert_eq!(program.wait_end(LIMIT).code(), Some(0), "stderr:\n{}", program.err());
+}
+
+fn rotations(name: &str, ways: &str, copies: bool) {
+    let Some(logrotate) = peer("logrotate") else { return };
+    let den = Den::new(name);
+    let config = format!("\"{}\" {{\n rotate 50\n missingok\n{ways}\n}}\n", den.file("audit.log"));
+    let config = den.put("rotate.conf", config);
+    let rotate = || {
+        let mut command = Command::new(&logrotate);
+        let done = command.args(["-f", "-s", &den.file("rotate.state"), &config]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let (receiver, mut chance) = (Receiver::start(), Chance::new(12));
+    let mut log = Log::new(&den);
+    log.write(100);
+    let mut program = log.follower(&receiver);
+    program.wait_worker(None);
+    // The first record is kept: from here on it is known what was read.
+    receiver.wait_count(100, LIMIT);
+    for round in 0..12 {
+        log.write(chance.within(1, 400));
+        rotate();
+        if !copies {
+            // It goes on writing to the old one, until it is told.
+            log.write(chance.within(0, 40));
+            log.reopen();
+        }
+        log.write(chance.within(1, 40));
+        match round % 4 {
+            1 => assert!(procs::kill9(program.wait_worker(None))),
+            3 => program.kill9_all(),
+            _ => {}
+        }
+        if round % 4 == 3 {
+            log.write(chance.within(1, 200));
+            rotate();
+            log.reopen();
+            log.write(chance.within(1, 200));
+            program = log.follower(&receiver);
+            program.wait_worker(None);
+        }
+    }
+    let all = log.written.len();
+    wait("everything", LIMIT, || log.written.missing(&receiver.docs()).is_empty());
+    assert_eq!(log.written.compare(&receiver.docs()), Ok(()), "stderr:\n{}", program.err());
+    assert!(all > 1000, "{all} records are no stream");
+    stop(&mut program);
+}
+
+#[test]
+fn a_log_that_is_renamed_is_followed() {
+    rotations("file-renamed", " create", false);
+}
+
+#[test]
+fn a_log_that_is_renamed_and_packed_later_is_followed() {
+    rotations("file-packed", " create\n compress\n delaycompress", false);
+}
+
+#[test]
+fn a_log_that_is_copied_and_truncated_is_followed() {
+    rotations("file-copied", " copytruncate", true);
+}
+
+#[test]
+fn half_a_line_waits_for_its_rest_also_over_a_restart() {
+    let den = Den::new("file-half");
+    let receiver = Receiver::start();
+    let mut log = Log::new(&den);
+    let mut program = log.follower(&receiver);
+    program.wait_worker(None);
+    log.write(3);
+    receiver.wait_count(3, LIMIT);
+    let record = log.events.event();
+    let (begin, rest) = record.split_at(40);
+    log.open.write_all(begin.as_bytes()).unwrap();
+    stop(&mut program);
+    log.open.write_all(format!("{rest}\n").as_bytes()).unwrap();
+    log.written.note(&record);
+    let mut program = log.follower(&receiver);
+    receiver.wait_count(4, LIMIT);
+    log.write(2);
+    receiver.wait_count(6, LIMIT);
+    assert_eq!(log.written.compare(&receiver.docs()), Ok(()), "stderr:\n{}", program.err());
+    assert_eq!(receiver.repeats(), 0);
+    stop(&mut program);
+}
+
+#[test]
+fn a_log_that_is_not_there_yet_is_waited_for_and_its_place_is_told() {
+    let den = Den::new("file-late");
+    let receiver = Receiver::start();
+    let dir = den.path().join("later");
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join("audit.log");
+    let args = ["--type", "file", "--filename", path.to_str().unwrap()];
+    let mut program = Setup::new(&den).url(&receiver.url()).args(&args).exec().picodata();
+    program.wait_worker(None);
+    let record = Events::new(1, 1).event();
+    append(&path).write_all(format!("{record}\n").as_bytes()).unwrap();
+    receiver.wait_count(1, LIMIT);
+    assert!(program.err().contains(&format!("from the file `{}`", path.display())), "{}", program.err());
+    stop(&mut program);
+}
