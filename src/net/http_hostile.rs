@@ -52,12 +52,15 @@ fn an_answer_that_nobody_asked_for_is_never_the_answer_to_the_next_request() {
     }
     // The same when it comes a moment later, while the connection lies idle, and for a 204 that brings a body.
     for (first, more) in [(OK, OK), (b"HTTP/1.1 204 No\r\nContent-Length: 50\r\n\r\n", OK)] {
+        let said = Arc::new(AtomicUsize::new(0));
+        let told = said.clone();
         let (port, read) = counted(move |s, n, count| {
             while read_request(s).is_some() {
                 count.fetch_add(1, Ordering::SeqCst);
                 let _ = s.write_all(first);
                 std::thread::sleep(Duration::from_millis(20));
                 let _ = s.write_all(more);
+                told.fetch_add(1, Ordering::SeqCst);
                 if n == 0 {
                     std::thread::sleep(LONG);
                 }
@@ -67,7 +70,12 @@ fn an_answer_that_nobody_asked_for_is_never_the_answer_to_the_next_request() {
         for sent in 1..=3 {
             assert!(post(&mut c, b"x").unwrap().is_success());
             assert_eq!(read.load(Ordering::SeqCst), sent);
-            std::thread::sleep(Duration::from_millis(60));
+            // On a busy machine it comes later than it means to.
+            let begun = Instant::now();
+            while said.load(Ordering::SeqCst) < sent {
+                assert!(begun.elapsed() < LONG, "the server says nothing more");
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }

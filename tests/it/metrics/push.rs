@@ -165,7 +165,11 @@ fn carbon_has_every_number_under_the_name_of_its_labels() {
             let file = dir.0.join("whisper").join(prefix).join(format!("{}.wsp", path_of(series)));
             let stored = || {
                 let from = "--from=0";
-                let out = Command::new("whisper-fetch").args([from, "--drop=nulls"]).arg(&file).output().expect("whisper-fetch");
+                let out = Command::new("whisper-fetch")
+                    .args([from, "--drop=nulls"])
+                    .arg(&file)
+                    .output()
+                    .expect("whisper-fetch");
                 let text = String::from_utf8_lossy(&out.stdout).into_owned();
                 text.lines().last().and_then(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok())
             };
