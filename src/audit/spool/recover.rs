@@ -255,7 +255,8 @@ impl Spool {
         let to = self.goes_back.take();
         let mut account = self.account.lock();
         account.explained.clear();
-        if let Some(to) = to.filter(|to| to.mark != account.mark) {
+        // By number: a segment whose head went with the power does not know its stream, and has moved no mark.
+        if let Some(to) = to.filter(|to| to.seq != account.seq) {
             *account = std::mem::take(&mut *account).going_back(to);
         }
     }
