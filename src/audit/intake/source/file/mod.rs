@@ -140,8 +140,11 @@ impl Follow {
     /// is read at the next call.
     fn go_on(&mut self) -> io::Result<Option<Reading>> {
         let Some(at) = &self.at else { return Ok(None) };
+        if !at.found.is_whole(at.mark.position)? {
+            return self.shortened();
+        }
         if self.place.id() == Some(at.found.id) {
-            return if at.found.is_whole(at.mark.position)? { Ok(None) } else { self.shortened() };
+            return Ok(None);
         }
         match self.next.take() {
             // It had begun before the last look at the file at hand.
@@ -151,17 +154,17 @@ impl Follow {
                 Ok(Reading::start(next))
             }
             None => {
-                self.next = self.behind(at)?;
+                self.next = self.behind(at, true)?;
                 Ok(None)
             }
         }
     }
 
-    /// The file behind this one, if it has begun.
-    fn behind(&self, at: &Reading) -> io::Result<Option<Found>> {
+    /// The file behind this one, if it has begun. `whole`: it is what it was, so that its place says which are newer.
+    fn behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
         let all = self.place.list()?;
-        // Truncated, it has the name still, and its older files are those that were written later than it was read.
-        let here = all.iter().rposition(|c| c.id == at.found.id && c.path != self.place.path);
+        // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
+        let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
         let is_later = |i: usize, c: &found::Candidate| match here {
             Some(here) => i > here,
             None => c.path == self.place.path || c.modified >= at.written,
@@ -182,7 +185,7 @@ impl Follow {
             return Ok(Some(Reading { turned: true, written: found.modified(), found, mark }));
         }
         let lost = "it was truncated, and there is no copy: what was not read before is lost";
-        if let Some(next) = self.behind(at)? {
+        if let Some(next) = self.behind(at, false)? {
             self.say(lost);
             self.pass(mark.epoch);
             return Ok(Reading::start(next));

@@ -155,6 +155,20 @@ fn of_a_file_that_is_truncated_without_a_copy_the_next_is_read() {
     assert_eq!(reader.more(), "third\n");
 }
 
+#[test]
+fn what_was_truncated_written_and_renamed_before_anybody_looked_is_read() {
+    let den = Den::new("quick");
+    den.add("log", "one\n", 10);
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.more(), "one\n");
+    File::options().write(true).open(den.path("log")).unwrap().set_len(0).unwrap();
+    den.add("log", "two\n", 11);
+    den.rename("log", "log.1");
+    assert_eq!(reader.more(), "two\n");
+    den.add("log", "three\n", 12);
+    assert_eq!(reader.more(), "three\n");
+}
+
 /// A power cut takes the end of a log that was not on the platter, and what was read of it is in the spool.
 #[test]
 fn a_log_that_is_not_what_was_read_is_read_again_as_another_stream() {
