@@ -135,6 +135,10 @@ impl Log {
 
     fn pack(&mut self, n: usize) {
         let plain = self.dir.join(format!("audit.log.{n}"));
+        // Whoever packs waits for the database to let go of it.
+        if n == 1 && self.moved {
+            return;
+        }
         let Ok(text) = fs::read(&plain) else { return };
         let modified = fs::metadata(&plain).and_then(|m| m.modified()).expect("a time");
         let packed = File::create(self.dir.join(format!("audit.log.{n}.gz"))).expect("made");

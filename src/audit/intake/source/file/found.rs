@@ -243,7 +243,8 @@ impl Found {
     /// Whether the last record that is kept stands where the mark says: a power cut may have taken the end of a log of which we
     /// have kept more, and what is written behind that is not what we have read.
     pub fn holds(&mut self, kept: &Kept) -> io::Result<bool> {
-        let (bytes, hash) = kept.last.unwrap_or_default();
+        // Read to there by a worker that is dead: what it lacks now was shortened, or packed before its end was written.
+        let Some((bytes, hash)) = kept.last else { return Ok(true) };
         let from = kept.mark.position.saturating_sub(bytes + 1);
         let mut there = vec![0; (kept.mark.position - from) as usize];
         if self.text.read(from, &mut there)? < there.len() {
@@ -254,7 +255,7 @@ impl Found {
             begin.and_then(|begin| there.get(begin..end)).is_some_and(|raw| xxh64(raw, 0) == hash)
         };
         // With its newline, or cut before one.
-        Ok(kept.last.is_none() || ends_at(there.len()) || ends_at(there.len().saturating_sub(1)))
+        Ok(ends_at(there.len()) || ends_at(there.len().saturating_sub(1)))
     }
 
     /// When it was last written to, as far as is known.
