@@ -5,10 +5,12 @@
 //! Refuses: to know whose files these are, and to be undone.
 
 use super::check_size;
-use std::fs::{File, OpenOptions};
+use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// What may be done with files below a place, as the kernel's bits.
@@ -104,7 +106,7 @@ impl Ruleset {
 
     /// Allows `rights` with this file, or with all that is below this directory.
     pub fn allow(&self, path: &Path, rights: Rights) -> io::Result<()> {
-        let place: File = OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(path)?;
+        let place = named(path)?;
         let directory = place.metadata()?.mode() & libc::S_IFMT == libc::S_IFDIR;
         let rights = rights & self.governed & if directory { Rights::MAX } else { OF_FILES };
         if rights == 0 {
@@ -129,6 +131,16 @@ impl Ruleset {
     }
 }
 
+/// A place by its name, not opened: a FIFO that is opened waits for a writer, and not all that may be written may be read.
+/// Not by std: with musl it takes `O_PATH` for an access mode, which it drops.
+fn named(path: &Path) -> io::Result<File> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a zero-terminated path that lives through the call; without O_CREAT there is no third argument.
+    let fd = check_size(unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC) as isize })?;
+    // SAFETY: the call succeeded, so the descriptor is open and ours alone.
+    Ok(unsafe { File::from_raw_fd(fd as i32) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +153,19 @@ mod tests {
         assert_eq!((all(3) & !all(2), all(4)), (TRUNCATE, all(3)));
         assert_eq!((all(5) & !all(4), all(99)), (IOCTL_DEV, all(5)));
         assert_eq!(std::mem::size_of::<BeneathAttr>(), 12);
+    }
+
+    #[test]
+    fn a_place_is_named_and_not_opened() {
+        let path = std::env::temp_dir().join(format!("gostech-landlock-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo").success());
+        let (told, heard) = std::sync::mpsc::channel();
+        let place = path.clone();
+        std::thread::spawn(move || told.send(named(&place).map(|f| f.metadata().expect("what it is").ino())));
+        // Nobody writes into it.
+        let inode = heard.recv_timeout(std::time::Duration::from_secs(20)).expect("at once").expect("named");
+        assert_eq!(inode, std::fs::metadata(&path).expect("there").ino());
+        let _ = std::fs::remove_file(&path);
     }
 }
