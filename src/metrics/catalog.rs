@@ -38,7 +38,7 @@ pub const ROWS: &[Row] = &[
     row("gostech_metrics_process_resident_memory_bytes", Gauge, "Resident memory of this helper"),
     row("gostech_metrics_process_start_time_seconds", Gauge, "When this helper was started, in seconds since 1970"),
     row("gostech_metrics_protection", Gauge, "What restricts this helper: 1 when it is in force"),
-    row("gostech_metrics_push_dropped_total", Counter, "Pages that an outlet never got, by reason: full, superseded, refused"),
+    row("gostech_metrics_push_dropped_total", Counter, "Pages that an outlet never got, by reason: full, superseded, refused, reconfigured"),
     row("gostech_metrics_push_failures_total", Counter, "Tries to push to an outlet that failed, by reason"),
     row("gostech_metrics_push_last_success_timestamp_seconds", Gauge, "When an outlet last took a page, in seconds since 1970"),
     row("gostech_metrics_push_samples_left_out_total", Counter, "Numbers that an outlet's protocol could not carry, by reason"),

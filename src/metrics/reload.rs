@@ -95,6 +95,8 @@ pub struct Changed {
     pub options: Options,
     /// The database is another one, or is asked as somebody else.
     pub reconnect: bool,
+    /// Something else is to be pushed, or elsewhere.
+    pub push: bool,
 }
 
 impl Again {
@@ -124,7 +126,8 @@ impl Again {
         let words = if changed.is_empty() { "nothing is different".into() } else { changed.join(", ") };
         log::info("reload", format!("the configuration was read again: {words}"));
         let reconnect = changed.iter().any(|name| CONNECTION.contains(name));
-        Some(Changed { options, reconnect })
+        let push = changed.iter().any(|name| name.starts_with("push"));
+        Some(Changed { options, reconnect, push })
     }
 }
 

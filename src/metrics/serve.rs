@@ -139,9 +139,12 @@ impl Service {
     fn reload(&mut self) {
         let changed = self.again.read(self.open.as_deref());
         self.readings.configured(changed.is_some());
-        if let Some(Changed { options, reconnect }) = changed {
+        if let Some(Changed { options, reconnect, push }) = changed {
             let new = Arc::new(pages(&options, self.readings.clone(), self.started, self.register.clone()));
-            self.outlets.change(options.push, new.numbers.clone(), options.floor);
+            match push {
+                true => self.outlets.change(options.push, new.numbers.clone(), options.floor),
+                false => self.outlets.keep(new.numbers.clone(), options.floor),
+            }
             *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = new;
             let addresses = if self.open.is_some() { options.addresses } else { Vec::new() };
             // A socket that is closed now could not be made again.

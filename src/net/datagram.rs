@@ -25,6 +25,10 @@ pub struct Datagrams {
     socket: Option<(Socket, Instant)>,
     /// How long one is used: nobody tells that a name has moved.
     age: Duration,
+    /// So many were sent since the last pause.
+    burst: usize,
+    /// When a refusal was waited for last.
+    looked: Option<Instant>,
 }
 
 /// A connected, non-blocking socket.
@@ -38,7 +42,8 @@ enum Socket {
 impl Datagrams {
     /// Nothing is looked up or opened yet.
     pub fn new(place: Place) -> Datagrams {
-        Datagrams { place, socket: None, age: Duration::from_secs(limits::DATAGRAM_AGE_SECONDS) }
+        let age = Duration::from_secs(limits::DATAGRAM_AGE_SECONDS);
+        Datagrams { place, socket: None, age, burst: 0, looked: None }
     }
 
     /// To whom, for sentences.
@@ -71,8 +76,38 @@ impl Datagrams {
         Ok(())
     }
 
+    /// Sends one of many. Over UDP they are paced, so that they do not run over the receiver's buffer.
+    pub fn send_paced(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if self.burst == limits::DATAGRAM_BURST && matches!(self.place, Place::Net { .. }) {
+            self.burst = 0;
+            std::thread::sleep(Duration::from_millis(limits::DATAGRAM_PAUSE_MILLIS));
+        }
+        self.burst += 1;
+        self.send(bytes, deadline).inspect_err(|_| self.looked = None)
+    }
+
+    /// Behind many: whether the other side's kernel refuses them. That needs the time of the road, and is not waited for behind
+    /// each of many in a row: it shows with the next.
+    pub fn settled(&mut self) -> Result<(), Failure> {
+        let often = Duration::from_millis(limits::DATAGRAM_LOOK_EVERY_MILLIS);
+        let look = match self.looked.is_some_and(|at| at.elapsed() < often) {
+            true => Duration::ZERO,
+            false => Duration::from_millis(limits::DATAGRAM_LOOK_MILLIS),
+        };
+        if !look.is_zero() {
+            self.looked = Some(Instant::now());
+        }
+        match self.refusal(look) {
+            Some(f) => {
+                self.looked = None;
+                Err(f)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What the other side's kernel says to what was sent, as far as it says it within this time; then it is looked for anew.
-    pub fn refusal(&mut self, look: Duration) -> Option<Failure> {
+    fn refusal(&mut self, look: Duration) -> Option<Failure> {
         let refused = self.socket.as_ref().and_then(|(kept, _)| kept.refusal(look))?;
         self.socket = None;
         Some(self.failure(FailureKind::Connect, &words(&refused)))

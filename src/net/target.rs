@@ -260,12 +260,6 @@ impl Target {
         Err(Error::usage(format!("URL `{self}`: behind the `?` of {}:// may stand: {what}", self.scheme.name)))
     }
 
-    /// The same place, asked for something else.
-    pub fn asked(mut self, uri: String) -> Target {
-        self.uri = uri;
-        self
-    }
-
     /// The userinfo; to be used, never printed.
     pub fn user(&self) -> Option<&User> {
         self.user.as_ref()
@@ -282,8 +276,13 @@ impl Target {
         }
     }
 
-    /// The same place, spoken to by another scheme.
-    pub fn spoken(&self, scheme: &'static Scheme, uri: String) -> Target {
+    /// The same place as HTTP asks it for this path and query: with the port in its name, where that is not HTTP's own.
+    pub fn over_http(&self, uri: String) -> Target {
+        let scheme = match &self.place {
+            Place::Unix { .. } => &HTTP_UNIX,
+            _ if self.scheme.tls => &HTTPS,
+            _ => &HTTP,
+        };
         Target { scheme, uri, ..self.clone() }
     }
 

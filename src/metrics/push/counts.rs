@@ -40,10 +40,16 @@ impl Counts {
 pub struct Register(Mutex<BTreeMap<String, Counts>>);
 
 impl Register {
-    /// Changes those of one.
+    /// One that is configured; its counts go on where it was before.
+    pub fn add(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default();
+    }
+
+    /// Changes those of one. One that is gone stays so, whatever its last push comes to.
     pub fn of(&self, name: &str, change: impl FnOnce(&mut Counts)) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        change(all.entry(name.to_string()).or_default());
+        if let Some(counts) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name) {
+            change(counts);
+        }
     }
 
     /// Forgets one that is configured no more.

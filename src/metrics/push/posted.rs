@@ -6,7 +6,6 @@
 use super::row::{Route, Trouble};
 use crate::error::Result;
 use crate::net::http::Client;
-use crate::net::target::{HTTP, HTTPS};
 use std::time::SystemTime;
 
 /// Posts to one place.
@@ -16,7 +15,7 @@ impl Posted {
     /// To this URI of the outlet's host; a token goes behind this word.
     pub fn new(route: &Route, uri: String, token_word: &'static str) -> Result<Posted> {
         let mut to = route.to.clone();
-        to.target = to.target.spoken(if to.target.is_tls() { &HTTPS } else { &HTTP }, uri);
+        to.target = to.target.over_http(uri);
         to.token_word = token_word;
         Ok(Posted(Client::new(to)?))
     }

@@ -104,9 +104,13 @@ impl Queue {
         self.news.notify_all();
     }
 
-    /// Its thread is to end.
+    /// Its thread is to end; what waits is dropped.
     pub fn end(&self) {
-        self.lock().end = true;
+        let mut state = self.lock();
+        state.end = true;
+        let dropped = state.waiting.len() as u64;
+        state.waiting.clear();
+        self.tell(&state, "reconfigured", dropped);
         self.news.notify_all();
     }
 }

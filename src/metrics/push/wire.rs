@@ -5,11 +5,10 @@
 use super::row::Route;
 use crate::limits;
 use crate::net::datagram::Datagrams;
-use crate::net::dial::{Dial, Patience};
 use crate::net::failure::{Failure, FailureKind};
+use crate::net::foreign;
+use crate::net::kept::Kept;
 use crate::net::stream::Stream;
-use crate::net::tls;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,9 +22,7 @@ pub trait Wire: Send {
 
 /// Over a stream, with TLS where the scheme says so.
 pub fn stream(route: &Route) -> Box<dyn Wire> {
-    let mut dial = Dial::new(route.to.target.place().clone());
-    dial.tls = route.to.target.is_tls().then(|| Arc::new(tls::Client::new(route.to.tls.clone())));
-    Box::new(Streamed { dial, open: None })
+    Box::new(Streamed(Kept::new(&route.to)))
 }
 
 /// In datagrams.
@@ -33,27 +30,40 @@ pub fn packets(route: &Route) -> Box<dyn Wire> {
     Box::new(Packets(Datagrams::new(route.to.target.place().clone())))
 }
 
-struct Streamed {
-    dial: Dial,
-    open: Option<Stream>,
-}
+struct Streamed(Kept);
 
 impl Wire for Streamed {
     fn send(&mut self, lines: &[u8], deadline: Instant) -> Result<(), Failure> {
-        // One that the other side has closed takes bytes all the same, and loses them.
-        let kept = self.open.take().and_then(|mut s| s.is_idle().then_some(s));
-        let mut stream = kept.map_or_else(|| self.dial.open(Patience::Until(deadline)), Ok)?;
-        stream.write_all(lines, deadline)?;
-        stream.flush(deadline)?;
-        arrived(&stream, deadline)?;
-        self.open = Some(stream);
+        let mut conn = self.0.take()?;
+        conn.stream.write_all(lines, deadline)?;
+        conn.stream.flush(deadline)?;
+        arrived(&conn.stream, deadline)?;
+        if conn.is_new().is_some() {
+            stays(&mut conn.stream)?;
+        }
+        self.0.put(conn);
         Ok(())
     }
 
     fn reload(&mut self) {
-        self.open = None;
-        self.dial.tls.iter().for_each(|tls| tls.reload());
+        self.0.reload();
     }
+}
+
+/// A new connection is listened to for a moment: whoever wants another certificate, or speaks another protocol, has taken all
+/// of it and says so now.
+fn stays(stream: &mut Stream) -> Result<(), Failure> {
+    let (mut words, long) = ([0; limits::STREAM_WORDS_BYTES], Duration::from_millis(limits::STREAM_PROOF_MILLIS));
+    let why = match stream.read(&mut words, Instant::now() + long) {
+        Err(f) if f.kind == FailureKind::Timeout => return Ok(()),
+        Err(f) => return Err(f),
+        Ok(0) => Failure::new(FailureKind::Closed, format!("`{}` closed the connection at once", stream.peer())),
+        Ok(n) => {
+            let said = foreign::sentence(stream.peer(), &words[..n], "a receiver of lines says nothing");
+            Failure::new(FailureKind::Protocol, said)
+        }
+    };
+    Err(why)
 }
 
 /// Waits until the other side's kernel has everything.
@@ -75,10 +85,10 @@ impl Wire for Packets {
         while !lines.is_empty() {
             let (packet, rest) = lines.split_at(packet_end(lines, limits::PUSH_PACKET_BYTES));
             // Without the last line's end: some take it for an empty line.
-            self.0.send(packet.strip_suffix(b"\n").unwrap_or(packet), deadline)?;
+            self.0.send_paced(packet.strip_suffix(b"\n").unwrap_or(packet), deadline)?;
             lines = rest;
         }
-        Ok(())
+        self.0.settled()
     }
 
     fn reload(&mut self) {
@@ -98,6 +108,10 @@ fn packet_end(lines: &[u8], most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::http::HttpOptions;
+    use crate::net::target::Target;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn a_packet_is_whole_lines() {
@@ -105,5 +119,24 @@ mod tests {
         assert_eq!(packet_end(b"ab\ncd\n", 100), 6);
         assert_eq!(packet_end(b"abcdefgh\ncd\n", 4), 9);
         assert_eq!(packet_end(b"abcdefgh", 4), 8);
+    }
+
+    #[test]
+    fn who_closes_or_speaks_at_once_has_taken_nothing() {
+        for (says, words) in [("", "closed the connection at once"), ("HTTP/1.1 400 Bad\r\n\r\n", "HTTP")] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("graphite://{}", listener.local_addr().unwrap());
+            let server = std::thread::spawn(move || {
+                let (mut peer, _) = listener.accept().unwrap();
+                let mut all = [0; 3];
+                peer.read_exact(&mut all).unwrap();
+                peer.write_all(says.as_bytes()).unwrap();
+            });
+            let to = HttpOptions::new(Target::parse(&url, &[super::super::graphite::TCP.scheme]).unwrap());
+            let mut wire = stream(&Route { to, prefix: String::new() });
+            let f = wire.send(b"a 1", Instant::now() + Duration::from_secs(20)).unwrap_err();
+            assert!(f.text.contains(words), "{f}");
+            server.join().unwrap();
+        }
     }
 }

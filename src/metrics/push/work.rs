@@ -46,7 +46,15 @@ impl Outlets {
         thread::start("push-clock", move || outlets.tick(&readings)).map(drop)
     }
 
-    /// From now on so: outlets that were there before begin anew, and what waited for them is gone with them.
+    /// The same outlets, which read their certificates and secrets again; with other numbers.
+    pub fn keep(&self, numbers: Arc<Numbers>, floor: Duration) {
+        if let Some(orders) = self.lock().as_mut() {
+            (orders.numbers, orders.floor) = (numbers, floor);
+            orders.queues.iter().for_each(|queue| queue.reload());
+        }
+    }
+
+    /// From now on so: outlets that were there before begin anew, and what waited for them is gone with them, and counted.
     pub fn change(&self, plan: Plan, numbers: Arc<Numbers>, floor: Duration) {
         let mut orders = self.lock();
         let before = orders.take().map(|o| (o.plan.routes, o.queues)).unwrap_or_default();
@@ -62,7 +70,7 @@ impl Outlets {
         let row = of(&route.to.target);
         let most = if row.timed { plan.buffer } else { 1 };
         let queue = Arc::new(Queue::new(name.to_string(), most, self.register.clone()));
-        self.register.of(name, |counts| counts.waiting = 0);
+        self.register.add(name);
         let worker = Worker {
             name: name.to_string(),
             deadline: plan.deadline,

@@ -166,3 +166,15 @@ fn streams_have_a_port_and_no_path_and_local_sockets_a_path_alone() {
         }
     }
 }
+
+/// A proxy goes by the name in the request, and a server of many names too.
+#[test]
+fn asked_by_http_a_place_has_its_port_in_its_name() {
+    let scheme = |name, tls| Box::leak(Box::new(Scheme { name, shape: Shape::Host { port: 9200 }, tls }));
+    let (plain, tls) = (scheme("es+http", false), scheme("es+https", true));
+    let asked = |url: &str| Target::parse(url, &[&*plain, &*tls]).unwrap().over_http("/x".into());
+    assert_eq!(asked("es+http://h/i").display(), "http://h:9200/x");
+    assert_eq!(asked("es+https://u:p@h/i").display(), "https://h:9200/x");
+    assert_eq!(asked("es+http://h:80/i").display(), "http://h/x");
+    assert_eq!(parse("http+unix:///run/x.sock:/i").unwrap().over_http("/y".into()).uri(), "/y");
+}

@@ -41,6 +41,7 @@ pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     line(out, &plain(told.title), &['|', '\\']);
     out.extend_from_slice(b"|x09|devTime=");
     out.extend_from_slice(&crate::stamp::rfc3339(e.time_ms()));
+    // In the letters of Java's SimpleDateFormat, as QRadar reads it: the last three are a zone like +00:00.
     pair(out, "devTimeFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX");
     pair(out, "cat", told.meaning.category);
     pair(out, "sev", &told.meaning.grade(told.severity).max(1).to_string());

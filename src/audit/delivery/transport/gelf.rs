@@ -15,7 +15,7 @@ use crate::flags::text;
 use crate::hash::xxh64;
 use crate::limits;
 use crate::net::datagram::Datagrams;
-use crate::net::failure::Failure;
+use crate::net::failure::{Failure, FailureKind};
 use crate::net::gzip::Gzip;
 use crate::net::target::{Scheme, Shape};
 use std::time::{Duration, Instant};
@@ -107,11 +107,16 @@ impl Sink for Udp {
                 let text = format!("{} bytes, packed, are more than {} chunks", message.len(), limits::GELF_CHUNKS);
                 return Delivery::up_to(i, Why::Content(Blame::Certain), About::Next, Said { status: None, text });
             };
-            if let Err(f) = chunks.iter().try_for_each(|chunk| self.out.send(chunk, deadline)) {
-                return Delivery::up_to(i, Why::NotSent(f.kind), About::Rest, f.into());
+            if let Err(f) = chunks.iter().try_for_each(|chunk| self.out.send_paced(chunk, deadline)) {
+                // Where nobody listens, nobody has those before it either.
+                let taken = if f.kind == FailureKind::Timeout { i } else { 0 };
+                return Delivery::up_to(taken, Why::NotSent(f.kind), About::Rest, f.into());
             }
         }
-        Delivery::whole(parcel, Said::default())
+        match self.out.settled() {
+            Err(f) => Delivery::none(Why::NotSent(f.kind), f.into()),
+            Ok(()) => Delivery::whole(parcel, Said::default()),
+        }
     }
 
     fn check(&mut self) -> std::result::Result<(), Failure> {
@@ -160,6 +165,9 @@ fn chunks(message: &[u8], id: u64) -> Option<Vec<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::delivery::transport::testing::Lines;
+    use crate::net::http::HttpOptions;
+    use crate::net::target::Target;
 
     /// What a receiver does: by the numbers, not by the order.
     fn joined(mut chunks: Vec<Vec<u8>>) -> Vec<u8> {
@@ -183,5 +191,17 @@ mod tests {
             assert!(all.len() <= limits::GELF_CHUNKS && joined(all) == message, "{length}");
         }
         assert!(chunks(&vec![0; large + 1], 7).is_none());
+    }
+
+    #[test]
+    fn where_nobody_listens_nothing_is_taken() {
+        let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let target = Target::parse(&format!("gelf+udp://{port}"), &[UDP.scheme]).unwrap();
+        let mut sink = open_udp(&Route::new(HttpOptions::new(target), Vec::new())).unwrap();
+        for n in [1, 3, 1] {
+            let lines = Lines::of(0..n, 40);
+            let d = sink.deliver(&lines.parcel());
+            assert!(d.taken == 0 && d.stop.is_some_and(|s| s.said.text.contains("refused")), "{n}");
+        }
     }
 }

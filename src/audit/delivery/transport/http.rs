@@ -81,7 +81,7 @@ pub fn open(route: &Route) -> Result<Box<dyn Sink>> {
 pub fn open_api(route: &Route, uri: String, api: &'static Api) -> Result<Box<dyn Sink>> {
     let mut options = route.to.clone();
     let place = options.target.display();
-    options.target = options.target.asked(uri);
+    options.target = options.target.over_http(uri);
     Ok(Box::new(Post { client: Client::new(options)?.keeping(api.answer_bytes), place, api, body: Vec::new() }))
 }
 

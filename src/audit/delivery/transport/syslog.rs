@@ -90,7 +90,6 @@ fn open_datagrams(route: &Route) -> Result<Box<dyn Sink>> {
         place: target.display(),
         send: times.send,
         total: times.total,
-        looked: None,
     }))
 }
 
@@ -102,8 +101,6 @@ struct Messages {
     place: String,
     send: Duration,
     total: Duration,
-    /// When a refusal was waited for last.
-    looked: Option<Instant>,
 }
 
 impl Messages {
@@ -113,28 +110,14 @@ impl Messages {
             if parcel.event(i).len() > limits::DATAGRAM_BYTES {
                 return self.too_long(i, parcel.event(i).len());
             }
-            if i > 0 && i % limits::DATAGRAM_BURST == 0 && self.line.is_none() {
-                std::thread::sleep(Duration::from_millis(limits::DATAGRAM_PAUSE_MILLIS));
-            }
-            if let Err(f) = self.out.send(parcel.event(i), end.min(Instant::now() + self.send)) {
+            if let Err(f) = self.out.send_paced(parcel.event(i), end.min(Instant::now() + self.send)) {
                 return self.not_sent(i, f);
             }
         }
-        let look = self.look();
-        match self.out.refusal(look) {
-            Some(f) => self.not_sent(0, f),
-            None => Delivery::whole(parcel, Said::default()),
+        match self.out.settled() {
+            Err(f) => self.not_sent(0, f),
+            Ok(()) => Delivery::whole(parcel, Said::default()),
         }
-    }
-
-    /// A refusal needs the time of the road. It is not waited for behind each of many parcels in a row: it shows with the next.
-    fn look(&mut self) -> Duration {
-        let often = Duration::from_millis(limits::DATAGRAM_LOOK_EVERY_MILLIS);
-        if self.looked.is_some_and(|at| at.elapsed() < often) {
-            return Duration::ZERO;
-        }
-        self.looked = Some(Instant::now());
-        Duration::from_millis(limits::DATAGRAM_LOOK_MILLIS)
     }
 
     fn too_long(&self, taken: usize, size: usize) -> Delivery {
@@ -145,8 +128,7 @@ impl Messages {
     }
 
     /// Where the queue is full, those before it are in it; where nobody listens, nobody has them.
-    fn not_sent(&mut self, sent: usize, f: Failure) -> Delivery {
-        self.looked = None;
+    fn not_sent(&self, sent: usize, f: Failure) -> Delivery {
         let taken = if f.kind == FailureKind::Timeout { sent } else { 0 };
         let cure = match f.kind {
             FailureKind::Timeout => "; what listens there does not read: look whether it hangs",
