@@ -230,9 +230,9 @@ fn prose(words: &str) -> String {
     guarded(out)
 }
 
-/// Text that is typed as it stands.
+/// Text that is typed as it stands. Behind a bar a line may end: a long list of choices has no blank.
 fn code(words: &str) -> String {
-    let escaped = words.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let escaped = words.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('|', "|\\:");
     guarded(escaped.replace('`', "\\(ga").replace('^', "\\(ha").replace('~', "\\(ti"))
 }
 
@@ -253,6 +253,7 @@ mod tests {
     fn texts_cannot_become_requests() {
         assert_eq!(prose(".TH x"), "\\&.TH x");
         assert_eq!(prose("say `--url` or \\x"), "say \\fB\\-\\-url\\fR or \\ex");
+        assert_eq!(code("a|b|c"), "a|\\:b|\\:c");
         assert_eq!(code("'{print}' a-b ~ ^ `"), "\\(aq{print}\\(aq a\\-b \\(ti \\(ha \\(ga");
     }
 

@@ -53,7 +53,8 @@ static SAMPLE: Program = Program {
 };
 
 /// All tables whose pages are judged.
-static PROGRAMS: &[&Program] = &[&SAMPLE];
+static PROGRAMS: &[&Program] =
+    &[&SAMPLE, &gostech::audit::options::table::PROGRAM, &gostech::metrics::options::PROGRAM];
 
 fn page(program: &'static Program, option: &str) -> String {
     match parse(program, &[OsString::from(option)], &[], &|_| Err(io::ErrorKind::NotFound.into())) {
