@@ -18,6 +18,8 @@ pub struct Extra {
     pub modes: bool,
     /// `fchmod` to the one mode of a file of events, which others are to read.
     pub logs: bool,
+    /// `fchmod` to the one mode of a page in a file, which everyone may read.
+    pub pages: bool,
 }
 
 /// Allowed requests of `ioctl`: what a pipe or socket holds, what of it the other side does not have yet (SIOCOUTQ, by its
@@ -215,12 +217,14 @@ const MODES: &[Rule] = &[Rule(c::SYS_chmod, Always), Rule(c::SYS_fchmodat, Alway
 const MODES: &[Rule] = &[Rule(c::SYS_fchmodat, Always)];
 
 const LOGS: &[Rule] = &[Rule(c::SYS_fchmod, All(&[Argument(1, u32::MAX, &[limits::FILE_MODE])]))];
+const PAGES: &[Rule] = &[Rule(c::SYS_fchmod, All(&[Argument(1, u32::MAX, &[limits::PUSH_FILE_MODE])]))];
 
 /// The list.
 pub fn list(extra: Extra) -> Vec<Rule> {
     let modes = if extra.modes { MODES } else { &[] };
     let logs = if extra.logs { LOGS } else { &[] };
-    let parts = [BUSY, OLD, FILES, NETWORK, MEMORY_AND_THREADS, QUESTIONS, MAPPING, modes, logs];
+    let pages = if extra.pages { PAGES } else { &[] };
+    let parts = [BUSY, OLD, FILES, NETWORK, MEMORY_AND_THREADS, QUESTIONS, MAPPING, modes, logs, pages];
     parts.concat()
 }
 
@@ -231,7 +235,7 @@ mod tests {
 
     #[test]
     fn no_call_is_named_twice_and_none_that_would_open_the_list() {
-        let all = list(Extra { modes: true, logs: true });
+        let all = list(Extra { modes: true, logs: true, pages: false });
         let numbers: BTreeSet<_> = all.iter().map(|Rule(n, _)| *n).collect();
         assert_eq!(numbers.len(), all.len());
         for call in [
@@ -267,6 +271,7 @@ mod tests {
         let modes = [c::SYS_fchmodat, c::SYS_fchmod];
         assert!(!without.iter().any(|Rule(n, _)| modes.contains(n)) && without.len() < all.len());
         let logs = list(Extra { logs: true, ..Extra::default() });
-        assert_eq!(logs.len(), without.len() + 1, "one call more, and for one mode alone");
+        let pages = list(Extra { pages: true, ..Extra::default() });
+        assert_eq!([logs.len(), pages.len()], [without.len() + 1; 2], "one call more, and for one mode alone");
     }
 }

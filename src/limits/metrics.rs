@@ -110,3 +110,11 @@ pub const PUSH_RETRY_FIRST_MILLIS: u64 = 500;
 pub const PUSH_RETRY_MOST_SECONDS: u64 = 30;
 /// How often pushes may be, and how long one may take: nobody's graphs are finer, and a database has other things to do.
 pub const PUSH_MILLIS: (u64, u64) = (100, 86_400_000);
+/// A name that collectd keeps whole.
+pub const COLLECTD_NAME_BYTES: usize = 127;
+/// Lines before the answers to them are read: both fit the buffers of a Unix socket.
+pub const COLLECTD_LINES: usize = 128;
+/// An answer of its: a status and a sentence.
+pub const COLLECTD_ANSWER_BYTES: usize = 4096;
+/// Mode of a page in a file: node-exporter, who reads it, is another user, and the page itself is open to everyone who asks.
+pub const PUSH_FILE_MODE: u32 = 0o644;

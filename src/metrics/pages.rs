@@ -1,8 +1,8 @@
-//! The pages: `/metrics`, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
+//! The pages: `/metrics`, the same in other formats, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
 
 use super::numbers::Numbers;
 use super::readings::{Readings, View};
-use super::render::{Render, OPENMETRICS, PROMETHEUS};
+use super::render::{Render, OPENMETRICS, PROMETHEUS, RENDERS};
 use crate::limits;
 use crate::net::gzip::Gzip;
 use crate::net::page::{Page, PageRequest};
@@ -51,11 +51,14 @@ impl Pages {
     /// Answers a visitor.
     pub fn answer(&self, request: &PageRequest) -> Page {
         match request.path.as_str() {
-            "/metrics" => self.metrics(request),
+            "/metrics" => self.metrics(request, negotiate(request.header("accept").unwrap_or_default())),
             "/" => self.landing(),
             "/-/healthy" => Page::text(200, "alive"),
             "/-/ready" => self.ready(request),
-            _ => Page::text(404, "there is /metrics, /, /-/healthy and /-/ready"),
+            path => match RENDERS.iter().find(|r| r.page == Some(path)) {
+                Some(format) => self.metrics(request, format),
+                None => Page::text(404, "there is /metrics, /json, /graphite, /varz, /, /-/healthy and /-/ready"),
+            },
         }
     }
 
@@ -63,9 +66,8 @@ impl Pages {
         self.readings.read(self.floor, patience(request.header("x-prometheus-scrape-timeout-seconds"), self.offset))
     }
 
-    fn metrics(&self, request: &PageRequest) -> Page {
+    fn metrics(&self, request: &PageRequest, format: &Render) -> Page {
         let view = self.view(request);
-        let format = negotiate(request.header("accept").unwrap_or_default());
         let prefixes = request.arguments("name[]");
         let body = self.numbers.page(&view, format, &prefixes);
         let page = Page { status: 200, content_type: format.content_type.into(), headers: Vec::new(), body };
@@ -138,7 +140,8 @@ impl Pages {
 const LANDING: &str =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-metrics</title>\n\
 <style>body{font-family:sans-serif;margin:2em}th{text-align:left;padding-right:1em;vertical-align:top}</style></head>\n\
-<body><h1>gostech-metrics</h1>\n<p><a href=\"metrics\">/metrics</a> <a href=\"-/healthy\">/-/healthy</a> \
+<body><h1>gostech-metrics</h1>\n<p><a href=\"metrics\">/metrics</a> <a href=\"json\">/json</a> \
+<a href=\"graphite\">/graphite</a> <a href=\"varz\">/varz</a> <a href=\"-/healthy\">/-/healthy</a> \
 <a href=\"-/ready\">/-/ready</a></p>\n<table>\n{rows}</table></body></html>\n";
 
 fn escaped(text: &str) -> String {

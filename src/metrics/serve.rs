@@ -159,7 +159,7 @@ impl Service {
     }
 }
 
-/// It writes to no file but the record of its logins and starts nothing, so it gives both up. Reading stays free: certificates
+/// It writes to no file but the record of its logins and the pages of `file:///`, and starts nothing, so it gives both up. Reading stays free: certificates
 /// and passwords are read again wherever they have moved, and nobody would start this program again.
 fn confine(options: &Options, addresses: &[Address], prepared: &Prepared) {
     if options.unconfined {
@@ -176,6 +176,10 @@ fn confine(options: &Options, addresses: &[Address], prepared: &Prepared) {
         files.extend(porch::places().into_iter().map(Wish::SocketDir));
     }
     let mut calls = Extra::default();
+    for path in options.push.routes.iter().filter_map(|(_, route)| route.to.target.path()) {
+        files.push(Wish::Rotate(path.into()));
+        calls.pages = true;
+    }
     for address in addresses {
         match address {
             // Nobody outlives this process who could remove it.

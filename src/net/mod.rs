@@ -5,6 +5,7 @@
 //! [`crate::error::Error`] before anything was tried.
 
 pub mod address;
+pub mod aes;
 pub mod answer;
 pub mod base64;
 pub mod crypto;

@@ -127,18 +127,21 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         offset: page::offset(parsed)?,
         web_tls: page::web_tls(parsed)?,
         web_users: page::path(parsed, "web-users")?,
-        push: push::find(parsed)?,
+        push: push::find(parsed, format(parsed)?)?,
         unconfined: parsed.is_on("no-confinement"),
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
         warnings,
     })
 }
 
+fn format(parsed: &Parsed) -> Result<&'static Render> {
+    Ok(render::find(value::listed(&parsed.need("format"))?).unwrap_or(&render::PROMETHEUS))
+}
+
 fn job(parsed: &Parsed) -> Result<Job> {
-    let format = render::find(value::listed(&parsed.need("format"))?).unwrap_or(&render::PROMETHEUS);
     match (parsed.is_on("once"), parsed.is_on("check")) {
         (true, true) => Err(parsed.need("check").error("`--once` and `--check` are two jobs: name one")),
-        (true, false) => Ok(Job::Once(format)),
+        (true, false) => Ok(Job::Once(format(parsed)?)),
         (false, true) => Ok(Job::Check),
         (false, false) => Ok(Job::Serve),
     }

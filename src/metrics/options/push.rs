@@ -5,6 +5,7 @@ use crate::flags::{value, Item, Parsed, Scope};
 use crate::limits;
 use crate::metrics::push::row::Plan;
 use crate::metrics::push::{self, Outlet, Route};
+use crate::metrics::render::Render;
 use crate::net::http::{Auth, HttpOptions, Timeouts};
 use crate::net::secret::Secret;
 use crate::net::target::Target;
@@ -16,14 +17,16 @@ use std::time::Duration;
 const OF_EVERY_OUTLET: &[&str] = &["push", "push-prefix"];
 
 /// Reads them.
-pub fn find(parsed: &Parsed) -> Result<Plan> {
+pub fn find(parsed: &Parsed, format: &'static Render) -> Result<Plan> {
     let (least, most) = limits::PUSH_MILLIS;
     let range = Duration::from_millis(least)..=Duration::from_millis(most);
     let deadline = value::duration_within(&parsed.need("push-deadline"), range.clone())?;
+    let interval = value::duration_within(&parsed.need("push-interval"), range)?;
+    let all = All { deadline, interval, format };
     let mut routes: Vec<(String, Route)> = Vec::new();
     for i in 0..parsed.receivers() {
         let Some(opener) = parsed.opener(i) else { continue };
-        let route = route(parsed, opener, i, deadline)?;
+        let route = route(parsed, opener, i, all)?;
         let name = route.to.target.display();
         if routes.iter().any(|(n, r)| *n == name && r.to.target.uri() == route.to.target.uri()) {
             return Err(opener.error(format!("`{name}` stands here twice: every number would arrive twice")));
@@ -35,7 +38,7 @@ pub fn find(parsed: &Parsed) -> Result<Plan> {
     }
     Ok(Plan {
         routes,
-        interval: value::duration_within(&parsed.need("push-interval"), range)?,
+        interval,
         deadline,
         buffer: value::count(&parsed.need("push-buffer"), 1..=limits::PUSH_BUFFER)? as usize,
     })
@@ -49,7 +52,15 @@ fn unique(name: String, routes: &[(String, Route)]) -> String {
     }
 }
 
-fn route(parsed: &Parsed, opener: &Item, i: usize, deadline: Duration) -> Result<Route> {
+/// What is the same for all outlets.
+#[derive(Clone, Copy)]
+struct All {
+    deadline: Duration,
+    interval: Duration,
+    format: &'static Render,
+}
+
+fn route(parsed: &Parsed, opener: &Item, i: usize, all: All) -> Result<Route> {
     let target = Target::parse(value::nonempty(opener)?, &push::schemes()).map_err(|e| opener.error(e.text()))?;
     let row = push::of(&target);
     fits(parsed, i, row)?;
@@ -69,10 +80,11 @@ fn route(parsed: &Parsed, opener: &Item, i: usize, deadline: Duration) -> Result
         return Err(key.error("a private key needs a --push-tls-cert"));
     }
     to.auth = auth(parsed, i)?;
+    let All { deadline, interval, format } = all;
     to.timeouts = Timeouts { connect: deadline, send: deadline, first_byte: deadline, total: deadline };
     to.user_agent = concat!("gostech-metrics/", env!("CARGO_PKG_VERSION")).to_string();
     let prefix = parsed.of("push-prefix", i).map_or_else(String::new, |item| item.value.clone());
-    let route = Route { to, prefix };
+    let route = Route { to, prefix, interval, format };
     if let Some((name, _)) = route.query().find(|(name, _)| !row.settings.contains(name)) {
         let known = row.settings.join(", ");
         let known = if known.is_empty() { "none".into() } else { known };

@@ -151,5 +151,5 @@ const ROWS: &[Row] = &[
     Row::value(PUSH.en, "push-tls-key", "FILE", "its private key (default: in the same file)", "его закрытый ключ (по умолчанию в том же файле)").receiver(),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),
     Row::switch(ONCE.en, "check", "say what this user can see, what a grant would add, and what is wrong with the page", "сообщить, что видно этому пользователю, что добавят права и что не так со страницей"),
-    Row::value(ONCE.en, "format", "prometheus|openmetrics|influx|graphite|json", "the format of `--once`", "формат для `--once`").default("prometheus"),
+    Row::value(ONCE.en, "format", "prometheus|openmetrics|influx|graphite|json|varz", "the format of `--once` and of `stdout:`", "формат для `--once` и `stdout:`").default("prometheus"),
 ];

@@ -31,6 +31,7 @@ impl Counts {
         self.samples += written.samples;
         self.left_out.add_many("not_finite", written.not_finite);
         self.left_out.add_many("collision", written.collisions);
+        self.left_out.add_many("refused", written.refused);
         self.last = Some(now);
     }
 }

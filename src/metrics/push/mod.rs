@@ -7,9 +7,11 @@
 //! The database is asked once for all. An outlet that hangs holds up nobody: it has a thread and a queue of its own. Refuses:
 //! to push old numbers as new ones when the database is down; `picodata_up 0` goes then.
 
+pub mod collectd;
 pub mod counts;
 pub mod graphite;
 pub mod influx;
+pub mod local;
 pub mod posted;
 pub mod prometheus;
 pub mod queue;
@@ -29,6 +31,8 @@ pub const OUTLETS: &[Outlet] = &[
     graphite::UDP,
     statsd::UDP,
     statsd::TCP,
+    collectd::UNIX,
+    collectd::NETWORK,
     influx::HTTP,
     influx::HTTPS,
     influx::UDP,
@@ -38,6 +42,8 @@ pub const OUTLETS: &[Outlet] = &[
     prometheus::VICTORIA_TLS,
     prometheus::PUSHGATEWAY,
     prometheus::PUSHGATEWAY_TLS,
+    local::FILE,
+    local::STDOUT,
 ];
 
 /// The schemes that a URL may have.

@@ -128,9 +128,7 @@ fn gateway(route: &Route) -> Result<Box<dyn Push>> {
 }
 
 fn paged(route: &Route, usual: &str, timed: bool) -> Result<Box<dyn Push>> {
-    if !route.prefix.is_empty() {
-        return Err(Error::usage("--push-prefix is of no use here: the page goes as it is"));
-    }
+    route.without_prefix()?;
     let query = route.to.target.uri().split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
     let post = Posted::new(route, format!("{}{query}", route.path(usual)), "Bearer")?;
     Ok(Box::new(Paged { post: if timed { post } else { post.by_put() }, timed, page: Vec::new() }))
@@ -144,8 +142,7 @@ impl Push for Paged {
             false => prometheus::write(page, &mut self.page),
         }
         self.post.send(&self.page, &[("content-type", "text/plain; version=0.0.4; charset=utf-8")])?;
-        let samples = page.families.iter().map(|f| f.samples().len() as u64).sum();
-        Ok(Written { samples, ..Written::default() })
+        Ok(Written::whole(page))
     }
 
     fn reload(&mut self) {

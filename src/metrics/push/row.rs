@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::flags::Text;
 use crate::metrics::assemble::Assembled;
 use crate::metrics::render::lines::Written;
+use crate::metrics::render::Render;
 use crate::net::failure::Failure;
 use crate::net::http::HttpOptions;
 use crate::net::target::{decoded, Scheme};
@@ -36,6 +37,10 @@ pub struct Route {
     pub to: HttpOptions,
     /// What stands before every name.
     pub prefix: String,
+    /// How often a page goes.
+    pub interval: Duration,
+    /// `--format`
+    pub format: &'static Render,
 }
 
 impl Route {
@@ -49,6 +54,14 @@ impl Route {
         let Some(value) = self.setting(name) else { return Ok(words[0]) };
         let known = words.iter().find(|w| **w == value);
         known.copied().ok_or_else(|| Error::usage(format!("`{name}` is one of {}", words.join(", "))))
+    }
+
+    /// Refuses a prefix where the page goes as it is.
+    pub fn without_prefix(&self) -> Result<()> {
+        match self.prefix.is_empty() {
+            true => Ok(()),
+            false => Err(Error::usage("--push-prefix is of no use here: the page goes as it is")),
+        }
     }
 
     /// The path of the URL, or this one where it has none.
@@ -100,8 +113,8 @@ impl From<Failure> for Trouble {
 pub trait Push: Send {
     /// Sends one, until the deadline.
     fn push(&mut self, page: &Assembled<'_>, deadline: Instant) -> std::result::Result<Written, Trouble>;
-    /// Reads certificates and secrets again.
-    fn reload(&mut self);
+    /// Reads certificates and secrets again, where it has any.
+    fn reload(&mut self) {}
 }
 
 /// Options of those that speak TLS.

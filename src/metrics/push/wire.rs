@@ -133,7 +133,9 @@ mod tests {
                 peer.write_all(says.as_bytes()).unwrap();
             });
             let to = HttpOptions::new(Target::parse(&url, &[super::super::graphite::TCP.scheme]).unwrap());
-            let mut wire = stream(&Route { to, prefix: String::new() });
+            let (prefix, interval) = (String::new(), Duration::from_secs(1));
+            let format = &crate::metrics::render::PROMETHEUS;
+            let mut wire = stream(&Route { to, prefix, interval, format });
             let f = wire.send(b"a 1", Instant::now() + Duration::from_secs(20)).unwrap_err();
             assert!(f.text.contains(words), "{f}");
             server.join().unwrap();

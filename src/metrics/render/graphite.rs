@@ -46,6 +46,6 @@ mod tests {
             "pico.h_count 4 1795224477",
         ];
         assert_eq!(text.lines().collect::<Vec<_>>(), want);
-        assert_eq!(written, Written { samples: 6, not_finite: 2, collisions: 1 });
+        assert_eq!(written, Written { samples: 6, not_finite: 2, collisions: 1, refused: 0 });
     }
 }

@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(lines[0], "a_total value=3 1795224477349000000");
         assert_eq!(lines[1], r#"b,who=a\ b.c,x=~;\=\,\"_ value=-1.5 1795224477349000000"#);
         assert_eq!(lines[3], "h_bucket,le=0.1 value=1 1795224477349000000");
-        assert_eq!(written, Written { samples: 7, not_finite: 2, collisions: 0 });
+        assert_eq!(written, Written { samples: 7, not_finite: 2, collisions: 0, refused: 0 });
     }
 
     #[test]

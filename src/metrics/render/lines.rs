@@ -15,6 +15,15 @@ pub struct Written {
     pub not_finite: u64,
     /// Would have had the name of another.
     pub collisions: u64,
+    /// The other side refused.
+    pub refused: u64,
+}
+
+impl Written {
+    /// Every number of the page.
+    pub fn whole(page: &Assembled<'_>) -> Written {
+        Written { samples: page.families.iter().map(|f| f.samples().len() as u64).sum(), ..Written::default() }
+    }
 }
 
 /// Writes a line for each finite number: `name` writes how it is called, which must be unique, and `rest` what stands behind.

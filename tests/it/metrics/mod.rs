@@ -4,6 +4,7 @@ mod checks;
 pub mod helper;
 pub mod hostile;
 mod judges;
+mod local;
 mod locks;
 mod logins;
 mod picodata;

@@ -9,28 +9,28 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
-fn pushing(stand: &Stand, interval: &str, more: &[&str]) -> Helper {
+pub fn pushing(stand: &Stand, interval: &str, more: &[&str]) -> Helper {
     let port = stand.port.to_string();
     let args = ["--port", &port, "--push-interval", interval, "--min-interval", "0", "--timeout", "2s"];
     Helper::start_with(&[&args[..], more].concat(), &[("GOSTECH_METRICS_PASSWORD", "T0psecret")])
 }
 
-fn database(page: &str) -> Stand {
+pub fn database(page: &str) -> Stand {
     Stand::start(&[("pico_service", ChapSha1, "T0psecret")], picodata(Some(page.into())))
 }
 
 /// Finite numbers of the database's own page: what changes from push to push is left out.
-fn steady(page: &Samples) -> impl Iterator<Item = (&String, f64)> {
+pub fn steady(page: &Samples) -> impl Iterator<Item = (&String, f64)> {
     page.iter().filter(|(s, v)| !s.starts_with("gostech_") && v.is_finite()).map(|(s, v)| (s, *v))
 }
 
 /// A server that ends with its owner, without a word of goodbye.
-struct Server(Child);
+pub struct Server(Child);
 
 impl Server {
-    fn start(mut command: Command) -> Server {
+    pub fn start(mut command: Command) -> Server {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Server(command.spawn().expect("a server"))
     }

@@ -57,6 +57,7 @@ pub const PURE: &[&str] = &[
     "src/net/page.rs",
     "src/net/porch/head.rs",
     "src/net/proxy.rs",
+    "src/net/aes.rs",
     "src/net/subject.rs",
     "src/net/target.rs",
     "src/net/target/",
