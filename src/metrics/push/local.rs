@@ -4,7 +4,7 @@
 //! The file is written beside its place and renamed, so nobody reads half a page; it is not synced, as an old page is worth
 //! nothing after a crash. Refuses: to wait beyond the deadline for whoever reads standard output, to leave half a line there.
 
-use super::row::{Outlet, Push, Route, Trouble};
+use super::row::{Outlet, Push, Trouble};
 use crate::flags::text;
 use crate::limits;
 use crate::metrics::assemble::Assembled;

@@ -242,7 +242,10 @@ mod tests {
         assert!(all.len() > 2 && all.iter().all(|p| p.len() <= 110), "{all:?}");
         // host «db1», then the time: 1795224477.349 s in 2⁻³⁰ s.
         assert_eq!(all[0][..12], [0, 0, 0, 8, b'd', b'b', b'1', 0, 0, 8, 0, 12]);
-        assert_eq!(u64::from_be_bytes(all[0][12..20].try_into().unwrap()), (1_795_224_477_349u128 * (1 << 30) / 1000) as u64);
+        assert_eq!(
+            u64::from_be_bytes(all[0][12..20].try_into().unwrap()),
+            (1_795_224_477_349u128 * (1 << 30) / 1000) as u64
+        );
         let alike = |p: &Vec<u8>| p[..45] == all[0][..45];
         assert!(all.iter().all(alike));
     }
@@ -252,7 +255,10 @@ mod tests {
         let text = b"0 Success: 1 value has been dispatched.\n-1 Type `x' isn't defined.\n0 Success\n";
         let mut answers = Answers::default();
         text.chunks(5).for_each(|piece| answers.read(piece).unwrap());
-        assert_eq!((answers.taken, answers.refused, answers.why.as_deref()), (2, 1, Some("Type `x\\' isn\\'t defined.")));
+        assert_eq!(
+            (answers.taken, answers.refused, answers.why.as_deref()),
+            (2, 1, Some("Type `x\\' isn\\'t defined."))
+        );
         assert!(Answers::default().read(b"HTTP/1.1 400 Bad\n").is_err());
         assert!(Answers::default().read(&[b'1'; 5000]).is_err());
     }

@@ -49,8 +49,7 @@ pub static OPENMETRICS: Render = Render {
 };
 
 /// InfluxDB's line protocol, as Telegraf's `exec` reads it.
-pub static INFLUX: Render =
-    Render { name: "influx", page: None, content_type: PLAIN, write: influx::write };
+pub static INFLUX: Render = Render { name: "influx", page: None, content_type: PLAIN, write: influx::write };
 
 /// Graphite's lines.
 pub static GRAPHITE: Render =

@@ -1,6 +1,7 @@
 //! The metrics helper: against a stand-in fed with recorded answers, against Debian's tarantool, promtool and Prometheus.
 
 mod checks;
+mod collectd;
 pub mod helper;
 pub mod hostile;
 mod judges;

@@ -189,7 +189,7 @@ fn carbon_has_every_number_under_the_name_of_its_labels() {
 }
 
 /// The path of a series, told once more here.
-fn path_of(series: &str) -> String {
+pub fn path_of(series: &str) -> String {
     let (name, labels) = series.split_once('{').unwrap_or((series, ""));
     let mut path = name.to_string();
     let mut pairs: Vec<&str> = labels.trim_end_matches('}').split("\",").filter(|l| !l.is_empty()).collect();
