@@ -384,7 +384,7 @@ pub const QUARANTINE_BYTES: u64 = 64 << 20;
 /// Sub-directories of one name that are tried: helpers of one name on one machine.
 pub const SPOOL_DIRECTORIES: u32 = 64;
 /// How often a directory is looked for when there is none.
-pub const LATE_DISK_SECONDS: u64 = 3;
+pub const HOME_LOOK_SECONDS: u64 = 3;
 /// The stack of our threads. Only what is touched is memory; the gzip compressor passes a few hundred KiB over it.
 pub const STACK_BYTES: usize = 1 << 20;
 /// The pipe from the database is widened to this, where the system lets us.

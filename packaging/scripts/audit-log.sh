@@ -3,6 +3,8 @@
 
 PROGRAM=/usr/bin/gostech-audit-log
 SPOOL=/var/lib/gostech-audit-log
+# So many helpers are named; of a machine that has more their number is enough.
+MOST_SHOWN=50
 
 tell() { printf '%s\n' "$*" >&2; }
 
@@ -34,9 +36,15 @@ old_helpers() {
     done
 }
 
-# A line for each process: its number, and the unit whose restart ends it.
-show_helpers() { # PID…
+# These processes below a headline, a line each: its number, and the unit whose restart ends it. Fails where there are none.
+show_helpers() { # HEADLINE PID…
+    headline=$1 left=$MOST_SHOWN
+    shift
+    [ $# -gt 0 ] || return 1
+    tell "gostech-audit-log: $headline"
     for pid in "$@"; do
+        left=$((left - 1))
+        [ $left -ge 0 ] || { tell "    and $(($# - MOST_SHOWN)) more"; break; }
         unit=$(sed -n 's#.*/\([^/]*\.service\)\(/.*\)\{0,1\}$#\1#p' "/proc/$pid/cgroup" 2>/dev/null | sed -n 1p)
         tell "    process $pid${unit:+ of $unit}"
     done
@@ -52,21 +60,15 @@ holds_events() {
 }
 
 warn_of_removal() {
-    running=$(helpers)
-    [ -n "$running" ] || return 0
-    tell "gostech-audit-log: WARNING: audit helpers of Picodata are at work, and go on without their program file:"
-    # shellcheck disable=SC2086
-    show_helpers $running
+    # shellcheck disable=SC2046
+    show_helpers "WARNING: audit helpers of Picodata are at work, and go on without their program file:" $(helpers) || return 0
     tell "THE NEXT START OF SUCH A DATABASE HAS NO AUDIT TRAIL: its --audit command is gone, and Picodata goes on without"
     tell "it. Before that start install the package again, or change --audit."
 }
 
 tell_of_upgrade() {
-    running=$(old_helpers)
-    [ -n "$running" ] || return 0
-    tell "gostech-audit-log: these audit helpers go on with the version that was installed before:"
-    # shellcheck disable=SC2086
-    show_helpers $running
+    # shellcheck disable=SC2046
+    show_helpers "these audit helpers go on with the version that was installed before:" $(old_helpers) || return 0
     tell "They lose nothing by it. Picodata starts its helper only once: the version that is installed now works from the"
     tell "next restart of the instance on."
 }

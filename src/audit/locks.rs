@@ -23,8 +23,6 @@ pub enum Rank {
     Account,
     /// Segments, receivers, and what the disk does.
     Ledger,
-    /// The directory that is looked for.
-    Late,
     /// The directories that are ours.
     Homes,
     /// The file of a directory's lock.

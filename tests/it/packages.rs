@@ -65,6 +65,25 @@ fn what_packages_lack_is_named_before_anything_is_replaced() {
     assert!(old.exists(), "a package that cannot be replaced was removed");
 }
 
+/// What the scripts of the packages say of the helpers that work: each with its number, of very many the first ones.
+#[test]
+fn helpers_that_go_on_are_named_and_of_very_many_the_number_is_told() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/scripts/audit-log.sh");
+    let says = |helpers: &str, then: &str| {
+        let ask = format!("set -e; . \"$0\"; helpers() {{ {helpers}; }}; old_helpers() {{ {helpers}; }}; {then}");
+        let out = Command::new("sh").args(["-c", &ask]).arg(&shared).output().expect("sh runs");
+        (out.status.success(), text(&out.stderr))
+    };
+    assert_eq!(says(":", "warn_of_removal; tell_of_upgrade"), (true, String::new()));
+    let pid = std::process::id();
+    let (well, said) = says(&format!("echo {pid}"), "warn_of_removal");
+    assert!(well && said.contains("WARNING") && said.contains(&format!("    process {pid}")), "{said}");
+    assert!(said.contains("NO AUDIT TRAIL") && !said.contains("more"), "{said}");
+    let (well, said) = says("seq 1 72", "tell_of_upgrade");
+    assert!(well && said.matches("    process ").count() == 50 && said.contains("    and 22 more\n"), "{said}");
+    assert!(said.contains("next restart of the instance"), "{said}");
+}
+
 /// What the scripts of the packages ask before a purge, of the spool of this den.
 fn holds_events(den: &Den) -> bool {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/scripts/audit-log.sh");

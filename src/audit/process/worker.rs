@@ -18,14 +18,13 @@ use crate::audit::process::cage::{self, Cage};
 use crate::audit::process::certificates::Certificates;
 use crate::audit::process::crew::Crew;
 use crate::audit::process::heirlooms::Heirlooms;
-use crate::audit::process::opening::open_spool;
 use crate::audit::process::page::{self, Source};
 use crate::audit::process::run_state::RunState;
 use crate::audit::process::speaker::Speaker;
 use crate::audit::process::standstill::Standstill;
 use crate::audit::process::succession::Elders;
 use crate::audit::process::tender::Tender;
-use crate::audit::process::{adopt, reload, start};
+use crate::audit::process::{adopt, opening, reload, start};
 use crate::audit::spool::place::Home;
 use crate::audit::spool::Spool;
 use crate::error::Exit;
@@ -36,6 +35,7 @@ use crate::sys::ring::{Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, marks, pipe, process, thread};
 use crate::{limits, log};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -93,7 +93,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
     } else {
         start_reader(reader);
     }
-    let (spool, home) = open_spool(given.options, given.heirlooms);
+    let (spool, home) = opening::open_spool(given.options, given.heirlooms);
     let spool = Arc::new(spool);
     spool.troubles.inherit(given.standing.clone());
     if ring.word(Word::Restarts).load(Ordering::Relaxed) == 0 {
@@ -111,6 +111,7 @@ pub fn run(given: Given<'_>) -> Option<Exit> {
         options: given.options.clone(),
         spool,
         home,
+        sought: Cell::new(Instant::now()),
         cushion,
         run_state: Arc::new(RunState::of(Some(ring.clone()))),
         orders: Arc::default(),
@@ -128,6 +129,8 @@ struct Worker {
     options: Options,
     spool: Arc<Spool>,
     home: Option<Home>,
+    /// When a directory was looked for last, where there is none.
+    sought: Cell<Instant>,
     cushion: Arc<Cushion>,
     run_state: Arc<RunState>,
     orders: Arc<Orders>,
@@ -184,7 +187,7 @@ impl Worker {
             if writer.is_finished() && (crew.is_done() || self.orders.last_call.load(Ordering::Relaxed)) {
                 // What is in memory alone may come into a directory that only the next worker may make.
                 self.spool.look_at_home(wall_ms());
-                if self.spool.is_homeless() && self.wants_another(&elders, cage, true) {
+                if self.lacks_home() && self.wants_another(&elders, cage, true) {
                     self.spool.save_cursors();
                     return None;
                 }
@@ -286,14 +289,27 @@ impl Worker {
 
     /// Whether another worker is to go on, in a new cage. What can still be read of a directory that is gone is in memory then.
     fn wants_another(&self, elders: &Elders, cage: &mut Cage, at_once: bool) -> bool {
-        let none = self.home.is_none();
-        // One that was found late is tended as others are only by a worker that begins in it.
-        let (homeless, found) = (none || self.spool.is_homeless(), none && self.spool.has_directory());
-        let again = (cage.look(at_once, homeless, &self.spool, &self.cushion.ring) || found) && elders.keep();
+        let ring = &self.cushion.ring;
+        let outgrown = cage.look(at_once, self.lacks_home(), &self.spool, ring);
+        let again = elders.keep() && (outgrown || self.finds_home(at_once, ring));
         if again {
             self.spool.look_at_home(wall_ms());
         }
         again
+    }
+
+    fn lacks_home(&self) -> bool {
+        self.home.is_none() || self.spool.is_homeless()
+    }
+
+    /// Whether there is a directory by now for a spool that has none; looked for from time to time.
+    fn finds_home(&self, at_once: bool, ring: &Ring) -> bool {
+        let due = at_once || self.sought.get().elapsed().as_secs() >= limits::HOME_LOOK_SECONDS;
+        if self.home.is_some() || !due {
+            return false;
+        }
+        self.sought.set(Instant::now());
+        opening::find_home(&self.options, ring)
     }
 
     /// Everything on the platter; was anything lost?

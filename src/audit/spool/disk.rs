@@ -49,10 +49,6 @@ pub trait Disk: Send + Sync {
     }
     /// What says whose the folder is is there still, or made anew.
     fn look_at_lock(&self) {}
-    /// Whether there is a folder.
-    fn has_folder(&self) -> bool {
-        true
-    }
     /// Whether the folder is another one than that in which the files are open: removed, or under a mount.
     fn moved(&self) -> bool {
         false

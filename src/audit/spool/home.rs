@@ -28,11 +28,6 @@ impl Spool {
         self.lock().homeless
     }
 
-    /// Whether there is a directory at all.
-    pub fn has_directory(&self) -> bool {
-        self.disk.has_folder()
-    }
-
     /// Looks whether the directory is the one whose files are open; if not, the disk has failed, and what can still be read
     /// of them is in memory when this comes back.
     pub fn look_at_home(&self, now_ms: i64) {

@@ -36,15 +36,22 @@ fn certificates_in_a_directory_that_comes_late_are_used() {
     assert_eq!(picodata.ledger.compare(&receiver.docs()), Ok(()), "{}", picodata.err());
 }
 
-/// Who began without a directory adopts like everybody else once there is one.
+/// Who began without a directory adopts like everybody else once there is one, whether a cage keeps it from there or not.
 #[test]
 fn in_a_directory_that_comes_late_orphans_are_adopted() {
-    let den = Den::new("late-orphans");
+    std::thread::scope(|both| {
+        both.spawn(|| a_directory_comes_late("late-orphans", &[]));
+        both.spawn(|| a_directory_comes_late("late-uncaged", &["--no-confinement"]));
+    });
+}
+
+fn a_directory_comes_late(name: &str, more: &[&str]) {
+    let den = Den::new(name);
     let receiver = Receiver::start();
     receiver.down();
     let helper = |dir: &str, drain: &str| {
         let options = ["--no-config", "--linger", "20ms", "--drain", drain, "--spool-dir", dir];
-        Setup::bare(&den).args(&options).url(&receiver.url()).picodata()
+        Setup::bare(&den).args(&options).args(more).url(&receiver.url()).picodata()
     };
     let mut gone = helper(&den.file("made/spool"), "200ms");
     gone.events(&mut Events::new(1, 1), 100, 10_000);
