@@ -31,6 +31,7 @@ impl Backoff {
     }
 
     /// How many failures in a row.
+    #[cfg(test)]
     pub fn failures(&self) -> u32 {
         self.failures
     }

@@ -72,8 +72,6 @@ pub const FLAGS_NEAR_CHARS: usize = 48;
 pub const FLAGS_DURATION_SECONDS: u64 = 36_500 * 86_400;
 /// Columns of `--help`: the terminal of old.
 pub const FLAGS_COLUMNS: usize = 80;
-/// Help of one option: two or three lines beside its name; more belongs to the man page.
-pub const FLAGS_HELP_CHARS: usize = 150;
 
 const _: () = assert!(FLAGS_FILE_LINE_BYTES <= FLAGS_FILE_BYTES);
 const _: () = assert!(FLAGS_NEAR_CHARS <= FLAGS_SHOWN_CHARS);

@@ -36,9 +36,6 @@ pub enum Level {
 }
 
 impl Level {
-    /// The names that `--log-level` takes.
-    pub const NAMES: &'static [&'static str] = &["error", "warn", "info", "debug"];
-
     /// The level of a name.
     pub fn parse(name: &str) -> Option<Level> {
         match name {

@@ -4,8 +4,10 @@
 
 use super::row::{Row, Scope, Takes, Text};
 use super::table::Program;
-use crate::limits::FLAGS_HELP_CHARS;
 use std::collections::BTreeSet;
+
+/// A sentence of `--help` in three lines of a terminal.
+const FLAGS_HELP_CHARS: usize = 150;
 
 /// Everything that is wrong with a program's table.
 pub fn complaints(program: &Program) -> Vec<String> {

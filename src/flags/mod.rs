@@ -11,6 +11,7 @@
 
 mod builtin;
 pub mod call;
+#[cfg(test)]
 pub mod check;
 mod command;
 mod complete;
@@ -36,7 +37,7 @@ pub mod value;
 pub use item::{Item, Parsed, Place};
 pub use near::{nearest, shown};
 pub use row::{text, Language, Row, Scope, Takes, Text};
-pub use table::{no_lines, Command, Entry, Program, Section};
+pub use table::{Command, Entry, Program, Section};
 
 use crate::error::Result;
 use std::ffi::OsString;

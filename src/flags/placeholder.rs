@@ -44,6 +44,7 @@ pub(super) fn shown(words: &str, language: Language) -> String {
 }
 
 /// The words in capitals that have no Russian.
+#[cfg(test)]
 pub(super) fn unknown(words: &str) -> Vec<&str> {
     let capital = |piece: &&str| piece.bytes().all(|b| b.is_ascii_uppercase());
     pieces(words).into_iter().filter(capital).filter(|piece| russian(piece).is_none()).collect()

@@ -98,11 +98,6 @@ pub struct Program {
     pub version_lines: fn() -> Vec<String>,
 }
 
-/// For a program that has nothing to add to its version.
-pub fn no_lines() -> Vec<String> {
-    Vec::new()
-}
-
 impl Program {
     /// All rows: the program's, then those every program has.
     pub fn all_rows(&self) -> impl Iterator<Item = &'static Row> {

@@ -1,4 +1,4 @@
-//! ○ Values of options: durations, sizes, counts, choices, addresses, paths. Pure functions of one item.
+//! ○ Values of options: durations, sizes, counts, choices, paths. Pure functions of one item.
 //!
 //! Every error names the place, what is wrong, and how to write it. Refuses to do: guess a unit.
 
@@ -7,19 +7,9 @@ use super::near::nearest;
 use crate::error::Result;
 use crate::limits::FLAGS_DURATION_SECONDS;
 use crate::words;
-use std::net::Ipv6Addr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// An address to listen on or to connect to, names not resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// Host (empty: all addresses of the machine) and port.
-    Tcp(String, u16),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
 
 /// A word for yes or no.
 pub fn boolean(word: &str) -> Option<bool> {
@@ -140,34 +130,6 @@ pub fn name(item: &Item, most: usize) -> Result<&str> {
     Ok(value)
 }
 
-/// `127.0.0.1:9464`, `localhost:9464`, `[::1]:9464`, `:9464`, `unix:/run/x.sock`.
-pub fn address(item: &Item) -> Result<Address> {
-    const FORMS: &str = "host:port, [IPv6]:port, :port or unix:/path";
-    let wrong = |what: &str| item.error(format!("{} {what}: write {FORMS}", item.shown()));
-    if let Some(path) = item.value.strip_prefix("unix:") {
-        if !path.starts_with('/') || path.ends_with('/') {
-            return Err(wrong("needs the whole path of a socket"));
-        }
-        return Ok(Address::Unix(PathBuf::from(path)));
-    }
-    let (host, port) = item.value.rsplit_once(':').ok_or_else(|| wrong("has no port"))?;
-    let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inside) => {
-            inside.parse::<Ipv6Addr>().map_err(|_| wrong("has no IPv6 address in its brackets"))?.to_string()
-        }
-        None if host.contains(':') => return Err(wrong("has an IPv6 address without brackets")),
-        None => host.to_owned(),
-    };
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    if !host.chars().all(allowed) || host.starts_with('-') || host.len() > 253 {
-        return Err(wrong("has no host name we can read"));
-    }
-    match number_and_unit(port) {
-        Some((number, "")) if number <= u64::from(u16::MAX) => Ok(Address::Tcp(host, number as u16)),
-        _ => Err(wrong("has no port from 0 to 65535")),
-    }
-}
-
 /// Digits, and what stands behind them. Neither sign nor fraction.
 fn number_and_unit(value: &str) -> Option<(u64, &str)> {
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
@@ -247,22 +209,6 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
-        let tcp = |host: &str, port| Address::Tcp(host.to_owned(), port);
-        assert_eq!(address(&item("127.0.0.1:9464")).unwrap(), tcp("127.0.0.1", 9464));
-        assert_eq!(address(&item("localhost:0")).unwrap(), tcp("localhost", 0));
-        assert_eq!(address(&item("[::1]:9464")).unwrap(), tcp("::1", 9464));
-        assert_eq!(address(&item("[::]:9464")).unwrap(), tcp("::", 9464));
-        assert_eq!(address(&item(":9464")).unwrap(), tcp("", 9464));
-        assert_eq!(address(&item("unix:/run/x.sock")).unwrap(), Address::Unix("/run/x.sock".into()));
-        for value in
-            ["", "9464", "a:", "a:65536", "a:-1", "::1:80", "[::1:80", "[a]:80", "a b:1", "unix:", "unix:x", "unix:/x/"]
-        {
-            assert!(address(&item(value)).is_err(), "{value}");
-        }
-    }
-
-    #[test]
     fn no_secret_in_an_error() {
         let item = Item::new(&SECRET, "T0psecret", Place::Env("X_PASSWORD".to_owned()));
         let errors = [
@@ -270,7 +216,6 @@ mod tests {
             text(size(&item)),
             text(count(&item, 0..=1)),
             text(choice(&item, &["one", "two"])),
-            text(address(&item)),
             text(name(&item, 3)),
             format!("{item:?}"),
         ];
@@ -283,9 +228,8 @@ mod tests {
     fn no_value_makes_them_panic() {
         for value in ["я", "1я", ":", "[", "]", "[]", "[]:", "\u{0}", &"9".repeat(FLAGS_VALUE_BYTES)] {
             let item = item(value);
-            let outcomes =
-                [duration(&item).is_ok(), size(&item).is_ok(), address(&item).is_ok(), listed(&item).is_ok()];
-            assert_eq!(outcomes, [false; 4], "{value}");
+            let outcomes = [duration(&item).is_ok(), size(&item).is_ok(), listed(&item).is_ok()];
+            assert_eq!(outcomes, [false; 3], "{value}");
         }
     }
 }

@@ -41,19 +41,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them.
-    pub const ALL: [Reason; 9] = [
-        Reason::Connect,
-        Reason::Dns,
-        Reason::Tls,
-        Reason::Timeout,
-        Reason::Auth,
-        Reason::Denied,
-        Reason::Protocol,
-        Reason::Closed,
-        Reason::TooLarge,
-    ];
-
     /// The word on the page.
     pub fn name(self) -> &'static str {
         match self {

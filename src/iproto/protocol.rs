@@ -20,10 +20,6 @@ pub const GREETING_BYTES: usize = 128;
 pub mod code {
     /// Access denied.
     pub const ACCESS_DENIED: u64 = 42;
-    /// No such procedure.
-    pub const NO_SUCH_PROC: u64 = 33;
-    /// No such space.
-    pub const NO_SUCH_SPACE: u64 = 36;
     /// The account is locked, or may not log in at all.
     pub const LOCKED: u64 = 32;
     /// The instance is not ready yet: nobody was asked for a password.

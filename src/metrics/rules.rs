@@ -57,11 +57,13 @@ impl Tally {
     }
 
     /// How many for this reason.
+    #[cfg(test)]
     pub fn get(&self, reason: &str) -> u64 {
         self.0.get(reason).copied().unwrap_or(0)
     }
 
     /// How many in all.
+    #[cfg(test)]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }

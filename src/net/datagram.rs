@@ -46,11 +46,6 @@ impl Datagrams {
         Datagrams { place, socket: None, age, burst: 0, looked: None }
     }
 
-    /// To whom, for sentences.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
     /// Sends one. A failure means that this one was not sent; where an earlier one was refused, that shows here at the latest,
     /// and the next call looks for another address.
     pub fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Failure> {

@@ -162,8 +162,8 @@ mod tests {
         let mut stream = Dial::new(place.clone()).open(LONG).unwrap();
         assert!(says_back(&mut stream) && stream.is_private() && !stream.is_tls() && stream.unsent() == 0);
         assert_eq!(stream.peer(), place.to_string());
-        // Whoever waits in another thread wakes up.
-        stream.shutdown();
+        // It hears the end, and ends as well.
+        stream.finish();
         assert_eq!(stream.read(&mut [0], soon()), Ok(0));
         server.join().unwrap();
         let dir = Scratch::new("dial");

@@ -167,11 +167,6 @@ impl Client {
         self
     }
 
-    /// Where it posts to, for people.
-    pub fn target(&self) -> &Target {
-        &self.options.target
-    }
-
     /// Secrets and certificates are read again and the kept connection is given up.
     pub fn reload(&mut self) {
         self.rest();

@@ -37,6 +37,3 @@ pub mod validity;
 pub mod verdict;
 mod watch;
 mod wire;
-
-pub use failure::{Failure, FailureKind};
-pub use target::Target;

@@ -312,11 +312,6 @@ impl<S: AsRef<Socket>> Stream<S> {
         self.socket.as_ref().finish();
     }
 
-    /// Ends both directions; whoever waits for this stream in another thread wakes up.
-    pub fn shutdown(&self) {
-        self.socket.as_ref().shutdown();
-    }
-
     /// The socket, without TLS and its state.
     pub fn into_socket(self) -> S {
         self.socket

@@ -207,11 +207,6 @@ impl Target {
         &self.place
     }
 
-    /// The host without brackets; `localhost` for a Unix socket, as that is what the `Host` header says there.
-    pub fn host(&self) -> &str {
-        self.place.host()
-    }
-
     /// The path of the Unix socket, if it is one.
     pub fn socket(&self) -> Option<&Path> {
         match &self.place {

@@ -105,11 +105,6 @@ impl Client {
         self.options.certificate.as_deref().and_then(pem::common_name)
     }
 
-    /// The files it is made from.
-    pub fn files(&self) -> impl Iterator<Item = &Path> {
-        [&self.options.certificate, &self.options.ca].into_iter().flatten().map(PathBuf::as_path)
-    }
-
     /// The name to ask for and to check, for a host.
     pub fn name_for(&self, host: &str) -> Result<ServerName<'static>, Failure> {
         let name = self.options.server_name.as_deref().unwrap_or(host).trim_end_matches('.');
@@ -132,11 +127,6 @@ impl Server {
     /// The configuration as the files are now.
     pub fn config(&self) -> Result<Arc<ServerConfig>, Failure> {
         current(&self.built, |watch| server_config(&self.options, watch))
-    }
-
-    /// The next connection reads all files again.
-    pub fn reload(&self) {
-        *self.built.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

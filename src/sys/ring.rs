@@ -17,7 +17,7 @@
 use super::{crash, file};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -115,7 +115,8 @@ impl Ring {
     }
 
     /// The ring behind a descriptor that another process image made; an error when it is none.
-    pub fn open(fd: OwnedFd) -> io::Result<Ring> {
+    #[cfg(test)]
+    pub fn open(fd: std::os::fd::OwnedFd) -> io::Result<Ring> {
         let bad = || io::Error::new(io::ErrorKind::InvalidData, "not a ring");
         let file = File::from(fd);
         let len = file.metadata()?.len() as usize;
@@ -292,11 +293,6 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// Where in the input stream it begins.
-    pub fn position(&self) -> u64 {
-        self.from
-    }
-
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: they lay between Tail and Head when this was made; the filler writes only behind Head and before Tail, and

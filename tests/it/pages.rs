@@ -1,7 +1,7 @@
 //! The pages made from a table, judged by those who read them: man, mandoc, bash, zsh, fish. A reader that is not
 //! installed is named and left out; with `CI=true` it is a failure.
 
-use gostech::flags::{no_lines, parse, text, Command, Outcome, Program, Row};
+use gostech::flags::{parse, text, Command, Outcome, Program, Row};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ static SAMPLE: Program = Program {
     exit_status: &[("0", text("Nothing was lost.", "Ничего не потеряно."))],
     examples: &[("picodata run --audit='| gostech-sample \\ \"x\"'", text("From Picodata", "Из Picodata"))],
     see_also: &["gostech-metrics(1)", "picodata(1)"],
-    version_lines: no_lines,
+    version_lines: Vec::new,
 };
 
 /// All tables whose pages are judged.

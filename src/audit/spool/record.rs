@@ -344,42 +344,42 @@ pub fn next_candidate(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-/// What stands at a place of a segment that is wholly in memory.
-#[derive(Debug)]
-pub enum Step<'a> {
-    /// A record, and where the next thing begins.
-    Record(Stored<'a>, usize),
-    /// Bytes up to there are no record, but one follows.
-    Damage(usize),
-    /// From here to the end there is no whole record.
-    Torn,
-    /// The end.
-    End,
-}
-
-/// Walks a segment: `bytes` is all of it, `at` where to look.
-pub fn step<'a>(head: &Head, bytes: &'a [u8], at: usize) -> Step<'a> {
-    if at >= bytes.len() {
-        return Step::End;
-    }
-    match decode(head, &bytes[at..]) {
-        Ok(r) => Step::Record(r, at + r.bytes()),
-        Err(_) => {
-            let mut next = next_candidate(bytes, at + 1);
-            while next < bytes.len() {
-                if decode(head, &bytes[next..]).is_ok() {
-                    return Step::Damage(next);
-                }
-                next = next_candidate(bytes, next + 1);
-            }
-            Step::Torn
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What stands at a place of a segment that is wholly in memory.
+    #[derive(Debug)]
+    enum Step<'a> {
+        /// A record, and where the next thing begins.
+        Record(Stored<'a>, usize),
+        /// Bytes up to there are no record, but one follows.
+        Damage(usize),
+        /// From here to the end there is no whole record.
+        Torn,
+        /// The end.
+        End,
+    }
+
+    /// Walks a segment: `bytes` is all of it, `at` where to look.
+    fn step<'a>(head: &Head, bytes: &'a [u8], at: usize) -> Step<'a> {
+        if at >= bytes.len() {
+            return Step::End;
+        }
+        match decode(head, &bytes[at..]) {
+            Ok(r) => Step::Record(r, at + r.bytes()),
+            Err(_) => {
+                let mut next = next_candidate(bytes, at + 1);
+                while next < bytes.len() {
+                    if decode(head, &bytes[next..]).is_ok() {
+                        return Step::Damage(next);
+                    }
+                    next = next_candidate(bytes, next + 1);
+                }
+                Step::Torn
+            }
+        }
+    }
 
     fn head() -> Head {
         let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n\u{44f}".into() };

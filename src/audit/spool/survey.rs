@@ -71,8 +71,6 @@ pub struct Seg {
 pub struct Small<T> {
     /// What it holds; none: no copy is whole.
     pub value: Option<T>,
-    /// The version it is.
-    pub turn: u64,
     /// A copy was written and is not whole now.
     pub half: bool,
 }
@@ -301,8 +299,8 @@ impl Look {
         };
         let half = slots::is_torn(&bytes, room);
         Ok(Some(match slots::decode(&bytes, room) {
-            Some((turn, payload)) => Small { value: load(payload), turn, half },
-            None => Small { value: None, turn: 0, half },
+            Some((_, payload)) => Small { value: load(payload), half },
+            None => Small { value: None, half },
         }))
     }
 

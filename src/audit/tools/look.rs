@@ -175,7 +175,7 @@ fn walk_segment(
                 return Ok(());
             }
             Ok(Found::End) => return Ok(()),
-            Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone(&s.name)),
+            Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone),
             Err(e) => return f(Seen::Unreadable(&s.name, &words(&e))),
         }
     }
@@ -191,7 +191,7 @@ pub enum Seen<'a> {
     /// In this file there is no whole record from here to its end.
     Torn(&'a str, u64, u64),
     /// The file was removed meanwhile.
-    Gone(&'a str),
+    Gone,
     /// The disk does not give it.
     Unreadable(&'a str, &'a str),
 }
@@ -200,7 +200,7 @@ impl Seen<'_> {
     /// The sentence about damage; none for a record.
     pub fn words(&self) -> Option<String> {
         match self {
-            Seen::Record(..) | Seen::Gone(_) => None,
+            Seen::Record(..) | Seen::Gone => None,
             Seen::Damage(name, from, to) => Some(format!("`{name}`: bytes {from} to {to} are no record")),
             Seen::Torn(name, from, to) => {
                 Some(format!("`{name}`: ends in the middle of a record (bytes {from} to {to})"))

@@ -183,7 +183,7 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
             Seen::Damage(name, from, to) => f.damaged(name, *from, *to, false),
             Seen::Torn(name, from, to) => f.damaged(name, *from, *to, true),
             // A helper removed it: everybody had it.
-            Seen::Gone(_) => unknown = true,
+            Seen::Gone => unknown = true,
             Seen::Unreadable(..) => {
                 unknown = true;
                 f.fault(seen.words().unwrap_or_default());

@@ -103,7 +103,7 @@ fn asked(look: &mut Look) -> Option<Moment> {
         std::thread::sleep(Duration::from_millis(limits::STATUS_RETRY_MILLIS));
     };
     let moment = Moment::load(&answer)?;
-    let small = |c: &Cursor| Small { value: Some(c.clone()), turn: 0, half: false };
+    let small = |c: &Cursor| Small { value: Some(c.clone()), half: false };
     look.cursors = moment.receivers.iter().map(|r| (r.name.clone(), small(&r.cursor))).collect();
     Some(moment)
 }

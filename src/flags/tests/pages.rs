@@ -34,7 +34,7 @@ const PROGRAM_COPY: Program = Program {
     exit_status: &[],
     examples: &[],
     see_also: &[],
-    version_lines: no_lines,
+    version_lines: Vec::new,
 };
 
 #[test]

@@ -98,11 +98,13 @@ fn start_with(mut options: PorchOptions, handler: Handler, patience: Patience) -
 
 impl Porch {
     /// The addresses that are open now, with the ports that the system chose.
+    #[cfg(test)]
     pub fn addresses(&self) -> Vec<Address> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many visitors' threads run now.
+    #[cfg(test)]
     pub fn visitors(&self) -> usize {
         self.seats.threads()
     }

@@ -111,6 +111,7 @@ impl Seats {
     }
 
     /// How many threads of visitors run.
+    #[cfg(test)]
     pub fn threads(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).threads
     }

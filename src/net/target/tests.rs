@@ -32,7 +32,7 @@ fn the_forms_of_a_socket() {
     let t = parse("http+unix:///run/tls.sock:/audit?x=1").unwrap();
     assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/tls.sock")), "/audit?x=1"));
     let t = parse("http+unix:///run/tls.sock").unwrap();
-    assert_eq!((t.socket(), t.uri(), t.host()), (Some(Path::new("/run/tls.sock")), "/", "localhost"));
+    assert_eq!((t.socket(), t.uri(), t.place().host()), (Some(Path::new("/run/tls.sock")), "/", "localhost"));
     let t = parse("http+unix:///run/a%3Ab.sock:").unwrap();
     assert_eq!((t.socket(), t.uri()), (Some(Path::new("/run/a:b.sock")), "/"));
     // What is shown is a URL again, and moves nothing in a log.
