@@ -1,14 +1,17 @@
 //! Receivers that are APIs: Elasticsearch, Loki, OTLP and Graylog. No such server is in Debian: strict stand-ins, named as such,
 //! written from their contracts (golden files and decoders of the formats stand in `formats`).
 
-use crate::harness::den::free_listener;
+use crate::harness::den::{free_listener, peer};
 use crate::harness::http::{Conn, Request};
+use crate::harness::rough::ODD;
 use crate::harness::setup::text;
 use crate::harness::{Den, Events, Setup};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -193,6 +196,68 @@ fn loki_and_a_collector_get_every_event_in_order() {
     }
 }
 
+/// A collector that keeps whole bodies.
+fn bodies(request: &Request, took: &mut Vec<Value>) -> (u16, String) {
+    took.push(Value::String(String::from_utf8(request.body.clone()).expect("UTF-8")));
+    (200, "{}".into())
+}
+
+/// Events that have broken somebody's log pipeline, all kinds of values, and what is no event at all.
+fn odd_input() -> Vec<String> {
+    let mut events = Events::new(1, 1);
+    let mut input: Vec<String> = ODD.iter().map(|odd| events.event_saying(odd)).collect();
+    input.push(events.event_of(16_000));
+    input.push(r#"{"id":"1.1.10","a":null,"b":true,"c":-7,"d":1.5,"f":[1,"x",{"y":null}],"g":{"h":{}},"i":9007199254740993,"title":"dml"}"#.into());
+    input.push(r#"{"id":"1.1.11","message":"half \ud83d a pair","\u0000":"no name","":"empty","title":"auth_ok","title":"auth_fail"}"#.into());
+    input.push("no record at all".into());
+    input
+}
+
+/// What a program that is not ours makes of it: one value a line.
+fn understood(den: &Den, reader: &Path, args: &[&str], input: &[u8]) -> Vec<Value> {
+    std::fs::write(den.file("input"), input).expect("a file");
+    let input = std::fs::File::open(den.file("input")).expect("a file");
+    let out = Command::new(reader).args(args).stdin(input).output().expect("it runs");
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    text(&out.stdout).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn a_body_for_a_collector_is_what_its_own_definition_says() {
+    let Some(decoder) = peer("otlp-decode") else { return };
+    let (den, server, input) = (Den::new("otlp-decode"), StandIn::start(bodies), odd_input());
+    let url = format!("otlp+http://127.0.0.1:{}", server.port);
+    let out = Setup::new(&den).args(&["--url", &url, "--drain", "60s"]).run((input.join("\n") + "\n").as_bytes());
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let all: Vec<String> = server.took().iter().filter_map(|b| b.as_str().map(str::to_string)).collect();
+    let records = understood(&den, &decoder, &[], all.join("\0").as_bytes());
+    assert_eq!(records.len(), input.len());
+    for (record, line) in records.iter().zip(&input) {
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            assert_eq!(record["attributes"]["log.record.original"], line.as_str());
+            continue;
+        };
+        // A whole number stays one, what is no text and no number that OTLP has is its JSON.
+        let shown = |value: &Value| match value {
+            Value::String(_) | Value::Bool(_) | Value::Null => value.clone(),
+            Value::Number(n) if n.is_i64() => value.clone(),
+            other => Value::String(other.to_string()),
+        };
+        for (name, value) in event.as_object().expect("an object") {
+            let got = match name.as_str() {
+                "message" => &record["body"],
+                "time" => continue,
+                "title" => &record["event_name"],
+                _ => &record["attributes"][format!("picodata.{name}")],
+            };
+            assert_eq!(got, &shown(value), "{name} of {record}");
+        }
+        // (Midnight of 21 November 2026 in Moscow; the generator's clock goes on by milliseconds.)
+        let time = record["time"].as_str().expect("nanoseconds");
+        assert!(event.get("time").is_none() || time.starts_with("17952084000"), "{record}");
+    }
+}
+
 fn graylog(request: &Request, took: &mut Vec<Value>) -> (u16, String) {
     assert_eq!(request.path, "/gelf");
     let message: Value = serde_json::from_slice(&request.body).expect("one message");
@@ -276,4 +341,61 @@ fn graylog_gets_its_messages_over_http_tcp_and_udp() {
     assert!(said.contains("are more than 128 chunks") && said.contains("it is in quarantine"), "{said}");
     let den = run("gelf-udp-chunks", &url, &input[18..]);
     assert_eq!(ids(&gelf_of(&udp, 3)), wanted[18..], "{den}");
+}
+
+/// Whatever the event holds, a message has what Graylog wants of each, and nothing but texts and numbers.
+fn is_gelf(message: &Value, line: &str) {
+    assert_eq!((message["version"].as_str(), message["host"].is_string()), (Some("1.1"), true), "{message}");
+    assert!(message["short_message"].as_str().is_some_and(|s| !s.is_empty()) && message["level"].is_u64(), "{message}");
+    let fields = message.as_object().expect("an object");
+    assert!(fields.values().all(|v| v.is_string() || v.is_number()), "{message}");
+    let Ok(event) = serde_json::from_str::<Value>(line) else {
+        return assert_eq!(message["full_message"], line);
+    };
+    assert!(event.get("message").is_none_or(|said| message["short_message"] == *said), "{message}");
+    for (name, value) in event.as_object().expect("an object").iter().filter(|(name, _)| name.len() == 1) {
+        // (Graylog knows texts and doubles: a whole number that no double has is a text.)
+        let exact = value.as_f64().is_some_and(|n| n.abs() < 9e15);
+        let shown = if exact || value.is_string() { value.clone() } else { Value::String(value.to_string()) };
+        assert_eq!(message[format!("_{name}")], shown, "{message}");
+    }
+}
+
+#[test]
+fn graylogs_own_library_reads_what_we_send() {
+    let Some(decoder) = peer("gelf-decode") else { return };
+    let input = odd_input();
+    let run = |den: &Den, url: &str| {
+        let out = Setup::new(den).args(&["--url", url, "--drain", "20s"]).run((input.join("\n") + "\n").as_bytes());
+        assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    };
+    let den = Den::new("gelf-decode-udp");
+    let mut udp = Command::new(&decoder);
+    let mut udp = udp.args(["udp", &input.len().to_string()]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(udp.stdout.take().expect("a pipe")).lines().map(|l| l.expect("a line"));
+    run(&den, &format!("gelf+udp://{}", lines.next().expect("an address")));
+    let by_udp: Vec<Value> = lines.map(|line| serde_json::from_str(&line).expect("JSON")).collect();
+    assert!(udp.wait().expect("an end").success());
+
+    let (den, listener) = (Den::new("gelf-decode-tcp"), free_listener());
+    let port = listener.local_addr().expect("an address").port();
+    let reader = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        listener.accept().expect("a connection").0.read_to_end(&mut all).expect("messages");
+        all
+    });
+    run(&den, &format!("gelf+tcp://127.0.0.1:{port}"));
+    let by_tcp = understood(&den, &decoder, &["lines"], &reader.join().expect("a reader"));
+    assert_eq!(by_udp.len(), input.len());
+    for ((udp, tcp), line) in by_udp.iter().zip(&by_tcp).zip(&input) {
+        is_gelf(udp, line);
+        // What has no time of its own has that of its arrival.
+        let timeless = |m: &Value| {
+            Value::Object(
+                m.as_object().expect("an object").clone().into_iter().filter(|(k, _)| k != "timestamp").collect(),
+            )
+        };
+        assert_eq!(timeless(udp), timeless(tcp));
+        assert!(udp["timestamp"] == tcp["timestamp"] || !line.contains("\"time\""), "{udp}");
+    }
 }

@@ -5,7 +5,7 @@ use super::events::Events;
 use super::picodata::{on_the_pipe, Picodata, RECORD_BYTES};
 
 /// Messages as they stand in JSON.
-const ODD: [&str; 8] = [
+pub const ODD: [&str; 8] = [
     r#"he said \"don't\", then \\ and \/"#,
     r"first line\nsecond line\r\nthird\tcolumn",
     "роль «аудитор» выдана пользователю «Пётр»",
