@@ -35,3 +35,20 @@ pub const JOURNAL_FIELDS: usize = 900;
 pub const JOURNAL_NAME_BYTES: usize = 64;
 /// An entry: journald throws a longer one of an ordinary user away.
 pub const JOURNAL_ENTRY_BYTES: usize = 32 << 20;
+
+/// Events that a handler is given ahead of its answers: it need not wait for each, and does few twice after a death.
+pub const EXEC_AHEAD: usize = 64;
+/// What a handler says of one event, in a log.
+pub const EXEC_WHY_CHARS: usize = 300;
+/// A line of a handler: an id is at most 512 bytes.
+pub const EXEC_LINE_BYTES: usize = 8 * 1024;
+/// What a handler says between two answers that is none: whoever says more does something else than it should.
+pub const EXEC_NOISE_BYTES: usize = 1 << 20;
+/// A request to the keeper: a number and a path.
+pub const EXEC_REQUEST_BYTES: usize = 8 + PATH_BYTES;
+/// Handlers that run at once: one for each receiver, and those of adopted spools.
+pub const EXEC_HANDLERS: usize = 64;
+/// A handler that is not needed any more has so long to finish what it is at; so has each at the end.
+pub const EXEC_END_MILLIS: u64 = 2_000;
+/// How often it is looked whether it has, and whether its pipe is empty.
+pub const EXEC_LOOK_MILLIS: u64 = 10;

@@ -104,6 +104,40 @@ pub fn wait<const N: usize>(fds: [BorrowedFd<'_>; N], patience: Option<Duration>
     }))
 }
 
+/// What can be done with a program that is talked with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Talk {
+    /// It takes a page at once.
+    pub takes: bool,
+    /// It has said something, or will say no more.
+    pub says: bool,
+    /// So on its standard error.
+    pub complains: bool,
+}
+
+/// Waits for a program, at most `patience`; a descriptor that is not there is not waited for.
+pub fn talk(
+    write: Option<BorrowedFd<'_>>,
+    says: BorrowedFd<'_>,
+    complains: Option<BorrowedFd<'_>>,
+    patience: Duration,
+) -> io::Result<Talk> {
+    // A negative number is passed over.
+    let of = |fd: Option<BorrowedFd<'_>>, events| {
+        let fd = fd.map_or(-1, |fd| fd.as_raw_fd());
+        libc::pollfd { fd, events, revents: 0 }
+    };
+    let mut polls = [of(write, libc::POLLOUT), of(Some(says), libc::POLLIN), of(complains, libc::POLLIN)];
+    let millis = patience.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int;
+    // SAFETY: `polls` is an array of three pollfd, and three is what is said; the descriptors are borrowed and so open.
+    if unsafe { libc::poll(polls.as_mut_ptr(), 3, millis) } == -1 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::Interrupted { Ok(Talk::default()) } else { Err(error) };
+    }
+    let [takes, says, complains] = polls.map(|p| p.revents != 0);
+    Ok(Talk { takes, says, complains })
+}
+
 /// Waits until a descriptor takes a page at once, at most `patience`. True also when it will only give an error.
 pub fn takes(fd: BorrowedFd<'_>, patience: Duration) -> bool {
     let mut one = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLOUT, revents: 0 };

@@ -220,6 +220,12 @@ pub fn before_exec(command: &mut std::process::Command, what: fn()) {
     unsafe { command.pre_exec(run) };
 }
 
+/// From now on this process ends with the one that has started it. For a child between fork and exec.
+pub fn end_with_parent() {
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) };
+}
+
 fn environ() -> *const *const libc::c_char {
     extern "C" {
         static environ: *const *const libc::c_char;

@@ -14,8 +14,10 @@
 
 use crate::audit::alarm::command::Alarms;
 use crate::audit::alarm::AlarmKind;
+use crate::audit::delivery::transport::exec::starter;
 use crate::audit::options::Options;
 use crate::audit::process::cage;
+use crate::audit::process::handlers::{self, Handlers};
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::reload::{self, Call, Renewal};
 use crate::audit::process::stopped::Stopped;
@@ -62,6 +64,7 @@ struct Keeper<'a> {
     stopped: Stopped,
     /// Where pages of its were before: a worker cannot remove its socket from within its cage.
     old_page: Option<Address>,
+    handlers: Handlers,
 }
 
 /// Runs workers until one has ended as it wanted; gives its exit code.
@@ -92,7 +95,9 @@ pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> 
         renewing: false,
         stopped: Stopped::default(),
         old_page: None,
+        handlers: Handlers::default(),
     };
+    handlers::prepare(&keeper.options);
     Ok(keeper.watch())
 }
 
@@ -106,21 +111,7 @@ impl Keeper<'_> {
             if self.worker.is_none() && self.start_at.is_some_and(|t| t <= Instant::now()) {
                 self.start();
             }
-            let patience = self.patience();
-            // It sleeps for weeks.
-            process::let_go_of_program();
-            let knocks = self.knocks.0.as_fd();
-            let answer = self.renewal.as_fd().unwrap_or(knocks);
-            let ready = pipe::wait([self.signals.as_fd(), self.alarm_pipe.0.as_fd(), knocks, answer], patience);
-            if let Ok([_, alarm, knocked, _]) = ready {
-                if alarm.readable {
-                    self.alarms.take(&self.alarm_pipe.0);
-                }
-                if knocked.readable {
-                    reload::answer_knocks(&self.knocks.0);
-                    self.renewal.ask();
-                }
-            }
+            self.listen();
             while let Some(s) = self.signals.next() {
                 match (s, self.worker) {
                     (signal::SIGHUP, _) => self.renewal.ask(),
@@ -132,12 +123,18 @@ impl Keeper<'_> {
             self.renew();
             self.stopped.look("worker", self.worker);
             self.alarms.tick();
+            self.handlers.tick();
             while let Some((pid, ended)) = process::reap() {
+                if self.handlers.reaped(pid, ended) {
+                    continue;
+                }
                 if Some(pid) == self.worker {
+                    self.handlers.orphaned();
                     self.old_page.take().iter().for_each(porch::sweep);
                     if let Some(exit) = self.worker_ended(ended) {
                         self.options.metrics_addr.iter().for_each(porch::sweep);
                         self.dismiss_stand_in();
+                        self.handlers.last(|pid, ended| self.alarms.reaped(pid, ended));
                         self.alarms.last_words(&self.alarm_pipe.0);
                         return exit;
                     }
@@ -151,10 +148,33 @@ impl Keeper<'_> {
         }
     }
 
+    /// Sleeps until something happens, and takes what is said to it.
+    fn listen(&mut self) {
+        let patience = self.patience();
+        // It sleeps for weeks.
+        process::let_go_of_program();
+        let knocks = self.knocks.0.as_fd();
+        let answer = self.renewal.as_fd().unwrap_or(knocks);
+        let wanted = starter::keepers_side().unwrap_or(knocks);
+        let ready = pipe::wait([self.signals.as_fd(), self.alarm_pipe.0.as_fd(), knocks, answer, wanted], patience);
+        let Ok([_, alarm, knocked, _, wanted]) = ready else { return };
+        if wanted.readable {
+            self.handlers.take(&self.options);
+        }
+        if alarm.readable {
+            self.alarms.take(&self.alarm_pipe.0);
+        }
+        if knocked.readable {
+            reload::answer_knocks(&self.knocks.0);
+            self.renewal.ask();
+        }
+    }
+
     fn patience(&self) -> Option<Duration> {
         let restart = self.start_at.map(|t| t.saturating_duration_since(Instant::now()));
         let stand_in = self.stand_in.is_none().then(|| self.stand_in_at.saturating_duration_since(Instant::now()));
-        [restart, stand_in, self.alarms.patience(), self.renewal.patience(), self.stopped.patience()]
+        let handlers = self.handlers.patience();
+        [restart, stand_in, self.alarms.patience(), self.renewal.patience(), self.stopped.patience(), handlers]
             .into_iter()
             .flatten()
             .min()
@@ -197,6 +217,8 @@ impl Keeper<'_> {
         self.alarms = Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat);
         self.alarms.fires(AlarmKind::KeeperDied, "keeper", text, wall_ms());
         self.renewal.forget();
+        // Those of the keeper before have ended with it.
+        self.handlers = Handlers::default();
         self.renewing = false;
         process::exit_now(self.watch() as i32)
     }
@@ -284,6 +306,7 @@ impl Keeper<'_> {
             self.old_page = self.old_page.take().or_else(|| self.options.metrics_addr.take());
         }
         self.options = new;
+        handlers::prepare(&self.options);
         // The one that there is has the old options.
         self.dismiss_stand_in();
         self.make_stand_in();

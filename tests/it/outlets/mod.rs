@@ -1,6 +1,7 @@
 //! Receivers on this machine and Kafka, each by a reader that is not ours: files, FIFOs and standard output (mtail, logrotate),
 //! systemd's journal, Kafka's brokers, handlers.
 
+mod exec;
 mod file;
 mod journald;
 

@@ -72,6 +72,7 @@ pub const PURE: &[&str] = &[
     "src/audit/delivery/filter.rs",
     "src/audit/delivery/frame.rs",
     "src/audit/delivery/parcel.rs",
+    "src/audit/delivery/transport/exec/words.rs",
     "src/audit/delivery/transport/file/rotation.rs",
     "src/audit/spool/record.rs",
     "src/audit/spool/cursor.rs",

@@ -5,6 +5,7 @@
 //! rows. Refuses: to know what an event is.
 
 pub mod bulk;
+pub mod exec;
 pub mod file;
 pub mod gelf;
 pub mod http;
@@ -57,6 +58,7 @@ pub const TRANSPORTS: &[Transport] = &[
     gelf::TLS,
     gelf::UDP,
     journald::JOURNALD,
+    exec::EXEC,
 ];
 
 /// The schemes that a URL may have.
