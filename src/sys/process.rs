@@ -216,7 +216,7 @@ pub fn before_exec(command: &mut std::process::Command, what: fn()) {
         what();
         Ok(())
     };
-    // SAFETY: `what` makes system calls only (it is a function of this room: `signal::defaults`).
+    // SAFETY: `what` makes system calls only (it calls functions of this room: `signal::defaults`, `end_with_parent`).
     unsafe { command.pre_exec(run) };
 }
 
@@ -261,6 +261,11 @@ const HARMLESS: &[&str] = &[
     "CREDENTIALS_DIRECTORY",
     "CONFIGURATION_DIRECTORY",
     "SSL_CERT_FILE",
+    // Of a session, for a handler that shows events on its desktop.
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
 ];
 
 /// The environment as it was given.

@@ -4,8 +4,8 @@
 //! it is not the keeper's to read or to write; it is ended when the worker asks for that, when the worker is gone, and with the
 //! keeper itself. Refuses: to wait for one, to start more than a few.
 
-use crate::audit::delivery::transport::exec::starter::{self, How, Request};
 use crate::audit::delivery::transport::exec;
+use crate::audit::delivery::transport::exec::starter::{self, How, Request};
 use crate::audit::options::Options;
 use crate::sys::process::{self, Ended};
 use crate::sys::signal;

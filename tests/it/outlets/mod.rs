@@ -36,21 +36,23 @@ pub struct Cut(Vec<Vec<u8>>);
 
 /// Writes so many events, and kills the worker now and then when `kills`.
 pub fn pour(picodata: &mut Picodata, count: usize, kills: bool) -> Cut {
-    let (mut events, mut cut) = (Events::new(1, 1), Cut::default());
+    let (mut events, mut cut, mut deaths) = (Events::new(1, 1), Cut::default(), 0);
     let mut worker = picodata.wait_worker(None);
     for n in 0..count {
         if n % CUT_EACH == CUT_EACH - 1 {
             let bytes = on_the_pipe(events.event_long(20_000).as_bytes());
             picodata.write_raw(&bytes).expect("the pipe never breaks");
             cut.0.push(bytes);
-            continue;
+        } else {
+            picodata.write(&event(&mut events, n)).expect("the pipe never breaks");
         }
-        picodata.write(&event(&mut events, n)).expect("the pipe never breaks");
         if kills && n % 1_000 == 999 {
             assert!(procs::kill9(worker), "the worker was gone by itself");
+            deaths += 1;
             worker = picodata.wait_worker(Some(worker));
         }
     }
+    assert_eq!(deaths, if kills { count / 1_000 } else { 0 });
     cut
 }
 
