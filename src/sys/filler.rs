@@ -208,6 +208,11 @@ mod tests {
         }
         assert_eq!(sent, seen);
         drop(w);
+        // A child that another test is starting holds the pipe, too, until it runs its own program.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while filler.fill(r.as_fd()).unwrap() == Fill::Nothing && std::time::Instant::now() < end {
+            std::thread::yield_now();
+        }
         assert_eq!(filler.fill(r.as_fd()).unwrap(), Fill::End);
     }
 
