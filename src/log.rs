@@ -8,6 +8,7 @@
 
 mod gate;
 
+use crate::sys::clock::wall_ms;
 use crate::sys::pipe;
 use crate::{limits, stamp};
 use gate::{Before, Gate};
@@ -20,7 +21,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,22 +109,22 @@ pub fn enabled(level: Level) -> bool {
 
 /// Evidence is lost or will be.
 pub fn error(matter: &str, text: impl Display) {
-    line(Level::Error, matter, text);
+    line(Level::Error, matter, &text);
 }
 
 /// Something is wrong, nothing is lost.
 pub fn warn(matter: &str, text: impl Display) {
-    line(Level::Warn, matter, text);
+    line(Level::Warn, matter, &text);
 }
 
 /// Beginnings, endings, recoveries.
 pub fn info(matter: &str, text: impl Display) {
-    line(Level::Info, matter, text);
+    line(Level::Info, matter, &text);
 }
 
 /// For the developer; not rate-limited.
 pub fn debug(matter: &str, text: impl Display) {
-    line(Level::Debug, matter, text);
+    line(Level::Debug, matter, &text);
 }
 
 /// Ends a matter: its next line is news again, but not when it ends and begins anew all the time. True when there had
@@ -133,7 +134,7 @@ pub fn calm(matter: &str) -> bool {
     matters.get_mut(matter).is_some_and(|gate| gate.calm(Instant::now()))
 }
 
-fn line(level: Level, matter: &str, text: impl Display) {
+fn line(level: Level, matter: &str, text: &dyn Display) {
     if !enabled(level) {
         return;
     }
@@ -202,10 +203,6 @@ fn push_clean(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
-}
-
-fn wall_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 /// Whether this line is printed now, and what is said behind it.

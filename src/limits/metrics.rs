@@ -71,6 +71,8 @@ pub const METRICS_MARK_ROUNDS: u32 = 20_000;
 pub const METRICS_CONNECTS: usize = 2;
 /// A page smaller than this is not worth packing.
 pub const METRICS_GZIP_BYTES: usize = 1024;
+/// Stack of the thread that asks the database: a page is read there.
+pub const METRICS_POLL_STACK_BYTES: usize = 2 << 20;
 /// Stack of the thread that makes the compressor, in builds that do not optimise.
 pub const METRICS_ZIP_STACK_BYTES: usize = 2 << 20;
 /// Ranges of an Accept header that are looked at.

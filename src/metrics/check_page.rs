@@ -7,9 +7,9 @@ use crate::net::address::Address;
 use crate::net::expiry::{Expiry, Named};
 use crate::net::porch;
 use crate::net::target::is_localhost;
+use crate::sys::clock::wall_ms;
 use crate::sys::process;
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The report on the page, and whether nothing is wrong.
 pub fn report(options: &Options) -> (String, bool) {
@@ -34,7 +34,7 @@ pub fn report(options: &Options) -> (String, bool) {
             out.push_str(&format!("users     {count} in `{}`\n", path.display()));
         }
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let now = wall_ms() / 1000;
     let mut good = certificates(options.certificates(), now, &mut out);
     for fault in faults::of_files(options).unwrap_or_default() {
         out.push_str(&format!("fault     {fault}\n"));

@@ -14,8 +14,9 @@ use super::snapshot::Snapshot;
 use crate::guard::{self, Parts};
 use crate::log;
 use crate::net::expiry::Expiry;
+use crate::sys::clock::wall_ms;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// What does not change from reading to reading.
 pub struct Numbers {
@@ -50,8 +51,7 @@ impl Numbers {
         let (started, memory) = (self.started, (self.memory)());
         let program = Program { started, memory, protection, refused, certificates, outlets };
         let own = own::families(view, age, program, &self.rules);
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        Shot { own, reading: view.reading.clone(), at_ms: view.reading.as_ref().map_or_else(now, |r| r.wall_ms) }
+        Shot { own, reading: view.reading.clone(), at_ms: view.reading.as_ref().map_or_else(wall_ms, |r| r.wall_ms) }
     }
 
     /// The page of a view; with prefixes, only families that begin with one of them.

@@ -5,7 +5,7 @@ use super::readings::{Readings, View};
 use super::render::{Render, OPENMETRICS, PROMETHEUS, RENDERS};
 use crate::limits;
 use crate::net::gzip::Gzip;
-use crate::net::page::{Page, PageRequest};
+use crate::net::page::{escaped, Page, PageRequest};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -143,10 +143,6 @@ const LANDING: &str =
 <body><h1>gostech-metrics</h1>\n<p><a href=\"metrics\">/metrics</a> <a href=\"json\">/json</a> \
 <a href=\"graphite\">/graphite</a> <a href=\"varz\">/varz</a> <a href=\"-/healthy\">/-/healthy</a> \
 <a href=\"-/ready\">/-/ready</a></p>\n<table>\n{rows}</table></body></html>\n";
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
 
 fn ago(at: SystemTime) -> String {
     in_words(at.elapsed().map_or(0, |d| d.as_secs()))

@@ -6,9 +6,10 @@ use super::source::Grade;
 use crate::iproto::{Reason, Trouble};
 use crate::limits;
 use crate::log;
-use crate::sys::process;
+use crate::sys::clock::wall_ms;
+use crate::sys::{process, thread};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// What the poll thread is to be from now on.
 pub struct Orders {
@@ -81,7 +82,7 @@ pub fn start(
             }
         }
     };
-    std::thread::Builder::new().name("poll".into()).spawn(body).map(drop)
+    thread::with_stack("poll", limits::METRICS_POLL_STACK_BYTES, body).map(drop)
 }
 
 /// One poll.
@@ -92,8 +93,7 @@ pub fn once(asker: &mut Asker) -> (Reading, Option<(String, String)>) {
     let database = found.as_ref().ok().map(|f| (f.version.clone(), f.instance.clone()));
     let result = found.map(|f| (f.page, f.grade));
     let at = Instant::now();
-    let wall_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-    (Reading { result, sources, at, wall_ms, took: at - began }, database)
+    (Reading { result, sources, at, wall_ms: wall_ms(), took: at - began }, database)
 }
 
 /// The grades in the order they are tried, up to the one that gave its numbers. That a Tarantool is no Picodata is no

@@ -18,6 +18,7 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::porch::{self, Listener, Porch, PorchOptions, Prepared};
 use crate::sys::activation;
+use crate::sys::clock::wall_ms;
 use crate::sys::notify::Notify;
 use crate::sys::pipe;
 use crate::sys::signal::{Signals, SIGHUP, SIGINT, SIGTERM};
@@ -25,7 +26,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// The pages of these options.
 fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime, outlets: Arc<Register>) -> Pages {
@@ -57,7 +58,7 @@ struct Service {
 /// Tells of certificates that end or have ended, each once a day.
 fn look_at_certificates(pages: &Mutex<Arc<Pages>>) {
     let expiry = pages.lock().unwrap_or_else(PoisonError::into_inner).numbers.certificates.clone();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64);
+    let now = wall_ms() / 1000;
     for seen in expiry.look(now).into_iter().filter(|s| s.news) {
         log::calm(&seen.about);
         let text = seen.wrong.unwrap_or_default();

@@ -33,6 +33,11 @@ impl Patience {
     }
 }
 
+/// How much of the time that it may take has passed since then, in percent; ten times as much at most.
+pub fn spent(begun: Instant, of: Duration) -> u32 {
+    (begun.elapsed().as_millis() * 100 / of.as_millis().max(1)).min(1_000) as u32
+}
+
 /// Where to, and how.
 #[derive(Clone)]
 pub struct Dial {

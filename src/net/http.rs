@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::json;
 use crate::limits;
 use crate::net::answer::{self, Answer};
-use crate::net::dial::Dial;
+use crate::net::dial::{self, Dial};
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::gzip::Gzip;
 use crate::net::mask::Mask;
@@ -223,8 +223,7 @@ impl Client {
             }
         }
         self.packed = packed;
-        let percent = begun.elapsed().as_millis() * 100 / self.options.timeouts.total.as_millis().max(1);
-        self.trace.spent.fetch_max(percent.min(1_000) as u64, Ordering::Relaxed);
+        self.trace.spent.fetch_max(dial::spent(begun, self.options.timeouts.total).into(), Ordering::Relaxed);
         result
     }
 

@@ -7,6 +7,7 @@
 use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::target::{bracketed, is_localhost};
+use crate::sys::thread;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -170,14 +171,13 @@ fn ask_in_a_thread(
     }
     let (tell, told) = mpsc::channel();
     let name = host.to_string();
-    let spawned =
-        std::thread::Builder::new().name("lookup".into()).stack_size(limits::LOOKUP_STACK_BYTES).spawn(move || {
-            let answer = ask(&name, port);
-            asking.fetch_sub(1, Ordering::SeqCst);
-            // Nobody listens any more when the deadline was first.
-            let _ = tell.send(answer);
-        });
-    if let Err(e) = spawned {
+    let work = move || {
+        let answer = ask(&name, port);
+        asking.fetch_sub(1, Ordering::SeqCst);
+        // Nobody listens any more when the deadline was first.
+        let _ = tell.send(answer);
+    };
+    if let Err(e) = thread::with_stack("lookup", limits::LOOKUP_STACK_BYTES, work) {
         asking.fetch_sub(1, Ordering::SeqCst);
         return Err(fail(&words(&e)));
     }

@@ -15,6 +15,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A connected, non-blocking socket.
@@ -87,18 +88,12 @@ pub enum Sent {
 }
 
 /// A connected stream, over a socket of its own or one that is shared.
-pub struct Stream<S: AsRef<Socket> = Socket> {
-    socket: S,
+pub struct Stream {
+    socket: Arc<Socket>,
     tls: Option<Box<Connection>>,
     /// Whose options a cure names when TLS fails.
     names: Names,
     peer: String,
-}
-
-impl AsRef<Socket> for Socket {
-    fn as_ref(&self) -> &Socket {
-        self
-    }
 }
 
 impl Stream {
@@ -107,7 +102,7 @@ impl Stream {
         let peer = format!("{}:{port}", bracketed(host));
         let tcp = resolve::connect(host, port, deadline)?;
         tcp.set_nonblocking(true).map_err(|e| no_connection(&peer, &e))?;
-        Ok(Stream { socket: Socket::Tcp(tcp), tls: None, names: Names::default(), peer })
+        Ok(Stream::over(Arc::new(Socket::Tcp(tcp)), peer))
     }
 
     /// Connects to a Unix socket.
@@ -125,13 +120,11 @@ impl Stream {
             }
             _ => no_connection(&peer, &e),
         })?;
-        Ok(Stream { socket: Socket::Unix(unix), tls: None, names: Names::default(), peer })
+        Ok(Stream::over(Arc::new(Socket::Unix(unix)), peer))
     }
-}
 
-impl<S: AsRef<Socket>> Stream<S> {
     /// A stream over a socket that was accepted, or is shared; it must be non-blocking.
-    pub fn over(socket: S, peer: impl Into<String>) -> Self {
+    pub fn over(socket: Arc<Socket>, peer: impl Into<String>) -> Stream {
         Stream { socket, tls: None, names: Names::default(), peer: peer.into() }
     }
 
@@ -313,7 +306,7 @@ impl<S: AsRef<Socket>> Stream<S> {
     }
 
     /// The socket, without TLS and its state.
-    pub fn into_socket(self) -> S {
+    pub fn into_socket(self) -> Arc<Socket> {
         self.socket
     }
 
@@ -417,7 +410,7 @@ impl<S: AsRef<Socket>> Stream<S> {
     }
 }
 
-impl<S: AsRef<Socket>> AsFd for Stream<S> {
+impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_ref().as_fd()
     }

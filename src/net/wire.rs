@@ -4,7 +4,7 @@
 //! after the other side has answered or closed, so that ureq goes on to read the answer that explains it.
 
 use crate::limits;
-use crate::net::dial::{Dial, Patience};
+use crate::net::dial::{self, Dial, Patience};
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::stream::{Sent, Stream};
 use std::fmt;
@@ -262,8 +262,7 @@ impl WireTransport {
 
     /// A phase that has begun then has taken so much of its time.
     fn spend(&self, begun: Instant, of: Duration) {
-        let percent = begun.elapsed().as_millis() * 100 / of.as_millis().max(1);
-        self.trace.spent.fetch_max(percent.min(1_000) as u64, Ordering::Relaxed);
+        self.trace.spent.fetch_max(dial::spent(begun, of).into(), Ordering::Relaxed);
     }
 
     /// A TLS record where an answer should begin: the port wants `https://`.

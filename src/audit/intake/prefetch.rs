@@ -8,6 +8,7 @@ use crate::audit::record::{Ending, Item, Splitter};
 use crate::limits;
 use crate::sys::crash::{self, Victim};
 use crate::sys::ring::{Stretch, Taker};
+use crate::sys::thread;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 
 struct Job {
@@ -87,9 +88,8 @@ impl Prefetch {
             let (jobs, to_do) = sync_channel(1);
             let (results, found) = sync_channel(1);
             let work = move || run(&to_do, &results);
-            let builder = std::thread::Builder::new().name("prefetch".into()).stack_size(limits::STACK_BYTES);
             // Without a thread the writer does all by itself.
-            builder.spawn(work).ok()?;
+            thread::start("prefetch", work).ok()?;
             self.threads_ends = Some((jobs, found));
         }
         self.threads_ends.as_ref()

@@ -319,7 +319,12 @@ impl Writer {
         // Numbers of their spool say nothing in ours.
         let orphaned = self.orphans.take_losses().into_iter().map(|l| GapEvent { spool: None, ..damage_event(&l) });
         self.own.extend(orphaned);
-        // An episode of dropping is told when it is over, in one event.
+        self.tell_of_gaps(now_ms, force);
+        self.put_what_is_told(now_ms, at);
+    }
+
+    /// What the numbers say; an episode of dropping is told when it is over, in one event.
+    fn tell_of_gaps(&mut self, now_ms: i64, force: bool) {
         let quiet = |last: i64| (now_ms - last).unsigned_abs() > limits::DROP_PAUSE_MILLIS;
         if self.dropping.is_some_and(|last| force || quiet(last)) {
             self.dropping = None;
@@ -329,30 +334,26 @@ impl Writer {
             self.spool.troubles.over(AlarmKind::EventsDropped, "spool");
         }
         let on_the_way = self.spool.dropped_on_the_way();
-        {
-            let mut account = self.spool.account();
-            if account.gaps.untold() > 0 {
-                collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
-            }
-            let told = !account.dropped.is_empty() || account.dropped_unknown > 0;
-            if told && self.dropping.is_none() && (self.last_call || !on_the_way) {
-                for d in account.dropped_to_tell() {
-                    let (from, to) = (Some(d.from), Some(d.to));
-                    self.own.push(GapEvent { from, to, missing: d.count, reason: Reason::Dropped, spool: None });
-                }
-                if account.dropped_unknown > 0 {
-                    let missing = account.dropped_unknown;
-                    self.own.push(GapEvent { from: None, to: None, missing, reason: Reason::Dropped, spool: None });
-                }
-            }
+        let mut account = self.spool.account();
+        if account.gaps.untold() > 0 {
+            collect_gaps(&mut account, &mut self.own, now_ms as u64, force);
         }
+        if self.dropping.is_some() || on_the_way && !self.last_call {
+            return;
+        }
+        let dropped = |from, to, missing| GapEvent { from, to, missing, reason: Reason::Dropped, spool: None };
+        self.own.extend(account.dropped_to_tell().into_iter().map(|d| dropped(Some(d.from), Some(d.to), d.count)));
+        if account.dropped_unknown > 0 {
+            self.own.push(dropped(None, None, account.dropped_unknown));
+        }
+    }
+
+    /// Writes the events of our own. Where there is no room they are told when there is; the account knows what it was.
+    fn put_what_is_told(&mut self, now_ms: i64, at: Mark) {
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());
             if !self.put_own(&raw, at, now_ms) {
-                // No room: they are told when there is; the account still knows what it was.
-                let damage = |e: &GapEvent| e.reason == Reason::Damaged;
-                self.own.retain(damage);
-                return;
+                return self.own.retain(|e| e.reason == Reason::Damaged);
             }
             let text = format!("{} events {}: {}", event.missing, event.reason.name(), String::from_utf8_lossy(&raw));
             match event.reason {

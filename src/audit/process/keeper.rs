@@ -124,28 +124,36 @@ impl Keeper<'_> {
             self.stopped.look("worker", self.worker);
             self.alarms.tick();
             self.handlers.tick();
-            while let Some((pid, ended)) = process::reap() {
-                if self.handlers.reaped(pid, ended) {
-                    continue;
-                }
-                if Some(pid) == self.worker {
-                    self.handlers.orphaned();
-                    self.old_page.take().iter().for_each(porch::sweep);
-                    if let Some(exit) = self.worker_ended(ended) {
-                        self.options.metrics_addr.iter().for_each(porch::sweep);
-                        self.dismiss_stand_in();
-                        self.handlers.last(|pid, ended| self.alarms.reaped(pid, ended));
-                        self.alarms.last_words(&self.alarm_pipe.0);
-                        return exit;
-                    }
-                } else if Some(pid) == self.stand_in {
-                    log::warn("keeper", "the stand-in is gone; there will be another");
-                    self.stand_in = None;
-                } else {
-                    self.alarms.reaped(pid, ended);
-                }
+            if let Some(exit) = self.bury() {
+                return exit;
             }
         }
+    }
+
+    /// Looks who has died. A worker that nobody is to follow ends the program.
+    fn bury(&mut self) -> Option<Exit> {
+        while let Some((pid, ended)) = process::reap() {
+            if self.handlers.reaped(pid, ended) {
+                continue;
+            }
+            if Some(pid) == self.worker {
+                self.handlers.orphaned();
+                self.old_page.take().iter().for_each(porch::sweep);
+                if let Some(exit) = self.worker_ended(ended) {
+                    self.options.metrics_addr.iter().for_each(porch::sweep);
+                    self.dismiss_stand_in();
+                    self.handlers.last(|pid, ended| self.alarms.reaped(pid, ended));
+                    self.alarms.last_words(&self.alarm_pipe.0);
+                    return Some(exit);
+                }
+            } else if Some(pid) == self.stand_in {
+                log::warn("keeper", "the stand-in is gone; there will be another");
+                self.stand_in = None;
+            } else {
+                self.alarms.reaped(pid, ended);
+            }
+        }
+        None
     }
 
     /// Sleeps until something happens, and takes what is said to it.

@@ -58,8 +58,9 @@ fn may_live(home: &Home, before: &Before, owner: &Owner) -> Result<(), String> {
 pub fn find_home(options: &Options, ring: &Ring) -> bool {
     let (before, owner) = (Before::of(ring), claim::owner_of(options));
     let Ok(root) = place::choose(&roots(options)) else { return false };
-    let found = place::settle(&root, &base_name(options), "", Duration::ZERO, |home| may_live(home, &before, &owner));
-    if let Ok((home, ())) = &found {
+    let mut fits = |home: &Home| may_live(home, &before, &owner);
+    let found = place::settle(&root, &base_name(options), "", Duration::ZERO, &mut fits);
+    if let Ok(home) = &found {
         log::info("spool", format!("found a directory: `{}`; a new worker lives in it", home.dir.display()));
     }
     found.is_ok()
@@ -96,7 +97,8 @@ fn open_home(
     ring: &Arc<Ring>,
 ) -> Result<(Home, Spool), String> {
     let (root, owner) = (place::choose(&roots(options))?, claim::owner_of(options));
-    let open = |home: &Home| {
+    let mut spool = None;
+    let mut open = |home: &Home| {
         may_live(home, before, &owner)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&home.dir).locked(&home.lock));
         let settings = lived_in(options, Some(&home.dir));
@@ -110,12 +112,14 @@ fn open_home(
         let opened = Spool::open(disk, memory_disk.clone(), settings, Some(ring.clone()), wall_ms());
         mark.at(0);
         mark.well();
-        opened.map_err(|e| why(&e))
+        spool = Some(opened.map_err(|e| why(&e))?);
+        Ok(())
     };
     let name = Some(before.name.clone()).filter(|n| !n.is_empty());
     let name = name.or_else(|| claim::known_home(&root, options)).unwrap_or_default();
     let patience = Duration::from_millis(limits::SETTLE_MILLIS);
-    place::settle(&root, &base_name(options), &name, patience, open)
+    let home = place::settle(&root, &base_name(options), &name, patience, &mut open)?;
+    Ok((home, spool.expect("it was opened in its home")))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::audit::record::account::Account;
 use crate::audit::spool::moment::{Moment, Standing};
 use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::Spool;
-use crate::net::page::{Page, PageRequest};
+use crate::net::page::{escaped, Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
 use crate::stamp;
 use crate::sys::clock::wall_ms;
@@ -312,8 +312,4 @@ impl Text {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

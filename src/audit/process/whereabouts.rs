@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(b.fate(None, &roots), at(renamed.clone()));
         // Another one in its place.
         std::fs::write(renamed.join("1.seg"), "").unwrap();
-        let (home, ()) = place::settle(&spool, "x", "", std::time::Duration::ZERO, |_| Ok(())).unwrap();
+        let home = place::settle(&spool, "x", "", std::time::Duration::ZERO, &mut |_| Ok(())).unwrap();
         assert_eq!(b.fate(Some(&home), &roots), at(renamed));
         assert_eq!(b.objection(&home), None);
         std::fs::write(home.dir.join("1.seg"), "").unwrap();

@@ -19,13 +19,13 @@ pub enum Moved {
 impl Spool {
     /// Changes a receiver's cursor; it is written at the next tick. `f` sees the cursor as it is now: records dropped
     /// meanwhile are behind it already. May wait for the disk: whoever holds the account takes `change` and `keep`.
-    pub fn update(&self, receiver: &str, f: impl FnOnce(&mut Cursor)) {
-        let moved = self.change(receiver, f);
+    pub fn update(&self, receiver: &str, mut f: impl FnMut(&mut Cursor)) {
+        let moved = self.change(receiver, &mut f);
         self.keep(receiver, moved);
     }
 
     /// The first half of `update`, which waits for nothing.
-    pub fn change(&self, receiver: &str, f: impl FnOnce(&mut Cursor)) -> Moved {
+    pub fn change(&self, receiver: &str, f: &mut dyn FnMut(&mut Cursor)) -> Moved {
         let mut ledger = self.lock();
         let Some(r) = ledger.receivers.iter_mut().find(|r| r.name == receiver) else { return Moved::Not };
         let before = r.cursor.next;

@@ -91,13 +91,13 @@ fn names(base: &str, before: &str) -> Vec<String> {
 
 /// Locks the first free sub-directory. `open` says whether it can be used; one that cannot is left. `patience`: how long it
 /// waits in all for locks of those who are gone.
-pub fn settle<T>(
+pub fn settle(
     root: &Path,
     base: &str,
     before: &str,
     patience: Duration,
-    mut open: impl FnMut(&Home) -> Result<T, String>,
-) -> Result<(Home, T), String> {
+    open: &mut dyn FnMut(&Home) -> Result<(), String>,
+) -> Result<Home, String> {
     let mut why = String::new();
     let end = Instant::now() + patience;
     for name in names(base, before) {
@@ -107,9 +107,9 @@ pub fn settle<T>(
                 let home = Home { dir, name, lock: Arc::new(lock), inherited };
                 crash::point("home.locked");
                 match open(&home) {
-                    Ok(t) => {
+                    Ok(()) => {
                         home.lock.sign();
-                        return Ok((home, t));
+                        return Ok(home);
                     }
                     Err(e) => {
                         why = format!("`{}`: {e}", home.dir.display());
@@ -147,27 +147,27 @@ mod tests {
     #[test]
     fn the_next_name_when_one_is_locked_or_foreign() {
         let root = temp("names");
-        let (one, _) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
-        let (two, _) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
+        let one = settle(&root, "x", "", Duration::ZERO, &mut |_| Ok(())).unwrap();
+        let two = settle(&root, "x", "", Duration::ZERO, &mut |_| Ok(())).unwrap();
         assert_eq!((one.name.as_str(), two.name.as_str()), ("x", "x.2"));
         let refused = |h: &Home| if h.name == "x.3" { Err("foreign".into()) } else { Ok(()) };
-        let (four, _) = settle(&root, "x", "", Duration::ZERO, refused).unwrap();
+        let four = settle(&root, "x", "", Duration::ZERO, &mut { refused }).unwrap();
         assert_eq!(four.name, "x.4");
         drop(one);
-        assert_eq!(settle(&root, "x", "x.9", Duration::ZERO, |_| Ok(())).unwrap().0.name, "x.9");
-        assert_eq!(settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap().0.name, "x");
+        assert_eq!(settle(&root, "x", "x.9", Duration::ZERO, &mut |_| Ok(())).unwrap().name, "x.9");
+        assert_eq!(settle(&root, "x", "", Duration::ZERO, &mut |_| Ok(())).unwrap().name, "x");
         std::fs::remove_dir_all(&root).unwrap();
     }
 
     #[test]
     fn the_lock_of_one_who_is_gone_is_waited_for() {
         let root = temp("soon");
-        let (one, ()) = settle(&root, "x", "", Duration::ZERO, |_| Ok(())).unwrap();
+        let one = settle(&root, "x", "", Duration::ZERO, &mut |_| Ok(())).unwrap();
         let holder = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(200));
             drop(one);
         });
-        let (same, ()) = settle(&root, "x", "", Duration::from_secs(20), |_| Ok(())).unwrap();
+        let same = settle(&root, "x", "", Duration::from_secs(20), &mut |_| Ok(())).unwrap();
         assert_eq!(same.name, "x");
         holder.join().unwrap();
         // Who lives is not waited for.
@@ -175,7 +175,7 @@ mod tests {
         let pid = other.id() as i32;
         std::fs::write(same.dir.join(LOCK), format!("{pid} {}\n", process::born(pid).unwrap())).unwrap();
         let begin = Instant::now();
-        let (next, ()) = settle(&root, "x", "", Duration::from_secs(20), |_| Ok(())).unwrap();
+        let next = settle(&root, "x", "", Duration::from_secs(20), &mut |_| Ok(())).unwrap();
         assert!(next.name == "x.2" && begin.elapsed() < Duration::from_secs(10));
         other.kill().unwrap();
         other.wait().unwrap();

@@ -124,30 +124,7 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
         Some(moment) => (moment.account.clone(), moment.next),
         None => from_files(&look),
     };
-    let quarantines = look.files.iter().filter_map(|f| quarantine::receiver_of(&f.name).map(String::from));
-    let mut names: Vec<String> = look.cursors.iter().map(|(n, _)| n.clone()).chain(quarantines).collect();
-    names.sort();
-    names.dedup();
-    let mut oldest: BTreeMap<u64, Option<Oldest>> = BTreeMap::new();
-    let mut lines = Vec::new();
-    for name in names {
-        let cursor = look.cursors.iter().find(|(n, _)| *n == name).and_then(|(_, c)| c.value.clone());
-        let next = cursor.as_ref().map(|c| c.next);
-        let waiting = next.map_or(0, |n| end.saturating_sub(n));
-        let first = next.filter(|_| waiting > 0);
-        let file = crate::audit::delivery::quarantine::file_name(&name);
-        let there = look.files.iter().any(|f| f.name == file);
-        let said = now.as_ref().and_then(|m| m.receivers.iter().find(|r| r.name == name));
-        let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));
-        lines.push(Line {
-            waiting,
-            oldest: first.and_then(|n| oldest.entry(n).or_insert_with(|| oldest_from(&look, n)).clone()),
-            held: if there { quarantine::count_lines(&look.dir.join(&file))? } else { (0, 0) },
-            known: said.map(|r| r.live).or(given),
-            cursor,
-            name,
-        });
-    }
+    let lines = lines_of(&look, now.as_ref(), end, options)?;
     // A segment is retained when every receiver is past it: then the next one begins before the slowest.
     let slowest = look.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next)).min().unwrap_or(0);
     let ends = look.segments.iter().skip(1).map(|s| s.head.first_seq).chain([end]);
@@ -169,6 +146,35 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
         now,
         look,
     })
+}
+
+/// Each receiver that has a cursor or a quarantine there.
+fn lines_of(look: &Look, now: Option<&Moment>, end: u64, options: &Options) -> Result<Vec<Line>> {
+    let quarantines = look.files.iter().filter_map(|f| quarantine::receiver_of(&f.name).map(String::from));
+    let mut names: Vec<String> = look.cursors.iter().map(|(n, _)| n.clone()).chain(quarantines).collect();
+    names.sort();
+    names.dedup();
+    let mut oldest: BTreeMap<u64, Option<Oldest>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for name in names {
+        let cursor = look.cursors.iter().find(|(n, _)| *n == name).and_then(|(_, c)| c.value.clone());
+        let next = cursor.as_ref().map(|c| c.next);
+        let waiting = next.map_or(0, |n| end.saturating_sub(n));
+        let first = next.filter(|_| waiting > 0);
+        let file = crate::audit::delivery::quarantine::file_name(&name);
+        let there = look.files.iter().any(|f| f.name == file);
+        let said = now.and_then(|m| m.receivers.iter().find(|r| r.name == name));
+        let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));
+        lines.push(Line {
+            waiting,
+            oldest: first.and_then(|n| oldest.entry(n).or_insert_with(|| oldest_from(look, n)).clone()),
+            held: if there { quarantine::count_lines(&look.dir.join(&file))? } else { (0, 0) },
+            known: said.map(|r| r.live).or(given),
+            cursor,
+            name,
+        });
+    }
+    Ok(lines)
 }
 
 /// What is wrong there, as the running helper says; or that it does not say anything.

@@ -9,11 +9,12 @@ use super::row::{Plan, Push, Route};
 use crate::backoff::Backoff;
 use crate::metrics::numbers::Numbers;
 use crate::metrics::readings::Readings;
+use crate::sys::clock::wall_ms;
 use crate::sys::{process, thread};
 use crate::{limits, log};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// What the clock goes by.
 struct Orders {
@@ -146,7 +147,7 @@ impl Worker {
             };
             let failed = match sender.push(&shot.page(&[]), Instant::now() + self.deadline) {
                 Ok(written) => {
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+                    let now = wall_ms() as f64 / 1000.0;
                     self.register.of(&self.name, |counts| counts.add(written, now));
                     self.queue.done(&shot, None);
                     if log::calm(&matter) {

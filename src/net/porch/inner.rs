@@ -13,6 +13,7 @@ use crate::net::failure::words;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::head::VISITOR;
 use crate::net::stream::Socket;
+use crate::sys::thread;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -22,7 +23,6 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 use tiny_http::{Header, Response, Server, StatusCode};
 
@@ -34,7 +34,7 @@ pub struct Inner {
     server: Arc<Server>,
     listener: UnixListener,
     stopping: Arc<AtomicBool>,
-    links: Mutex<Vec<Socket>>,
+    links: Mutex<Vec<Arc<Socket>>>,
     freed: Condvar,
 }
 
@@ -71,21 +71,19 @@ impl Inner {
         };
         for n in 0..limits::PORCH_LINKS {
             let (server, stopping, handler) = (Arc::clone(&server), Arc::clone(&stopping), Arc::clone(handler));
-            thread::Builder::new()
-                .name(format!("page-{n}"))
-                .stack_size(limits::PORCH_STACK_BYTES)
-                .spawn(move || answer_all(&server, &stopping, &handler))?;
+            let work = move || answer_all(&server, &stopping, &handler);
+            thread::with_stack(&format!("page-{n}"), limits::PORCH_STACK_BYTES, work)?;
         }
         for link in links {
             knock(&link)?;
-            inner.give_back(Socket::Unix(link));
+            inner.give_back(Arc::new(Socket::Unix(link)));
         }
         Ok(inner)
     }
 
     /// A free link, waiting for one until the deadline. The last one is for those who are in a hurry: every other may be
     /// waiting for a database that hangs, and whether this program lives is asked just then.
-    pub fn link(&self, deadline: Instant, hurry: bool) -> Option<Socket> {
+    pub fn link(&self, deadline: Instant, hurry: bool) -> Option<Arc<Socket>> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if hurry || links.len() > 1 {
@@ -102,7 +100,7 @@ impl Inner {
     }
 
     /// Gives a link back whose last answer was read whole.
-    pub fn give_back(&self, link: Socket) {
+    pub fn give_back(&self, link: Arc<Socket>) {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).push(link);
         // Not everyone who waits may take every link.
         self.freed.notify_all();

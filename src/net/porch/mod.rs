@@ -18,6 +18,7 @@ use crate::log;
 use crate::net::address::Address;
 use crate::net::stream::Socket;
 use crate::net::tls;
+use crate::sys::thread;
 pub use inner::{places, Handler};
 pub use listen::Listener;
 use listen::{Door, Next};
@@ -27,7 +28,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 pub use users::check_file as check_users;
 use visit::{InnerState, Patience, Shared};
@@ -140,8 +141,8 @@ impl Porch {
         door.open(&self.open);
         let keeper = Keeper { shared: self.shared.clone(), seats: self.seats.clone(), open: self.open.clone() };
         let name = format!("door {door}");
-        let thread = thread::Builder::new().name("door".into()).stack_size(limits::PORCH_STACK_BYTES);
-        match thread.spawn(move || keeper.keep(door, &woken)) {
+        let work = move || keeper.keep(door, &woken);
+        match thread::with_stack("door", limits::PORCH_STACK_BYTES, work) {
             Ok(thread) => self.doors.push(KeptDoor { address, wake, thread }),
             Err(e) => log::error("page", format!("no thread for {name}: {e}")),
         }
@@ -191,10 +192,10 @@ impl Keeper {
         let socket = Arc::new(socket);
         let Some(seat) = self.seats.enter(&socket) else { return visit::turn_away(&self.shared, &socket) };
         let (shared, guest) = (Arc::clone(&self.shared), Arc::clone(&socket));
-        let thread = thread::Builder::new().name("visitor".into()).stack_size(limits::PORCH_STACK_BYTES);
-        if thread.spawn(move || visit::receive(&shared, guest, &visitor, seat)).is_err() {
+        let visit = move || visit::receive(&shared, guest, &visitor, seat);
+        if thread::with_stack("visitor", limits::PORCH_STACK_BYTES, visit).is_err() {
             visit::turn_away(&self.shared, &socket);
-            thread::sleep(Duration::from_millis(limits::PORCH_PAUSE_MILLIS));
+            std::thread::sleep(Duration::from_millis(limits::PORCH_PAUSE_MILLIS));
         }
     }
 }

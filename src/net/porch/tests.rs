@@ -4,7 +4,7 @@ use super::*;
 use crate::json;
 use crate::net::failure::Failure;
 use crate::net::page::{Page, PageRequest};
-use crate::net::stream::{Socket, Stream};
+use crate::net::stream::Stream;
 use crate::net::testing::{Authority, Scratch};
 use crate::net::verdict::Names;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ fn pages(request: &PageRequest) -> Page {
         "/big" => Page { body: (0..BIG).map(|i| i as u8).collect(), ..Page::text(200, "") },
         "/echo" => Page::text(200, format!("{} {:?} {}", request.query, request.header("x-a"), request.visitor)),
         "/slow" => {
-            thread::sleep(Duration::from_millis(600));
+            std::thread::sleep(Duration::from_millis(600));
             Page::text(200, "at last")
         }
         "/none" => Page::text(204, ""),
@@ -89,7 +89,7 @@ fn pages_come_whole_with_their_length_and_an_end() {
     let mut s = TcpStream::connect(at).unwrap();
     for part in ["GE", "T / HT", "TP/1.1\r\nHost", ": x\r\n", "\r", "\n"] {
         s.write_all(part.as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let mut answer = String::new();
     s.read_to_string(&mut answer).unwrap();
@@ -204,7 +204,7 @@ fn a_taken_address_is_tried_until_it_is_free_and_localhost_is_both_families() {
     drop(taken);
     let end = Instant::now() + Duration::from_secs(limits::PORCH_RETRY_SECONDS + 5);
     while porch.addresses().len() < 2 && Instant::now() < end {
-        thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(body(&get(SocketAddr::from(([127, 0, 0, 1], port)), "/")), "home\n");
     // A listener that was bound by somebody else.
@@ -255,7 +255,7 @@ fn tls_with_client_certificates_that_change() {
         };
         let client = tls::Client::new(options);
         let deadline = Instant::now() + Duration::from_secs(10);
-        let mut s: Stream<Socket> = Stream::tcp("127.0.0.1", at.port(), deadline)?;
+        let mut s: Stream = Stream::tcp("127.0.0.1", at.port(), deadline)?;
         let session = rustls::ClientConnection::new(client.config()?, client.name_for("localhost")?).unwrap();
         s.handshake(session, Names::Receiver, deadline)?;
         s.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n", deadline)?;
@@ -301,7 +301,7 @@ fn wait_for(what: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !what() {
         assert!(Instant::now() < end, "it did not come about in 20 s");
-        thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -331,7 +331,7 @@ fn running_out_of_descriptors_costs_visitors_and_never_the_server() {
         let (least, most) = (Duration::from_millis(1500), Duration::from_secs(60));
         let begun = Instant::now();
         while begun.elapsed() < most && (begun.elapsed() < least || !dir.join("enough").exists()) {
-            thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
             while let Ok(file) = std::fs::File::open("/dev/null") {
                 all.push(file);
             }
@@ -374,7 +374,7 @@ fn a_thousand_slow_visitors_do_not_keep_the_others_out() {
         let (mut most, end) = (0, Instant::now() + Duration::from_secs(60));
         while !dir.join("end").exists() && Instant::now() < end {
             most = most.max(porch.visitors());
-            thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         assert!((limits::PORCH_VISITORS..=limits::PORCH_THREADS).contains(&most), "{most} visitors' threads");
         return;
@@ -413,7 +413,7 @@ fn a_thousand_slow_visitors_do_not_keep_the_others_out() {
             assert_eq!(body(&get(at, "/")), "home\n", "in second {second}");
             longest = longest.max(begun.elapsed());
             answered += 1;
-            thread::sleep(Duration::from_millis(90));
+            std::thread::sleep(Duration::from_millis(90));
         }
     }
     dir.write("end", "");

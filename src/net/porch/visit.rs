@@ -63,12 +63,10 @@ const BROKEN: Refusal = Refusal::new(502, "the page could not be made");
 /// The page that says whether the program lives, and waits for nothing.
 const HEALTHY: &str = "/-/healthy";
 
-type Guest = Stream<Arc<Socket>>;
-
 /// Receives one visitor, from first byte to last.
 pub fn receive(shared: &Shared, socket: Arc<Socket>, visitor: &str, seat: Seat) {
     let deadline = Instant::now() + shared.patience.head;
-    let mut guest: Guest = Stream::over(socket, visitor);
+    let mut guest = Stream::over(socket, visitor);
     if let Some(tls) = shared.tls() {
         let done = tls.config().and_then(|config| {
             let session = rustls::ServerConnection::new(config)
@@ -94,7 +92,7 @@ pub fn receive(shared: &Shared, socket: Arc<Socket>, visitor: &str, seat: Seat) 
 }
 
 /// One request head. `Err(None)` when the visitor went away.
-fn ask(guest: &mut Guest, deadline: Instant, visitor: &str) -> Result<Head, Option<Refusal>> {
+fn ask(guest: &mut Stream, deadline: Instant, visitor: &str) -> Result<Head, Option<Refusal>> {
     let mut bytes = Vec::with_capacity(1024);
     let mut chunk = [0; 1024];
     loop {
@@ -124,14 +122,14 @@ fn admit(shared: &Shared, head: Head) -> Result<Head, Option<Refusal>> {
 }
 
 /// Tells a visitor why not, and reads away what he still sends, so that he sees it.
-fn refuse(guest: &mut Guest, refusal: &Refusal, head_only: bool) {
+fn refuse(guest: &mut Stream, refusal: &Refusal, head_only: bool) {
     let soon = Instant::now() + Duration::from_millis(limits::PORCH_LINGER_MILLIS);
     if guest.write_all(&refusal.answer(head_only), soon).is_ok() {
         farewell(guest);
     }
 }
 
-fn farewell(guest: &mut Guest) {
+fn farewell(guest: &mut Stream) {
     guest.goodbye();
     guest.finish();
     let soon = Instant::now() + Duration::from_millis(limits::PORCH_LINGER_MILLIS);
@@ -154,7 +152,7 @@ pub fn turn_away(shared: &Shared, socket: &Socket) {
 }
 
 /// Takes the request to the inner server and its answer back.
-fn serve(shared: &Shared, mut guest: Guest, head: &Head, seat: &Seat) {
+fn serve(shared: &Shared, mut guest: Stream, head: &Head, seat: &Seat) {
     let deadline = Instant::now() + shared.patience.answer;
     let Some(inner) = shared.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
     let hurry = head.request.path == HEALTHY;
@@ -193,7 +191,7 @@ fn serve(shared: &Shared, mut guest: Guest, head: &Head, seat: &Seat) {
 }
 
 /// A link; whoever keeps one for too long makes room for who waits.
-fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<Socket> {
+fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<Arc<Socket>> {
     let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
     loop {
         let link = inner.link(deadline.min(Instant::now() + stall), hurry);
@@ -209,7 +207,7 @@ fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Opti
 fn pass(
     link: Link,
     ahead: &mut ReadAhead<'_>,
-    guest: &mut Guest,
+    guest: &mut Stream,
     deadline: Instant,
     (inner, seat): (&Inner, &Seat),
 ) -> Result<(), Option<Link>> {
@@ -290,7 +288,7 @@ impl Drop for ReadAhead<'_> {
 
 /// A link with an answer under way.
 struct Link {
-    stream: Stream<Socket>,
+    stream: Stream,
     /// Bytes of the body still to come; `u64::MAX` while the head has not come.
     left: u64,
 }

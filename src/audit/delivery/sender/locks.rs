@@ -41,7 +41,7 @@ fn a_delivery_that_waits_for_a_disk_keeps_the_account_from_nobody() {
         threads.spawn(|| spool.recover_disk());
         let stands = until(|| held.load(Ordering::SeqCst));
         // Its cursor has a part that its file lacks: it has to be saved, behind that sync.
-        let _ = spool.change("r1", |c| c.filtered += 1);
+        let _ = spool.change("r1", &mut |c| c.filtered += 1);
         threads.spawn(|| sender.step(Now { mono: Duration::ZERO, wall_ms: 0, chance: 7 }, true));
         let moved = until(|| spool.position("r1") == 2);
         let free = until(|| spool.account.try_lock().is_some());

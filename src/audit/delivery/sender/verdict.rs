@@ -127,7 +127,7 @@ impl Sender {
         };
         self.spool.update(&self.name, |c| {
             c.last_ok_ms = now.wall_ms;
-            c.last_answer = words;
+            c.last_answer.clone_from(&words);
             c.last_answer_ms = now.wall_ms;
         });
         if let Some(since) = self.since.take() {
@@ -258,7 +258,7 @@ impl Sender {
         let left_out = self.batch.left_out(part.clone());
         // Held over both, so that nobody drops between them; not while the cursor is kept, which may wait for a disk.
         let mut account = self.spool.account();
-        let moved = self.spool.change(&self.name, |c| {
+        let moved = self.spool.change(&self.name, &mut |c| {
             // Dropped from the spool while they were on their way, and yet they have come through.
             let saved = to.min(c.next).saturating_sub(from).min(c.dropped);
             c.dropped -= saved;
@@ -432,9 +432,8 @@ impl Sender {
 
     /// Remembers an answer that is no success.
     fn note(&self, words: &str, now: Now) {
-        let words = words.to_string();
         self.spool.update(&self.name, |c| {
-            c.last_answer = words;
+            words.clone_into(&mut c.last_answer);
             c.last_answer_ms = now.wall_ms;
         });
     }
@@ -471,10 +470,9 @@ impl Sender {
     /// Counts and tells what was not delivered; with an alarm when it lasts.
     pub(super) fn tell(&mut self, reason: &str, text: &str, alarm: Option<AlarmKind>, now: Now) {
         let place = self.sinks[self.which].place();
-        let words = text.to_string();
         self.spool.update(&self.name, |c| {
             *c.retries.entry(reason.to_string()).or_default() += 1;
-            c.last_answer = words;
+            text.clone_into(&mut c.last_answer);
             c.last_answer_ms = now.wall_ms;
         });
         // Most failures of the network name the place themselves.

@@ -15,6 +15,7 @@ use super::syslog::{self, OF_SYSLOG};
 use crate::audit::delivery::parcel::{About, Delivery, Parcel, Said, Sink, Verdict, Why};
 use crate::error::Result;
 use crate::flags::text;
+use crate::net::dial;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::foreign;
 use crate::net::http::Timeouts;
@@ -272,8 +273,7 @@ impl Sink for Relp {
             }
             Err(halt) => Some(halt),
         };
-        let percent = begun.elapsed().as_millis() * 100 / self.times.total.as_millis().max(1);
-        self.spent = percent.min(1_000) as u32;
+        self.spent = dial::spent(begun, self.times.total);
         told(parcel, answers, halt)
     }
 

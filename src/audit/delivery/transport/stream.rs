@@ -15,6 +15,7 @@ use crate::audit::delivery::parcel::{Delivery, Parcel, Said, Sink, Why};
 use crate::error::Result;
 use crate::flags::text;
 use crate::limits;
+use crate::net::dial;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::foreign;
 use crate::net::kept::{Conn, Kept};
@@ -109,8 +110,7 @@ impl Line {
         let mut conn = self.kept.take().map_err(NotTaken::Before)?;
         let written = Instant::now();
         let result = self.write(&mut conn, bytes, begun + self.total);
-        let percent = written.elapsed().as_millis() * 100 / self.send.as_millis().max(1);
-        self.spent = percent.min(1_000) as u32;
+        self.spent = dial::spent(written, self.send);
         match result.and_then(|()| self.listen_on(&mut conn)) {
             Ok(()) => {
                 self.kept.put(conn);
