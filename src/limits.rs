@@ -404,6 +404,8 @@ pub const FOLLOWED_LOOK_MILLIS: u64 = 25;
 pub const BEGINNING_BYTES: usize = 1024;
 /// So many entries of a log's directory are looked at for older files.
 pub const FOLLOWED_ENTRIES: usize = 10_000;
+/// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.
+pub const PACKING_SECONDS: u64 = 10;
 /// So many files that hold nothing new are passed at one look.
 pub const FOLLOWED_ROUNDS: usize = 64;
 /// Where only what comes is wanted, so much of what is there is searched for its last line.

@@ -62,7 +62,7 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
     sys::process::wipe_environment();
     options.fit_memory(heirlooms.ring.size() as u64);
-    let source = (options.source.row.prepare)(&options.source);
+    let source = (options.source.row.prepare)(&options.source)?;
     log::info("start", start::words(&options, parsed.config.as_deref(), &source));
     keeper::run(options, &heirlooms, Call::new(args, env))
 }

@@ -3,7 +3,8 @@
 //! Refuses to do: take a word that no command asked for.
 
 use super::item::Item;
-use super::line::Word;
+use super::line::{check_value, Word};
+use super::merge;
 use super::near::hint;
 use super::table::{Command, Program};
 use crate::error::{Error, Result};
@@ -53,6 +54,15 @@ fn unknown(program: &'static Program, words: &[Word]) -> Error {
     let known = below.iter().map(|command| command.name[1]);
     let near = hint(&second.text, &format!("{first} "), known);
     Error::usage(format!("unknown command {} of `{first}`{near}; see `--help`", second.shown()))
+}
+
+/// In the main job some names are short for others.
+pub(super) fn renamed(program: &'static Program, items: Vec<Item>) -> Result<Vec<Item>> {
+    let rename = |item: Item| match program.row(item.spec.elsewhere) {
+        Some(row) => check_value(Item::new(row, item.value, item.place)),
+        None => Ok(item),
+    };
+    merge::refuse_doubles(items.into_iter().map(rename).collect::<Result<_>>()?)
 }
 
 /// An option of one command on the line of another is a mistake; in environment and file it waits for its command.

@@ -61,11 +61,14 @@ pub fn parse(
     env: &[(OsString, OsString)],
     read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Outcome> {
-    let line = match line::read(program, args)? {
+    let mut line = match line::read(program, args)? {
         line::Line::Print(text) => return Ok(Outcome::Print(text)),
         line::Line::Run(line) => line,
     };
     let (command, operands) = command::pick(program, &line.words)?;
+    if command.is_none() {
+        line.items = command::renamed(program, line.items)?;
+    }
     command::refuse_foreign(command, &line.items)?;
     let opened = line.items.iter().any(|item| item.spec.opens);
     let environment = environment::read(program, env, opened)?;

@@ -77,6 +77,8 @@ pub struct Row {
     pub own: bool,
     /// The commands it belongs to (`spool replay`; `spool` means all of them); empty: all and none.
     pub commands: &'static [&'static str],
+    /// What the name means in the main job: another row's; empty: nothing.
+    pub elsewhere: &'static str,
     /// The group it is shown in: a name of `Program::groups`.
     pub group: &'static str,
     /// One sentence without a final dot.
@@ -105,6 +107,7 @@ impl Row {
         opens: false,
         own: false,
         commands: &[],
+        elsewhere: "",
         group: "",
         help: "",
         help_ru: "",
@@ -173,6 +176,11 @@ impl Row {
     /// Belongs to these commands alone.
     pub const fn only_in(self, commands: &'static [&'static str]) -> Row {
         Row { commands, ..self }
+    }
+
+    /// In the main job the name is short for that of another row.
+    pub const fn elsewhere(self, name: &'static str) -> Row {
+        Row { elsewhere: name, ..self }
     }
 
     /// Its value is never shown.

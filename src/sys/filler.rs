@@ -48,6 +48,11 @@ impl Filler {
         Ok(Filler { ring, relay, spliceable: true, turning: false })
     }
 
+    /// What it fills, with its counts.
+    pub fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
     /// How many bytes may be taken now.
     pub fn free(&self) -> usize {
         let head = self.ring.word(Word::Head).load(Ordering::Relaxed);

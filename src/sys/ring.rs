@@ -81,6 +81,8 @@ pub enum Word {
     Waiting = 20,
     /// 1 when the worker is to make room for one with other options.
     Renew = 21,
+    /// How many files of a log could not be read to their end.
+    SourceDamaged = 22,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

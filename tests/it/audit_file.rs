@@ -155,3 +155,56 @@ fn a_log_that_is_not_there_yet_is_waited_for_and_its_place_is_told() {
     assert!(program.err().contains(&format!("from the file `{}`", path.display())), "{}", program.err());
     stop(&mut program);
 }
+
+/// Runs to its end by itself.
+fn once(log: &Log<'_>, url: &str, more: &[&str]) -> (Option<i32>, String) {
+    let path = log.den.file("audit.log");
+    let setup = Setup::new(log.den).url(url).args(&["--type", "file", "--filename", &path, "--once"]);
+    let mut program = setup.args(more).exec().picodata();
+    let code = program.wait_end(LIMIT).code();
+    (code, program.err())
+}
+
+#[test]
+fn a_log_is_imported_once_with_its_older_files_and_the_exit_code_says_how() {
+    let den = Den::new("file-once");
+    let receiver = Receiver::start();
+    let mut log = Log::new(&den);
+    for older in ["audit.log.2", "audit.log.1"] {
+        log.write(50);
+        fs::rename(den.path().join("audit.log"), den.path().join(older)).unwrap();
+        log.reopen();
+    }
+    assert!(Command::new("gzip").arg(den.path().join("audit.log.2")).status().unwrap().success());
+    log.write(50);
+    // What nobody takes now is kept, and the exit code tells.
+    let (code, err) = once(&log, "http://127.0.0.1:9", &["--drain", "1s"]);
+    assert!(code == Some(1) && err.contains("150 events are left in the spool"), "{code:?}\n{err}");
+    let (code, err) = once(&log, &receiver.url(), &[]);
+    assert_eq!((code, log.written.compare(&receiver.docs())), (Some(0), Ok(())), "{err}");
+    log.write(7);
+    assert_eq!(once(&log, &receiver.url(), &[]).0, Some(0));
+    assert_eq!((log.written.compare(&receiver.docs()), receiver.repeats()), (Ok(()), 0));
+    // A damaged one is told by its name, and does not keep the others.
+    let packed = den.path().join("audit.log.0.gz");
+    let good = fs::read(den.path().join("audit.log.2.gz")).unwrap();
+    fs::write(&packed, &good[..good.len() / 2]).unwrap();
+    fs::remove_dir_all(den.path().join("spool")).unwrap();
+    let then = std::time::SystemTime::UNIX_EPOCH;
+    File::options().append(true).open(&packed).unwrap().set_modified(then).unwrap();
+    fs::remove_file(den.path().join("audit.log.2.gz")).unwrap();
+    let (code, err) = once(&log, &receiver.url(), &[]);
+    assert!(code == Some(1) && err.contains("audit.log.0.gz` is damaged"), "{code:?}\n{err}");
+    assert!(err.contains("1 file could not be read to the end"), "{err}");
+}
+
+#[test]
+fn what_is_to_be_imported_has_to_be_there() {
+    let den = Den::new("file-none");
+    let log = Log::new(&den);
+    fs::remove_file(den.path().join("audit.log")).unwrap();
+    let (code, err) = once(&log, "http://127.0.0.1:9", &[]);
+    assert!(code == Some(1) && err.contains("cannot read") && err.contains("audit.log`"), "{code:?}\n{err}");
+    let (code, err) = once(&log, "http://127.0.0.1:9", &["--from", "nowhere"]);
+    assert!(code == Some(2) && err.contains("start"), "{code:?}\n{err}");
+}

@@ -109,11 +109,18 @@ fn of_env(env: &[(OsString, OsString)], name: &str) -> Option<String> {
 
 fn source_of(parsed: &Parsed) -> Result<Choice> {
     let kind = parsed.need("type");
-    Ok(Choice {
+    let choice = Choice {
         row: sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?,
         filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)),
         from_end: value::listed(&parsed.need("read-from"))? == "end",
-    })
+        once: parsed.is_on("once"),
+    };
+    match parsed.get("once") {
+        Some(once) if choice.once && !choice.row.ends => {
+            Err(once.error(format!("is for what can be read to its end: `--type {}` cannot", choice.row.name)))
+        }
+        _ => Ok(choice),
+    }
 }
 
 impl Options {

@@ -78,7 +78,8 @@ static ROWS: &[Row] = &[
     Row::switch(RUNNING, "no-confinement", "do not restrict the files and system calls of the worker; for kernels and containers that mishandle it", "не ограничивать файлы и системные вызовы рабочего процесса; для ядер и контейнеров, где это мешает работе"),
     Row::value(RUNNING, "type", sources::NAMES, sources::HELP.en, sources::HELP.ru).default("pipe"),
     Row::value(RUNNING, "filename", "FILE", "the log that --type file follows (default audit.log)", "журнал, который читает --type file (по умолчанию audit.log)"),
-    Row::value(RUNNING, "read-from", "start|end", "where reading of a log begins that was never read before", "откуда начинать чтение журнала, который ещё не читался").default("start"),
+    Row::value(RUNNING, "read-from", "start|end", "where reading of a log begins that was never read before; on the command line also --from", "откуда начинать чтение журнала, который ещё не читался; в командной строке также --from").default("start"),
+    Row::switch(RUNNING, "once", "read a log to its end, older files of it first, deliver as long as receivers take, and end", "прочитать журнал до конца, сначала более старые его файлы, доставлять, пока приёмники берут, и завершиться"),
     Row::value(SEEING, "metrics-addr", "ADDR", "serve /metrics and a status page here: host:port or unix:/path (default: nowhere)", "отдавать /metrics и страницу состояния здесь: хост:порт или unix:/путь (по умолчанию нигде)"),
     Row::value(SEEING, "log-level", "error|warn|info|debug", "what to write to stderr", "что писать в stderr").default("info"),
     Row::switch(SEEING, "debug", "the same as --log-level debug", "то же, что --log-level debug"),
@@ -86,7 +87,7 @@ static ROWS: &[Row] = &[
     Row::switch(TOOLS, "send", "deliver a test event to every receiver", "доставить каждому приёмнику проверочное событие").only_in(&["check"]).only_flag(),
     Row::value(TOOLS, "as", "USER", "root checks with the rights of this user (default: the owner of the spool)", "root проверяет с правами этого пользователя (по умолчанию — владельца очереди)").only_in(&["check"]).only_flag(),
     Row::switch(TOOLS, "apply", "do it, after a backup; without it, only say what would be done", "сделать это, после резервной копии; без него только сказать, что было бы сделано").only_in(&["spool repair"]).only_flag(),
-    Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag(),
+    Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag().elsewhere("read-from"),
     Row::value(TOOLS, "to", "ID", "the last event, included", "последнее событие, включительно").only_in(&["spool replay", "spool export"]).only_flag(),
     Row::value(TOOLS, "by", "NAME", "the helper that delivers them, by the name of its sub-directory (default: that from which they come); without --from and --to: all that waits", "модуль, который их доставит, по имени его подкаталога (по умолчанию тот, откуда события); без --from и --to — все ожидающие").only_in(&["spool replay"]).only_flag(),
 ];

@@ -34,7 +34,7 @@ use crate::sys::filler::Filler;
 use crate::sys::ring::{Ring, Taker, Word};
 use crate::sys::signal::{self, Signals};
 use crate::sys::{crash, marks, pipe, process, thread};
-use crate::{limits, log};
+use crate::{limits, log, words};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
@@ -155,7 +155,7 @@ impl Worker {
         let source = self.source();
         let _porch = page::start(&self.options, ahead, self.home.as_ref().map(|home| home.dir.clone()), source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
-        let mut ended: Option<Instant> = None;
+        let mut ended: Option<(Instant, u64)> = None;
         let mut elders = Elders::default();
         let mut still = Standstill::default();
         loop {
@@ -178,9 +178,9 @@ impl Worker {
             }
             if self.cushion.ended() && ended.is_none() {
                 log::info("input", format!("{} has ended; delivering what is left", self.options.source.row.what.en));
-                ended = Some(Instant::now());
+                ended = Some((Instant::now(), 0));
             }
-            if ended.is_some_and(|t| t.elapsed() >= self.options.drain) {
+            if self.is_drained(&mut ended) {
                 self.orders.last_call.store(true, Ordering::Release);
                 self.spool.wake();
             }
@@ -198,6 +198,19 @@ impl Worker {
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))
+    }
+
+    /// Whether `--drain` is over. Of what is read once by hand nobody else would deliver the rest: there it begins anew as often
+    /// as receivers take something.
+    fn is_drained(&self, ended: &mut Option<(Instant, u64)>) -> bool {
+        let Some((since, waiting)) = ended else { return false };
+        if self.options.source.once {
+            let now = self.spool.waiting();
+            if now != std::mem::replace(waiting, now) {
+                *since = Instant::now();
+            }
+        }
+        since.elapsed() >= self.options.drain
     }
 
     /// What a worker before has left may be about what these options have no more: nobody would see that it is well.
@@ -335,6 +348,7 @@ impl Worker {
         let orphans = self.cushion.ring.word(Word::OrphansLost).load(Ordering::Relaxed);
         let dropped = lost_so_far(&self.spool).saturating_sub(self.lost_before) + orphans + self.spool.holes_ahead();
         let waiting = self.spool.waiting();
+        let unread = self.cushion.ring.word(Word::SourceDamaged).load(Ordering::Relaxed);
         if in_memory > 0 || left > 0 || dropped > 0 {
             let text = format!(
                 "events were lost: {dropped} dropped or damaged, {in_memory} in memory with no disk to put them on, {left} bytes of input"
@@ -353,7 +367,11 @@ impl Worker {
             log::info("end", format!("{waiting} events of adopted spools are left for the next start"));
         }
         self.forward_alarms(given.alarms);
-        if in_memory > 0 || left > 0 || dropped > 0 {
+        if unread > 0 {
+            log::error("end", format!("{} could not be read to the end", words::count(unread, "file")));
+        }
+        let all = in_memory == 0 && left == 0 && dropped == 0 && unread == 0;
+        if !all || self.options.source.once && waiting > 0 {
             Exit::Failed
         } else {
             Exit::Clean
@@ -394,7 +412,7 @@ impl Worker {
             spool: self.spool.clone(),
             orders: self.orders.clone(),
             careful_until,
-            half_waits: self.options.source.row.rereads,
+            half_waits: self.options.source.row.rereads && !self.options.source.once,
         };
         begin("writer", move || writing.run())
     }

@@ -17,6 +17,7 @@ mod tests;
 
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
+use crate::error::Result;
 use crate::flags::Text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
@@ -73,6 +74,8 @@ pub struct Choice {
     pub filename: Option<PathBuf>,
     /// `--read-from end`: what is there at the very first start is not wanted.
     pub from_end: bool,
+    /// `--once`: what is there is read, with what is older, and that is all.
+    pub once: bool,
 }
 
 /// How a source shows itself in the line at the start.
@@ -95,8 +98,10 @@ pub struct Row {
     pub rereads: bool,
     /// SIGTERM and SIGINT end the reading, after what is there; else only the source itself does.
     pub term_ends: bool,
+    /// It can be read to its end, and that is all (`--once`).
+    pub ends: bool,
     /// Makes it fit to be read, once, before the first worker, and shows it.
-    pub prepare: fn(&Choice) -> Shown,
+    pub prepare: fn(&Choice) -> Result<Shown>,
     /// The files that a caged worker needs for it.
     pub wishes: fn(&Choice) -> Vec<Wish>,
     /// Opens it. What is not there yet is looked for again by `fill`.

@@ -5,6 +5,7 @@
 //! database would share.
 
 use crate::audit::intake::source::{Choice, Row, Shown, Source};
+use crate::error::Result;
 use crate::flags::text;
 use crate::limits;
 use crate::sys::filler::{Fill, Filler};
@@ -19,6 +20,7 @@ pub const ROW: Row = Row {
     what: text("standard input", "стандартный ввод"),
     rereads: false,
     term_ends: false,
+    ends: false,
     prepare,
     wishes: |_| Vec::new(),
     open: |_| Box::new(Pipe(io::stdin())),
@@ -26,10 +28,10 @@ pub const ROW: Row = Row {
 };
 
 /// Wider is better: the pipe is all that the database has while a worker is replaced.
-fn prepare(_: &Choice) -> Shown {
+fn prepare(_: &Choice) -> Result<Shown> {
     let holds = pipe::widen(io::stdin().as_fd(), limits::PIPE_BYTES).ok();
     let what = if holds.is_some() { "standard input, a pipe" } else { "standard input, no pipe" };
-    Shown { what: what.into(), holds }
+    Ok(Shown { what: what.into(), holds })
 }
 
 struct Pipe(Stdin);

@@ -27,7 +27,8 @@ static FILES: Row = Row {
     what: text("files of a test", "файлы теста"),
     rereads: true,
     term_ends: true,
-    prepare: |_| Shown { what: "files".into(), holds: None },
+    ends: false,
+    prepare: |_| Ok(Shown { what: "files".into(), holds: None }),
     wishes: |choice| choice.filename.iter().cloned().map(Wish::ReadTree).collect(),
     open: |choice| {
         Box::new(Files { dir: choice.filename.clone().unwrap_or_default(), at: Mark::default(), begun: false })
@@ -137,7 +138,7 @@ impl Family {
         let spool = Arc::new(spool);
         let filler = Filler::resume(self.ring.clone(), self.relay.clone()).unwrap();
         let cushion = Arc::new(Cushion::new(self.ring.clone(), false));
-        let choice = Choice { row: &FILES, filename: Some(dir.to_path_buf()), from_end: false };
+        let choice = Choice { row: &FILES, filename: Some(dir.to_path_buf()), from_end: false, once: false };
         let mut reader = Reader::new(cushion.clone(), filler, &choice);
         let kept = Kept::of(&spool.account());
         reader.resume(kept);

@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Device and number.
 pub type Id = (u64, u64);
@@ -122,6 +122,12 @@ enum Text {
     Packed(Box<MultiGzDecoder<FromStart>>, u64),
 }
 
+/// Whether an error is one of what is packed, not of the disk.
+pub fn is_damage(e: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(e.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}
+
 /// A file from its beginning on, whoever else reads it; under whatever name it is by now.
 struct FromStart(Arc<File>, u64);
 
@@ -148,13 +154,18 @@ impl Text {
         Ok((text, meta))
     }
 
+    /// From its beginning on.
+    fn again(&mut self) {
+        if let Text::Packed(packed, passed) = self {
+            let file = packed.get_ref().0.clone();
+            (**packed, *passed) = (MultiGzDecoder::new(FromStart(file, 0)), 0);
+        }
+    }
+
     /// Reads from a place on, as much as there is.
     fn read(&mut self, at: u64, room: &mut [u8]) -> io::Result<usize> {
-        if let Text::Packed(packed, passed) = self {
-            if *passed > at {
-                let file = packed.get_ref().0.clone();
-                (**packed, *passed) = (MultiGzDecoder::new(FromStart(file, 0)), 0);
-            }
+        if matches!(self, Text::Packed(_, passed) if *passed > at) {
+            self.again();
         }
         let mut done = 0;
         while done < room.len() {
@@ -173,8 +184,11 @@ impl Text {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // It is being packed at this moment.
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+                // What was unpacked before is good; the damage is met again behind it.
+                Err(e) if is_damage(&e) && done > 0 => {
+                    self.again();
+                    break;
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -222,6 +236,23 @@ impl Found {
         }
     }
 
+    /// Whether it is packed.
+    pub fn is_packed(&self) -> bool {
+        matches!(self.text, Text::Packed(..))
+    }
+
+    /// Whether somebody may be packing it at this moment.
+    pub fn is_being_written(&self) -> io::Result<bool> {
+        let Text::Packed(packed, _) = &self.text else { return Ok(false) };
+        let age = packed.get_ref().0.metadata()?.modified()?.elapsed();
+        Ok(age.is_ok_and(|age| age < Duration::from_secs(limits::PACKING_SECONDS)))
+    }
+
+    /// It is read again to the place at hand: more may have come into it.
+    pub fn again(&mut self) {
+        self.text.again();
+    }
+
     /// How long it is; none: it is packed.
     pub fn bytes(&self) -> io::Result<Option<u64>> {
         match &self.text {
@@ -247,8 +278,10 @@ impl Found {
         let Some((bytes, hash)) = kept.last else { return Ok(true) };
         let from = kept.mark.position.saturating_sub(bytes + 1);
         let mut there = vec![0; (kept.mark.position - from) as usize];
-        if self.text.read(from, &mut there)? < there.len() {
-            return Ok(false);
+        match self.text.read(from, &mut there) {
+            Ok(n) if n == there.len() => {}
+            Err(e) if !is_damage(&e) => return Err(e),
+            Ok(_) | Err(_) => return Ok(false),
         }
         let ends_at = |end: usize| {
             let begin = end.checked_sub(bytes as usize);

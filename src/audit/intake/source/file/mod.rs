@@ -7,7 +7,9 @@
 //! A file is known by its beginning (`found`), so it is found again under whatever name, packed as well. One that is renamed
 //! is read on until the new one has begun, for until then the database may write to it; of one that is truncated the rest is
 //! read from its copy, where there is one. Half a line waits for its rest, unless another file follows. What stands still or
-//! cannot be read now is looked at again and again.
+//! cannot be read now is looked at again and again. Of a packed file that is damaged its name and place are told, and reading
+//! goes on with the next one: what can be read matters more than where the damage is. With `--once` reading begins with the
+//! oldest file and ends behind the newest, with half a line as a record of its own.
 //! Refuses: to write, to lock, to end because of what becomes of the file, to read a file again that was read to its end.
 
 mod found;
@@ -16,13 +18,17 @@ mod tests;
 
 use crate::audit::intake::source::{Choice, Kept, Row, Shown, Source};
 use crate::audit::record::mark::Mark;
+use crate::error::{Error, Result};
 use crate::flags::text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
+use crate::sys::ring::Word;
 use crate::{limits, log};
-use found::{Found, Place};
+use found::{Candidate, Found, Place};
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 /// What is followed where nothing is said, as the withdrawn program did.
@@ -34,9 +40,10 @@ pub const ROW: Row = Row {
     what: text("the log file of --filename", "файл журнала из --filename"),
     rereads: true,
     term_ends: true,
-    prepare: |choice| Shown { what: format!("the file `{}`", path_of(choice).display()), holds: None },
+    ends: true,
+    prepare,
     wishes: |choice| vec![Wish::Follow(path_of(choice))],
-    open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end)),
+    open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end, choice.once)),
     is_pressed: |_| false,
 };
 
@@ -44,11 +51,27 @@ fn path_of(choice: &Choice) -> PathBuf {
     choice.filename.clone().unwrap_or_else(|| DEFAULT.into())
 }
 
+/// What is to be read once has to be there, and to be readable.
+fn prepare(choice: &Choice) -> Result<Shown> {
+    let path = path_of(choice);
+    if choice.once {
+        let failed = |e: &io::Error, path: &Path| Error::failed(format!("cannot read `{}`: {e}", path.display()));
+        let all = Place { path: path.clone() }.list().map_err(|e| failed(&e, &path))?;
+        if all.is_empty() {
+            return Err(failed(&io::ErrorKind::NotFound.into(), &path));
+        }
+        all.iter().try_for_each(|c| File::open(&c.path).map(drop).map_err(|e| failed(&e, &c.path)))?;
+    }
+    Ok(Shown { what: format!("the file `{}`", path.display()), holds: None })
+}
+
 /// A log that is followed.
 struct Follow {
     place: Place,
     /// Nothing of it was ever kept, and what is there now is not wanted.
     from_end: bool,
+    /// It ends behind the newest file; none: it is followed.
+    once: Option<Once>,
     /// Where the spool stands; none when that place is found, or there was none.
     kept: Option<Kept>,
     /// Streams that were read to their ends.
@@ -56,6 +79,27 @@ struct Follow {
     at: Option<Reading>,
     /// The file behind the one at hand: it has begun.
     next: Option<Found>,
+}
+
+/// Whether all there is was read.
+#[derive(Default)]
+struct Once {
+    /// The last byte that was read ends no line, and since when nothing has followed.
+    half: Option<Instant>,
+    /// Something may come of a file that is being packed.
+    waits: bool,
+}
+
+impl Once {
+    fn see(&mut self, last: u8) {
+        self.half = (last != b'\n').then(Instant::now);
+    }
+
+    /// Nothing more is there now: whether that is the end. Who writes a line at this moment has a second for its rest.
+    fn is_over(&self) -> bool {
+        let silence = Duration::from_millis(limits::CUT_SILENCE_MILLIS);
+        !self.waits && self.half.is_none_or(|since| since.elapsed() >= silence)
+    }
 }
 
 /// The file at hand.
@@ -66,11 +110,18 @@ struct Reading {
     turned: bool,
     /// When it was written to, as was seen when it was read last.
     written: SystemTime,
+    /// The rest of it cannot be unpacked, and that was told.
+    damaged: bool,
 }
 
 impl Reading {
     fn at(found: Found, mark: Mark) -> Option<Reading> {
-        Some(Reading { written: found.modified(), found, mark, turned: false })
+        Some(Reading { written: found.modified(), found, mark, turned: false, damaged: false })
+    }
+
+    /// The same place in another file with the same beginning.
+    fn of_copy(found: Found, mark: Mark) -> Option<Reading> {
+        Reading::at(found, mark).map(|r| Reading { turned: true, ..r })
     }
 
     fn start(found: Found) -> Option<Reading> {
@@ -80,8 +131,9 @@ impl Reading {
 }
 
 impl Follow {
-    fn new(path: PathBuf, from_end: bool) -> Follow {
-        Follow { place: Place { path }, from_end, kept: None, done: Vec::new(), at: None, next: None }
+    fn new(path: PathBuf, from_end: bool, once: bool) -> Follow {
+        let once = once.then(Once::default);
+        Follow { place: Place { path }, from_end, once, kept: None, done: Vec::new(), at: None, next: None }
     }
 
     fn say(&self, text: &str) {
@@ -92,7 +144,9 @@ impl Follow {
     fn begin(&mut self) -> io::Result<Option<Reading>> {
         let Some(kept) = &self.kept else { return self.begin_new() };
         let mut all: Vec<Found> = self.place.list()?.iter().filter_map(|c| c.open()).collect();
-        for i in (0..all.len()).rev() {
+        // One that is packed beside its packed one is whole.
+        let (plain, packed): (Vec<usize>, Vec<usize>) = (0..all.len()).rev().partition(|i| !all[*i].is_packed());
+        for i in plain.into_iter().chain(packed) {
             if kept.mark.is_of(all[i].stream) && all[i].holds(kept)? {
                 let mark = kept.mark;
                 self.kept = None;
@@ -118,6 +172,9 @@ impl Follow {
 
     fn begin_new(&mut self) -> io::Result<Option<Reading>> {
         let from_end = std::mem::take(&mut self.from_end);
+        if self.once.is_some() && !from_end {
+            return Ok(self.place.list()?.iter().find_map(Candidate::open).and_then(Reading::start));
+        }
         let Some(mut found) = self.place.newest() else { return Ok(None) };
         let position = if from_end { found.last_line()? } else { 0 };
         let epoch = found.stream;
@@ -173,16 +230,43 @@ impl Follow {
         Ok(later.into_iter().find(|f| !at.mark.is_of(f.stream) && !self.is_done(f)))
     }
 
+    /// Another file with the same beginning that reaches as far.
+    fn copy_of(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
+        let all = self.place.list()?;
+        let copies = all.iter().rev().filter(|c| c.path != path).filter_map(Candidate::open);
+        Ok(copies.filter(|f| mark.is_of(f.stream)).find(|f| f.is_whole(mark.position).unwrap_or(false)))
+    }
+
+    /// The packed file at hand cannot be unpacked any further: what it was made of is there still, it is being written at this
+    /// moment, or it is damaged.
+    fn cut_off(&mut self, e: &io::Error, to: &Filler) -> io::Result<bool> {
+        let Some(at) = &mut self.at else { return Ok(false) };
+        let (mark, path) = (at.mark, at.found.path.clone());
+        if at.found.is_being_written()? {
+            at.found.again();
+            self.once.iter_mut().for_each(|o| o.waits = true);
+            return Ok(false);
+        }
+        at.damaged = true;
+        self.once.iter_mut().for_each(|o| o.waits = false);
+        if let Some(found) = self.copy_of(&path, mark)?.filter(|f| !f.is_packed()) {
+            self.at = Reading::of_copy(found, mark);
+            return Ok(true);
+        }
+        let name = path.display();
+        let text = format!("`{name}` is damaged behind byte {} of its text ({e}): the rest is lost", mark.position);
+        to.ring().word(Word::SourceDamaged).fetch_add(1, Ordering::Relaxed);
+        log::error("input", format!("{text}; reading goes on with the file behind it"));
+        Ok(true)
+    }
+
     /// The file at hand has lost what it had: its copy has the rest, or there is none.
     fn shortened(&mut self) -> io::Result<Option<Reading>> {
         let Some(at) = &self.at else { return Ok(None) };
         let mark = at.mark;
-        let copies = self.place.list()?;
-        let copies = copies.iter().rev().filter(|c| c.path != self.place.path).filter_map(|c| c.open());
-        let copy = copies.filter(|f| mark.is_of(f.stream)).find(|f| f.is_whole(mark.position).unwrap_or(false));
-        if let Some(found) = copy {
+        if let Some(found) = self.copy_of(&self.place.path, mark)? {
             self.say(&format!("it was truncated: the rest is read from `{}`", found.path.display()));
-            return Ok(Some(Reading { turned: true, written: found.modified(), found, mark }));
+            return Ok(Reading::of_copy(found, mark));
         }
         let lost = "it was truncated, and there is no copy: what was not read before is lost";
         if let Some(next) = self.behind(at, false)? {
@@ -208,14 +292,29 @@ impl Follow {
             if !at.turned {
                 return Ok(Fill::Full);
             }
-            match to.read_with(|room| at.found.read(at.mark.position, room))? {
-                Fill::Bytes(n) => {
+            let mut last = b'\n';
+            let got = to.read_with(|room| match at.damaged {
+                true => Ok(0),
+                false => {
+                    at.found.read(at.mark.position, room).inspect(|n| last = room[..*n].last().copied().unwrap_or(last))
+                }
+            });
+            match got {
+                Err(e) if at.found.is_packed() && found::is_damage(&e) => {
+                    if !self.cut_off(&e, to)? {
+                        return Ok(Fill::Nothing);
+                    }
+                    continue;
+                }
+                Err(e) => return Err(e),
+                Ok(Fill::Bytes(n)) => {
+                    self.once.iter_mut().for_each(|o| o.see(last));
                     at.mark = at.mark.behind(n);
                     at.written = at.found.modified();
                     return Ok(Fill::Bytes(n));
                 }
-                Fill::Full => return Ok(Fill::Full),
-                Fill::Nothing | Fill::End => {}
+                Ok(Fill::Full) => return Ok(Fill::Full),
+                Ok(Fill::Nothing | Fill::End) => {}
             }
             match self.go_on()? {
                 Some(reading) => self.at = Some(reading),
@@ -234,7 +333,16 @@ impl Source for Follow {
     }
 
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill> {
-        Ok(self.fill_now(to).unwrap_or_else(|e| {
+        let got = self.fill_now(to);
+        if matches!(got, Ok(Fill::Nothing)) && self.once.as_ref().is_some_and(Once::is_over) {
+            return Ok(Fill::End);
+        }
+        if self.once.is_some() && got.is_err() {
+            // Nobody waits for what cannot be read.
+            to.ring().word(Word::SourceDamaged).fetch_add(1, Ordering::Relaxed);
+            return got;
+        }
+        Ok(got.unwrap_or_else(|e| {
             self.say(&format!("cannot be read: {e}; trying again"));
             // It may be another one that has the name: on a file server files come back under new handles.
             if let Some(at) = self.at.take() {

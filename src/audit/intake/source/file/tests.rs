@@ -51,9 +51,13 @@ impl Den {
     }
 
     fn reader(&self, from_end: bool, kept: Kept) -> Reader {
+        self.open(from_end, false, kept)
+    }
+
+    fn open(&self, from_end: bool, once: bool, kept: Kept) -> Reader {
         let ring = Arc::new(Ring::create(1 << 16, 1).unwrap());
         let mut filler = Filler::resume(ring.clone(), Arc::new(pipe::pair().unwrap())).unwrap();
-        let mut source = Follow::new(self.path("log"), from_end);
+        let mut source = Follow::new(self.path("log"), from_end, once);
         source.resume(kept, &mut filler);
         Reader { source, filler, taker: Taker::new(ring) }
     }
@@ -68,7 +72,7 @@ struct Reader {
 impl Reader {
     /// What comes now; a bar where another stream begins.
     fn more(&mut self) -> String {
-        while self.source.fill(&mut self.filler).unwrap() != Fill::Nothing {}
+        while !matches!(self.source.fill(&mut self.filler).unwrap(), Fill::Nothing | Fill::End) {}
         let mut text = String::new();
         loop {
             let ends = self.taker.ends_here();
@@ -214,5 +218,70 @@ fn what_cannot_be_read_is_tried_again() {
     assert_eq!(reader.more(), "one\n");
     den.add("log", "two\n", 11);
     assert!(reader.source.wait(None).unwrap());
-    assert_eq!(path_of(&Choice { row: &ROW, filename: None, from_end: false }), Path::new("audit.log"));
+    assert_eq!(path_of(&Choice { row: &ROW, filename: None, from_end: false, once: false }), Path::new("audit.log"));
+}
+
+/// All of it, and whether that was told to be all.
+fn once(den: &Den, kept: Kept) -> (String, bool) {
+    let mut reader = den.open(false, true, kept);
+    let text = reader.more();
+    (text, reader.source.fill(&mut reader.filler).unwrap() == Fill::End)
+}
+
+#[test]
+fn once_reads_all_that_is_there_oldest_first_and_ends() {
+    let den = Den::new("once");
+    den.add("log.2", "one\n", 10);
+    den.pack("log.2");
+    den.add("log.1", "two\n", 20);
+    den.add("log", "three\n", 30);
+    assert_eq!(once(&den, Kept::default()), ("one\n|two\n|three\n".into(), true));
+    let mut reader = den.open(false, true, Kept::default());
+    reader.more();
+    den.add("log", "four\n", 31);
+    assert_eq!(once(&den, reader.kept("three")), ("four\n".into(), true), "what was read is not read again");
+    // Half a line may be one that is being written: a second later it is one.
+    den.add("log", "half", 32);
+    let mut reader = den.open(false, true, Kept::default());
+    assert!(reader.more().ends_with("four\nhalf"));
+    assert_eq!(reader.source.fill(&mut reader.filler).unwrap(), Fill::Nothing);
+    std::thread::sleep(Duration::from_millis(limits::CUT_SILENCE_MILLIS + 10));
+    assert_eq!(reader.source.fill(&mut reader.filler).unwrap(), Fill::End);
+    // A packed one alone.
+    let path = den.path("log.2.gz");
+    let choice = Choice { row: &ROW, filename: Some(path.clone()), from_end: false, once: true };
+    assert!(prepare(&choice).is_ok() && prepare(&Choice { filename: Some(den.path("other")), ..choice }).is_err());
+    let mut reader = den.open(false, true, Kept::default());
+    reader.source = Follow::new(path, false, true);
+    assert_eq!(reader.more(), "one\n");
+}
+
+#[test]
+fn behind_the_damage_of_a_packed_file_reading_goes_on() {
+    let den = Den::new("damaged");
+    let text: String = (0..2_000).map(|n| format!("line {n} {}\n", xxh64(&[n as u8], n))).collect();
+    den.add("log.2", &text, 10);
+    den.pack("log.2");
+    den.add("log.1", "next\n", 20);
+    den.add("log", "last\n", 30);
+    let whole = fs::read(den.path("log.2.gz")).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() - 8] ^= 1;
+    for bytes in [&whole[..whole.len() / 2], &flipped] {
+        let damage = |reader: &Reader| reader.filler.ring().word(Word::SourceDamaged).load(Ordering::Relaxed);
+        fs::write(den.path("log.2.gz"), bytes).unwrap();
+        // It may be in the making.
+        let mut reader = den.open(false, true, Kept::default());
+        let begin = reader.more();
+        assert!(text.starts_with(&begin) && begin.len() > 1_000, "{} bytes", begin.len());
+        assert_eq!((reader.source.fill(&mut reader.filler).unwrap(), damage(&reader)), (Fill::Nothing, 0));
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(10);
+        File::options().append(true).open(den.path("log.2.gz")).unwrap().set_modified(then).unwrap();
+        assert_eq!((reader.more().as_str(), damage(&reader)), ("|next\n|last\n", 1));
+        assert_eq!(reader.source.fill(&mut reader.filler).unwrap(), Fill::End);
+        // What it was made of is there still.
+        den.add("log.3", &text, 9);
+        assert_eq!(once(&den, Kept::default()), (format!("{text}|next\n|last\n"), true));
+        fs::remove_file(den.path("log.3")).unwrap();
+    }
 }
