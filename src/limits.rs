@@ -406,6 +406,10 @@ pub const BEGINNING_BYTES: usize = 1024;
 pub const FOLLOWED_ENTRIES: usize = 10_000;
 /// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.
 pub const PACKING_SECONDS: u64 = 10;
+/// How often a source is asked where it stands: that is a look into a directory.
+pub const SOURCE_TELL_MILLIS: u64 = 1_000;
+/// So much behind the place that is read is searched for the first whole line, which has a time.
+pub const SOURCE_TIME_BYTES: usize = 40 * 1024;
 /// So many files that hold nothing new are passed at one look.
 pub const FOLLOWED_ROUNDS: usize = 64;
 /// Where only what comes is wanted, so much of what is there is searched for its last line.

@@ -33,6 +33,8 @@ pub enum Rank {
     Memory,
     /// What adopted spools leave to be told.
     Orphans,
+    /// Where the source stands.
+    Input,
     /// What is wrong now.
     Troubles,
 }

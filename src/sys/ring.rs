@@ -83,6 +83,10 @@ pub enum Word {
     Renew = 21,
     /// How many files of a log could not be read to their end.
     SourceDamaged = 22,
+    /// How many files of a log were followed by another one.
+    Rotations = 23,
+    /// How many were cut off while they were read.
+    Truncations = 24,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

@@ -1,6 +1,8 @@
 //! A log in files, followed through the rotations of the real logrotate, whoever dies: every record once.
 
+use crate::harness::den::free_port;
 use crate::harness::den::peer;
+use crate::harness::page::Page;
 use crate::harness::{events::Chance, procs, wait, Den, Events, Picodata, Receiver, Setup};
 use std::fs::{self, File};
 use std::io::Write;
@@ -207,4 +209,42 @@ fn what_is_to_be_imported_has_to_be_there() {
     assert!(code == Some(1) && err.contains("cannot read") && err.contains("audit.log`"), "{code:?}\n{err}");
     let (code, err) = once(&log, "http://127.0.0.1:9", &["--from", "nowhere"]);
     assert!(code == Some(2) && err.contains("start"), "{code:?}\n{err}");
+}
+
+#[test]
+fn where_the_source_stands_is_told_and_that_it_cannot_be_read() {
+    let den = Den::new("file-told");
+    let (receiver, port) = (Receiver::start(), free_port());
+    let path = den.file("audit.log");
+    fs::create_dir(&path).unwrap();
+    let args = ["--type", "file", "--filename", &path, "--metrics-addr", &format!("127.0.0.1:{port}")];
+    let setup = Setup::new(&den).url(&receiver.url()).args(&args).exec();
+    let mut program = setup.picodata();
+    let status =
+        || String::from_utf8(setup.tool(&["status", "--no-config", "--spool-dir", &den.file("spool")]).stdout).unwrap();
+    wait("the alarm", LIMIT, || status().contains("THE SOURCE CANNOT BE READ"));
+    assert!(Page::scrape(port).must("gostech_audit_source_readable", &[]) == 0.0);
+    fs::remove_dir(&path).unwrap();
+    let mut log = Log::new(&den);
+    log.write(10);
+    receiver.wait_count(10, LIMIT);
+    fs::rename(&path, den.path().join("audit.log.1")).unwrap();
+    log.reopen();
+    log.write(5);
+    receiver.wait_count(15, LIMIT);
+    assert!(procs::kill9(program.wait_worker(None)));
+    let bytes = fs::metadata(&path).unwrap().len() as f64;
+    wait("what is told", LIMIT, || {
+        let page = Page::scrape(port);
+        let value = |name: &str| page.sum(&format!("gostech_audit_source_{name}"), &[]);
+        value("offset_bytes") == Some(bytes)
+            && value("behind_bytes") == Some(0.0)
+            && value("rotations_total") == Some(1.0)
+    });
+    let text = status();
+    assert!(
+        !text.contains("CANNOT BE READ") && text.contains("  source    `") && text.contains("1 rotations"),
+        "{text}"
+    );
+    stop(&mut program);
 }

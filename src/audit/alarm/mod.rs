@@ -51,6 +51,8 @@ pub enum AlarmKind {
     Damage,
     /// What the spool has cannot be read.
     SpoolUnreadable,
+    /// The log that is followed cannot be read.
+    SourceUnreadable,
     /// A keeper was ended.
     KeeperDied,
     /// A worker was ended.
@@ -119,8 +121,8 @@ const fn sudden(kind: AlarmKind, id: &'static str, gravity: Gravity, headline: &
 use Gravity::{Critical, Warning};
 
 /// All kinds, the gravest first.
-pub static ROWS: [Row; 23] = ROWS_CONST;
-const ROWS_CONST: [Row; 23] = [
+pub static ROWS: [Row; 24] = ROWS_CONST;
+const ROWS_CONST: [Row; 24] = [
     lasting(
         AlarmKind::DatabaseWaits,
         "database-waits",
@@ -211,6 +213,16 @@ const ROWS_CONST: [Row; 23] = [
         Critical,
         "WAITS FOR A SPOOL THAT CANNOT BE READ",
         text("the disk does not give back what waits for a receiver", "диск не отдаёт то, что ждёт приёмник"),
+    ),
+    lasting(
+        AlarmKind::SourceUnreadable,
+        "source-unreadable",
+        Critical,
+        "THE SOURCE CANNOT BE READ",
+        text(
+            "the log cannot be read: its rights, its disk, or what stands in its place",
+            "журнал не читается: права, диск или не тот файл на его месте",
+        ),
     ),
     sudden(
         AlarmKind::KeeperDied,

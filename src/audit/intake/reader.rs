@@ -5,6 +5,8 @@
 
 use crate::audit::intake::bell::Bell;
 use crate::audit::intake::source::{Choice, Kept, Source};
+use crate::audit::locks::{Rank, Ranked};
+use crate::audit::spool::moment::Input;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
@@ -31,6 +33,8 @@ pub struct Cushion {
     pub stop: AtomicBool,
     /// Up to here the writer has found all whole records; what the ring holds before it is half of one.
     looked_to: AtomicU64,
+    /// Where the source stands.
+    input: Ranked<Option<Input>>,
 }
 
 impl Cushion {
@@ -40,7 +44,8 @@ impl Cushion {
         let (filled, emptied) = (Bell::default(), Bell::default());
         let (last_input, looked_to) = (AtomicU64::new(0), AtomicU64::new(0));
         let stop = AtomicBool::new(false);
-        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, stop, looked_to }
+        let input = Ranked::new(Rank::Input, None);
+        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, stop, looked_to, input }
     }
 
     /// How long nothing has come.
@@ -63,6 +68,11 @@ impl Cushion {
     /// Whether all whole records that were read are in the spool: only what comes can make the rest one.
     fn is_worked_off(&self) -> bool {
         self.held() == 0 || self.looked_to.load(Ordering::Acquire) >= self.ring.word(Word::Head).load(Ordering::Acquire)
+    }
+
+    /// Where the source stood a moment ago, if it can tell.
+    pub fn input(&self) -> Option<Input> {
+        self.input.lock().clone()
     }
 
     /// How many bytes wait to be written.
@@ -116,10 +126,22 @@ impl Reader {
         self.source.fill(&mut self.filler)
     }
 
+    /// Tells where the source stands, about once a second.
+    fn tell(&mut self, told: &mut Option<Instant>) {
+        let pause = Duration::from_millis(limits::SOURCE_TELL_MILLIS);
+        if told.is_none_or(|t| t.elapsed() >= pause) {
+            *told = Some(Instant::now());
+            let input = self.source.standing();
+            *self.cushion.input.lock() = input;
+        }
+    }
+
     fn read(&mut self) {
+        let mut told = None;
         let mut last = Instant::now();
         let mut idle = Duration::ZERO;
         loop {
+            self.tell(&mut told);
             let cushion = &*self.cushion;
             if cushion.one_by_one.load(Ordering::Relaxed) && !cushion.is_worked_off() {
                 wait_for_room(cushion, &mut *self.source, || cushion.is_worked_off());

@@ -5,6 +5,7 @@
 
 use crate::audit::alarm;
 use crate::audit::intake::reader::Cushion;
+use crate::audit::intake::source::COUNTS;
 use crate::audit::options::in_force::{self, Setting};
 use crate::audit::options::Options;
 use crate::audit::process::certificates::Certificates;
@@ -69,6 +70,9 @@ impl Source {
         moment.wrong.extend(self.orphans.troubles.standing());
         moment.wrong.sort_by_key(|a| a.kind);
         moment.in_force = in_force::rows(&self.in_force);
+        moment.input = self.cushion.input();
+        let count = |w| self.cushion.ring.word(w).load(Ordering::Relaxed);
+        moment.happened = COUNTS.iter().map(|(word, name, _)| ((*name).to_string(), count(*word))).collect();
         moment
     }
 
@@ -102,6 +106,7 @@ impl Source {
         p.one("own_total", "counter", "Events of the helper's own (audit_gap).", c.own as f64);
         receivers_part(&mut p, account, receivers, moment.now_ms);
         sizes_part(&mut p, &moment);
+        source_part(&mut p, &moment);
         self.others_part(&mut p);
         wrong_part(&mut p, &moment);
         p.one("gaps_total", "counter", "Gaps found in the numbers of the database's events.", c.gaps as f64);
@@ -270,6 +275,24 @@ fn sizes_part(p: &mut Text, m: &Moment) {
     p.one("disk_failing", "gauge", "1 while the spool's disk is not written to.", failing);
     p.one("cushion_bytes", "gauge", "Bytes read and not yet in the spool.", s.cushion as f64);
     p.one("set_aside_files", "gauge", "Files of damaged bytes that were set aside.", m.set_aside as f64);
+}
+
+fn source_part(p: &mut Text, m: &Moment) {
+    for ((name, n), (.., help)) in m.happened.iter().zip(COUNTS) {
+        p.one(&format!("source_{name}_total"), "counter", help, *n as f64);
+    }
+    let Some(i) = &m.input else { return };
+    let age = i.oldest_ms.map_or(0, |ms| (m.now_ms - ms).max(0)) as f64 / 1000.0;
+    let readable = f64::from(u8::from(i.wrong.is_none()));
+    for (name, help, value) in [
+        ("offset_bytes", "How far the file at hand is read.", i.offset as f64),
+        ("behind_bytes", "Bytes that are there and not read.", i.behind as f64),
+        ("oldest_unread_seconds", "Age of the oldest of them; 0 when there are none.", age),
+        ("readable", "1 while the source can be read.", readable),
+    ] {
+        p.family(&format!("source_{name}"), "gauge", help);
+        p.sample(&format!("source_{name}"), &[("source", &i.at)], value);
+    }
 }
 
 /// The alarms that last, in the words of `--on-alarm` and `status`.

@@ -270,8 +270,19 @@ impl Worker {
         let again = self.wants_another(elders, cage, reload);
         self.certificates.look(&self.spool, wall_ms());
         still.look(&self.cushion.ring, &self.options.source, &self.spool);
+        self.look_at_source();
         self.forward_alarms(given.alarms);
         !again
+    }
+
+    /// Who reads it has told why it cannot be read.
+    fn look_at_source(&self) {
+        let (kind, about) = (AlarmKind::SourceUnreadable, "input");
+        if let Some(text) = self.cushion.input().and_then(|input| input.wrong) {
+            self.spool.troubles.fires(kind, about, &text);
+        } else {
+            self.spool.troubles.over(kind, about);
+        }
     }
 
     /// Before another worker goes on: no write is left half done. With other options also what was sent is waited for, or it

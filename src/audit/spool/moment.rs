@@ -48,6 +48,21 @@ pub struct Row {
     pub given: bool,
 }
 
+/// Where the source stands that can tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// What is read now, by its name.
+    pub at: String,
+    /// How far it is read, in bytes.
+    pub offset: u64,
+    /// Bytes that are there and not read.
+    pub behind: u64,
+    /// When the oldest of them was written, as far as is known.
+    pub oldest_ms: Option<i64>,
+    /// Why it cannot be read.
+    pub wrong: Option<String>,
+}
+
 /// The whole of it.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -69,6 +84,21 @@ pub struct Moment {
     pub wrong: Vec<Alarm>,
     /// The options in force.
     pub in_force: Vec<Row>,
+    /// The source.
+    pub input: Option<Input>,
+    /// What has happened there, by the name of the count.
+    pub happened: Vec<(String, u64)>,
+}
+
+impl Input {
+    fn save(&self) -> Value {
+        json!([self.at, self.offset, self.behind, self.oldest_ms, self.wrong])
+    }
+
+    fn load(v: &Value) -> Option<Input> {
+        let (at, wrong) = (v[0].as_str()?.into(), v[4].as_str().map(String::from));
+        Some(Input { at, offset: v[1].as_u64()?, behind: v[2].as_u64()?, oldest_ms: v[3].as_i64(), wrong })
+    }
 }
 
 impl Standing {
@@ -106,7 +136,7 @@ impl Moment {
         json!({
             "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
             "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
-            "in_force": in_force,
+            "in_force": in_force, "input": self.input.as_ref().map(Input::save), "happened": self.happened,
         })
         .to_string()
         .into_bytes()
@@ -127,6 +157,8 @@ impl Moment {
         let rows = v["in_force"].as_array()?.iter().take(limits::STATUS_OPTIONS).filter_map(|r| {
             Some(Row { name: r[0].as_str()?.into(), value: r[1].as_str()?.into(), given: r[2].as_bool()? })
         });
+        let happened = v["happened"].as_array()?.iter().take(limits::STATUS_OPTIONS);
+        let happened = happened.filter_map(|c| Some((c[0].as_str()?.into(), c[1].as_u64()?)));
         let b = &v["bytes"];
         let wrong = v["wrong"].as_array()?.iter().take(2 * limits::ALARMS);
         Some(Moment {
@@ -145,6 +177,8 @@ impl Moment {
             set_aside: number(&v["set_aside"])?,
             wrong: wrong.filter_map(|l| Alarm::parse(l.as_str()?.trim_end_matches('\n'))).collect(),
             in_force: rows.collect(),
+            input: Input::load(&v["input"]),
+            happened: happened.collect(),
         })
     }
 }
@@ -176,10 +210,12 @@ mod tests {
             set_aside: 2,
             wrong: vec![wrong],
             in_force: vec![Row { name: "url of r1".into(), value: "https://a/".into(), given: true }],
+            input: Some(Input { at: "/l".into(), offset: 7, behind: 2, oldest_ms: Some(3), wrong: None }),
+            happened: vec![("rotations".into(), 1)],
         };
         let back = Moment::load(&moment.save()).expect("read back");
         assert_eq!((back.save(), back.receivers[0].waiting(back.next)), (moment.save(), 6));
-        assert_eq!(back.in_force, moment.in_force);
+        assert_eq!((&back.in_force, &back.input, &back.happened), (&moment.in_force, &moment.input, &moment.happened));
         assert_eq!(back.sentences(), ["THE DATABASE WAITS since 2026-11-21T01:27:11 UTC (46 s): the spool is full"]);
         assert!(!back.is_ready());
         let bytes = moment.save();

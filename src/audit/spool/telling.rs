@@ -73,6 +73,8 @@ impl Spool {
             set_aside,
             wrong: self.troubles.standing(),
             in_force: Vec::new(),
+            input: None,
+            happened: Vec::new(),
         }
     }
 

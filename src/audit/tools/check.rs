@@ -94,6 +94,10 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     configuration(call, &mut report);
     finish(call, &mut report, &mut wrong)?;
     let options = call.options;
+    match (options.source.row.check)(&options.source) {
+        Ok(text) => report.ok(text),
+        Err(text) => report.wrong(text),
+    }
     for r in &options.receivers {
         for (i, target) in r.targets.iter().enumerate() {
             receiver(&title(r, i), target, call.now_ms, &mut report);

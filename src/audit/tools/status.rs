@@ -245,6 +245,7 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
         c.truncated,
         c.unparsed
     )?;
+    source(call, s.now.as_ref())?;
     for l in &s.lines {
         receiver(call, l, c.dropped)?;
     }
@@ -260,6 +261,23 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
         let (files, bytes) = (words::count(s.aside.0, "file"), words::size(s.aside.1));
         writeln!(call.out, "  damage    {files} of {bytes} set aside (*.bad); see `spool verify`")?;
     }
+    Ok(())
+}
+
+/// Where the source stands, as the running helper says.
+fn source(call: &mut Call<'_>, now: Option<&Moment>) -> Result<()> {
+    let Some((input, happened)) = now.and_then(|m| Some((m.input.as_ref()?, &m.happened))) else { return Ok(()) };
+    let mut text = format!("`{}`, {} read", words::line(&input.at, 400), words::size(input.offset));
+    if input.behind > 0 {
+        text.push_str(&format!(", {} not yet", words::size(input.behind)));
+    }
+    if let Some(ms) = input.oldest_ms {
+        text.push_str(&format!(", the oldest written {}", words::ago(call.now_ms, ms)));
+    }
+    for (name, n) in happened.iter().filter(|(_, n)| *n > 0) {
+        text.push_str(&format!("; {n} {}", words::line(name, 40)));
+    }
+    writeln!(call.out, "  source    {text}")?;
     Ok(())
 }
 
@@ -343,9 +361,18 @@ fn as_json(s: &Sheet, now: i64) -> Value {
             "read": read, "own": own, "dropped": dropped, "gaps": gaps, "repeats": repeats, "late": late,
             "truncated": truncated, "unparsed": unparsed, "damaged": damaged,
         },
-        "receivers": receivers,
+        "receivers": receivers, "source": s.now.as_ref().and_then(source_json),
         "in_force": s.now.as_ref().map(|m| m.in_force.iter().map(|r| json!({"name": r.name, "value": r.value})).collect::<Vec<_>>()),
     })
+}
+
+fn source_json(m: &Moment) -> Option<Value> {
+    let i = m.input.as_ref()?;
+    let happened: serde_json::Map<String, Value> = m.happened.iter().map(|(k, n)| (k.clone(), (*n).into())).collect();
+    let oldest = i.oldest_ms.map(time);
+    Some(
+        json!({"at": i.at, "offset": i.offset, "behind": i.behind, "oldest_unread_at": oldest, "wrong": i.wrong, "counts": happened}),
+    )
 }
 
 /// What is wrong, in the words of `--on-alarm`.

@@ -17,10 +17,12 @@ mod tests;
 
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
+use crate::audit::spool::moment::Input;
 use crate::error::Result;
 use crate::flags::Text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
+use crate::sys::ring::Word;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +38,11 @@ pub trait Source: Send {
     /// Takes what there is now, as far as it fits. A source that goes over to another stream says so by a turn, and takes
     /// nothing (`Fill::Full`) while there is no room for one.
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill>;
+
+    /// Where it stands, for people; asked for about once a second.
+    fn standing(&mut self) -> Option<Input> {
+        None
+    }
 
     /// Waits until there may be more, at most `patience`. False: there is nothing.
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool>;
@@ -64,6 +71,13 @@ impl Kept {
         Kept { mark, last: None, streams: all.filter(|epoch| *epoch > 0 && *epoch != mark.epoch).collect() }
     }
 }
+
+/// What is counted of a source over all workers: the number, its name, what it is.
+pub const COUNTS: [(Word, &str, &str); 3] = [
+    (Word::Rotations, "rotations", "Files of a log that were followed by another one."),
+    (Word::Truncations, "truncations", "Files of a log that were cut off while they were read."),
+    (Word::SourceDamaged, "damaged", "Files of a log that could not be read to their end."),
+];
 
 /// Which source it is to be, by the options.
 #[derive(Clone, Debug)]
@@ -106,6 +120,8 @@ pub struct Row {
     pub wishes: fn(&Choice) -> Vec<Wish>,
     /// Opens it. What is not there yet is looked for again by `fill`.
     pub open: fn(&Choice) -> Box<dyn Source>,
+    /// Looks, before anything runs, whether it can be read: what is well, or what is not, with its cure.
+    pub check: fn(&Choice) -> std::result::Result<String, String>,
     /// Whether those who write to it stand still, or are about to, when nothing is read.
     pub is_pressed: fn(&Choice) -> bool,
 }

@@ -24,6 +24,7 @@ pub const ROW: Row = Row {
     prepare,
     wishes: |_| Vec::new(),
     open: |_| Box::new(Pipe(io::stdin())),
+    check: |_| Ok("events come from standard input".into()),
     is_pressed: |_| is_full(io::stdin().as_fd()),
 };
 

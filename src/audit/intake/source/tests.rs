@@ -33,6 +33,7 @@ static FILES: Row = Row {
     open: |choice| {
         Box::new(Files { dir: choice.filename.clone().unwrap_or_default(), at: Mark::default(), begun: false })
     },
+    check: |_| Ok("files".into()),
     is_pressed: |_| false,
 };
 

@@ -4,8 +4,9 @@
 //! a time, so no other file begins like it. What has no whole line yet has not begun. Refuses: to write, to wait.
 
 use crate::audit::intake::source::Kept;
-use crate::audit::record::mark::Mark;
+use crate::audit::record::{self, mark::Mark};
 use crate::hash::xxh64;
+use crate::stamp::parse_written;
 use crate::{limits, log};
 use flate2::read::MultiGzDecoder;
 use std::cmp::Reverse;
@@ -39,6 +40,8 @@ pub struct Candidate {
     pub id: Id,
     /// When it was written to.
     pub modified: SystemTime,
+    /// How long it is.
+    pub bytes: u64,
 }
 
 impl Place {
@@ -94,7 +97,12 @@ fn number_of(path: &Path) -> Option<u32> {
 impl Candidate {
     fn of(path: &Path) -> Option<Candidate> {
         let meta = std::fs::metadata(path).ok().filter(Metadata::is_file)?;
-        Some(Candidate { path: path.into(), id: id_of(&meta), modified: meta.modified().ok()? })
+        Some(Candidate { path: path.into(), id: id_of(&meta), modified: meta.modified().ok()?, bytes: meta.len() })
+    }
+
+    /// When it was written to, milliseconds.
+    pub fn modified_ms(&self) -> Option<i64> {
+        self.modified.duration_since(SystemTime::UNIX_EPOCH).ok().map(|d| d.as_millis() as i64)
     }
 
     /// It, when it has begun.
@@ -194,6 +202,11 @@ impl Text {
         }
         Ok(done)
     }
+}
+
+/// Whether the file of this name can be read, begun or not.
+pub fn readable(path: &Path) -> io::Result<()> {
+    Text::open(path).map(drop)
 }
 
 impl Found {
@@ -297,6 +310,24 @@ impl Found {
             Text::Plain(file) => file.metadata().and_then(|m| m.modified()).unwrap_or(self.modified),
             Text::Packed(..) => self.modified,
         }
+    }
+
+    /// When the first whole line behind this place was written, by its own word, else when the file was; milliseconds.
+    pub fn time_behind(&mut self, at: u64) -> Option<i64> {
+        let own = |text: &mut Text| {
+            let mut there = vec![0; limits::SOURCE_TIME_BYTES];
+            let got = text.read(at.saturating_sub(1), &mut there).ok()?;
+            // The byte before the place ends a line, or the place is inside of one.
+            let line = there[..got].split(|b| *b == b'\n').nth(usize::from(at > 0))?;
+            let facts = record::read(line, true);
+            parse_written(facts.time.of(line)).map(|w| w.millis)
+        };
+        let written = self.modified().duration_since(SystemTime::UNIX_EPOCH).ok().map(|d| d.as_millis() as i64);
+        match &mut self.text {
+            text @ Text::Plain(_) => own(text),
+            Text::Packed(..) => None,
+        }
+        .or(written)
     }
 
     /// Where the last line ends.

@@ -18,14 +18,14 @@ mod tests;
 
 use crate::audit::intake::source::{Choice, Kept, Row, Shown, Source};
 use crate::audit::record::mark::Mark;
+use crate::audit::spool::moment::Input;
 use crate::error::{Error, Result};
 use crate::flags::text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::Word;
-use crate::{limits, log};
+use crate::{limits, log, words};
 use found::{Candidate, Found, Place};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -44,6 +44,7 @@ pub const ROW: Row = Row {
     prepare,
     wishes: |choice| vec![Wish::Follow(path_of(choice))],
     open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end, choice.once)),
+    check,
     is_pressed: |_| false,
 };
 
@@ -60,9 +61,27 @@ fn prepare(choice: &Choice) -> Result<Shown> {
         if all.is_empty() {
             return Err(failed(&io::ErrorKind::NotFound.into(), &path));
         }
-        all.iter().try_for_each(|c| File::open(&c.path).map(drop).map_err(|e| failed(&e, &c.path)))?;
+        all.iter().try_for_each(|c| found::readable(&c.path).map_err(|e| failed(&e, &c.path)))?;
     }
     Ok(Shown { what: format!("the file `{}`", path.display()), holds: None })
+}
+
+/// Whether it can be read now, or may come.
+fn check(choice: &Choice) -> std::result::Result<String, String> {
+    let place = Place { path: path_of(choice) };
+    let shown = place.path.display();
+    let of_dir =
+        |e: io::Error| format!("the directory of the log `{shown}` cannot be read: {e}; mend the path or its rights");
+    let older = place.list().map_err(of_dir)?.iter().filter(|c| c.path != place.path).count() as u64;
+    match found::readable(&place.path) {
+        Ok(()) => Ok(format!("the log `{shown}` can be read; {} beside it", words::count(older, "older file"))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !choice.once => {
+            Ok(format!("the log `{shown}` is not there yet: it is waited for"))
+        }
+        Err(e) => {
+            Err(format!("the log `{shown}` cannot be read: {e}; give this user the right, by its group for instance"))
+        }
+    }
 }
 
 /// A log that is followed.
@@ -79,6 +98,10 @@ struct Follow {
     at: Option<Reading>,
     /// The file behind the one at hand: it has begun.
     next: Option<Found>,
+    /// What has happened, to be counted.
+    happened: Vec<Word>,
+    /// Why it cannot be read.
+    wrong: Option<String>,
 }
 
 /// Whether all there is was read.
@@ -133,7 +156,17 @@ impl Reading {
 impl Follow {
     fn new(path: PathBuf, from_end: bool, once: bool) -> Follow {
         let once = once.then(Once::default);
-        Follow { place: Place { path }, from_end, once, kept: None, done: Vec::new(), at: None, next: None }
+        Follow {
+            place: Place { path },
+            from_end,
+            once,
+            kept: None,
+            done: Vec::new(),
+            at: None,
+            next: None,
+            happened: Vec::new(),
+            wrong: None,
+        }
     }
 
     fn say(&self, text: &str) {
@@ -208,6 +241,7 @@ impl Follow {
             Some(next) => {
                 let epoch = at.mark.epoch;
                 self.pass(epoch);
+                self.happened.push(Word::Rotations);
                 Ok(Reading::start(next))
             }
             None => {
@@ -239,7 +273,7 @@ impl Follow {
 
     /// The packed file at hand cannot be unpacked any further: what it was made of is there still, it is being written at this
     /// moment, or it is damaged.
-    fn cut_off(&mut self, e: &io::Error, to: &Filler) -> io::Result<bool> {
+    fn cut_off(&mut self, e: &io::Error) -> io::Result<bool> {
         let Some(at) = &mut self.at else { return Ok(false) };
         let (mark, path) = (at.mark, at.found.path.clone());
         if at.found.is_being_written()? {
@@ -255,7 +289,7 @@ impl Follow {
         }
         let name = path.display();
         let text = format!("`{name}` is damaged behind byte {} of its text ({e}): the rest is lost", mark.position);
-        to.ring().word(Word::SourceDamaged).fetch_add(1, Ordering::Relaxed);
+        self.happened.push(Word::SourceDamaged);
         log::error("input", format!("{text}; reading goes on with the file behind it"));
         Ok(true)
     }
@@ -266,17 +300,20 @@ impl Follow {
         let mark = at.mark;
         if let Some(found) = self.copy_of(&self.place.path, mark)? {
             self.say(&format!("it was truncated: the rest is read from `{}`", found.path.display()));
+            self.happened.push(Word::Truncations);
             return Ok(Reading::of_copy(found, mark));
         }
         let lost = "it was truncated, and there is no copy: what was not read before is lost";
         if let Some(next) = self.behind(at, false)? {
             self.say(lost);
+            self.happened.push(Word::Truncations);
             self.pass(mark.epoch);
             return Ok(Reading::start(next));
         }
         // It may begin as it did: then what is behind its end now was cut off.
         let Some(found) = self.place.newest().filter(|f| mark.is_of(f.stream)) else { return Ok(None) };
         self.say(lost);
+        self.happened.push(Word::Truncations);
         let position = found.bytes()?.unwrap_or(0).min(mark.position);
         Ok(Reading::at(found, Mark { position, ..mark.anew() }))
     }
@@ -301,7 +338,7 @@ impl Follow {
             });
             match got {
                 Err(e) if at.found.is_packed() && found::is_damage(&e) => {
-                    if !self.cut_off(&e, to)? {
+                    if !self.cut_off(&e)? {
                         return Ok(Fill::Nothing);
                     }
                     continue;
@@ -334,12 +371,18 @@ impl Source for Follow {
 
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill> {
         let got = self.fill_now(to);
+        if self.once.is_some() && got.is_err() {
+            self.happened.push(Word::SourceDamaged);
+        }
+        for what in self.happened.drain(..) {
+            to.ring().word(what).fetch_add(1, Ordering::Relaxed);
+        }
+        self.wrong = got.as_ref().err().map(|e| format!("`{}`: cannot be read: {e}", self.place.path.display()));
         if matches!(got, Ok(Fill::Nothing)) && self.once.as_ref().is_some_and(Once::is_over) {
             return Ok(Fill::End);
         }
         if self.once.is_some() && got.is_err() {
             // Nobody waits for what cannot be read.
-            to.ring().word(Word::SourceDamaged).fetch_add(1, Ordering::Relaxed);
             return got;
         }
         Ok(got.unwrap_or_else(|e| {
@@ -351,6 +394,26 @@ impl Source for Follow {
             self.next = None;
             Fill::Nothing
         }))
+    }
+
+    fn standing(&mut self) -> Option<Input> {
+        let all = self.place.list().unwrap_or_default();
+        let bytes = |all: &[Candidate]| all.iter().map(|c| c.bytes).sum();
+        let Some(at) = &mut self.at else {
+            let wrong = found::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
+            let wrong = wrong.map(|e| format!("`{}` cannot be read: {e}", self.place.path.display()));
+            let behind = all.last().filter(|c| c.path == self.place.path).map_or(0, |c| c.bytes);
+            let at = self.place.path.display().to_string();
+            return Some(Input { at, behind, wrong: self.wrong.clone().or(wrong), ..Input::default() });
+        };
+        let here = all.iter().rposition(|c| c.id == at.found.id);
+        let rest = at.found.bytes().ok().flatten().map_or(0, |n| n.saturating_sub(at.mark.position));
+        let behind = rest + here.map_or(0, |here| bytes(&all[here + 1..]));
+        let oldest_ms = if rest > 0 { at.found.time_behind(at.mark.position) } else { None };
+        let next = here.and_then(|here| all.get(here + 1)).filter(|_| behind > 0).and_then(Candidate::modified_ms);
+        let name = here.map_or(&at.found.path, |here| &all[here].path).display().to_string();
+        let (offset, wrong) = (at.mark.position, self.wrong.clone());
+        Some(Input { at: name, offset, behind, oldest_ms: oldest_ms.or(next), wrong })
     }
 
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool> {

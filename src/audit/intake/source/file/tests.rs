@@ -285,3 +285,32 @@ fn behind_the_damage_of_a_packed_file_reading_goes_on() {
         fs::remove_file(den.path("log.3")).unwrap();
     }
 }
+
+#[test]
+fn where_it_stands_is_told() {
+    let den = Den::new("standing");
+    let mut reader = den.reader(false, Kept::default());
+    assert_eq!(reader.source.standing().map(|i| (i.behind, i.wrong)), Some((0, None)), "not there yet");
+    let line = |second: u32| format!("{{\"id\":\"1.1.{second}\",\"time\":\"1970-01-01T00:00:{second}.000+0000\"}}\n");
+    den.add("log", &line(10), 10);
+    reader.more();
+    let at = |reader: &mut Reader| reader.source.standing().map(|i| (i.offset, i.behind, i.oldest_ms)).unwrap();
+    let one = line(10).len() as u64;
+    assert_eq!(at(&mut reader), (one, 0, None));
+    den.add("log", &line(11), 50);
+    den.add("log", &line(12), 50);
+    assert_eq!(at(&mut reader), (one, 2 * one, Some(11_000)));
+    den.rename("log", "log.1");
+    den.add("log", &line(13), 60);
+    assert_eq!(at(&mut reader), (one, 3 * one, Some(11_000)));
+    assert!(reader.source.standing().unwrap().at.ends_with("log.1"));
+    reader.more();
+    File::options().write(true).open(den.path("log")).unwrap().set_len(0).unwrap();
+    den.add("log", &line(14), 70);
+    reader.more();
+    let count = |word| reader.filler.ring().word(word).load(Ordering::Relaxed);
+    assert_eq!((count(Word::Rotations), count(Word::Truncations)), (1, 1));
+    let choice = |name: &str| Choice { row: &ROW, filename: Some(den.path(name)), from_end: false, once: false };
+    assert!(check(&choice("log")).unwrap().contains("1 older file"));
+    assert!(check(&choice("other")).unwrap().contains("waited for") && check(&choice("none/log")).is_err());
+}
