@@ -342,10 +342,10 @@ const ROWS_CONST: [Row; 24] = [
 ];
 
 /// The table for the documents.
-pub static FOR_DOCUMENTS: [Entry; 23] = for_documents();
+pub static FOR_DOCUMENTS: [Entry; 24] = for_documents();
 
-const fn for_documents() -> [Entry; 23] {
-    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 23];
+const fn for_documents() -> [Entry; 24] {
+    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 24];
     let mut i = 0;
     while i < all.len() {
         all[i] = Entry { term: ROWS_CONST[i].id, marked: ROWS_CONST[i].lasts, meaning: ROWS_CONST[i].meaning };
