@@ -36,6 +36,29 @@ pub const JOURNAL_NAME_BYTES: usize = 64;
 /// An entry: journald throws a longer one of an ordinary user away.
 pub const JOURNAL_ENTRY_BYTES: usize = 32 << 20;
 
+/// How Kafka's brokers call us in their logs.
+pub const KAFKA_CLIENT: &str = "gostech-audit-log";
+/// A topic's name: Kafka takes no longer one.
+pub const KAFKA_TOPIC_BYTES: usize = 249;
+/// An answer: that of a topic with ten thousand partitions is a third of it.
+pub const KAFKA_ANSWER_BYTES: i32 = 4 << 20;
+/// Room for an answer is made in such steps, as it comes.
+pub const KAFKA_READ_BYTES: usize = 64 * 1024;
+/// Records of one batch: a broker takes 1,048,588 bytes by default.
+pub const KAFKA_BATCH_BYTES: usize = 1_000_000;
+/// What a record adds to its bytes and twice its id.
+pub const KAFKA_RECORD_BYTES: usize = 40;
+/// How often a batch is sent in one delivery, when leaders change or the count begins anew: an election takes a second.
+pub const KAFKA_TURNS: u32 = 5;
+/// The first wait between two of these, doubled each time.
+pub const KAFKA_TURN_MILLIS: u64 = 50;
+/// How often a batch of which nobody knows whether it is there goes before all else: with the waits of a sender some ten minutes.
+pub const KAFKA_INSISTS: u32 = 20;
+/// A login is renewed when so much of its time is over.
+pub const KAFKA_LOGIN_SHARE: f64 = 0.8;
+/// Rounds of SCRAM: RFC 7677 asks for 4,096 at least; a million is half a second of a processor.
+pub const SCRAM_ROUNDS: (u32, u32) = (4_096, 1_000_000);
+
 /// Events that a handler is given ahead of its answers: it need not wait for each, and does few twice after a death.
 pub const EXEC_AHEAD: usize = 64;
 /// What a handler says of one event, in a log.

@@ -25,6 +25,7 @@ pub mod pem;
 pub mod porch;
 pub mod proxy;
 pub mod resolve;
+pub mod scram;
 pub mod secret;
 pub mod stream;
 pub mod subject;

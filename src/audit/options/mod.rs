@@ -305,6 +305,7 @@ mod tests {
             "app-name" | "sd-id" => Some("x"),
             "file-max" => Some("64M,1d"),
             "file-keep" => Some("10"),
+            "sasl" => Some("plain"),
             _ => Some("/some/file"),
         };
         for transport in transport::TRANSPORTS {
@@ -331,6 +332,7 @@ mod tests {
                 let more: &[&str] = match row.name {
                     "user" => &["--password-file", "/f"],
                     "password-file" => &["--user", "u"],
+                    "sasl" => &["--user", "u", "--password-file", "/f"],
                     "private-key" => &["--certificate", "/f"],
                     "failover" => continue,
                     _ => &[],

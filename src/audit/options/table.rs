@@ -61,6 +61,7 @@ static ROWS: &[Row] = &[
     Row::value(TLS, "tls-server-name", "NAME", "the name that the receiver's certificate must have", "имя, которое должно быть в сертификате приёмника").receiver(),
     Row::value(TLS, "user", "NAME", "basic authentication: the user", "базовая аутентификация: пользователь").receiver(),
     Row::value(TLS, "password-file", "FILE", "basic authentication: the file with the password", "базовая аутентификация: файл с паролем").receiver(),
+    Row::value(TLS, "sasl", "scram-sha-512|scram-sha-256|plain", "how --user logs in to Kafka", "как --user входит в Kafka").receiver().default("scram-sha-512"),
     Row::value(TLS, "token-file", "FILE", "bearer authentication: the file with the token", "аутентификация bearer: файл с токеном").receiver(),
     Row::value(SPOOL, "spool-dir", "DIR", "where events are kept until delivered (default $STATE_DIRECTORY, /var/lib/gostech-audit-log, ./gostech-audit-log.spool)", "где события хранятся до доставки (по умолчанию $STATE_DIRECTORY, /var/lib/gostech-audit-log, ./gostech-audit-log.spool)"),
     Row::value(SPOOL, "instance", "NAME", "name of the database instance: in document ids and as the sub-directory (default: host name, first free sub-directory)", "имя инстанса СУБД: в идентификаторах документов и как подкаталог (по умолчанию имя хоста и первый свободный подкаталог)"),

@@ -8,9 +8,11 @@
 pub mod answer;
 pub mod bulk;
 pub mod formats;
+pub mod handler;
 pub mod head;
 pub mod iproto;
 pub mod json;
+pub mod kafka;
 pub mod memory;
 pub mod msgpack;
 pub mod options;
@@ -53,6 +55,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "formats", check: formats::check, seeds: formats::seeds },
     Target { name: "bulk", check: bulk::check, seeds: bulk::seeds },
     Target { name: "relp", check: relp::check, seeds: relp::seeds },
+    Target { name: "kafka", check: kafka::check, seeds: kafka::seeds },
+    Target { name: "handler", check: handler::check, seeds: handler::seeds },
 ];
 
 /// Before the first input: the programs' own log is silent, and the seeds are where the fuzzer looks for them

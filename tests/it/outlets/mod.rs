@@ -1,9 +1,11 @@
 //! Receivers on this machine and Kafka, each by a reader that is not ours: files, FIFOs and standard output (mtail, logrotate),
 //! systemd's journal, Kafka's brokers, handlers.
 
+mod broker;
 mod exec;
 mod file;
 mod journald;
+mod kafka;
 
 use crate::harness::picodata::on_the_pipe;
 use crate::harness::receiver::Doc;
@@ -85,7 +87,8 @@ pub fn check(setup: &Setup, args: &[&str]) -> (bool, String) {
     let mut setup = setup.clone();
     setup.args.insert(0, "check".into());
     let out = setup.args(args).run_on(std::process::Stdio::null());
-    (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
+    // (What cannot be right at all is told on standard error.)
+    (out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
 }
 
 /// Waits until the program has said this.

@@ -10,6 +10,7 @@ pub mod file;
 pub mod gelf;
 pub mod http;
 pub mod journald;
+pub mod kafka;
 pub mod loki;
 pub mod otlp;
 pub mod pipe;
@@ -58,6 +59,8 @@ pub const TRANSPORTS: &[Transport] = &[
     gelf::TLS,
     gelf::UDP,
     journald::JOURNALD,
+    kafka::PLAIN,
+    kafka::TLS,
     exec::EXEC,
 ];
 

@@ -3,6 +3,8 @@
 //! The id may stand as in the event's JSON, with its escapes, or plain. Refuses: an answer to what nobody asked.
 
 use crate::json;
+use crate::limits::EXEC_WHY_CHARS;
+use crate::words::line_escaped;
 
 /// What is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub fn read<'a>(line: &[u8], next: usize, count: usize, id: impl Fn(usize) -> &'
         behind(id(i).as_bytes()).or_else(|| behind(&escaped))
     };
     let (event, why) = (next..count).chain(0..next.min(count)).find_map(|i| Some((i, about(i)?)))?;
-    let why: String = String::from_utf8_lossy(why).trim().chars().take(crate::limits::EXEC_WHY_CHARS).collect();
+    let why = line_escaped(String::from_utf8_lossy(why).trim()).chars().take(EXEC_WHY_CHARS).collect();
     Some(Line { word, event, why })
 }
 
@@ -64,9 +66,6 @@ mod tests {
         {
             assert_eq!(read(stranger), None, "{stranger}");
         }
-        assert_eq!(
-            read(&format!("no c/i/1.0.1/ab {}", "x".repeat(9_999))).map(|l| l.2.len()),
-            Some(crate::limits::EXEC_WHY_CHARS)
-        );
+        assert_eq!(read(&format!("no c/i/1.0.1/ab {}", "x".repeat(9_999))).map(|l| l.2.len()), Some(EXEC_WHY_CHARS));
     }
 }
