@@ -399,6 +399,10 @@ pub const READ_BUSY_MICROS: u64 = 1_500;
 pub const READ_STOP_MILLIS: u64 = 200;
 /// How often a file is looked at for more: half of that is what a line waits, and a look is four system calls.
 pub const FOLLOWED_LOOK_MILLIS: u64 = 25;
+/// The same where the kernel tells of changes: of those that others make on a file server it does not.
+pub const FOLLOWED_WATCHED_MILLIS: u64 = 250;
+/// After a change so long nothing is looked at: many small ones come at once, and in a busy directory most are not ours.
+pub const FOLLOWED_PAUSE_MILLIS: u64 = 1;
 /// By so much of its beginning a file is known; its first line, where that is shorter. Any record of the database has an id and a
 /// time there.
 pub const BEGINNING_BYTES: usize = 1024;
@@ -406,6 +410,24 @@ pub const BEGINNING_BYTES: usize = 1024;
 pub const FOLLOWED_ENTRIES: usize = 10_000;
 /// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.
 pub const PACKING_SECONDS: u64 = 10;
+/// What stands before a message of syslog is no longer than this: names and times have their own bounds in its RFCs.
+pub const FRAME_BYTES: usize = 4096;
+/// So much of a socket is looked at in one go; a line of a stream that is longer comes in parts.
+pub const SOURCE_LOOK_BYTES: usize = 64 * 1024;
+/// The longest message that a Unix socket holds by default is 208 KiB; of a longer one the rest is cut.
+pub const SOURCE_MESSAGE_BYTES: usize = 512 * 1024;
+/// Digits of a length before a message.
+pub const SOURCE_COUNT_DIGITS: usize = 6;
+/// Writers of a stream at once: their connections go into the keeper's hands in one message. Others wait outside.
+pub const SOURCE_WRITERS: usize = 16;
+/// How many may wait to be taken.
+pub const SOURCE_QUEUE: i32 = 64;
+/// A program that feeds us and has ended is started again after this.
+pub const FEEDER_RETRY_MILLIS: u64 = 1_000;
+/// How often the keeper looks whether it may be started: until then all that came must be in the spool.
+pub const FEEDER_LOOK_MILLIS: u64 = 50;
+/// A place in the journal of systemd is a text of some 130 bytes.
+pub const CURSOR_BYTES: usize = 512;
 /// How often a source is asked where it stands: that is a look into a directory.
 pub const SOURCE_TELL_MILLIS: u64 = 1_000;
 /// So much behind the place that is read is searched for the first whole line, which has a time.

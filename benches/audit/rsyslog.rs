@@ -16,6 +16,16 @@ pub fn program() -> Option<PathBuf> {
 
 /// Starts it as the consumer of the pipe, sending lines to a port.
 pub fn start(program: &Path, den: &Den, port: u16) -> Picodata {
+    let command = format!("{} >/dev/null 2>&1 & exec cat >{}", command(program, den, port), den.file("audit.log"));
+    Picodata::start(&command, den.path(), &[])
+}
+
+/// Starts it as the one who follows the log that is there.
+pub fn follow(program: &Path, den: &Den, port: u16) -> Picodata {
+    Picodata::start(&format!("exec {}", command(program, den, port)), den.path(), &[])
+}
+
+fn command(program: &Path, den: &Den, port: u16) -> String {
     let (home, program) = (den.path().display(), program.display());
     let conf = format!(
         "global(workDirectory=\"{home}\" maxMessageSize=\"64k\")\n\
@@ -28,6 +38,5 @@ pub fn start(program: &Path, den: &Den, port: u16) -> Picodata {
          action.resumeretrycount=\"-1\" action.resumeinterval=\"1\") }}\n"
     );
     let path = den.put("rsyslog.conf", conf);
-    let command = format!("{program} -n -f {path} -i {home}/rsyslog.pid >/dev/null 2>&1 & exec cat >{home}/audit.log");
-    Picodata::start(&command, den.path(), &[])
+    format!("{program} -n -f {path} -i {home}/rsyslog.pid")
 }

@@ -42,6 +42,16 @@ fn brought() -> PathBuf {
 
 /// Starts it as the consumer of the pipe, sending to a port; `timeout` is what it may wait for a batch to fill, such as `batch-timeout(200)`.
 pub fn start(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -> Picodata {
+    run(program, den, port, buffer, timeout, "stdin(")
+}
+
+/// Starts it as the one who follows the log that is there.
+pub fn follow(program: &Path, den: &Den, port: u16, buffer: Buffer) -> Picodata {
+    let source = format!("file(\"{}\" follow-freq(0.1) ", den.file("audit.log"));
+    run(program, den, port, buffer, "batch-timeout(200)", &source)
+}
+
+fn run(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str, source: &str) -> Picodata {
     let (home, program) = (den.path().display(), program.display());
     let kind = match buffer {
         Buffer::Reliable => "reliable(yes) mem-buf-size(16777216)",
@@ -50,7 +60,7 @@ pub fn start(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str
     let conf = format!(
         "@version: 3.38\n@module affile\n@module http\n@module disk-buffer\n\
          options {{ stats-freq(0); chain-hostnames(no); keep-hostname(yes); time-reopen(1); }};\n\
-         source s {{ stdin(flags(no-parse) log-iw-size(10000) log-fetch-limit(1000)); }};\n\
+         source s {{ {source}flags(no-parse) log-iw-size(10000) log-fetch-limit(1000)); }};\n\
          destination d {{ http(url(\"http://127.0.0.1:{port}/\") method(\"POST\") body(\"${{MESSAGE}}\")\n\
          batch-lines(1000) batch-bytes(1048576) {timeout} delimiter(\",\") body-prefix(\"[\") body-suffix(\"]\")\n\
          headers(\"Content-Type: application/json\") disk-buffer({kind} disk-buf-size(2147483648) dir(\"{home}\"))); }};\n\

@@ -41,7 +41,9 @@ pub fn main() -> ExitCode {
 /// What was called: a command, or the main job.
 fn run() -> Result<Exit> {
     let args = sys::process::arguments();
-    sys::process::close_from_3(&[]);
+    // Only what systemd has opened for this very process.
+    let given = if std::env::var_os("LISTEN_PID").is_some() { sys::activation::numbers() } else { Vec::new() };
+    sys::process::close_from_3(&given);
     harden();
     let env = sys::process::environment();
     match parse(&args, &env)? {
@@ -59,10 +61,11 @@ fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Res
     let mut options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| sys::process::wipe_argument(s));
     start_log(&options, env);
+    let given = if options.source.row.is_held { sys::activation::take() } else { Vec::new() };
     let heirlooms = Heirlooms::make(options.memory_max, env)?;
     sys::process::wipe_environment();
     options.fit_memory(heirlooms.ring.size() as u64);
-    let source = (options.source.row.prepare)(&options.source)?;
+    let source = (options.source.row.prepare)(&options.source, given.into_iter().next())?;
     log::info("start", start::words(&options, parsed.config.as_deref(), &source));
     keeper::run(options, &heirlooms, Call::new(args, env))
 }

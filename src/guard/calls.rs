@@ -117,6 +117,9 @@ const FILES: &[Rule] = &[
     Rule(c::SYS_pwritev, Always),
     Rule(c::SYS_copy_file_range, Always),
     Rule(c::SYS_sendfile, Always),
+    // To be told of what happens in the directory of a log that is followed.
+    Rule(c::SYS_inotify_init1, Always),
+    Rule(c::SYS_inotify_add_watch, Always),
 ];
 
 /// The same by their old names, which only the older processor has.

@@ -3,13 +3,14 @@
 //! Refuses: to wait, more descriptors at once than somebody here needs.
 
 use super::{check, check_size};
+use crate::limits;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// So many at once.
-pub const MOST: usize = 3;
+pub const MOST: usize = limits::SOURCE_WRITERS;
 /// Room for a control message with so many.
-const CONTROL: usize = 64;
+const CONTROL: usize = 96;
 
 /// Two sockets that are each other's ends; messages keep their borders. Close-on-exec, nobody waits.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -32,6 +32,8 @@ pub struct Filler {
     spliceable: bool,
     /// A turn was refused.
     turning: bool,
+    /// So many bytes were refused, which must be taken at once.
+    wanted: usize,
 }
 
 impl Filler {
@@ -45,7 +47,7 @@ impl Filler {
             crash::point("ring.resumed");
             ring.word(Word::Pending).store(0, Ordering::Release);
         }
-        Ok(Filler { ring, relay, spliceable: true, turning: false })
+        Ok(Filler { ring, relay, spliceable: true, turning: false, wanted: 1 })
     }
 
     /// What it fills, with its counts.
@@ -153,6 +155,39 @@ impl Filler {
         Ok(if got == 0 { Fill::Nothing } else { Fill::Bytes(got) })
     }
 
+    /// Puts lines into the ring that still stand, as so many bytes with this hash, where they come from. They are to be taken
+    /// there next (`taken`): whoever dies before that finds them again, and knows them by the note (`noted`). False: there is no
+    /// room for them now.
+    pub fn put_noted(&mut self, (hash, bytes): (u64, usize), lines: &[u8]) -> bool {
+        self.wanted = lines.len().clamp(1, self.ring.size());
+        if self.free() < lines.len() {
+            return false;
+        }
+        let head = self.ring.word(Word::Head).load(Ordering::Relaxed);
+        let note = [(Word::PeekedAt, head), (Word::PeekedBytes, bytes as u64), (Word::Peeked, hash | 1)];
+        note.into_iter().for_each(|(word, value)| self.ring.word(word).store(value, Ordering::Release));
+        crash::point("socket.noted");
+        // SAFETY: as many bytes from Head are free, so that nobody else looks at them while this borrows the one filler; the
+        // double mapping makes them contiguous.
+        unsafe { std::ptr::copy_nonoverlapping(lines.as_ptr(), self.ring.at(head), lines.len()) };
+        self.ring.word(Word::Head).store(head + lines.len() as u64, Ordering::Release);
+        self.wanted = 1;
+        crash::point("socket.moved");
+        true
+    }
+
+    /// What was put is taken where it came from.
+    pub fn taken(&mut self) {
+        self.ring.word(Word::Peeked).store(0, Ordering::Release);
+    }
+
+    /// The hash and length of what is in the ring, and perhaps was not taken where it comes from.
+    pub fn noted(&self) -> Option<(u64, usize)> {
+        let word = |word| self.ring.word(word).load(Ordering::Acquire);
+        let hash = word(Word::Peeked);
+        (hash > 0 && word(Word::Head) > word(Word::PeekedAt)).then(|| (hash, word(Word::PeekedBytes) as usize))
+    }
+
     /// What is read from here on is of another stream: which one, and where in it. False: not yet, the writer has to come
     /// further first.
     pub fn turn(&mut self, place: (u64, u64)) -> bool {
@@ -162,7 +197,7 @@ impl Filler {
 
     /// Whether what was refused last, bytes or a turn, may be taken now.
     pub fn has_room(&self) -> bool {
-        self.free() > 0 && (!self.turning || self.ring.has_room_for_turn())
+        self.free() >= self.wanted && (!self.turning || self.ring.has_room_for_turn())
     }
 
     /// The streams that were read into this ring, as far as it remembers them.

@@ -29,6 +29,7 @@ pub mod thread;
 pub mod trial;
 pub mod turns;
 pub mod user;
+pub mod watch;
 
 use std::io;
 

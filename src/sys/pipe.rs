@@ -3,9 +3,11 @@
 //! Nothing here sets `O_NONBLOCK` on what was inherited: the other end of our stdin shares the flag with the database.
 
 use super::{check, check_size};
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -83,6 +85,33 @@ pub struct Ready {
     pub readable: bool,
     /// The other end is gone.
     pub hung_up: bool,
+}
+
+/// From now on this is standard input, also of those who are forked.
+pub fn as_stdin(fd: OwnedFd) -> io::Result<()> {
+    // SAFETY: numbers only; `fd` is open, and closed with its own number when this is done.
+    check(unsafe { libc::dup2(fd.as_raw_fd(), libc::STDIN_FILENO) }).map(drop)
+}
+
+/// Makes a FIFO with this mode.
+pub fn make_fifo(path: &Path, mode: u32) -> io::Result<()> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: a text with its zero that lives through both calls.
+    check(unsafe { libc::mkfifo(name.as_ptr(), 0o600) })?;
+    // SAFETY: as above. The mask of the process has no say in it.
+    check(unsafe { libc::chmod(name.as_ptr(), mode as libc::mode_t) }).map(drop)
+}
+
+/// Waits until one of these is readable or hung up, at most `patience`; a signal ends it early.
+pub fn wait_for_any(fds: &[BorrowedFd<'_>], patience: Option<Duration>) -> io::Result<bool> {
+    let one = |fd: &BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut polls: Vec<libc::pollfd> = fds.iter().map(one).collect();
+    let millis = patience.map_or(-1, |p| p.as_micros().div_ceil(1000).min(i32::MAX as u128) as libc::c_int);
+    // SAFETY: `polls` holds as many pollfd as is said.
+    match check(unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, millis) }) {
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(false),
+        answer => answer.map(|n| n > 0),
+    }
 }
 
 /// Waits until one of a few descriptors is readable or hung up, at most `patience`; a signal ends it early.

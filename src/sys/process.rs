@@ -209,6 +209,12 @@ pub fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
+/// This process, and what it becomes, is killed when the one that forked it ends.
+pub fn end_with_parent() {
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+}
+
 /// Has something done in a child between fork and exec.
 pub fn before_exec(command: &mut std::process::Command, what: fn()) {
     use std::os::unix::process::CommandExt;

@@ -87,6 +87,14 @@ pub enum Word {
     Rotations = 23,
     /// How many were cut off while they were read.
     Truncations = 24,
+    /// Up to here no whole record is left in the ring.
+    Looked = 28,
+    /// 1 + the hash of what was looked at and is going into the ring; 0: nothing is.
+    Peeked = 25,
+    /// How many bytes that is where it comes from.
+    PeekedBytes = 26,
+    /// Where in the ring it goes.
+    PeekedAt = 27,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

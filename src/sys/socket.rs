@@ -1,8 +1,10 @@
 //! Waiting for a descriptor with a deadline, and connecting to a Unix socket without waiting.
 
+use std::fs::Permissions;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -63,9 +65,9 @@ fn unix_address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)>
     Ok((address, std::mem::size_of::<libc::sockaddr_un>() as libc::socklen_t))
 }
 
-fn unix_socket(flags: libc::c_int) -> io::Result<OwnedFd> {
+fn unix_socket(kind: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: no pointers; the result is checked before it is owned.
-    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | flags, 0) };
+    let fd = unsafe { libc::socket(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0) };
     super::check(fd)?;
     // SAFETY: the descriptor was made just now and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -73,7 +75,11 @@ fn unix_socket(flags: libc::c_int) -> io::Result<OwnedFd> {
 
 /// A Unix stream socket without a name, whose file will have this mode.
 pub fn unbound_unix(mode: u32) -> io::Result<OwnedFd> {
-    let socket = unix_socket(0)?;
+    unbound(libc::SOCK_STREAM, mode)
+}
+
+fn unbound(kind: libc::c_int, mode: u32) -> io::Result<OwnedFd> {
+    let socket = unix_socket(kind)?;
     // SAFETY: no pointers; the descriptor is ours.
     super::check(unsafe { libc::fchmod(socket.as_raw_fd(), mode as libc::mode_t) })?;
     Ok(socket)
@@ -81,17 +87,76 @@ pub fn unbound_unix(mode: u32) -> io::Result<OwnedFd> {
 
 /// Gives it a name, and lets it listen with a queue so long.
 pub fn bind_unix(socket: BorrowedFd<'_>, path: &Path, queue: i32) -> io::Result<()> {
+    bind(socket, path)?;
+    lengthen_queue(socket, queue)
+}
+
+fn bind(socket: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     let (address, size) = unix_address(path)?;
     // SAFETY: `address` is an initialised sockaddr_un of `size` bytes that lives through the call.
-    super::check(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) })?;
-    lengthen_queue(socket, queue)
+    super::check(unsafe { libc::bind(socket.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) }).map(drop)
+}
+
+/// A Unix socket with this name and mode at which others write: a stream, for so many who wait to be taken, or datagrams.
+pub fn receiving_unix(path: &Path, stream: bool, mode: u32, queue: i32) -> io::Result<OwnedFd> {
+    let socket = unbound(if stream { libc::SOCK_STREAM } else { libc::SOCK_DGRAM }, mode)?;
+    match stream {
+        true => bind_unix(socket.as_fd(), path, queue)?,
+        false => bind(socket.as_fd(), path)?,
+    }
+    // The mask of the process has taken away what others need.
+    std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok(socket)
+}
+
+/// Whether it is of streams.
+pub fn is_stream(socket: BorrowedFd<'_>) -> bool {
+    let (mut kind, mut size) = (0 as libc::c_int, std::mem::size_of::<libc::c_int>() as libc::socklen_t);
+    let at = std::ptr::addr_of_mut!(kind).cast();
+    // SAFETY: room for one int, whose size is said; both live through the call.
+    let got = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TYPE, at, &mut size) };
+    got == 0 && kind == libc::SOCK_STREAM
+}
+
+/// Nobody waits at it any more.
+pub fn set_nonblocking(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let mut on: libc::c_int = 1;
+    // SAFETY: FIONBIO reads one int, and `on` is one.
+    super::check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONBIO as _, &mut on) }).map(drop)
+}
+
+/// The next one who has connected to a listener that nobody waits at.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: null pointers: nobody asks for the address. The result is checked before it is owned.
+    let fd = super::check(unsafe {
+        libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags)
+    })?;
+    // SAFETY: the descriptor was made just now and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// What comes next, without taking it: a datagram's length, also where the room is less; of a stream what fits.
+pub fn peek(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    receive(socket, room, libc::MSG_PEEK | libc::MSG_TRUNC)
+}
+
+/// Takes it: a datagram whole, of a stream as much as the room is long.
+pub fn take(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    receive(socket, room, 0)
+}
+
+fn receive(socket: BorrowedFd<'_>, room: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    let flags = flags | libc::MSG_DONTWAIT;
+    // SAFETY: the call writes into a slice that is ours, and no further; the descriptor is borrowed and so open.
+    super::check_size(unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) })
 }
 
 /// Connects to a Unix stream socket without waiting: a listener whose queue is full is `WouldBlock`, and a blocking
 /// connect (std's only one) would wait for it without end. The stream is non-blocking.
 pub fn connect_unix(path: &Path) -> io::Result<UnixStream> {
     let (address, size) = unix_address(path)?;
-    let owned = unix_socket(libc::SOCK_NONBLOCK)?;
+    let owned = unix_socket(libc::SOCK_STREAM | libc::SOCK_NONBLOCK)?;
     // SAFETY: `address` is an initialised sockaddr_un of `size` bytes that lives through the call.
     super::check(unsafe { libc::connect(owned.as_raw_fd(), std::ptr::addr_of!(address).cast(), size) })?;
     Ok(UnixStream::from(owned))

@@ -19,6 +19,7 @@ mod audit_reload;
 mod audit_rights;
 mod audit_secrets;
 mod audit_seeing;
+mod audit_socket;
 mod audit_spec;
 mod audit_spool;
 mod audit_status;

@@ -4,7 +4,7 @@
 //! formats. Refuses: to change a byte of a record, to know what a receiver wants.
 
 use crate::audit::record::usual::Usual;
-use crate::audit::record::{EventId, Kind};
+use crate::audit::record::{frame, EventId, Kind};
 use crate::audit::spool::record::{Head, Identity, Stored};
 use crate::json::{self, Kind as Value};
 use crate::stamp::Written;
@@ -28,8 +28,12 @@ pub struct Event<'a> {
     pub part: (u32, u32),
     /// What it is.
     pub kind: Kind,
-    /// Its bytes.
+    /// Its bytes, without their frame.
     pub raw: &'a [u8],
+    /// What the frame says: from which machine, and when it was sent where the record has no time; empty where it does not.
+    pub host: &'a [u8],
+    /// When it was sent.
+    pub sent: &'a [u8],
 }
 
 impl<'a> Event<'a> {
@@ -86,7 +90,10 @@ impl Maker {
             json::push_number(&mut self.id, r.part.into());
         }
         self.id.push(b'/');
-        let hash = id_hash(r);
+        let frame = frame::of(r.raw).filter(|_| r.part <= 1 && r.kind != Kind::Own);
+        let body = frame.map_or(r.raw, |f| f.body.of(r.raw));
+        // By whichever way it comes, it is the same one.
+        let hash = if frame.is_some() { crate::hash::xxh64(body, 0) } else { id_hash(r) };
         let digits: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(hash >> (60 - 4 * i) & 15) as usize]);
         self.id.extend_from_slice(&digits);
         let time = r.time.of(r.raw);
@@ -99,7 +106,9 @@ impl Maker {
             origin: &head.identity,
             part: (r.part, r.parts),
             kind: r.kind,
-            raw: r.raw,
+            raw: body,
+            host: frame.map_or(b"", |f| f.host.of(r.raw)),
+            sent: frame.filter(|_| time.is_empty()).map_or(b"", |f| f.time.of(r.raw)),
         }
     }
 

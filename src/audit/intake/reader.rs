@@ -62,6 +62,7 @@ impl Cushion {
     /// The writer has found no whole record up to this place.
     pub fn looked(&self, to: u64) {
         self.looked_to.store(to, Ordering::Release);
+        self.ring.word(Word::Looked).store(to, Ordering::Release);
         self.emptied.ring();
     }
 
@@ -152,7 +153,8 @@ impl Reader {
                     cushion.last_input.store(cushion.born.elapsed().as_millis() as u64, Ordering::Relaxed);
                     cushion.filled.ring();
                     idle = Duration::ZERO;
-                    let busy = n < limits::READ_SMALL_BYTES
+                    let busy = self.source.naps()
+                        && n < limits::READ_SMALL_BYTES
                         && last.elapsed() < Duration::from_micros(limits::READ_BUSY_MICROS);
                     if busy {
                         std::thread::sleep(Duration::from_micros(limits::READ_NAP_MICROS));

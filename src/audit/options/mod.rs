@@ -114,13 +114,26 @@ fn source_of(parsed: &Parsed) -> Result<Choice> {
         filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)),
         from_end: value::listed(&parsed.need("read-from"))? == "end",
         once: parsed.is_on("once"),
+        matches: parsed.all("journal-match").into_iter().map(|i| i.value.clone()).collect(),
+        stream: value::listed(&parsed.need("socket"))? == "stream",
+        mode: mode_of(&parsed.need("socket-mode"))?,
     };
     match parsed.get("once") {
         Some(once) if choice.once && !choice.row.ends => {
             Err(once.error(format!("is for what can be read to its end: `--type {}` cannot", choice.row.name)))
         }
+        // Systemd may have opened it.
+        _ if choice.row.is_held && std::env::var_os("LISTEN_FDS").is_none() => {
+            choice.place().map(drop).map(|()| choice)
+        }
         _ => Ok(choice),
     }
+}
+
+/// `660`, `0660`
+fn mode_of(item: &Item) -> Result<u32> {
+    let mode = u32::from_str_radix(&item.value, 8).ok().filter(|mode| *mode <= 0o777);
+    mode.ok_or_else(|| item.error(format!("{} is no mode: three octal digits, as 660", item.shown())))
 }
 
 impl Options {

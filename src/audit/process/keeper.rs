@@ -17,6 +17,7 @@ use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::transport::exec::starter;
 use crate::audit::options::Options;
 use crate::audit::process::cage;
+use crate::audit::process::feeder::Feeder;
 use crate::audit::process::handlers::{self, Handlers};
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::reload::{self, Call, Renewal};
@@ -58,6 +59,8 @@ struct Keeper<'a> {
     /// Worker and stand-in write into it when they are sent SIGHUP.
     knocks: (OwnedFd, OwnedFd),
     renewal: Renewal,
+    /// Who writes into standard input, where we start it.
+    feeder: Feeder,
     /// The worker was told to make room for one with other options.
     renewing: bool,
     /// The worker, or for a stand-in the keeper, that was stopped.
@@ -92,6 +95,7 @@ pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> 
         alarm_pipe,
         knocks,
         renewal: Renewal::of(call),
+        feeder: Feeder::default(),
         renewing: false,
         stopped: Stopped::default(),
         old_page: None,
@@ -121,6 +125,7 @@ impl Keeper<'_> {
                 }
             }
             self.renew();
+            self.feed();
             self.stopped.look("worker", self.worker);
             self.alarms.tick();
             self.handlers.tick();
@@ -140,6 +145,7 @@ impl Keeper<'_> {
                 self.handlers.orphaned();
                 self.old_page.take().iter().for_each(porch::sweep);
                 if let Some(exit) = self.worker_ended(ended) {
+                    self.feeder.end();
                     self.options.metrics_addr.iter().for_each(porch::sweep);
                     self.dismiss_stand_in();
                     self.handlers.last(|pid, ended| self.alarms.reaped(pid, ended));
@@ -149,7 +155,7 @@ impl Keeper<'_> {
             } else if Some(pid) == self.stand_in {
                 log::warn("keeper", "the stand-in is gone; there will be another");
                 self.stand_in = None;
-            } else {
+            } else if !self.feeder.reaped(pid, ended) {
                 self.alarms.reaped(pid, ended);
             }
         }
@@ -181,9 +187,10 @@ impl Keeper<'_> {
     fn patience(&self) -> Option<Duration> {
         let restart = self.start_at.map(|t| t.saturating_duration_since(Instant::now()));
         let stand_in = self.stand_in.is_none().then(|| self.stand_in_at.saturating_duration_since(Instant::now()));
-        let handlers = self.handlers.patience();
-        [restart, stand_in, self.alarms.patience(), self.renewal.patience(), self.stopped.patience(), handlers]
+        let children = [self.handlers.patience(), self.feeder.patience(&self.options)];
+        [restart, stand_in, self.alarms.patience(), self.renewal.patience(), self.stopped.patience()]
             .into_iter()
+            .chain(children)
             .flatten()
             .min()
     }
@@ -221,6 +228,7 @@ impl Keeper<'_> {
             self.promise = std::mem::replace(&mut self.lives, lives).future.1;
         }
         (self.worker, self.stand_in, self.quick_deaths) = (None, None, 0);
+        self.feeder = Feeder::default();
         (self.start_at, self.stand_in_at) = (Some(Instant::now()), Instant::now());
         self.alarms = Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat);
         self.alarms.fires(AlarmKind::KeeperDied, "keeper", text, wall_ms());
@@ -262,11 +270,20 @@ impl Keeper<'_> {
         }
     }
 
+    /// What a child must not hold: nobody would see it hang up.
+    fn ends(&self) -> Vec<i32> {
+        let ends = [&self.lives.keeper.1, &self.lives.future.1, &self.promise];
+        ends.into_iter().flatten().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    fn feed(&mut self) {
+        let ends = self.ends();
+        self.feeder.tick(&self.options, self.heirlooms, || ends.into_iter().for_each(process::close));
+    }
+
     /// The configuration, when somebody has asked for it to be read again.
     fn renew(&mut self) {
-        let ends = [&self.lives.keeper.1, &self.lives.future.1, &self.promise];
-        let ends: Vec<i32> = ends.into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
-        // What the child held, nobody would see hang up.
+        let ends = self.ends();
         let forget = || {
             process::set_name(c"gostech-audit-r");
             ends.into_iter().for_each(process::close);

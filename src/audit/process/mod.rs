@@ -7,6 +7,7 @@ pub mod cage;
 pub mod certificates;
 pub mod claim;
 pub mod crew;
+mod feeder;
 mod handlers;
 pub mod heirlooms;
 pub mod keeper;

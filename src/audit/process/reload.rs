@@ -23,7 +23,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What cannot change while the helper runs: memory and places that outlive workers, what the spool is for, and the cage.
-const FOR_GOOD: &[&str] = &["spool-dir", "instance", "cluster", "memory-max", "type", "no-confinement"];
+const FOR_GOOD: &[&str] = &[
+    "spool-dir",
+    "instance",
+    "cluster",
+    "memory-max",
+    "type",
+    "journal-match",
+    "socket",
+    "socket-mode",
+    "no-confinement",
+];
 /// The last byte of a child that has come to its end.
 const DONE: u8 = b'.';
 

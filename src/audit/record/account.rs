@@ -7,7 +7,7 @@ use crate::audit::record::gap::{Gaps, Missing, Seen};
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::mark::Mark;
-use crate::audit::record::{EventId, Facts, Kind, Severity};
+use crate::audit::record::{frame, EventId, Facts, Kind, Severity};
 use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
@@ -87,6 +87,8 @@ pub struct Account {
     pub again: Vec<(u64, u64)>,
     /// How long the record is that ends at the mark, and its hash: by that the place is known again in what can change.
     pub at_mark: Option<(u64, u64)>,
+    /// Where in the journal of systemd the last record stands that came from there.
+    pub cursor: String,
     /// Pieces of the line at hand that are in it.
     pub pieces: u32,
     /// The counters.
@@ -353,6 +355,7 @@ impl Account {
     }
 
     fn see(&mut self, facts: &Facts, raw: &[u8], part: u32, now: u64) {
+        self.follow(raw);
         let c = &mut self.counters;
         c.read += 1;
         c.truncated += u64::from(facts.kind == Kind::Cut);
@@ -393,6 +396,17 @@ impl Account {
         let full = self.titles.len() >= limits::TITLES;
         let name = json::text_of(title.as_bytes()).filter(|_| !full).unwrap_or_else(|| "other".into());
         *self.titles.entry((name, severity)).or_default() += 1;
+    }
+
+    /// Takes note of where in the journal of systemd a record stands, if it is of there.
+    pub fn follow(&mut self, raw: &[u8]) {
+        let cursor = if frame::is_entry(raw) { frame::of(raw).map(|f| f.cursor.of(raw)) } else { None };
+        if let Some(cursor) =
+            cursor.and_then(|c| std::str::from_utf8(c).ok()).filter(|c| c.len() <= limits::CURSOR_BYTES)
+        {
+            self.cursor.clear();
+            self.cursor.push_str(cursor);
+        }
     }
 
     /// An own event that is in the spool: what it tells is told.
@@ -463,7 +477,7 @@ impl Account {
             "truncated": c.truncated, "unparsed": c.unparsed, "damaged": c.damaged, "titles": titles,
             "generations": self.gaps.save(), "marks": self.gaps.save_marks(), "damages": self.damages, "untold": dropped,
             "untold_unknown": self.dropped_unknown, "dropped_to": self.dropped_to, "receivers": self.receivers,
-            "again": self.again, "streams": self.streams, "at_mark": self.at_mark, "behind": self.behind, "version": self.version, "tellings": self.tellings, "last": text(self.last), "run": self.run,
+            "again": self.again, "streams": self.streams, "at_mark": self.at_mark, "cursor": self.cursor, "behind": self.behind, "version": self.version, "tellings": self.tellings, "last": text(self.last), "run": self.run,
         });
         value.to_string().into_bytes()
     }
@@ -499,6 +513,7 @@ impl Account {
         Some(Account {
             receivers: receivers.take(limits::STATE_RECEIVERS).collect(),
             seq: n("seq"),
+            cursor: v["cursor"].as_str().unwrap_or_default().into(),
             unread: 0,
             explained: Vec::new(),
             doubtful: false,

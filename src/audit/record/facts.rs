@@ -1,6 +1,7 @@
 //! ○ What a record says of itself: kind, id, time, title, severity. Refuses: to change a byte, to judge unknown titles.
 
 use super::event_id::EventId;
+use super::frame;
 use super::usual::Usual;
 use crate::json::{self, Kind as Value, Span};
 use crate::limits;
@@ -86,8 +87,16 @@ pub struct Facts {
     pub severity: Severity,
 }
 
-/// Reads one record. With `cut`, a beginning that says anything is told from bytes that never were an object.
+/// Reads one record. With `cut`, a beginning that says anything is told from bytes that never were an object. One in a frame
+/// may have been cut by whoever has framed it or passed it on.
 pub fn read(raw: &[u8], cut: bool) -> Facts {
+    match frame::of(raw) {
+        None => read_bare(raw, cut),
+        Some(frame) => read_bare(frame.body.of(raw), true).moved(frame.body.from),
+    }
+}
+
+fn read_bare(raw: &[u8], cut: bool) -> Facts {
     let (mut f, mut ours) = (Facts::none(), false);
     let plain = json::is_plain(raw);
     let utf8 = plain || std::str::from_utf8(raw).is_ok();
@@ -141,6 +150,12 @@ impl Facts {
     pub(super) fn none() -> Facts {
         let none = Span::default();
         Facts { kind: Kind::Object, id: none, event: None, time: none, title: none, severity: Severity::Other }
+    }
+
+    /// The same, where its record begins so much later.
+    fn moved(self, by: usize) -> Facts {
+        let moved = |s: Span| if s.to > 0 { Span { from: s.from + by, to: s.to + by } } else { s };
+        Facts { id: moved(self.id), time: moved(self.time), title: moved(self.title), ..self }
     }
 
     /// Of bytes that nobody looks into: workers have died of it.

@@ -7,6 +7,7 @@
 pub mod account;
 mod event_id;
 mod facts;
+pub mod frame;
 pub mod gap;
 pub mod gap_event;
 pub mod loss;
@@ -71,6 +72,19 @@ impl Splitter {
                 if at == data.len() || out.len() >= most {
                     break;
                 }
+            }
+            if self.pieces == 0 && frame::is_entry(&data[at..]) {
+                let Some((bytes, whole)) = frame::entry_bytes(&data[at..]) else {
+                    return self.rest(data, at, ending, out);
+                };
+                if whole {
+                    self.one(data, at, at + bytes - 1, false, out);
+                }
+                at += bytes;
+                if let Some(last) = out.last_mut() {
+                    last.end = at;
+                }
+                continue;
             }
             let Some(length) = memchr::memchr(b'\n', &data[at..]) else {
                 return self.rest(data, at, ending, out);

@@ -361,6 +361,26 @@ impl Look {
         (read, own, last)
     }
 
+    /// Where in the journal of systemd the last record stands that came from there; empty: none did.
+    pub fn cursor_of_journal(&self) -> String {
+        let mut account = self.account();
+        let at = self.segments.partition_point(|s| s.head.first_seq <= account.seq + 1).saturating_sub(1);
+        for s in self.segments.iter().skip(at) {
+            let mut walk = Walk::start();
+            loop {
+                match walk.next(&self.disk, &s.name, &s.head, s.bytes) {
+                    Ok(Found::Record(m)) if m.seq > account.seq => {
+                        account.seq = m.seq;
+                        account.follow(walk.record(m).raw);
+                    }
+                    Ok(Found::Record(_) | Found::Damage(..)) => {}
+                    Ok(Found::Torn(_) | Found::End) | Err(_) => break,
+                }
+            }
+        }
+        account.cursor
+    }
+
     /// When the newest of its files was written, milliseconds since the epoch.
     pub fn written_ms(&self) -> Option<i64> {
         let names = [STATE, LOCK].into_iter().chain(self.segments.last().map(|s| s.name.as_str()));

@@ -1,10 +1,12 @@
 //! `journald://` against systemd's own journald, in a mount namespace of its own, read by `journalctl`.
 
 use super::{check, pour, wait_said, Cut, LIMIT, MANY};
+use crate::harness::den::wait_for;
 use crate::harness::setup::text;
-use crate::harness::{peer, wait, Den, Events, Picodata, Setup};
+use crate::harness::{peer, procs, wait, Den, Events, Ledger, Picodata, Receiver, Setup};
 use serde_json::Value;
 use std::collections::HashSet;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -44,6 +46,12 @@ impl Journald {
         all.args(["-t", &self.child.id().to_string(), "-m", "--"]).args(command);
         let out = all.output().expect("nsenter");
         (out.status.success(), text(&out.stdout))
+    }
+
+    /// What it has of this program, a line each.
+    fn entries_of(&self, identifier: &str) -> String {
+        let matching = format!("SYSLOG_IDENTIFIER={identifier}");
+        self.inside(&["journalctl", "-D", "/run/log/journal", "-o", "cat", "-q", "--no-pager", &matching]).1
     }
 
     /// The entries that match, in order, each once by its document id.
@@ -169,4 +177,73 @@ fn without_journald_events_wait_and_it_is_told() {
     let words: Vec<&str> = [program.as_str()].into_iter().chain(args.iter().map(String::as_str)).collect();
     let (well, said) = journald.inside(&words);
     assert!(well && said.contains("took the test event"), "{said}");
+}
+
+/// All that was written has arrived, and was read once.
+fn all_there(den: &Den, receiver: &Receiver, written: &Ledger, program: &Picodata) {
+    let missing = || written.missing(&receiver.docs());
+    assert!(wait_for(LIMIT, || missing().is_empty()), "{} missing\n{}", missing().len(), program.err());
+    assert_eq!(receiver.count(), written.len(), "{}", program.err());
+    let args = ["status", "--json", "--no-config", "--spool-dir", &den.file("spool")];
+    let page: Value = serde_json::from_slice(&Setup::new(den).tool(&args).stdout).expect("JSON");
+    let counters = &page["spools"][0]["counters"];
+    assert_eq!((&counters["read"], &counters["repeats"]), (&written.len().into(), &0.into()), "{}", program.err());
+}
+
+/// The journal as a source: whoever dies, every entry comes once; what was vacuumed unread is told.
+#[test]
+fn the_journal_is_read_on_whoever_dies() {
+    let den = Den::new("journal-source");
+    let Some(journald) = Journald::start(&den) else { return };
+    let receiver = Receiver::start();
+    let args = ["--type", "journal", "--journal-match", "SYSLOG_IDENTIFIER=picodata"];
+    let mut setup = Setup::new(&den).url(&receiver.url()).args(&args).exec();
+    setup = setup.args(&["--journal-match", "--directory=/run/log/journal"]);
+    setup.before = journald.before();
+    let mut program = setup.picodata();
+    let socket = UnixDatagram::unbound().expect("a socket");
+    let place = format!("/proc/{}/{}/run/systemd/journal/socket", journald.child.id(), "root");
+    let (mut events, mut written) = (Events::new(1, 1), Ledger::default());
+    let mut write = |written: &mut Ledger, count: usize| {
+        for _ in 0..count {
+            let record = events.event();
+            let entry = format!("SYSLOG_IDENTIFIER=picodata\nMESSAGE={record}\n");
+            socket.send_to(entry.as_bytes(), &place).expect("journald takes it");
+            written.note(&record);
+        }
+    };
+    write(&mut written, 300);
+    all_there(&den, &receiver, &written, &program);
+    for round in 0..4 {
+        write(&mut written, 200);
+        assert!(procs::kill9(program.wait_worker(None)));
+        write(&mut written, 100);
+        if round == 1 {
+            assert!(procs::signal("USR2", i64::from(journald.child.id())), "journald rotates");
+        }
+        if round == 2 {
+            // `journalctl` goes with its keeper, perhaps in the middle of an entry.
+            assert!(procs::kill9(program.family().keeper.expect("a keeper")));
+        }
+        if round == 3 {
+            program.kill9_all();
+            write(&mut written, 100);
+            program = setup.picodata();
+        }
+        all_there(&den, &receiver, &written, &program);
+    }
+    program.kill9_all();
+    assert!(procs::signal("USR2", i64::from(journald.child.id())));
+    let vacuum = ["journalctl", "-D", "/run/log/journal", "--vacuum-files=1"];
+    wait("the entry is vacuumed", LIMIT, || {
+        journald.inside(&vacuum);
+        journald.entries_of("picodata").is_empty()
+    });
+    write(&mut written, 50);
+    program = setup.picodata();
+    all_there(&den, &receiver, &written, &program);
+    wait_said(&program, "what was vacuumed unread is lost");
+    assert!(receiver.docs()[0].raw.contains(r#""host":""#), "{}", receiver.docs()[0].raw);
+    assert!(procs::signal("TERM", i64::from(program.family().keeper.expect("a keeper"))));
+    assert_eq!(program.wait_end(LIMIT).code(), Some(0), "{}", program.err());
 }

@@ -285,7 +285,15 @@ impl World {
         spool.take_over(&Fate::Here);
         let relay = Arc::new(pipe::pair().map_err(|e| e.to_string())?);
         let filler = Filler::resume(self.ring.clone(), relay).map_err(|e| e.to_string())?;
-        let choice = Choice { row: table::find("file")?, filename: Some(log.path()), from_end: false, once: false };
+        let choice = Choice {
+            row: table::find("file")?,
+            filename: Some(log.path()),
+            from_end: false,
+            once: false,
+            matches: Vec::new(),
+            stream: false,
+            mode: 0o660,
+        };
         let mut reader = Reader::new(Arc::new(Cushion::new(self.ring.clone(), false)), filler, &choice);
         let mut kept = Kept::of(&spool.account());
         let other = match self.canary {

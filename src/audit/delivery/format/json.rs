@@ -44,6 +44,13 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(pen.place(e.origin));
     out.extend_from_slice(pen.stamp(e.read_ms));
     out.push(b'"');
+    for (name, said) in [(&b",\"host\":\""[..], e.host), (b",\"sent\":\"", e.sent)] {
+        if !said.is_empty() {
+            out.extend_from_slice(name);
+            json::push_text(out, said);
+            out.push(b'"');
+        }
+    }
     if e.kind == Kind::Cut {
         out.extend_from_slice(b",\"truncated\":true");
     }

@@ -9,22 +9,26 @@
 //!
 //! A new source is a file here and a row in `table`. Refuses: to know records, to wait for disk or network.
 
+pub mod fifo;
 pub mod file;
+pub mod journal;
 pub mod pipe;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod unix;
 
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
 use crate::audit::spool::moment::Input;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flags::Text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::Word;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A source that is open.
@@ -38,6 +42,11 @@ pub trait Source: Send {
     /// Takes what there is now, as far as it fits. A source that goes over to another stream says so by a turn, and takes
     /// nothing (`Fill::Full`) while there is no room for one.
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill>;
+
+    /// Whether small portions may be left to gather for a moment.
+    fn naps(&self) -> bool {
+        true
+    }
 
     /// Where it stands, for people; asked for about once a second.
     fn standing(&mut self) -> Option<Input> {
@@ -90,6 +99,20 @@ pub struct Choice {
     pub from_end: bool,
     /// `--once`: what is there is read, with what is older, and that is all.
     pub once: bool,
+    /// `--journal-match`
+    pub matches: Vec<String>,
+    /// `--socket stream`
+    pub stream: bool,
+    /// `--socket-mode`: of what is made for others to write to.
+    pub mode: u32,
+}
+
+impl Choice {
+    /// `--filename`, where there must be one.
+    pub fn place(&self) -> Result<&Path> {
+        let none = || Error::usage(format!("--type {0} needs --filename PATH: which {0} is it?", self.row.name));
+        self.filename.as_deref().ok_or_else(none)
+    }
 }
 
 /// How a source shows itself in the line at the start.
@@ -114,8 +137,12 @@ pub struct Row {
     pub term_ends: bool,
     /// It can be read to its end, and that is all (`--once`).
     pub ends: bool,
-    /// Makes it fit to be read, once, before the first worker, and shows it.
-    pub prepare: fn(&Choice) -> Result<Shown>,
+    /// The keeper holds it open, under the name of --filename; or systemd does, and hands it over.
+    pub is_held: bool,
+    /// Becomes a program that writes into standard input, behind this place of what it reads; the keeper starts it.
+    pub feed: Option<fn(&Choice, &str) -> io::Error>,
+    /// Makes it fit to be read, once, before the first worker, and shows it. With what systemd has opened.
+    pub prepare: fn(&Choice, Option<OwnedFd>) -> Result<Shown>,
     /// The files that a caged worker needs for it.
     pub wishes: fn(&Choice) -> Vec<Wish>,
     /// Opens it. What is not there yet is looked for again by `fill`.

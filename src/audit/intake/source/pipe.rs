@@ -11,7 +11,7 @@ use crate::limits;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::pipe;
 use std::io::{self, Stdin};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// The row.
@@ -21,6 +21,8 @@ pub const ROW: Row = Row {
     rereads: false,
     term_ends: false,
     ends: false,
+    is_held: false,
+    feed: None,
     prepare,
     wishes: |_| Vec::new(),
     open: |_| Box::new(Pipe(io::stdin())),
@@ -29,10 +31,15 @@ pub const ROW: Row = Row {
 };
 
 /// Wider is better: the pipe is all that the database has while a worker is replaced.
-fn prepare(_: &Choice) -> Result<Shown> {
-    let holds = pipe::widen(io::stdin().as_fd(), limits::PIPE_BYTES).ok();
+fn prepare(_: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
+    let holds = widened();
     let what = if holds.is_some() { "standard input, a pipe" } else { "standard input, no pipe" };
     Ok(Shown { what: what.into(), holds })
+}
+
+/// How much standard input holds, as wide as may be; none: it is no pipe.
+pub fn widened() -> Option<usize> {
+    pipe::widen(io::stdin().as_fd(), limits::PIPE_BYTES).ok()
 }
 
 struct Pipe(Stdin);

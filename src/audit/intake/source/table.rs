@@ -2,12 +2,12 @@
 //!
 //! Refuses: a source that has no row.
 
-use super::{file, pipe, Row};
+use super::{fifo, file, journal, pipe, unix, Row};
 use crate::flags::{text, Text};
 use crate::joined;
 
 /// All sources.
-pub const TABLE: &[Row] = &[pipe::ROW, file::ROW];
+pub const TABLE: &[Row] = &[pipe::ROW, file::ROW, fifo::ROW, unix::ROW, journal::ROW];
 
 /// The row of this name.
 pub fn find(name: &str) -> Result<&'static Row, &'static str> {

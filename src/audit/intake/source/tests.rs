@@ -28,7 +28,9 @@ static FILES: Row = Row {
     rereads: true,
     term_ends: true,
     ends: false,
-    prepare: |_| Ok(Shown { what: "files".into(), holds: None }),
+    is_held: false,
+    feed: None,
+    prepare: |_, _| Ok(Shown { what: "files".into(), holds: None }),
     wishes: |choice| choice.filename.iter().cloned().map(Wish::ReadTree).collect(),
     open: |choice| {
         Box::new(Files { dir: choice.filename.clone().unwrap_or_default(), at: Mark::default(), begun: false })
@@ -139,7 +141,15 @@ impl Family {
         let spool = Arc::new(spool);
         let filler = Filler::resume(self.ring.clone(), self.relay.clone()).unwrap();
         let cushion = Arc::new(Cushion::new(self.ring.clone(), false));
-        let choice = Choice { row: &FILES, filename: Some(dir.to_path_buf()), from_end: false, once: false };
+        let choice = Choice {
+            row: &FILES,
+            filename: Some(dir.to_path_buf()),
+            from_end: false,
+            once: false,
+            matches: Vec::new(),
+            stream: false,
+            mode: 0o660,
+        };
         let mut reader = Reader::new(cushion.clone(), filler, &choice);
         let kept = Kept::of(&spool.account());
         reader.resume(kept);

@@ -1,10 +1,11 @@
 //! The scenarios in which a helper dies: each leads it to the places of one kind, and says what must be there afterwards.
 
 use super::super::real::on_tmpfs;
-use super::after::{counters, status, verify, whole, BATCH, LIMIT};
+use super::after::{counters, delivered, status, verify, whole, BATCH, LIMIT};
 use super::After;
 use crate::harness::den::wait_for;
-use crate::harness::{procs, wait, Den, Events, Mode, Picodata, Receiver, Setup};
+use crate::harness::{procs, wait, Den, Events, Ledger, Mode, Picodata, Receiver, Setup};
+use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 /// One run: where, and the orders.
@@ -110,6 +111,29 @@ pub fn stream(stage: &Stage) -> After {
     whole(&mut picodata, &receiver, &setup, stage, 3);
     assert!(stage.all_dead(&picodata), "{}: died {} times only", stage.title, stage.died(&picodata.err()));
     stage.after(picodata.ledger.len(), &receiver)
+}
+
+/// Datagrams at a Unix socket.
+pub fn socket(stage: &Stage) -> After {
+    let (receiver, place) = (Receiver::start(), stage.den.file("input"));
+    let setup = stage.armed(stage.setup(&receiver)).args(&["--type", "unix", "--filename", &place]);
+    let mut picodata = setup.picodata();
+    let socket = UnixDatagram::unbound().expect("a socket");
+    wait("a place to write to", LIMIT, || socket.connect(&place).is_ok());
+    let (mut events, mut ledger) = (Events::new(1, 1), Ledger::default());
+    while ledger.len() < 300 || !stage.all_dead(&picodata) && ledger.len() < 10_000 {
+        let record = events.event();
+        socket.send(format!("<14>Nov 29 08:47:45 picodata[7]: {record}\n").as_bytes()).expect("it is held");
+        ledger.note(&record);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(procs::signal("TERM", i64::from(picodata.family().keeper.expect("a keeper"))));
+    picodata.wait_end(LIMIT);
+    delivered(&ledger, &receiver, stage, 0, &picodata.err());
+    assert_eq!(counters(&status(&setup, stage), "default", &stage.title), ledger.len() as u64, "{}", stage.title);
+    verify(&setup, stage);
+    assert!(stage.all_dead(&picodata), "{}: died {} times only", stage.title, stage.died(&picodata.err()));
+    stage.after(ledger.len(), &receiver)
 }
 
 /// The keeper dies; its stand-in takes its place, and the worker of that one is killed by hand.

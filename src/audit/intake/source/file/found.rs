@@ -73,7 +73,8 @@ impl Place {
     }
 }
 
-fn dir_of(path: &Path) -> &Path {
+/// The directory that it is in.
+pub fn dir_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

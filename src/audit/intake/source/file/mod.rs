@@ -24,9 +24,11 @@ use crate::flags::text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::Word;
+use crate::sys::watch::Watch;
 use crate::{limits, log, words};
 use found::{Candidate, Found, Place};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
@@ -41,6 +43,8 @@ pub const ROW: Row = Row {
     rereads: true,
     term_ends: true,
     ends: true,
+    is_held: false,
+    feed: None,
     prepare,
     wishes: |choice| vec![Wish::Follow(path_of(choice))],
     open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end, choice.once)),
@@ -53,7 +57,7 @@ fn path_of(choice: &Choice) -> PathBuf {
 }
 
 /// What is to be read once has to be there, and to be readable.
-fn prepare(choice: &Choice) -> Result<Shown> {
+fn prepare(choice: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
     let path = path_of(choice);
     if choice.once {
         let failed = |e: &io::Error, path: &Path| Error::failed(format!("cannot read `{}`: {e}", path.display()));
@@ -98,6 +102,8 @@ struct Follow {
     at: Option<Reading>,
     /// The file behind the one at hand: it has begun.
     next: Option<Found>,
+    /// Tells of changes, where the kernel can.
+    watch: Option<Watch>,
     /// What has happened, to be counted.
     happened: Vec<Word>,
     /// Why it cannot be read.
@@ -164,6 +170,7 @@ impl Follow {
             done: Vec::new(),
             at: None,
             next: None,
+            watch: None,
             happened: Vec::new(),
             wrong: None,
         }
@@ -417,7 +424,13 @@ impl Source for Follow {
     }
 
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool> {
-        let look = Duration::from_millis(limits::FOLLOWED_LOOK_MILLIS);
+        if self.watch.is_none() {
+            self.watch = Watch::of(found::dir_of(&self.place.path)).ok();
+        }
+        let look = match self.watch {
+            Some(_) => Duration::from_millis(limits::FOLLOWED_WATCHED_MILLIS),
+            None => Duration::from_millis(limits::FOLLOWED_LOOK_MILLIS),
+        };
         let until = Instant::now() + patience.unwrap_or(look);
         loop {
             if self.at.as_ref().is_some_and(|at| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position))) {
@@ -427,7 +440,15 @@ impl Source for Follow {
             if left.is_zero() {
                 return Ok(false);
             }
-            std::thread::sleep(left.min(look));
+            match &self.watch {
+                // Whatever happens there may be one of its older files, or none of its; what lasts is seen at the next look.
+                Some(watch) if watch.wait(left.min(look))? => {
+                    std::thread::sleep(Duration::from_millis(limits::FOLLOWED_PAUSE_MILLIS));
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None => std::thread::sleep(left.min(look)),
+            }
         }
     }
 }

@@ -9,6 +9,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+const CHOICE: Choice =
+    Choice { row: &ROW, filename: None, from_end: false, once: false, matches: Vec::new(), stream: false, mode: 0o660 };
+
 struct Den(PathBuf);
 
 impl Drop for Den {
@@ -218,7 +221,10 @@ fn what_cannot_be_read_is_tried_again() {
     assert_eq!(reader.more(), "one\n");
     den.add("log", "two\n", 11);
     assert!(reader.source.wait(None).unwrap());
-    assert_eq!(path_of(&Choice { row: &ROW, filename: None, from_end: false, once: false }), Path::new("audit.log"));
+    assert_eq!(
+        path_of(&Choice { row: &ROW, filename: None, from_end: false, once: false, ..CHOICE }),
+        Path::new("audit.log")
+    );
 }
 
 /// All of it, and whether that was told to be all.
@@ -249,8 +255,11 @@ fn once_reads_all_that_is_there_oldest_first_and_ends() {
     assert_eq!(reader.source.fill(&mut reader.filler).unwrap(), Fill::End);
     // A packed one alone.
     let path = den.path("log.2.gz");
-    let choice = Choice { row: &ROW, filename: Some(path.clone()), from_end: false, once: true };
-    assert!(prepare(&choice).is_ok() && prepare(&Choice { filename: Some(den.path("other")), ..choice }).is_err());
+    let choice = Choice { row: &ROW, filename: Some(path.clone()), from_end: false, once: true, ..CHOICE };
+    assert!(
+        prepare(&choice, None).is_ok()
+            && prepare(&Choice { filename: Some(den.path("other")), ..choice }, None).is_err()
+    );
     let mut reader = den.open(false, true, Kept::default());
     reader.source = Follow::new(path, false, true);
     assert_eq!(reader.more(), "one\n");
@@ -318,7 +327,8 @@ fn where_it_stands_is_told() {
     reader.more();
     let count = |word| reader.filler.ring().word(word).load(Ordering::Relaxed);
     assert_eq!((count(Word::Rotations), count(Word::Truncations)), (1, 1));
-    let choice = |name: &str| Choice { row: &ROW, filename: Some(den.path(name)), from_end: false, once: false };
+    let choice =
+        |name: &str| Choice { row: &ROW, filename: Some(den.path(name)), from_end: false, once: false, ..CHOICE };
     assert!(check(&choice("log")).unwrap().contains("1 older file"));
     assert!(check(&choice("other")).unwrap().contains("waited for") && check(&choice("none/log")).is_err());
 }

@@ -1,0 +1,121 @@
+//! `--type journal`: the journal of systemd, read on from the entry that was kept last.
+//!
+//! ```text
+//! keeper ──▶ journalctl -o export --follow ──pipe, standard input──▶ ring ─▶ spool: each record with its entry, cursor too
+//! ```
+//!
+//! What is in the pipe and in the ring outlives the worker, as with any pipe. A cursor is needed only where `journalctl` begins:
+//! at the first start, and when it or its keeper has died. It is that of the last record in the spool, so no second file says
+//! how far the journal was read. Then half an entry in the pipe is marked as torn, and comes again. An entry that is not there
+//! any more was vacuumed: that is told, and reading goes on with the oldest there is.
+//! Refuses: to read the files of the journal itself.
+
+use super::pipe;
+use crate::audit::intake::source::{Choice, Row, Shown};
+use crate::audit::record::frame;
+use crate::error::{Error, Result};
+use crate::flags::text;
+use crate::log;
+use crate::sys::{pipe as sys_pipe, process, signal};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Who knows the files of the journal.
+const JOURNALCTL: &str = "journalctl";
+
+/// The row.
+pub const ROW: Row = Row {
+    name: "journal",
+    what: text("the journal of systemd", "журнал systemd"),
+    term_ends: true,
+    feed: Some(feed),
+    prepare,
+    check,
+    ..pipe::ROW
+};
+
+/// Into which `journalctl` writes. All three hold it, so that its end is not the end of the input.
+static MOUTH: OnceLock<OwnedFd> = OnceLock::new();
+
+fn prepare(choice: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
+    let made = sys_pipe::pair().and_then(|(out, mouth)| {
+        let _ = MOUTH.set(mouth);
+        sys_pipe::as_stdin(out)
+    });
+    made.map_err(|e| Error::failed(format!("cannot make a pipe for {JOURNALCTL}: {e}")))?;
+    let matches = choice.matches.join(" ");
+    Ok(Shown {
+        what: format!("the journal, {}", if matches.is_empty() { "all of it" } else { &matches }),
+        holds: pipe::widened(),
+    })
+}
+
+fn command(choice: &Choice) -> Command {
+    let mut command = Command::new(JOURNALCTL);
+    command.args(["--output=export", "--output-fields=MESSAGE,_HOSTNAME", "--all", "--no-pager", "--quiet"]);
+    command.args(&choice.matches).stdin(Stdio::null());
+    command
+}
+
+/// Becomes the one who writes what stands behind this entry into standard input. Comes back only when that fails.
+fn feed(choice: &Choice, cursor: &str) -> io::Error {
+    let Some(mouth) = MOUTH.get().and_then(|m| m.try_clone().ok()).map(File::from) else {
+        return io::Error::other("there is no pipe");
+    };
+    let mut command = command(choice);
+    command.args(["--follow", "--no-tail"]);
+    match cursor {
+        "" if choice.from_end => {
+            command.arg("--lines=0");
+        }
+        "" => {}
+        cursor if first_from(choice, cursor).as_deref() == Some(cursor) => {
+            command.arg(format!("--after-cursor={cursor}"));
+        }
+        cursor => {
+            let text =
+                "the journal does not hold the entry any more that was read last: what was vacuumed unread is lost";
+            log::warn("input", format!("{text}; reading goes on with the oldest that follows"));
+            command.arg(format!("--cursor={cursor}"));
+        }
+    }
+    if let Err(e) = (&mouth).write_all(frame::TORN) {
+        return e;
+    }
+    command.stdout(mouth);
+    signal::defaults();
+    command.exec()
+}
+
+/// The cursor of the first entry from that one on.
+fn first_from(choice: &Choice, cursor: &str) -> Option<String> {
+    let mut command = command(choice);
+    command.arg(format!("--cursor={cursor}")).stdout(Stdio::piped()).stderr(Stdio::null());
+    process::before_exec(&mut command, signal::defaults);
+    let mut child = command.spawn().ok()?;
+    let mut line = String::new();
+    let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+    let _ = child.kill();
+    let _ = child.wait();
+    read?.ok()?;
+    line.trim_end().strip_prefix("__CURSOR=").map(String::from)
+}
+
+fn check(choice: &Choice) -> std::result::Result<String, String> {
+    let mut command = command(choice);
+    match command.args(["--lines=1"]).stdout(Stdio::piped()).output() {
+        Ok(out) if !out.status.success() => {
+            Err(format!("{JOURNALCTL}: {}", String::from_utf8_lossy(&out.stderr).trim().replace('\n', "; ")))
+        }
+        Ok(out) if out.stdout.is_empty() => Ok(
+            "the journal can be read, and holds nothing yet that matches: is this user in the group systemd-journal?"
+                .into(),
+        ),
+        Ok(_) => Ok("the journal can be read".into()),
+        Err(e) => Err(format!("{JOURNALCTL} cannot be run: {e}; --type journal needs systemd")),
+    }
+}
