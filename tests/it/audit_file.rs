@@ -3,7 +3,7 @@
 use crate::harness::den::free_port;
 use crate::harness::den::peer;
 use crate::harness::page::Page;
-use crate::harness::{events::Chance, procs, wait, Den, Events, Picodata, Receiver, Setup};
+use crate::harness::{events::Chance, long, procs, wait, Den, Events, Picodata, Receiver, Setup};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -55,10 +55,21 @@ fn stop(program: &mut Picodata) {
     assert_eq!(program.wait_end(LIMIT).code(), Some(0), "stderr:\n{}", program.err());
 }
 
-fn rotations(name: &str, ways: &str, copies: bool) {
+/// What the database does after a rotation.
+enum Then {
+    /// It goes on writing to the old file, until it is told.
+    WritesOn,
+    /// It is told before anything else happens.
+    Reopens,
+    /// Nothing: it has the same file.
+    Stays,
+}
+
+/// With `GOSTECH_LONG` the worker dies 100 times and all 20 times.
+fn rotations(name: &str, ways: &str, then: &Then) {
     let Some(logrotate) = peer("logrotate") else { return };
     let den = Den::new(name);
-    let config = format!("\"{}\" {{\n rotate 50\n missingok\n{ways}\n}}\n", den.file("audit.log"));
+    let config = format!("\"{}\" {{\n rotate 500\n missingok\n{ways}\n}}\n", den.file("audit.log"));
     let config = den.put("rotate.conf", config);
     let rotate = || {
         let mut command = Command::new(&logrotate);
@@ -72,21 +83,24 @@ fn rotations(name: &str, ways: &str, copies: bool) {
     program.wait_worker(None);
     // The first record is kept: from here on it is known what was read.
     receiver.wait_count(100, LIMIT);
-    for round in 0..12 {
+    let (rounds, period) = if long() { (120, 6) } else { (12, 4) };
+    for round in 0..rounds {
         log.write(chance.within(1, 400));
         rotate();
-        if !copies {
-            // It goes on writing to the old one, until it is told.
+        if matches!(then, Then::WritesOn) {
             log.write(chance.within(0, 40));
+        }
+        if !matches!(then, Then::Stays) {
             log.reopen();
         }
         log.write(chance.within(1, 40));
-        match round % 4 {
-            1 => assert!(procs::kill9(program.wait_worker(None))),
-            3 => program.kill9_all(),
-            _ => {}
+        let last = round % period == period - 1;
+        if last {
+            program.kill9_all();
+        } else if long() || round % period == 1 {
+            assert!(procs::kill9(program.wait_worker(None)));
         }
-        if round % 4 == 3 {
+        if last {
             log.write(chance.within(1, 200));
             rotate();
             log.reopen();
@@ -104,17 +118,22 @@ fn rotations(name: &str, ways: &str, copies: bool) {
 
 #[test]
 fn a_log_that_is_renamed_is_followed() {
-    rotations("file-renamed", " create", false);
+    rotations("file-renamed", " create", &Then::WritesOn);
 }
 
 #[test]
 fn a_log_that_is_renamed_and_packed_later_is_followed() {
-    rotations("file-packed", " create\n compress\n delaycompress", false);
+    rotations("file-packed", " create\n compress\n delaycompress", &Then::WritesOn);
+}
+
+#[test]
+fn a_log_that_is_renamed_and_packed_at_once_is_followed() {
+    rotations("file-compressed", " create\n compress", &Then::Reopens);
 }
 
 #[test]
 fn a_log_that_is_copied_and_truncated_is_followed() {
-    rotations("file-copied", " copytruncate", true);
+    rotations("file-copied", " copytruncate", &Then::Stays);
 }
 
 #[test]

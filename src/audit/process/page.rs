@@ -285,13 +285,13 @@ fn source_part(p: &mut Text, m: &Moment) {
     let age = i.oldest_ms.map_or(0, |ms| (m.now_ms - ms).max(0)) as f64 / 1000.0;
     let readable = f64::from(u8::from(i.wrong.is_none()));
     for (name, help, value) in [
-        ("offset_bytes", "How far the file at hand is read.", i.offset as f64),
-        ("behind_bytes", "Bytes that are there and not read.", i.behind as f64),
-        ("oldest_unread_seconds", "Age of the oldest of them; 0 when there are none.", age),
-        ("readable", "1 while the source can be read.", readable),
+        ("source_offset_bytes", "How far the file at hand is read.", i.offset as f64),
+        ("source_behind_bytes", "Bytes that are there and not read.", i.behind as f64),
+        ("source_oldest_unread_seconds", "Age of the oldest of them; 0 when there are none.", age),
+        ("source_readable", "1 while the source can be read.", readable),
     ] {
-        p.family(&format!("source_{name}"), "gauge", help);
-        p.sample(&format!("source_{name}"), &[("source", &i.at)], value);
+        p.family(name, "gauge", help);
+        p.sample(name, &[("source", &i.at)], value);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::stamp::parse_written;
 /// How an entry of journald begins.
 const ENTRY: &[u8] = b"__CURSOR=";
 /// What is written where an entry may have been broken off: it comes again, and what is there of it is none.
-pub const TORN: &[u8] = b"\n__TORN=1\n\n";
+pub const TORN: &[u8] = b"__TORN=1\n\n";
 
 /// A record inside of its frame; spans are within the whole, and empty where it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,14 +44,14 @@ pub fn of(raw: &[u8]) -> Option<Frame> {
 /// Whether an entry of journald begins here.
 #[inline]
 pub fn is_entry(data: &[u8]) -> bool {
-    data.starts_with(ENTRY) || data.starts_with(&TORN[1..])
+    data.starts_with(ENTRY) || data.starts_with(TORN)
 }
 
 /// How long the entry is that begins here, with its blank line, and whether it is whole; none: it is not all there yet.
 pub fn entry_bytes(data: &[u8]) -> Option<(usize, bool)> {
     let whole = entry(data).and_then(|(_, bytes)| bytes);
     // Where one was broken off, its last field has swallowed what follows.
-    let torn = memchr::memmem::find(&data[..whole.unwrap_or(data.len())], &TORN[1..]).map(|n| n + TORN.len() - 1);
+    let torn = memchr::memmem::find(&data[..whole.unwrap_or(data.len())], TORN).map(|n| n + TORN.len());
     torn.map(|bytes| (bytes, false)).or(whole.map(|bytes| (bytes, true)))
 }
 
@@ -244,7 +244,7 @@ mod tests {
         for cut in 9..text.len() {
             let torn = [&text.as_bytes()[..cut], TORN, text.as_bytes()].concat();
             let (bytes, whole) = entry_bytes(&torn).unwrap();
-            assert!(torn[bytes..].ends_with(text.as_bytes()) && (!whole || cut > text.len() - 2), "{cut}");
+            assert!(&torn[bytes..] == text.as_bytes() && !whole, "{cut}");
         }
         // As a record has it, without its last newline.
         let raw = &text[..text.len() - 1];

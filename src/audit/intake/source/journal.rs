@@ -30,7 +30,7 @@ const JOURNALCTL: &str = "journalctl";
 /// The row.
 pub const ROW: Row = Row {
     name: "journal",
-    what: text("the journal of systemd", "журнал systemd"),
+    what: text("systemd's journal", "журнал systemd"),
     term_ends: true,
     feed: Some(feed),
     prepare,

@@ -30,7 +30,7 @@ use std::time::Duration;
 /// The row.
 pub const ROW: Row = Row {
     name: "unix",
-    what: text("the Unix socket --filename", "Unix-сокет --filename"),
+    what: text("a Unix socket", "Unix-сокет"),
     term_ends: true,
     is_held: true,
     prepare,
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(lines("{}\n<1>a\nhalf", false), ("{}\n<1>a\n".into(), 8));
         assert_eq!(lines("{}\nhalf", true), ("{}\nhalf\n".into(), 7));
         assert_eq!(lines("5 <1>ab7 <1>abcd{}\n", false), ("<1>ab\n<1>abcd\n{}\n".into(), 19));
-        assert_eq!(lines("6 <1>a\n\n", false), ("<1>a\n\n".into(), 8), "the newline may be counted");
+        assert_eq!(lines("6 <1>a\n\n", false), ("<1>a\n".into(), 8), "the newline may be counted");
         assert_eq!(lines("50 <1>half", false), (String::new(), 0));
         assert_eq!(lines("50 <1>half", true), ("50 <1>half\n".into(), 10));
         assert_eq!(lines("17 is no length\n", false), ("17 is no length\n".into(), 16));
