@@ -209,12 +209,6 @@ pub fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
-/// This process, and what it becomes, is killed when the one that forked it ends.
-pub fn end_with_parent() {
-    // SAFETY: numbers only.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
-}
-
 /// Has something done in a child between fork and exec.
 pub fn before_exec(command: &mut std::process::Command, what: fn()) {
     use std::os::unix::process::CommandExt;
@@ -226,10 +220,10 @@ pub fn before_exec(command: &mut std::process::Command, what: fn()) {
     unsafe { command.pre_exec(run) };
 }
 
-/// From now on this process ends with the one that has started it. For a child between fork and exec.
-pub fn end_with_parent() {
+/// From now on this process is sent this signal when the one ends that has started it. For a child between fork and exec.
+pub fn end_with_parent(signal: i32) {
     // SAFETY: numbers only.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM, 0, 0, 0) };
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
 }
 
 fn environ() -> *const *const libc::c_char {

@@ -37,7 +37,7 @@ impl Feeder {
             Ok(Forked::Child) => {
                 forget();
                 process::set_name(c"gostech-audit-f");
-                process::end_with_parent();
+                process::end_with_parent(signal::SIGKILL);
                 let e = feed(&options.source, &cursor(options, &heirlooms.ring.note()));
                 log::error("input", format!("cannot be fed: {e}"));
                 process::exit_now(1)

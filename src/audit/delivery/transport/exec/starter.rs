@@ -114,7 +114,7 @@ pub fn start(program: &Path, [input, output, error]: Ends) -> io::Result<Child> 
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(error)).process_group(0);
     process::before_exec(&mut command, || {
         signal::defaults();
-        process::end_with_parent();
+        process::end_with_parent(signal::SIGTERM);
     });
     command.spawn()
 }
