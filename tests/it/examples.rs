@@ -26,7 +26,7 @@ fn changed(text: &str, from: &str, to: &str) -> String {
 fn nginx_delivers_by_the_example() {
     let (den, receiver) = (Den::new("example-nginx"), Receiver::start());
     let [ca, cert, key, client, client_key] = Certs::new().put(&den, "a");
-    let mut conf = read("docs/receivers/nginx.conf");
+    let mut conf = read("packaging/receivers/nginx.conf");
     for (from, to) in [
         ("192.0.2.11:8080", format!("127.0.0.1:{}", receiver.port())),
         ("192.0.2.12:8080", format!("127.0.0.1:{}", receiver.port())),
