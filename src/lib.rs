@@ -4,7 +4,7 @@
 //! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
 //!
 //! ```text
-//! limits  → backoff, stamp, hash, json, msgpack → error, words → flags, sys → log → guard → net → iproto → audit | metrics
+//! limits  → backoff, stamp, hash, json, msgpack, sorted → error, words → flags, sys → log → guard → net → iproto → audit | metrics
 //! ```
 
 pub mod limits;
@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod hash;
 pub mod json;
 pub mod msgpack;
+pub mod sorted;
 pub mod stamp;
 
 pub mod error;

@@ -8,11 +8,11 @@
 
 mod gate;
 
+use crate::sorted::Map;
 use crate::sys::clock::wall_ms;
 use crate::sys::pipe;
 use crate::{limits, stamp};
 use gate::{Before, Gate};
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
@@ -65,7 +65,7 @@ static SINK: AtomicU8 = AtomicU8::new(Sink::Plain as u8);
 static PROGRAM: Mutex<&'static str> = Mutex::new("gostech");
 /// Lines that stderr did not take.
 static UNWRITTEN: Mutex<u64> = Mutex::new(0);
-static MATTERS: Mutex<BTreeMap<String, Gate>> = Mutex::new(BTreeMap::new());
+static MATTERS: Mutex<Map<String, Gate>> = Mutex::new(Map::new());
 
 /// Whether stderr is the journal: `JOURNAL_STREAM` names its device and inode, and stays set where somebody between the
 /// service and us has sent stderr elsewhere.
@@ -216,7 +216,7 @@ fn admit(level: Level, matter: &str, text: &str) -> Option<Before> {
         let oldest = matters.iter().min_by_key(|(_, m)| m.used()).map(|(k, _)| k.clone());
         oldest.map(|k| matters.remove(&k));
     }
-    matters.entry(matter.to_string()).or_insert_with(|| Gate::new(now)).admit(level as u8, text, now)
+    matters.at(matter.to_string(), || Gate::new(now)).admit(level as u8, text, now)
 }
 
 #[cfg(test)]

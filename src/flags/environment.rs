@@ -14,7 +14,7 @@ use super::row::{Row, Scope, Takes};
 use super::table::Program;
 use crate::error::{Error, Result};
 use crate::limits::{FLAGS_ENV_LINES, FLAGS_WARNINGS};
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::ffi::{OsStr, OsString};
 
 /// What the environment says.
@@ -23,7 +23,7 @@ pub(super) struct Environment {
     pub(super) warnings: Vec<String>,
 }
 
-type Variables<'a> = BTreeMap<&'a str, &'a OsStr>;
+type Variables<'a> = Map<&'a str, &'a OsStr>;
 
 /// Reads it. `opened`: the command line has receivers, so that those of the environment do not count.
 pub(super) fn read(program: &'static Program, env: &[(OsString, OsString)], opened: bool) -> Result<Environment> {

@@ -7,7 +7,7 @@ use super::near::shown;
 use super::row::{Row, Scope};
 use super::table::Program;
 use crate::error::Result;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// Binds the items of a source where order has a meaning (command line, file) to the opener before them.
 pub(super) fn bind(items: Vec<Item>) -> Result<Vec<Item>> {
@@ -28,7 +28,7 @@ pub(super) fn bind(items: Vec<Item>) -> Result<Vec<Item>> {
 
 /// A row that counts once may be said twice in one source only with the same value.
 pub(super) fn refuse_doubles(items: Vec<Item>) -> Result<Vec<Item>> {
-    let mut seen: BTreeMap<(&str, Option<usize>), &Item> = BTreeMap::new();
+    let mut seen: Map<(&str, Option<usize>), &Item> = Map::new();
     for item in items.iter().filter(|item| !item.spec.repeat) {
         let Some(first) = seen.insert((item.row, item.receiver), item) else {
             continue;
@@ -44,10 +44,10 @@ pub(super) fn refuse_doubles(items: Vec<Item>) -> Result<Vec<Item>> {
 /// Flags, environment, file → what counts.
 pub(super) fn merge(sources: [Vec<Item>; 3]) -> Vec<Item> {
     let owner = sources.iter().position(|items| items.iter().any(|item| item.spec.opens));
-    let mut unbound: BTreeMap<&'static str, usize> = BTreeMap::new();
+    let mut unbound: Map<&'static str, usize> = Map::new();
     for (level, items) in sources.iter().enumerate() {
         for item in items.iter().filter(|item| item.receiver.is_none()) {
-            unbound.entry(item.row).or_insert(level);
+            unbound.at(item.row, || level);
         }
     }
     let stays = |level: usize, item: &Item| match (item.receiver, unbound.get(item.row)) {

@@ -3,6 +3,7 @@
 //! Whoever serves, prints or pushes numbers begins here. Refuses: to write anything.
 
 use super::snapshot::{Family, Snapshot};
+use crate::sorted;
 
 /// A page before it is written.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl<'a> Assembled<'a> {
     pub fn of(all: impl IntoIterator<Item = &'a Snapshot>, prefixes: &[String], at_ms: i64) -> Assembled<'a> {
         let wanted = |f: &&Family| prefixes.is_empty() || prefixes.iter().any(|p| f.name.starts_with(p.as_str()));
         let mut families: Vec<&Family> = all.into_iter().flat_map(|s| &s.families).filter(wanted).collect();
-        families.sort_by(|a, b| a.name.cmp(&b.name));
+        sorted::by(&mut families, |a, b| a.name < b.name);
         Assembled { families, at_ms }
     }
 

@@ -1,6 +1,6 @@
 //! What may be on the page ○: `--only`, `--skip`, `--label`; and the tally of what was left out.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 
 /// The program's own families; what a source calls so is left out.
 const OWN: &[&str] = &["picodata_up", "gostech_metrics_"];
@@ -36,7 +36,7 @@ pub fn is_own(family: &str) -> bool {
 
 /// What was left out, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally(BTreeMap<&'static str, u64>);
+pub struct Tally(Map<&'static str, u64>);
 
 impl Tally {
     /// One more.
@@ -47,7 +47,7 @@ impl Tally {
     /// So many more; none leaves no trace.
     pub fn add_many(&mut self, reason: &'static str, count: u64) {
         if count > 0 {
-            *self.0.entry(reason).or_default() += count;
+            *self.0.at(reason, Default::default) += count;
         }
     }
 

@@ -11,6 +11,7 @@
 
 use super::rules::{Rules, Tally};
 use crate::limits;
+use crate::sorted;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -179,7 +180,7 @@ impl Snapshot {
             }
         }
         if before < self.families.len() {
-            self.families.sort_by(|a, b| a.name.cmp(&b.name));
+            sorted::by(&mut self.families, |a, b| a.name < b.name);
         }
     }
 
@@ -356,7 +357,7 @@ impl<'r> Builder<'r> {
             (Kind::Summary, Part::Plain) => "quantile",
             _ => "",
         };
-        labels.sort_by_key(|(n, _)| (*n == edge_name, *n));
+        sorted::by(labels, |(a, _), (b, _)| (*a == edge_name, *a) < (*b == edge_name, *b));
         if labels.windows(2).any(|w| w[0].0 == w[1].0) {
             draft.bad = Some("labels");
             return;

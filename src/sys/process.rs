@@ -1,6 +1,7 @@
 //! The process itself: what it inherits, what others may see of it, children.
 
 use super::check;
+use crate::sorted;
 use std::ffi::{CStr, OsStr, OsString};
 use std::io;
 use std::os::fd::RawFd;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 /// Closes every descriptor from 3 up but those of `keep` (any order).
 pub fn close_from_3(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep.iter().filter(|&&fd| fd >= 3).map(|&fd| fd as u32).collect();
-    keep.sort_unstable();
+    sorted::sort(&mut keep);
     let mut from = 3u32;
     let mut ranges = Vec::new();
     for fd in keep {

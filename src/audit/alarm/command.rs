@@ -5,10 +5,10 @@
 //! given it. Refuses: to run two commands at once, to wait for one, to hand on a variable that may hold a secret.
 
 use crate::audit::alarm::{Alarm, AlarmKind, State, OF_KEEPER};
+use crate::sorted::Map;
 use crate::sys::process::{self, Ended};
 use crate::sys::{pipe, signal};
 use crate::{limits, log, stamp};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,7 +42,7 @@ struct Entry {
 pub struct Alarms {
     command: Vec<String>,
     repeat: Option<Duration>,
-    all: BTreeMap<(AlarmKind, String), Entry>,
+    all: Map<(AlarmKind, String), Entry>,
     /// Half a line of the pipe.
     rest: Vec<u8>,
     started: Option<Instant>,
@@ -52,7 +52,7 @@ pub struct Alarms {
 impl Alarms {
     /// For this command, if there is one; `repeat`: what lasts is told again after this.
     pub fn new(command: Vec<String>, repeat: Option<Duration>) -> Alarms {
-        Alarms { command, repeat, all: BTreeMap::new(), rest: Vec::new(), started: None, running: None }
+        Alarms { command, repeat, all: Map::new(), rest: Vec::new(), started: None, running: None }
     }
 
     /// From now on this command is told, and what lasts is told again after this.
@@ -109,13 +109,8 @@ impl Alarms {
             return;
         }
         let lasts = alarm.kind.row().lasts;
-        let e = self.all.entry(key).or_insert_with(|| Entry {
-            alarm: alarm.clone(),
-            owed: Owed::Firing,
-            told: false,
-            last: None,
-            more: 0,
-        });
+        let e =
+            self.all.at(key, || Entry { alarm: alarm.clone(), owed: Owed::Firing, told: false, last: None, more: 0 });
         if !lasts {
             e.more += u64::from(e.owed == Owed::Firing && e.alarm != alarm);
             e.owed = Owed::Firing;

@@ -8,8 +8,8 @@
 use crate::audit::alarm::{Alarm, AlarmKind, State};
 use crate::audit::locks::{Held, Rank, Ranked};
 use crate::limits;
+use crate::sorted::Map;
 use crate::sys::clock::wall_ms;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
@@ -30,19 +30,19 @@ struct Trouble {
 /// The register.
 #[derive(Debug)]
 pub struct Troubles {
-    all: Ranked<BTreeMap<(AlarmKind, String), Trouble>>,
+    all: Ranked<Map<(AlarmKind, String), Trouble>>,
     /// How many there are: who has nothing to end does not wait for the lock.
     count: AtomicUsize,
 }
 
 impl Default for Troubles {
     fn default() -> Troubles {
-        Troubles { all: Ranked::new(Rank::Troubles, BTreeMap::new()), count: AtomicUsize::new(0) }
+        Troubles { all: Ranked::new(Rank::Troubles, Map::new()), count: AtomicUsize::new(0) }
     }
 }
 
 impl Troubles {
-    fn open(&self) -> Held<'_, BTreeMap<(AlarmKind, String), Trouble>> {
+    fn open(&self) -> Held<'_, Map<(AlarmKind, String), Trouble>> {
         self.all.lock()
     }
 
@@ -82,7 +82,7 @@ impl Troubles {
             return false;
         }
         let news = all.get(&key).is_none_or(|t| t.alarm.state == State::Resolved);
-        let trouble = all.entry(key).or_insert_with(|| Trouble {
+        let trouble = all.at(key, || Trouble {
             alarm: Alarm { kind, about: about.to_string(), state: State::Firing, since_ms: now, text: String::new() },
             quiet,
             pending: false,

@@ -19,11 +19,11 @@ use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::names::EPHEMERAL;
 use crate::audit::spool::recover::Refusal;
 use crate::audit::spool::{Settings, Spool};
+use crate::sorted::{self, Map};
 use crate::sys::clock::wall_ms;
 use crate::sys::crash;
 use crate::sys::ring::Word;
 use crate::{limits, log};
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -63,9 +63,9 @@ struct Adopter<'a> {
     ours: Ours,
     begun: Instant,
     adopted: Vec<Adopted>,
-    done: BTreeMap<PathBuf, Done>,
+    done: Map<PathBuf, Done>,
     /// Those that gave way undrained, when, and with how many events.
-    left: BTreeMap<PathBuf, (Instant, u64)>,
+    left: Map<PathBuf, (Instant, u64)>,
     stranded: Stranded,
 }
 
@@ -78,7 +78,7 @@ enum Seen {
 
 /// Looks for orphans from time to time, until the end.
 pub fn run(root: &Path, own: &str, options: &Options, run_state: &RunState) {
-    let (adopted, done, left, stranded) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), Stranded::default());
+    let (adopted, done, left, stranded) = (Vec::new(), Map::new(), Map::new(), Stranded::default());
     let ours = Ours { owner: claim::owner_of(options), identity: settings(options, None).identity };
     let begun = Instant::now();
     let mut adopter = Adopter { root, own, options, run_state, ours, begun, adopted, done, left, stranded };
@@ -135,7 +135,7 @@ impl Adopter<'_> {
         self.stranded.keep(|dir| foreign.iter().any(|f| f == dir));
         self.run_state.orphans.set_stranded(self.stranded.list());
         // Those that were never tried come first, then those that gave way long ago.
-        waiting.sort_unstable();
+        sorted::sort(&mut waiting);
         for (_, dir, changed, names) in waiting {
             if self.adopted.len() < limits::ADOPT_AT_ONCE {
                 self.take(&dir, changed, &names);
@@ -284,7 +284,7 @@ impl Adopter<'_> {
         }
         let here = self.adopted.iter().map(|a| (&a.dir, waiting(&a.spool)));
         let gave_way = self.left.iter().map(|(dir, (_, events))| (dir, *events));
-        let all: BTreeMap<_, _> = gave_way.chain(here).collect();
+        let all: Map<_, _> = gave_way.chain(here).collect();
         self.run_state.orphans.set_waiting(all.values().sum());
     }
 }

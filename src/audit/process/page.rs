@@ -15,6 +15,7 @@ use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::Spool;
 use crate::net::page::{escaped, Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
+use crate::sorted;
 use crate::stamp;
 use crate::sys::clock::wall_ms;
 use crate::sys::ring::Word;
@@ -68,7 +69,7 @@ impl Source {
     pub fn moment(&self) -> Moment {
         let mut moment = self.spool.moment(wall_ms(), self.cushion.held());
         moment.wrong.extend(self.orphans.troubles.standing());
-        moment.wrong.sort_by_key(|a| a.kind);
+        sorted::by_key(&mut moment.wrong, |a| a.kind);
         moment.in_force = in_force::rows(&self.in_force);
         moment.input = self.cushion.input();
         let count = |w| self.cushion.ring.word(w).load(Ordering::Relaxed);
@@ -121,7 +122,7 @@ impl Source {
             "counter",
             "Events read, by title and severity; at most 200 titles, the rest is other.",
         );
-        for ((title, severity), n) in &account.titles {
+        for ((title, severity), n) in account.titles.iter() {
             p.sample("title_total", &[("title", title), ("severity", severity.name())], *n as f64);
         }
         p.out

@@ -8,9 +8,9 @@ use crate::audit::process::claim::{self, Claim};
 use crate::audit::spool::lock;
 use crate::audit::spool::owner::OWNER;
 use crate::audit::spool::survey::{holder, is_spool, Look};
+use crate::sorted::Map;
 use crate::words;
 use crate::{limits, log};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -25,7 +25,7 @@ struct Sight {
 
 /// Those that were seen.
 #[derive(Debug, Default)]
-pub struct Stranded(BTreeMap<PathBuf, Sight>);
+pub struct Stranded(Map<PathBuf, Sight>);
 
 impl Stranded {
     /// Looks at one that is `whose`, and not ours; `own`: the name of our home.
@@ -37,7 +37,7 @@ impl Stranded {
             return;
         }
         let changed = newest_change(dir);
-        let sight = self.0.entry(dir.to_path_buf()).or_default();
+        let sight = self.0.at(dir.to_path_buf(), Default::default);
         if sight.changed.is_none() || sight.changed != changed {
             sight.events = Look::owned(dir).map_or(0, |look| waiting(&look));
             sight.changed = changed;

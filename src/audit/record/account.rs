@@ -11,8 +11,8 @@ use crate::audit::record::{frame, EventId, Facts, Kind, Severity};
 use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
+use crate::sorted::{self, Map};
 use serde_json::{json, Value};
-use std::collections::BTreeMap;
 
 /// Plain numbers, each a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub struct Account {
     /// What is missing.
     pub gaps: Gaps,
     /// Records by title and severity.
-    pub titles: BTreeMap<(String, Severity), u64>,
+    pub titles: Map<(String, Severity), u64>,
     /// Damaged ranges of the spool that were told.
     pub damages: Vec<(u64, u64)>,
     /// Dropped and not told yet.
@@ -209,7 +209,7 @@ impl Account {
         }
         let losses = self.losses.iter().map(|l| (l.from, l.to));
         let mut told: Vec<(u64, u64)> = self.damages.iter().copied().chain(losses).collect();
-        told.sort_unstable();
+        sorted::sort(&mut told);
         let mut at = from;
         for (first, last) in told {
             self.dropped_unknown += first.min(to).saturating_sub(at);
@@ -257,7 +257,7 @@ impl Account {
             None if full => self.dropped_unknown += new.count,
             _ => self.dropped.push(new),
         }
-        self.dropped.sort_by_key(|d| (d.from.raft_id, d.from.gen, d.from.count));
+        sorted::by_key(&mut self.dropped, |d| (d.from.raft_id, d.from.gen, d.from.count));
     }
 
     /// What is to be told as dropped: one event for each generation.
@@ -395,7 +395,7 @@ impl Account {
         let title = std::str::from_utf8(title).unwrap_or("other");
         let full = self.titles.len() >= limits::TITLES;
         let name = json::text_of(title.as_bytes()).filter(|_| !full).unwrap_or_else(|| "other".into());
-        *self.titles.entry((name, severity)).or_default() += 1;
+        *self.titles.at((name, severity), Default::default) += 1;
     }
 
     /// Takes note of where in the journal of systemd a record stands, if it is of there.

@@ -5,7 +5,7 @@
 
 use crate::audit::record::EventId;
 use crate::limits;
-use std::collections::BTreeMap;
+use crate::sorted::{self, Map};
 
 /// What one id meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ struct Again {
 /// All that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
-    table: BTreeMap<(u64, u64), Generation>,
+    table: Map<(u64, u64), Generation>,
     clock: u64,
     untold: usize,
 }
@@ -147,7 +147,7 @@ impl Gaps {
     fn see_number(&mut self, id: EventId, now: u64) -> Seen {
         self.clock += 1;
         let clock = self.clock;
-        let g = self.table.entry((id.raft_id, id.gen)).or_default();
+        let g = self.table.at((id.raft_id, id.gen), Default::default);
         g.touched = clock;
         // A start that fails before the node knows its number writes 0.0.1, 0.0.2, 0.0.3 each time: a new beginning.
         if (id.raft_id, id.gen) == (0, 0) && id.count == 1 {
@@ -193,7 +193,7 @@ impl Gaps {
             return Vec::new();
         }
         let mut due = Vec::new();
-        for (&(raft_id, gen), g) in &mut self.table {
+        for (&(raft_id, gen), g) in self.table.iter_mut() {
             let crowded = g.missing.len() * 2 > limits::GAP_RANGES;
             for r in g.missing.iter_mut().filter(|r| !r.told) {
                 if force || crowded || now.saturating_sub(r.since) >= limits::GAP_PATIENCE_MILLIS || now < r.since {
@@ -242,7 +242,7 @@ impl Gaps {
             let (untold, told): (Vec<&Range>, Vec<&Range>) = g.missing.iter().partition(|r| !r.told);
             let mut kept: Vec<&Range> = untold.into_iter().chain(told.into_iter().rev()).take(room).collect();
             room -= kept.len();
-            kept.sort_unstable_by_key(|r| r.from);
+            sorted::by_key(&mut kept, |r| r.from);
             let ranges = kept.iter().flat_map(|r| [r.from, r.to, r.since, u64::from(r.told)]);
             [raft, gen, g.highest, g.touched].into_iter().chain(ranges).collect()
         };
@@ -252,7 +252,7 @@ impl Gaps {
     /// The hashes, as lines of node, start, and count and hash in turn: those of the starts that were seen last.
     pub fn save_marks(&self) -> Vec<Vec<u64>> {
         let mut all: Vec<_> = self.table.iter().filter(|(_, g)| !g.marks.is_empty()).collect();
-        all.sort_unstable_by_key(|(_, g)| std::cmp::Reverse(g.touched));
+        sorted::by_key(&mut all, |(_, g)| std::cmp::Reverse(g.touched));
         let mut room = limits::MARKS_SAVED;
         let mut lines = Vec::new();
         for (&(raft, gen), g) in all {

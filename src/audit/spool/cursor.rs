@@ -1,8 +1,8 @@
 //! ○ How far a receiver has come, and what became of its events. Pure; kept in a file of three copies beside the segments.
 
 use crate::limits;
+use crate::sorted::Map;
 use serde_json::{json, Value};
-use std::collections::BTreeMap;
 
 /// A receiver's cursor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Cursor {
     /// Records that were never meant for it: before its time, or left out by `--only` and `--skip`.
     pub filtered: u64,
     /// Failed attempts by reason.
-    pub retries: BTreeMap<String, u64>,
+    pub retries: Map<String, u64>,
     /// When it last took something, milliseconds since the epoch.
     pub last_ok_ms: i64,
     /// Its last answer, in words.
@@ -70,11 +70,18 @@ impl Cursor {
         }
         json!({
             "receiver": self.receiver, "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
-            "filtered": self.filtered, "retries": self.retries, "last_ok_ms": self.last_ok_ms,
+            "filtered": self.filtered, "retries": self.retries_as_json(), "last_ok_ms": self.last_ok_ms,
             "last_answer": answer, "last_answer_ms": self.last_answer_ms,
         })
         .to_string()
         .into_bytes()
+    }
+
+    /// How often something failed, by reason.
+    pub fn retries_as_json(&self) -> Value {
+        let mut all = serde_json::Map::new();
+        self.retries.iter().for_each(|(reason, n)| drop(all.insert(reason.clone(), (*n).into())));
+        Value::Object(all)
     }
 
     /// From such bytes; none when they hold a number that no cursor has.
@@ -114,7 +121,7 @@ mod tests {
         let named = Cursor { receiver: "r1".into(), next: 1, ..Cursor::default() };
         let named = Cursor::load(&named.save()).unwrap();
         assert!(again.is_of("r1") && named.is_of("r1") && !named.is_of("r2"));
-        assert_eq!((again.next, again.delivered, again.retries["status"]), (7, 5, 3));
+        assert_eq!((again.next, again.delivered, again.retries.get("status")), (7, 5, Some(&3)));
         assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
     }
 

@@ -16,6 +16,7 @@ use crate::audit::record::mark::Mark;
 use crate::audit::record::{read_again, EventId, Kind};
 use crate::limits;
 use crate::log;
+use crate::sorted;
 use crate::sys::crash;
 use crate::sys::ring::Ring;
 use std::collections::VecDeque;
@@ -268,7 +269,7 @@ impl Spool {
         let in_memory = self.memory_disk.list()?;
         found.extend(in_memory.iter().filter_map(|f| cursor::receiver_of(&f.name).map(String::from)));
         found.extend(self.settings.receivers.iter().map(|(n, _)| n.clone()));
-        found.sort_unstable();
+        sorted::sort(&mut found);
         found.dedup();
         found.into_iter().map(|name| self.load_cursor(name)).collect()
     }
@@ -524,7 +525,7 @@ fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
 /// In the order of their records. Of two that begin with the same record the one that holds more whole ones stays; of
 /// equals that in memory, for it is there only while the one on disk is not known to be on the platter.
 fn in_order(disk: &dyn Disk, memory_disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
-    segments.sort_by_key(|s| s.first);
+    sorted::by_key(&mut segments, |s| s.first);
     let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
     for s in segments {
         let Some(k) = kept.last_mut().filter(|k| k.first == s.first) else {

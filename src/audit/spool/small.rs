@@ -4,6 +4,7 @@
 use super::cursor;
 use super::names::STATE;
 use super::{slots, Receiver, Segment, Spool, Store};
+use crate::sorted;
 use crate::sys::crash;
 use crate::{limits, log};
 use std::io;
@@ -24,7 +25,7 @@ impl Spool {
         };
         // Before any cursor moves on the disk there is one of each: else a power cut makes one without a file new, beside
         // others that have come further, and it skips what it lacks.
-        dirty.sort_by_key(|r| !r.place.is_new());
+        sorted::by_key(&mut dirty, |r| !r.place.is_new());
         let mut unborn = false;
         for receiver in dirty {
             let (held, for_disk, cursor) = (receiver.waits.is_some(), receiver.for_disk(), &receiver.cursor);

@@ -13,6 +13,7 @@ use super::walk::{Found, Walk};
 use super::{lock, slots};
 use crate::audit::record::account::Account;
 use crate::audit::record::Kind;
+use crate::sorted;
 use crate::sys::file;
 use crate::{limits, stamp};
 use std::cmp::Reverse;
@@ -236,14 +237,14 @@ impl Look {
             let head = self.guess_head(&f, first_seq, &identity);
             self.push(f, head, Heads::Lost);
         }
-        self.segments.sort_by_key(|s| s.head.first_seq);
+        sorted::by_key(&mut self.segments, |s| s.head.first_seq);
         // Of those that begin with the same record the better one comes first, as the helper judges it: by whole records.
         let (disk, mut same) = (&self.disk, self.segments.as_mut_slice());
         while let Some(first) = same.first().map(|s| s.head.first_seq) {
             let (group, rest) = same.split_at_mut(same.partition_point(|s| s.head.first_seq == first));
             if group.len() > 1 {
                 let rank = |s: &Seg| (whole_records(disk, &s.name, &s.head, s.bytes), edition_of(&s.name));
-                group.sort_by_cached_key(|s| Reverse(rank(s)));
+                sorted::by_key(group, |s| Reverse(rank(s)));
             }
             same = rest;
         }
@@ -283,7 +284,7 @@ impl Look {
                 self.cursors.push((name, small));
             }
         }
-        self.cursors.sort_by(|a, b| a.0.cmp(&b.0));
+        sorted::by(&mut self.cursors, |a, b| a.0 < b.0);
         self.state = self.small(STATE, limits::STATE_SLOT_BYTES, Account::load)?;
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::audit::spool::{cursor, lock};
 use crate::error::{Error, Exit};
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sorted;
 use crate::sys::{crash, file};
 use crate::words;
 use std::fs::File;
@@ -38,7 +39,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         forgotten += 1;
     }
     if forgotten == 0 {
-        known.sort();
+        sorted::sort(&mut known);
         known.dedup();
         let known = if known.is_empty() { "there is none".into() } else { format!("there are: {}", known.join(", ")) };
         return Err(Error::failed(format!("no cursor of `{name}` below `{}`; {known}", words::shown(&root))).into());

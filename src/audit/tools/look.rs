@@ -13,6 +13,7 @@ use crate::audit::spool::walk::{Found, Walk};
 use crate::error::Error;
 use crate::limits;
 use crate::net::failure::words;
+use crate::sorted;
 use crate::words::shown;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ fn sought(root: &Path) -> std::io::Result<(Vec<PathBuf>, Option<PathBuf>)> {
             Ok(false) | Err(_) => {}
         }
     }
-    found.sort();
+    sorted::sort(&mut found);
     Ok((found, closed))
 }
 

@@ -18,6 +18,7 @@ use crate::error::{Error, Exit};
 use crate::json::Span;
 use crate::limits;
 use crate::net::failure::words as io_words;
+use crate::sorted;
 use crate::sys::{crash, file};
 use crate::words;
 use std::fs::File;
@@ -83,7 +84,7 @@ fn files(look: &Look, name: Option<&String>) -> Vec<(String, PathBuf)> {
         .filter_map(|f| receiver_of(&f.name).map(|r| (r.to_string(), look.dir.join(&f.name))))
         .filter(|(r, _)| name.is_none_or(|n| n == r))
         .collect();
-    found.sort();
+    sorted::sort(&mut found);
     found
 }
 

@@ -13,10 +13,10 @@ use crate::audit::spool::moment::Moment;
 use crate::audit::spool::survey::{Look, Small, Use};
 use crate::audit::spool::walk::{Found, Walk};
 use crate::error::Exit;
+use crate::sorted::{self, Map};
 use crate::words;
 use crate::{limits, stamp};
 use serde_json::{json, Value};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -152,9 +152,9 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
 fn lines_of(look: &Look, now: Option<&Moment>, end: u64, options: &Options) -> Result<Vec<Line>> {
     let quarantines = look.files.iter().filter_map(|f| quarantine::receiver_of(&f.name).map(String::from));
     let mut names: Vec<String> = look.cursors.iter().map(|(n, _)| n.clone()).chain(quarantines).collect();
-    names.sort();
+    sorted::sort(&mut names);
     names.dedup();
-    let mut oldest: BTreeMap<u64, Option<Oldest>> = BTreeMap::new();
+    let mut oldest: Map<u64, Option<Oldest>> = Map::new();
     let mut lines = Vec::new();
     for name in names {
         let cursor = look.cursors.iter().find(|(n, _)| *n == name).and_then(|(_, c)| c.value.clone());
@@ -167,7 +167,7 @@ fn lines_of(look: &Look, now: Option<&Moment>, end: u64, options: &Options) -> R
         let given = (!options.receivers.is_empty()).then(|| options.receivers.iter().any(|r| r.name == name));
         lines.push(Line {
             waiting,
-            oldest: first.and_then(|n| oldest.entry(n).or_insert_with(|| oldest_from(look, n)).clone()),
+            oldest: first.and_then(|n| oldest.at(n, || oldest_from(look, n)).clone()),
             held: if there { quarantine::count_lines(&look.dir.join(&file))? } else { (0, 0) },
             known: said.map(|r| r.live).or(given),
             cursor,
@@ -401,7 +401,7 @@ fn line_json(l: &Line, now: i64, dropped: u64) -> Value {
         value["quarantined"] = c.quarantined.into();
         value["dropped"] = (c.dropped + dropped).into();
         value["filtered"] = c.filtered.into();
-        value["failed_attempts"] = json!(c.retries);
+        value["failed_attempts"] = c.retries_as_json();
         value["last_delivery_at"] = time(c.last_ok_ms);
         value["last_answer"] = if c.last_answer_ms == 0 { Value::Null } else { c.last_answer.as_str().into() };
         value["last_answer_at"] = time(c.last_answer_ms);

@@ -2,7 +2,7 @@
 
 use crate::metrics::render::lines::Written;
 use crate::metrics::rules::Tally;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::sync::{Mutex, PoisonError};
 
 /// The counts of one outlet since the start.
@@ -38,12 +38,12 @@ impl Counts {
 
 /// The counts of all outlets, by name.
 #[derive(Debug, Default)]
-pub struct Register(Mutex<BTreeMap<String, Counts>>);
+pub struct Register(Mutex<Map<String, Counts>>);
 
 impl Register {
     /// One that is configured; its counts go on where it was before.
     pub fn add(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_string()).or_default();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).at(name.to_string(), Default::default);
     }
 
     /// Changes those of one. One that is gone stays so, whatever its last push comes to.

@@ -15,6 +15,7 @@ use crate::hash::xxh64;
 use crate::limits;
 use crate::metrics::assemble::Assembled;
 use crate::metrics::snapshot::{Family, Sample};
+use crate::sorted;
 use std::collections::HashMap;
 
 /// The value that says: nothing more of this series.
@@ -58,7 +59,7 @@ fn put_labels(out: &mut Vec<u8>, prefix: &str, f: &Family, s: &Sample, extra: &E
             all.push((name, value.as_str().into()));
         }
     }
-    all.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    sorted::by(&mut all, |a, b| a.0 < b.0);
     for (name, value) in all {
         let size = text_size(name) + text_size(&value);
         put_head(out, 1, size);

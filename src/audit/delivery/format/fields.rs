@@ -9,8 +9,8 @@ use crate::audit::delivery::event::Event;
 use crate::audit::record::{Kind, Severity};
 use crate::json::{self, Kind as Value};
 use crate::limits;
+use crate::sorted::Map;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// A field of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ fn escaped(raw: &[u8]) -> Vec<u8> {
 
 /// Names that a receiver allows, each given once.
 #[derive(Debug, Default)]
-pub struct Names(BTreeMap<String, u32>);
+pub struct Names(Map<String, u32>);
 
 impl Names {
     /// Some that are given already.

@@ -4,15 +4,15 @@
 //! Refuses: to tell anybody but the sender of a retry. Behind one address there may be several, of which one refuses
 //! everything; what was never judged needs a witness of its own spool.
 
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often each URL of a receiver has taken something, from all senders and from this one.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    all: Arc<Mutex<BTreeMap<usize, u64>>>,
-    mine: BTreeMap<usize, u64>,
+    all: Arc<Mutex<Map<usize, u64>>>,
+    mine: Map<usize, u64>,
     /// It is a retry's.
     asks: bool,
     /// What was refused, each alone, by which URL, and what that had taken from others by then.
@@ -21,13 +21,13 @@ pub struct Tally {
 
 /// One for each receiver, by its name: for all the spools that a worker delivers from.
 #[derive(Debug, Default)]
-pub struct Tallies(Mutex<BTreeMap<String, Tally>>);
+pub struct Tallies(Mutex<Map<String, Tally>>);
 
 impl Tallies {
     /// That of this receiver.
     pub fn of(&self, receiver: &str) -> Tally {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.entry(receiver.to_string()).or_default().shared()
+        all.at(receiver.to_string(), Default::default).shared()
     }
 }
 
@@ -44,8 +44,8 @@ impl Tally {
 
     /// It has taken something from us.
     pub fn took(&mut self, which: usize) {
-        *self.all.lock().unwrap_or_else(PoisonError::into_inner).entry(which).or_default() += 1;
-        *self.mine.entry(which).or_default() += 1;
+        *self.all.lock().unwrap_or_else(PoisonError::into_inner).at(which, Default::default) += 1;
+        *self.mine.at(which, Default::default) += 1;
     }
 
     fn others_gave(&self, which: usize) -> u64 {

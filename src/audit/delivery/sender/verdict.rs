@@ -471,7 +471,7 @@ impl Sender {
     pub(super) fn tell(&mut self, reason: &str, text: &str, alarm: Option<AlarmKind>, now: Now) {
         let place = self.sinks[self.which].place();
         self.spool.update(&self.name, |c| {
-            *c.retries.entry(reason.to_string()).or_default() += 1;
+            *c.retries.at(reason.to_string(), Default::default) += 1;
             text.clone_into(&mut c.last_answer);
             c.last_answer_ms = now.wall_ms;
         });

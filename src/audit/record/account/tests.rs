@@ -26,8 +26,8 @@ fn counts_and_comes_back() {
     a.drop_new(&f, &raw(5, "dml"), 0, 0, 0);
     let c = &a.counters;
     assert_eq!((c.read, c.gaps, c.repeats, c.unparsed, c.dropped), (5, 1, 1, 1, 1));
-    assert_eq!(a.titles[&("dml".to_string(), Severity::Low)], 3);
-    assert_eq!(a.titles[&("unparsed".to_string(), Severity::Medium)], 1);
+    assert_eq!(a.titles.get(&("dml".to_string(), Severity::Low)), Some(&3));
+    assert_eq!(a.titles.get(&("unparsed".to_string(), Severity::Medium)), Some(&1));
     assert_eq!(Account::load(&a.save()).unwrap(), a);
     // Telling the gap, also by replay, is telling it once.
     let m = a.gaps.due(0, true)[0];

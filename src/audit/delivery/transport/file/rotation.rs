@@ -3,6 +3,7 @@
 //! `audit.jsonl` becomes `audit.jsonl.20261129T171530`: the time of the rotation, so that names sort as they came about. A
 //! file goes only when it was asked for (`--file-keep`). Refuses: to touch a file, to call a stranger's file an old one of ours.
 
+use crate::sorted;
 use crate::words;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ pub fn aside(base: &str, now_ms: i64, n: u32) -> String {
 /// Those of these names that are to go.
 pub fn outdated(base: &str, names: &[String], keep: Keep, now_ms: i64) -> Vec<String> {
     let mut ours: Vec<&String> = names.iter().filter(|n| is_ours(base, n)).collect();
-    ours.sort();
+    sorted::sort(&mut ours);
     let go: Vec<&String> = match keep {
         Keep::All => Vec::new(),
         Keep::Count(n) => ours.iter().take(ours.len().saturating_sub(n)).copied().collect(),

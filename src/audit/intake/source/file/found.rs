@@ -6,6 +6,7 @@
 use crate::audit::intake::source::Kept;
 use crate::audit::record::{self, mark::Mark};
 use crate::hash::xxh64;
+use crate::sorted;
 use crate::stamp::parse_written;
 use crate::{limits, log};
 use flate2::read::MultiGzDecoder;
@@ -67,7 +68,7 @@ impl Place {
             all.extend(Candidate::of(&entry.path()));
         }
         // Packed ones keep their times. Of two of one moment that with the greater number is older, or that of the earlier date.
-        all.sort_by_cached_key(|c| (c.modified, Reverse(number_of(&c.path)), c.path.clone()));
+        sorted::by_key(&mut all, |c| (c.modified, Reverse(number_of(&c.path)), c.path.clone()));
         all.extend(Candidate::of(&self.path));
         Ok(all)
     }
