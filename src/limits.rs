@@ -406,6 +406,8 @@ pub const FOLLOWED_PAUSE_MILLIS: u64 = 1;
 /// By so much of its beginning a file is known; its first line, where that is shorter. Any record of the database has an id and a
 /// time there.
 pub const BEGINNING_BYTES: usize = 1024;
+/// So often a directory is looked at that changes between two looks: a rotation takes less.
+pub const FOLLOWED_LOOKS: usize = 32;
 /// So many entries of a log's directory are looked at for older files.
 pub const FOLLOWED_ENTRIES: usize = 10_000;
 /// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.

@@ -56,8 +56,23 @@ impl Place {
         Found::open(&self.path)
     }
 
-    /// All of them, oldest first, the newest one last.
+    /// All of them, oldest first, the newest one last. Whoever rotates renames one after the other, and a look meanwhile may
+    /// miss one: only what two looks agree on counts.
     pub fn list(&self) -> io::Result<Vec<Candidate>> {
+        let names = |all: &[Candidate]| -> Vec<(PathBuf, Id)> { all.iter().map(|c| (c.path.clone(), c.id)).collect() };
+        let mut before = self.look()?;
+        for _ in 0..limits::FOLLOWED_LOOKS {
+            let now = self.look()?;
+            if names(&now) == names(&before) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(before)
+    }
+
+    /// The same by one look.
+    pub fn look(&self) -> io::Result<Vec<Candidate>> {
         let (dir, name) = (dir_of(&self.path), self.path.file_name().unwrap_or_default());
         let mut all = Vec::new();
         for entry in std::fs::read_dir(dir)?.take(limits::FOLLOWED_ENTRIES) {
@@ -359,6 +374,31 @@ mod tests {
         let found: Vec<&str> = all.iter().filter_map(|c| c.path.file_name()?.to_str()).collect();
         assert_eq!(found[..3], ["log.12", "log.9.gz", "log.1"]);
         assert_eq!(found[3..], ["log-20261128", "log-20261129", "log"]);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    /// A rotation gives thirty files the names of their elders, one after the other.
+    #[test]
+    fn a_look_in_the_middle_of_a_rotation_misses_none() {
+        let dir = std::env::temp_dir().join(format!("gostech-shifted-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = |n: u32| dir.join(format!("log.{n}"));
+        (1..=30).for_each(|n| drop(File::create(path(n)).unwrap()));
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    (1..=30).rev().for_each(|n| std::fs::rename(path(n), path(n + 1)).unwrap());
+                    std::thread::sleep(Duration::from_millis(5));
+                    (1..=30).for_each(|n| std::fs::rename(path(n + 1), path(n)).unwrap());
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+            let place = Place { path: dir.join("log") };
+            let least = (0..300).map(|_| place.list().unwrap().len()).min();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(least, Some(30));
+        });
         std::fs::remove_dir_all(&dir).unwrap();
     }
 

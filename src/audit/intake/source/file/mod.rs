@@ -245,7 +245,9 @@ impl Follow {
         }
         match self.next.take() {
             // It had begun before the last look at the file at hand.
-            Some(next) => {
+            // By another look, which finds what a rotation may have hidden from the first one.
+            Some(_) => {
+                let Some(next) = self.behind(at, true)? else { return Ok(None) };
                 let epoch = at.mark.epoch;
                 self.pass(epoch);
                 self.happened.push(Word::Rotations);
@@ -404,7 +406,7 @@ impl Source for Follow {
     }
 
     fn standing(&mut self) -> Option<Input> {
-        let all = self.place.list().unwrap_or_default();
+        let all = self.place.look().unwrap_or_default();
         let bytes = |all: &[Candidate]| all.iter().map(|c| c.bytes).sum();
         let Some(at) = &mut self.at else {
             let wrong = found::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
