@@ -5,7 +5,8 @@ use crate::harness::den::{free_listener, peer};
 use crate::harness::http::{Conn, Request};
 use crate::harness::rough::ODD;
 use crate::harness::setup::text;
-use crate::harness::{Den, Events, Setup};
+use crate::harness::tls::Certs;
+use crate::harness::{Den, Events, Receiver, Setup};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -398,4 +399,49 @@ fn graylogs_own_library_reads_what_we_send() {
         assert_eq!(timeless(udp), timeless(tcp));
         assert!(udp["timestamp"] == tcp["timestamp"] || !line.contains("\"time\""), "{udp}");
     }
+}
+
+#[test]
+fn graylog_gets_its_messages_over_tls_too_and_a_stranger_gets_none() {
+    let certs = Certs::new();
+    let mut events = Events::new(1, 1);
+    let input: Vec<String> = (0..20).map(|_| events.event()).collect();
+    let wanted: Vec<String> = (1..=20).map(|n| format!("1.1.{n}")).collect();
+    let run = |name: &str, url: &str, known: bool| {
+        let den = Den::new(name);
+        let [ca, ..] = certs.put(&den, "tls");
+        let trust = if known { vec!["--ca-certificate", &ca, "--drain", "20s"] } else { vec!["--drain", "300ms"] };
+        let out = Setup::new(&den).url(url).args(&trust).run((input.join("\n") + "\n").as_bytes());
+        assert_eq!(out.status.code(), Some(0), "{name}: {}", text(&out.stderr));
+        text(&out.stderr)
+    };
+    let ids = |all: &[Value]| -> Vec<String> {
+        all.iter().map(|m| m["_event_id"].as_str().expect("an id").to_string()).collect()
+    };
+    let graylog = Receiver::start_tls(certs.server_config());
+    let url = format!("gelf+https://127.0.0.1:{}", graylog.port());
+    let said = run("gelf-https-stranger", &url, false);
+    assert!(said.contains("certificate") && said.contains("20 events are left"), "{said}");
+    run("gelf-https", &url, true);
+    let bodies: Vec<Value> =
+        graylog.visits().iter().map(|v| serde_json::from_slice(&v.request.body).expect("one message")).collect();
+    assert!(graylog.visits().iter().all(|v| v.request.path == "/gelf"));
+    assert_eq!(ids(&bodies), wanted);
+
+    let listener = free_listener();
+    let url = format!("gelf+tls://127.0.0.1:{}", listener.local_addr().expect("an address").port());
+    let config = certs.server_config();
+    let reader = std::thread::spawn(move || {
+        let session = rustls::ServerConnection::new(config).expect("a session");
+        let mut stream = rustls::StreamOwned::new(session, listener.accept().expect("a connection").0);
+        let mut all = Vec::new();
+        // (Whether it says goodbye is another matter.)
+        let _ = stream.read_to_end(&mut all);
+        all
+    });
+    run("gelf-tls", &url, true);
+    let all = reader.join().expect("a reader");
+    let messages: Vec<Value> =
+        all.split(|b| *b == 0).filter(|m| !m.is_empty()).map(|m| serde_json::from_slice(m).expect("JSON")).collect();
+    assert_eq!(ids(&messages), wanted);
 }

@@ -3,8 +3,9 @@
 //!
 //! Needs root and mounts; where the system refuses these it is said. Refuses: any mount outside a namespace of its own.
 
-use super::real::{inside, may_mount, on_ext4, on_tmpfs, Real, LIMIT};
-use crate::harness::{wait, Events, Picodata, Setup};
+use super::real::{in_namespace, inside, may_mount, on_ext4, on_tmpfs, Real, LIMIT};
+use crate::harness::{wait, Den, Events, Picodata, Setup};
+use crate::outlets::docs_of;
 use std::time::Duration;
 
 /// Streams so many events at a rate while `faults` happens beside it.
@@ -206,4 +207,44 @@ fn a_directory_that_is_deleted_under_it() {
     });
     real.whole(&mut picodata);
     real.say("disk: directory deleted", 1, picodata.ledger.len());
+}
+
+/// The receiver is a file, and its disk is full: events wait in the spool, and each line is whole and there once when an archive
+/// has taken what was put aside.
+#[test]
+fn a_file_that_is_written_on_a_full_disk_goes_on_when_there_is_room() {
+    if !may_mount("a file on tmpfs") {
+        return;
+    }
+    let den = Den::new("lab-file-full");
+    let (dir, kept) = (den.file("small"), den.file("kept"));
+    std::fs::create_dir(&kept).expect("a directory");
+    let url = format!("file://{dir}/audit.jsonl");
+    let mut setup = Setup::new(&den).url(&url).args(&["--file-max", "400K", "--drain", "60s"]);
+    setup.before = in_namespace(&format!("mkdir -p {dir} && mount -t tmpfs -o size=3m tmpfs {dir}"));
+    let mut picodata = setup.picodata();
+    let worker = picodata.wait_worker(None);
+    picodata.events(&mut Events::new(1, 1), 10_000, 20_000);
+    wait("it is told", LIMIT, || err(&setup).contains("No space left"));
+    let lines = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(&kept).expect("a directory").map(|e| e.expect("one").path()).collect();
+        // (The one that is written is named without a time, and is the newest.)
+        names.sort_by_key(|p| (p.file_name().is_some_and(|n| n == "audit.jsonl"), p.clone()));
+        let all: String = names.iter().map(|p| std::fs::read_to_string(p).expect("text")).collect();
+        let whole = all.split_inclusive('\n').filter(|l| l.ends_with('\n'));
+        whole.map(|l| l.trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    // Each time under names of its own: one that is free again may be given a second time.
+    let mut round = 1000;
+    wait("all is there", LIMIT, || {
+        round += 1;
+        let take = format!("for f in audit.jsonl.*; do [ ! -e $f ] || mv $f {kept}/{round}.$f; done");
+        inside(worker, &format!("cd {dir} && {take}; [ ! -e audit.jsonl ] || cp -f audit.jsonl {kept}/"));
+        lines().len() >= 10_000
+    });
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    let lines = lines();
+    let (docs, repeats) = docs_of(lines.iter().map(String::as_str));
+    assert_eq!((picodata.ledger.compare(&docs), repeats), (Ok(()), 0), "{}", picodata.err());
 }

@@ -240,16 +240,16 @@ impl Course {
         let Some(first) = self.answers.get(taken) else { return Delivery::whole(parcel, Said::default()) };
         let (why, about, said) = match (first, stop) {
             (Some(line), _) if line.word == Word::No => {
-                (Why::Content(Blame::NeedsWitness), About::Next, saying("refuses", line))
+                (Why::Content(Blame::NeedsWitness), About::Next, saying("refuses it", line))
             }
-            (Some(line), _) => (Why::NotNow(None), About::Next, saying("puts off", line)),
+            (Some(line), _) => (Why::NotNow(None), About::Next, saying("puts it off", line)),
             (None, Some(f)) => (Why::Unanswered(f.kind), About::Rest, f.into()),
             (None, None) => (Why::NotNow(None), About::Rest, Said::default()),
         };
         let takes_some = (0..parcel.len()).any(|i| word(i) == Some(Word::Ok));
         let also = (taken + 1..parcel.len()).filter_map(|i| match self.answers[i].as_ref()? {
             line if line.word == Word::Ok => Some((i, Verdict::Taken)),
-            line if line.word == Word::No && takes_some => Some((i, Verdict::Refused(saying("refuses", line)))),
+            line if line.word == Word::No && takes_some => Some((i, Verdict::Refused(saying("refuses it", line)))),
             _ => None,
         });
         Delivery { also: also.collect(), ..Delivery::up_to(taken, why, about, said) }
@@ -258,7 +258,7 @@ impl Course {
 
 fn saying(what: &str, line: &Line) -> Said {
     let colon = if line.why.is_empty() { "" } else { ": " };
-    Said { status: None, text: format!("{what} it{colon}{}", line.why) }
+    Said { status: None, text: format!("{what}{colon}{}", line.why) }
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn each_word_is_about_its_event() {
     assert_eq!(d.also, [(3, Verdict::Taken)]);
     assert_eq!(stopped(d), (1, Why::Content(Blame::NeedsWitness), "refuses it: too odd".into()));
     let puts_off = told("exec-later", &format!("{EACH} echo \"later $(id \"$line\") busy\"; done"), 2, 10, LONG);
-    assert_eq!(stopped(puts_off), (0, Why::NotNow(None), "puts off it: busy".into()));
+    assert_eq!(stopped(puts_off), (0, Why::NotNow(None), "puts it off: busy".into()));
 }
 
 #[test]

@@ -152,13 +152,15 @@ impl LogFile {
         let deadline = Instant::now() + self.patience;
         let mut opened = self.locked(deadline)?;
         let wanted = parcel.bytes.len() as u64;
-        if let Some(old) = self.rotated(&opened, wanted, parcel.wall) {
+        // A file is put aside whole: a line that a death or a full disk has torn is completed first.
+        let mut from = self.mend(&mut opened, parcel)?;
+        if let Some(old) = (from == 0).then(|| self.rotated(&opened, wanted, parcel.wall)).flatten() {
             log::info("file", format!("`{}` is put aside as `{}`", self.path.display(), old.display()));
             drop(opened);
             opened = self.locked(deadline)?;
             self.tidy(parcel.wall);
+            from = self.mend(&mut opened, parcel)?;
         }
-        let from = self.mend(&mut opened, parcel)?;
         let written = append(&opened.file, &parcel.bytes[from..]).and_then(|()| opened.file.sync_data());
         written.map_err(|e| self.failed("write", &e))?;
         opened.end = opened.file.metadata().ok().map(|m| m.len());

@@ -153,3 +153,18 @@ fn what_cannot_be_written_is_told_with_its_cure_and_comes_later() {
     drop(other);
     assert!(took(&locked.deliver(&lines.parcel()), 2));
 }
+
+#[test]
+fn a_file_is_put_aside_whole() {
+    let dir = Scratch::new("file-torn-aside");
+    let path = dir.path("a.jsonl");
+    let lines = Lines::of(0..3, 50);
+    fs::write(&path, &lines.text()[..30]).unwrap();
+    let mut log = LogFile { limits: Limits { bytes: Some(20), age: None }, ..log(path.clone()) };
+    assert!(took(&log.deliver(&lines.parcel()), 3));
+    assert!(took(&log.deliver(&Lines::of(3..4, 50).parcel()), 1));
+    let names = fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path());
+    let aside: Vec<PathBuf> = names.filter(|p| *p != path).collect();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(read(&aside[0]), lines.text());
+}
