@@ -197,6 +197,17 @@ pub const SPOOL_MIN_BYTES: u64 = 256 * 1024;
 pub const SPOOL_DEFAULT_BYTES: u64 = 4 << 30;
 /// What a reader takes from a segment at once.
 pub const READ_BYTES: usize = 128 * 1024;
+/// How many bytes of records a packed block holds, and at most, where one record alone is longer: what one damaged byte costs.
+/// A segment with a longer record than that stays plain.
+pub const PACKED_BLOCK_BYTES: (usize, usize) = (READ_BYTES, 1 << 20);
+/// The longest segment that is packed, as it was before: places in it have four bytes.
+pub const PACKED_PLAIN_BYTES: u64 = MEMORY_DISK_FILE_BYTES;
+/// A segment that is shorter than this is not worth packing.
+pub const PACK_MIN_BYTES: u64 = 4 * 1024;
+/// Somebody has waited so long for what is in a segment: then it is packed.
+pub const PACK_AFTER_MILLIS: i64 = 60_000;
+/// After a segment that could not be packed because the disk refused something, for so long none is.
+pub const PACK_RETRY_MILLIS: u64 = 60_000;
 /// Damaged ranges remembered so that each is told once.
 pub const DAMAGES: usize = 1_024;
 /// Losses that readers have found and no event tells of yet, as they are saved: the writer tells them within a tick.

@@ -1,12 +1,13 @@
 //! The benches of `gostech-audit-log`: each figure beside a peer's in the same run, and the ratio.
 //!
-//! `cargo bench --bench audit -- [a] [b] [c] [d] [e] [blocked]` (none: all).
+//! `cargo bench --bench audit -- [a] [b] [c] [d] [e] [p] [blocked]` (none: all).
 //!
 //! - `a` stdin to spool with the receiver down, 1 GB of real-like events, against `cat > file` on the same disk;
 //! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38 and rsyslog;
 //! - `c` memory at idle; the peaks of `a` and `b` are printed with them;
 //! - `d` latency from a record's write to its arrival;
 //! - `e` a log in a file followed to its end, against `tail -F | cat`, syslog-ng's `file()` and rsyslog's `imfile`;
+//! - `p` packing of the spool's segments, against `gzip -1` and `zstd -1` of the same bytes;
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
 //!
 //! Settings by environment: `GOSTECH_AUDIT_BIN` another binary, `GOSTECH_BENCH_SCALE` a factor on the amounts (0.1 for a
@@ -24,6 +25,7 @@ mod deliver;
 mod follow;
 mod latency;
 mod measure;
+mod pack;
 mod producer;
 mod rsyslog;
 mod spool;
@@ -33,12 +35,13 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     println!("binary {}", harness::setup::binary().display());
-    let all: [(&str, fn()); 6] = [
+    let all: [(&str, fn()); 7] = [
         ("a", spool::run),
         ("b", deliver::run),
         ("c", measure::idle),
         ("d", latency::run),
         ("e", follow::run),
+        ("p", pack::run),
         ("blocked", blocked::run),
     ];
     for (name, bench) in all {

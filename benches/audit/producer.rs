@@ -1,5 +1,6 @@
 //! Producers that cost little themselves: the events are made before, the clock runs only while they are written.
 
+use crate::harness::events::Chance;
 use crate::harness::{Events, Picodata};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,26 @@ impl Stock {
         let mut stock = Stock { bytes: Vec::with_capacity(bytes + 512), ends: Vec::new() };
         while stock.bytes.len() < bytes {
             stock.add(&events.event());
+        }
+        stock
+    }
+
+    /// What a real database has written, again and again under other ids, at other times, by other users.
+    pub fn recorded(bytes: usize) -> Stock {
+        const LOG: &str = include_str!("../../tests/data/picodata-25.5.7/audit.jsonl");
+        let (mut stock, mut chance, mut n) =
+            (Stock { bytes: Vec::with_capacity(bytes + 512), ends: Vec::new() }, Chance::new(1), 0);
+        let mut ms = 0;
+        while stock.bytes.len() < bytes {
+            // Not in the order of the recording: what comes after what is as it happens.
+            let lines = LOG.lines().count() as u64;
+            let line = LOG.lines().nth(chance.within(0, lines - 1) as usize).unwrap_or_default();
+            (n, ms) = (n + 1, ms + chance.within(0, 40));
+            let (hours, minutes) = (ms / 3_600_000 % 24, ms / 60_000 % 60);
+            let time = format!("2026-11-21T{hours:02}:{minutes:02}:{:02}.{:03}+0000", ms / 1000 % 60, ms % 1000);
+            let user = format!("\"user_{}\"", chance.within(0, 999));
+            let line = valued(&valued(line, "id", &format!("1.0.{n}")), "time", &time);
+            stock.add(&line.replace("\"admin\"", &user));
         }
         stock
     }
@@ -82,4 +103,12 @@ impl Stock {
         times.sort();
         times
     }
+}
+
+/// The line with another value of this field.
+fn valued(line: &str, field: &str, value: &str) -> String {
+    let key = format!("\"{field}\":\"");
+    let Some(from) = line.find(&key).map(|at| at + key.len()) else { return line.to_string() };
+    let to = line[from..].find('"').map_or(line.len(), |n| from + n);
+    format!("{}{value}{}", &line[..from], &line[to..])
 }

@@ -37,7 +37,18 @@ fn a_standstill_is_told_before_what_is_less_grave_again_while_it_lasts_and_at_it
     let receiver = Receiver::start();
     receiver.down();
     let told = Told::new(&den);
-    let tiny = ["--spool-max", "1M", "--memory-max", "1M", "--event-max", "64K", "--alarm-repeat", "3s"];
+    let tiny = [
+        "--spool-max",
+        "1M",
+        "--spool-pack",
+        "never",
+        "--memory-max",
+        "1M",
+        "--event-max",
+        "64K",
+        "--alarm-repeat",
+        "3s",
+    ];
     let setup =
         Setup::new(&den).url(&receiver.url()).args(&tiny).args(&["--on-alarm", &told.command, "--drain", "60s"]);
     let mut picodata = setup.picodata();

@@ -54,7 +54,7 @@ fn an_optional_receiver_never_blocks_and_its_oldest_records_go() {
     let (a, b) = (Receiver::start(), Receiver::start());
     b.down();
     let port = free_port();
-    let tiny = ["--spool-max", "2M", "--memory-max", "1M", "--event-max", "64K"];
+    let tiny = ["--spool-max", "2M", "--spool-pack", "never", "--memory-max", "1M", "--event-max", "64K"];
     let options = ["--optional", "--retain", "0s", "--metrics-addr"];
     let setup =
         Setup::new(&den).args(&tiny).url(&a.url()).url(&b.url()).args(&options).args(&[&format!("127.0.0.1:{port}")]);

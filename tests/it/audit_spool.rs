@@ -12,7 +12,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// The smallest cushion, and a spool that a second of a flood fills.
-const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max", "64K"];
+// Full soon, whatever packs well.
+const TINY: [&str; 8] = ["--spool-max", "1M", "--spool-pack", "never", "--memory-max", "1M", "--event-max", "64K"];
 
 /// Writes `n` events without pause.
 fn flood(picodata: &mut Picodata, n: usize) {

@@ -12,7 +12,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
-const TINY: [&str; 6] = ["--spool-max", "1M", "--memory-max", "1M", "--event-max", "64K"];
+// Full soon, whatever packs well.
+const TINY: [&str; 8] = ["--spool-max", "1M", "--spool-pack", "never", "--memory-max", "1M", "--event-max", "64K"];
 
 fn of_spool<'a>(setup: &'a Setup, words: &[&'a str]) -> Vec<&'a str> {
     let at = setup.args.iter().position(|a| a == "--spool-dir").expect("a spool") + 1;

@@ -13,6 +13,7 @@ mod audit_gone;
 mod audit_kill;
 mod audit_nginx;
 mod audit_outage;
+mod audit_pack;
 mod audit_receivers;
 mod audit_records;
 mod audit_reload;

@@ -48,11 +48,15 @@ pub enum Canary {
     MarkEarly,
     /// It moves a whole life too late.
     MarkLate,
+    /// A packed segment takes the plain one's place, and was never synced.
+    PackedNotSynced,
+    /// The plain segment goes as soon as the packed one is written.
+    PlainRemovedFirst,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 21] = [
+    pub const ALL: [Canary; 23] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -74,11 +78,18 @@ impl Canary {
         Canary::PastForgotten,
         Canary::MarkEarly,
         Canary::MarkLate,
+        Canary::PackedNotSynced,
+        Canary::PlainRemovedFirst,
     ];
 
     /// Whether it shows only where something is taken away.
     pub fn is_of_what_goes(self) -> bool {
         matches!(self, Canary::NamesUnseen | Canary::PastForgotten)
+    }
+
+    /// Whether it shows only where segments are packed.
+    pub fn is_of_packing(self) -> bool {
+        matches!(self, Canary::PackedNotSynced | Canary::PlainRemovedFirst)
     }
 
     /// Whether it shows only where receivers come and go.

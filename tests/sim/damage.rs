@@ -14,7 +14,9 @@ use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::record::Ending;
 use gostech::audit::spool::disk::Disk;
 use gostech::audit::spool::memory_disk::MemoryDisk;
-use gostech::audit::spool::record::{Identity, HEADER_BYTES, RECORDS_AT};
+use gostech::audit::spool::pack::{Block, BLOCK_HEADER};
+use gostech::audit::spool::packed::{Job, Packing};
+use gostech::audit::spool::record::{Head, Identity, HEADER_BYTES, RECORDS_AT};
 use gostech::audit::spool::recover::Refusal;
 use gostech::audit::spool::{Full, Settings, Spool};
 use gostech::hash::xxh64;
@@ -208,6 +210,62 @@ fn segments_flipped_and_cut_at_every_byte() {
     }
     let records = (flips + cuts) * (SEGMENTS * IN_SEGMENT) as u64;
     lab_since("damage: bits of segments flipped, segments cut", flips + cuts, records, begin);
+}
+
+/// The same spool with one segment packed.
+fn packed(files: &Files, name: &str) -> (Files, String) {
+    let disk = SimDisk::new(1, Canary::None);
+    disk.put(name, &files[name]);
+    let head = Head::decode(&files[name]).expect("a whole head");
+    let (bytes, next) = (files[name].len() as u64, head.first_seq + IN_SEGMENT as u64);
+    let to = name.replace(".seg", "-1.seg");
+    let job = Job { name: name.into(), head: Arc::new(head), bytes, next, to };
+    assert!(matches!(job.pack(&*disk), Ok(Packing::Done(_))));
+    let mut files = files.clone();
+    files.remove(name);
+    files.insert(job.to.clone(), disk.contents(&job.unborn()));
+    (files, job.to)
+}
+
+/// Whether its one block can still be read.
+fn is_whole(file: &[u8]) -> bool {
+    let block = file.get(RECORDS_AT as usize..).unwrap_or_default();
+    let unpacked = Block::of(block).and_then(|b| b.unpack(block.get(BLOCK_HEADER..BLOCK_HEADER + b.packed)?));
+    unpacked.is_some()
+}
+
+#[test]
+fn a_packed_segment_flipped_and_cut_at_every_byte() {
+    crate::quiet();
+    let begin = Instant::now();
+    let memory_disk = Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+    let files = whole(&memory_disk);
+    let mut tried = 0;
+    // In the middle, and the newest one.
+    for segment in [1, SEGMENTS - 1] {
+        let (files, name) = packed(&files, &segments(&files)[segment]);
+        check(&deliver(&files, &memory_disk, "packed").unwrap(), &[], "packed");
+        let all: Vec<usize> = (1..=IN_SEGMENT).map(|n| segment * IN_SEGMENT + n).collect();
+        let mut spoil = |at: usize, what: &str, spoil: &dyn Fn(&mut Vec<u8>)| {
+            let what = format!("{what} {at} of {name}");
+            let mut bad = files.clone();
+            let file = bad.get_mut(&name).unwrap();
+            spoil(file);
+            let heads = file.len() as u64 >= RECORDS_AT;
+            let gone = if heads && is_whole(file) { &[][..] } else { &all };
+            let after = deliver(&bad, &memory_disk, &what).expect("not foreign");
+            check(&after, gone, &what);
+            tried += 1;
+        };
+        // The two heads stand for each other: a part of their bytes shows it.
+        for at in (0..files[&name].len()).filter(|at| *at as u64 >= RECORDS_AT || at % 9 == 0) {
+            spoil(at, "a bit of byte", &|file| file[at] ^= 1 << (at % 8));
+            spoil(at, "cut at byte", &|file| file.truncate(at));
+        }
+        // Both heads at once: its records are found all the same.
+        spoil(9, "both heads at byte", &|file| (file[9], file[1024 + 9]) = (9, 9));
+    }
+    lab_since("damage: a packed segment flipped, cut", tried, tried * (SEGMENTS * IN_SEGMENT) as u64, begin);
 }
 
 #[test]

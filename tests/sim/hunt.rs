@@ -7,7 +7,7 @@
 use crate::canary::Canary;
 use crate::chance::Chance;
 use crate::report::{say, Sum};
-use crate::world::{FOLLOWED, GONE, MORE, PARTS, WALLS};
+use crate::world::{FOLLOWED, GONE, MORE, PACKED, PARTS, WALLS};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -115,6 +115,7 @@ impl Queue {
             .chain(LATER.map(|n| PARTS + n))
             .chain(LATER.map(|n| GONE + n))
             .chain(LATER.map(|n| FOLLOWED + n))
+            .chain(LATER.map(|n| PACKED + n))
             .chain(seeds_of(FOUND))
             .chain(seeds_of(&before))
             .collect();
@@ -146,7 +147,7 @@ impl Queue {
         }
         let class = self.class;
         self.fresh.as_mut().map(|c| {
-            let from = c.pick(&[MORE, WALLS, PARTS, FOLLOWED]);
+            let from = c.pick(&[MORE, WALLS, PARTS, FOLLOWED, PACKED]);
             from + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5))
         })
     }

@@ -26,7 +26,7 @@ use canary::Canary;
 use report::say;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
-use world::{Figures, World, FOLLOWED, GONE, MORE, PARTS, WALLS};
+use world::{Figures, World, FOLLOWED, GONE, MORE, PACKED, PARTS, WALLS};
 
 fn quiet() {
     match std::env::var_os("SIM_LOG") {
@@ -72,6 +72,7 @@ fn every_canary_is_found() {
             Canary::WallUnseen => WALLS,
             Canary::FrontForWhole => PARTS,
             Canary::MarkEarly | Canary::MarkLate => FOLLOWED,
+            _ if canary.is_of_packing() => PACKED,
             _ if canary.is_of_what_goes() => GONE,
             _ if canary.is_of_names() => MORE,
             _ => 0,

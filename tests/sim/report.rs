@@ -69,6 +69,7 @@ impl Sum {
             (&mut a.calls, f.calls),
             (&mut a.unsecured, f.unsecured),
             (&mut a.gaps, f.gaps),
+            (&mut a.packed, f.packed),
             (&mut a.changes, f.changes),
             (&mut a.late, f.late),
             (&mut a.injected.full, f.injected.full),
@@ -104,7 +105,7 @@ impl Sum {
             "sim | seeds {} | steps {} | by class (seeds/steps) {} | disk calls {} | deaths {} | power cuts {} | full {} \
              | EIO {} | failed fsyncs {} (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | taken away {} | records {} \
              | delivered {} | repeated {} | quarantined {} | dropped as told {} | gaps told {} | late answers {} \
-             | receivers changed {} | failed seeds {failed} | {seconds:.1} s",
+             | receivers changed {} | segments packed {} | failed seeds {failed} | {seconds:.1} s",
             self.seeds,
             a.steps,
             classes.join(" "),
@@ -127,6 +128,7 @@ impl Sum {
             a.gaps,
             a.late,
             a.changes,
+            a.packed,
         )
     }
 

@@ -74,6 +74,8 @@ pub struct Options {
     pub spool_max: Option<u64>,
     /// `--spool-full`
     pub full: Full,
+    /// `--spool-pack`: segments that wait are packed.
+    pub pack: bool,
     /// `--memory-max`
     pub memory_max: u64,
     /// `--sync`
@@ -155,6 +157,7 @@ impl Options {
                 "drop-oldest" => Full::DropOldest,
                 _ => Full::Block,
             },
+            pack: value::listed(&parsed.need("spool-pack"))? == "auto",
             memory_max: value::size_within(
                 &parsed.need("memory-max"),
                 limits::MEMORY_BYTES.0..=limits::MEMORY_BYTES.1,

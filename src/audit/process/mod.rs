@@ -12,6 +12,7 @@ mod handlers;
 pub mod heirlooms;
 pub mod keeper;
 pub mod opening;
+pub mod packer;
 pub mod page;
 pub mod reload;
 pub mod run_state;

@@ -266,6 +266,10 @@ fn sizes_part(p: &mut Text, m: &Moment) {
     p.one("spool_bytes", "gauge", "Bytes of the spool that somebody still needs.", s.live as f64);
     p.one("spool_max_bytes", "gauge", "How large the spool may become.", s.max as f64);
     p.one("retained_bytes", "gauge", "Bytes of delivered events kept for replay.", s.retained as f64);
+    let (segments, size, before) = s.packed;
+    p.one("packed_segments", "gauge", "Segments of the spool that are packed.", segments as f64);
+    p.one("packed_bytes", "gauge", "Bytes of the packed segments.", size as f64);
+    p.one("packed_plain_bytes", "gauge", "Bytes of the packed segments before they were packed.", before as f64);
     p.one(
         "memory_spool_bytes",
         "gauge",

@@ -1,10 +1,12 @@
 //! What has to be done from time to time, on no one's path: sync, save, tidy, warn, bring a failed disk back.
 
 use crate::audit::alarm::AlarmKind;
+use crate::audit::process::packer::Packer;
 use crate::audit::record::mark::Mark;
 use crate::audit::spool::Spool;
 use crate::{limits, log};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How full the spool was when it was last said.
@@ -26,9 +28,15 @@ pub struct Tender {
     failing: bool,
     saved: (u64, Mark),
     seen: u64,
+    packer: Option<Packer>,
 }
 
 impl Tender {
+    /// One who has segments packed as well.
+    pub fn packing(spool: &Arc<Spool>) -> Tender {
+        Tender { packer: Some(Packer::new(spool.clone())), ..Tender::default() }
+    }
+
     /// One round. `sync`: what was written has to be on the platter. `mono`: since some beginning; it never goes back.
     pub fn round(&mut self, spool: &Spool, sync: bool, now_ms: i64, mono: Duration) {
         if sync {
@@ -55,6 +63,9 @@ impl Tender {
             spool.look_at_files(now_ms);
             spool.tidy(now_ms);
             self.look_at_room(spool);
+        }
+        if let Some(packer) = &mut self.packer {
+            packer.round(now_ms, mono);
         }
         let sizes = spool.sizes();
         if sizes.disk_bad.is_none() {
@@ -118,6 +129,9 @@ impl Tender {
             if !stop.load(Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(limits::TEND_MILLIS));
             }
+        }
+        if let Some(packer) = &mut self.packer {
+            packer.stop();
         }
     }
 }

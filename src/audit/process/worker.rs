@@ -431,7 +431,8 @@ impl Worker {
     fn start_tender(&self) -> JoinHandle<()> {
         let (spool, run_state) = (self.spool.clone(), self.run_state.clone());
         let sync = self.options.sync != Sync::Never;
-        begin("tender", move || Tender::default().run(&spool, sync, &run_state.stop, wall_ms))
+        let mut tender = if self.options.pack { Tender::packing(&spool) } else { Tender::default() };
+        begin("tender", move || tender.run(&spool, sync, &run_state.stop, wall_ms))
     }
 
     fn start_adopter(&self) -> std::io::Result<()> {

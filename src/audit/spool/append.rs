@@ -146,6 +146,8 @@ impl Spool {
                     first: seq,
                     next: seq + count,
                     bytes: open.bytes,
+                    packed: None,
+                    stays_plain: false,
                     synced: 0,
                     renew: false,
                     replaces: Vec::new(),
@@ -169,7 +171,7 @@ impl Spool {
                 let memory = ledger.disk_bad.is_some();
                 let acked = ledger.acked_before(false);
                 let sum = |f: &dyn Fn(&&Segment) -> bool| -> u64 {
-                    ledger.segments.iter().filter(f).map(|s| s.bytes).sum::<u64>() + need + head
+                    ledger.segments.iter().filter(f).map(Segment::size).sum::<u64>() + need + head
                 };
                 let counts = |s: &&Segment| !memory || s.store == Store::Memory;
                 let retained = sum(&|s| counts(s) && s.next <= acked) - need - head;
@@ -220,11 +222,11 @@ impl Spool {
                     );
                 }
             }
-            freed += s.bytes;
+            freed += s.size();
             drop(ledger);
             crash::point("drop-optional.passed");
             self.save_cursors();
-            self.remove_acked(s.bytes, i64::MAX);
+            self.remove_acked(s.size(), i64::MAX);
         }
     }
 
@@ -256,7 +258,7 @@ impl Spool {
         self.drop_before(s.next);
         self.save_cursors();
         crash::point("drop-oldest.passed");
-        self.remove_acked(s.bytes, i64::MAX);
+        self.remove_acked(s.size(), i64::MAX);
         let mut ledger = self.lock();
         ledger.try_disk = ledger.disk_bad.is_some() && !ledger.more_than_the_disk_takes();
         true
@@ -299,6 +301,7 @@ impl Spool {
         // It goes now: what cannot be read now is never read.
         walk.accept_holes();
         let disk = self.store(s.store);
+        let mut s = s.clone();
         loop {
             match walk.next(disk, &s.name, &s.head, s.bytes) {
                 Ok(Found::Record(m)) if (next..s.next).contains(&m.seq) => {
@@ -313,6 +316,9 @@ impl Spool {
                     }
                 }
                 Ok(Found::Record(_) | Found::Damage(..)) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && self.packed_meanwhile(&mut s) => {
+                    walk.look_again()
+                }
                 // What the disk does not give is told by its number.
                 Ok(Found::Torn(_) | Found::End) | Err(_) => break,
             }
@@ -365,6 +371,7 @@ impl Appender {
             created_ms: now_ms,
             identity: spool.settings.identity.clone(),
             last: spool.account().last,
+            packed: None,
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
         let name = spool.free_name(seq);
@@ -376,17 +383,17 @@ impl Appender {
 impl Spool {
     /// A file name for a segment that begins with `seq`.
     pub(super) fn free_name(&self, seq: u64) -> String {
-        let ledger = self.lock();
+        let known: Vec<String> = {
+            let ledger = self.lock();
+            ledger.segments.iter().filter(|s| s.first == seq).map(|s| s.name.clone()).collect()
+        };
         // Files that the ledger does not know may hold the only copy that survives a power cut.
         let there = |disk: &dyn Disk, name: &str| match disk.read_at(name, 0, &mut [0; 1]) {
             Ok(_) => true,
             Err(e) => e.kind() != std::io::ErrorKind::NotFound,
         };
-        let taken = |name: &str| {
-            ledger.segments.iter().any(|s| s.name == name)
-                || there(&*self.disk, name)
-                || there(&*self.memory_disk, name)
-        };
+        let taken =
+            |name: &str| known.iter().any(|k| k == name) || there(&*self.disk, name) || there(&*self.memory_disk, name);
         let plain = format!("{seq:020}.seg");
         if !taken(&plain) {
             return plain;

@@ -47,6 +47,10 @@ pub trait Disk: Send + Sync {
     fn is_named(&self, _name: &str) -> bool {
         true
     }
+    /// The same folder for somebody who shares no lock with those who use this one.
+    fn another(&self) -> Option<Box<dyn Disk>> {
+        None
+    }
     /// What says whose the folder is is there still, or made anew.
     fn look_at_lock(&self) {}
     /// Whether the folder is another one than that in which the files are open: removed, or under a mount.
@@ -71,6 +75,25 @@ pub fn read_all(disk: &dyn Disk, name: &str, most: u64) -> io::Result<Option<Vec
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Page by page, and zeros for those that the disk does not give.
+pub fn read_by_pages(disk: &dyn Disk, name: &str, from: u64, buf: &mut [u8]) -> usize {
+    let mut at = 0;
+    while at < buf.len() {
+        // To the end of the page: the next one may be well.
+        let page = limits::PAGE_BYTES - (from + at as u64) % limits::PAGE_BYTES;
+        let to = buf.len().min(at + page as usize);
+        match disk.read_at(name, from + at as u64, &mut buf[at..to]) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(_) => {
+                buf[at..to].fill(0);
+                at = to;
+            }
+        }
+    }
+    at
 }
 
 type OpenFiles = Vec<(String, bool, Arc<File>)>;
@@ -218,6 +241,10 @@ impl Disk for RealDisk {
             Ok(there) => open.is_none_or(|f| f.metadata().is_ok_and(|ours| number(&ours) == number(&there))),
             Err(e) => e.kind() != io::ErrorKind::NotFound,
         }
+    }
+
+    fn another(&self) -> Option<Box<dyn Disk>> {
+        Some(Box::new(RealDisk::new(&self.dir)))
     }
 
     fn look_at_lock(&self) {

@@ -77,7 +77,7 @@ impl Spool {
 
     fn save_one(&self, s: &Segment, now_ms: i64) -> Came {
         let to_disk = || self.copy_records(s, RECORDS_AT, Store::Disk, now_ms);
-        let fits = s.bytes <= self.lock().room_in_memory(self.settings.memory_max);
+        let fits = s.size() <= self.lock().room_in_memory(self.settings.memory_max);
         let to_memory = |e: io::Error| match fits && e.kind() != io::ErrorKind::NotFound {
             true => self.copy_records(s, RECORDS_AT, Store::Memory, now_ms),
             false => Err(e),

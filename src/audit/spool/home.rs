@@ -60,12 +60,12 @@ impl Spool {
         // The newest first: those are open for certain, and nobody may have read them yet.
         let mut room = room;
         for s in mine.iter().rev().filter(|s| s.bytes > RECORDS_AT) {
-            if s.bytes > room {
+            if s.size() > room {
                 break;
             }
             match self.copy_records(s, RECORDS_AT, Store::Memory, now_ms) {
                 Ok(Some(copy)) => {
-                    room -= copy.bytes.min(room);
+                    room -= copy.size().min(room);
                     self.put_in_place(s, RECORDS_AT, copy);
                 }
                 Ok(None) => {}

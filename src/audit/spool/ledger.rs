@@ -2,7 +2,7 @@
 //! Pure. Refuses: to touch a disk.
 
 use super::cursor::Cursor;
-use super::{Ledger, Receiver, Store};
+use super::{Ledger, Receiver, Segment, Store};
 
 impl Receiver {
     /// It goes on past records that only this note of the account tells of.
@@ -28,12 +28,12 @@ impl Ledger {
 
     /// Whether there is more than a full disk takes: then it helps it when some of that goes.
     pub(super) fn more_than_the_disk_takes(&self) -> bool {
-        let all: u64 = self.segments.iter().map(|s| s.bytes).sum();
+        let all: u64 = self.segments.iter().map(Segment::size).sum();
         self.disk_takes.is_some_and(|(takes, _)| all > takes)
     }
 
     /// How many bytes of segments there may still be in memory.
     pub(super) fn room_in_memory(&self, most: u64) -> u64 {
-        most.saturating_sub(self.segments.iter().filter(|s| s.store == Store::Memory).map(|s| s.bytes).sum())
+        most.saturating_sub(self.segments.iter().filter(|s| s.store == Store::Memory).map(Segment::size).sum())
     }
 }

@@ -15,6 +15,7 @@
 //! Refuses: to know formats and receivers, to wait for the network, to retry a failed fsync on the same data.
 
 pub mod append;
+pub mod blocks;
 pub mod cursor;
 pub mod disk;
 pub mod ephemeral;
@@ -30,6 +31,9 @@ pub mod names;
 pub mod no_disk;
 pub mod orphans;
 pub mod owner;
+pub mod pack;
+pub mod packed;
+mod packing;
 pub mod past;
 pub mod place;
 pub mod read;
@@ -119,8 +123,12 @@ pub struct Segment {
     pub first: u64,
     /// The record after its last.
     pub next: u64,
-    /// How many of its bytes are records.
+    /// How many of its bytes are records; of one that is packed: how many were before.
     pub bytes: u64,
+    /// How long the file of one is that is packed.
+    pub packed: Option<u64>,
+    /// Packing it would make nothing better.
+    pub stays_plain: bool,
     /// How many of them are known to be synced.
     pub synced: u64,
     /// A sync failed, and what it may have dropped is not written anew yet: it must not be synced, but copied.
@@ -131,6 +139,13 @@ pub struct Segment {
     pub acked_ms: Option<i64>,
     /// Its head.
     pub head: Arc<Head>,
+}
+
+impl Segment {
+    /// What it takes where it lies.
+    pub fn size(&self) -> u64 {
+        self.packed.unwrap_or(self.bytes)
+    }
 }
 
 /// A receiver as the ledger knows it.
@@ -217,6 +232,8 @@ pub struct Sizes {
     pub in_memory: u64,
     /// Bytes of these on disk that a failed sync may have dropped, and that could not be written anew yet.
     pub to_renew: u64,
+    /// Segments that are packed, what they take, and what they took before.
+    pub packed: (u64, u64, u64),
     /// The bound.
     pub max: u64,
     /// The number of the next record.
@@ -320,6 +337,11 @@ impl Spool {
     /// Whether nothing that a sender has found missing waits to be told.
     pub fn no_losses(&self) -> bool {
         self.lock().losses.is_empty()
+    }
+
+    /// Wakes who waits for records, without the ledger: whoever looks at this moment comes again by himself.
+    pub fn nudge(&self) {
+        self.news.notify_all();
     }
 
     /// Wakes everybody who waits.

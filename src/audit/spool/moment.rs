@@ -35,6 +35,8 @@ pub struct Bytes {
     pub max: u64,
     /// Read, and not in the spool yet.
     pub cushion: u64,
+    /// Segments that are packed, what they take, and what they took before.
+    pub packed: (u64, u64, u64),
 }
 
 /// An option in force, as it is shown.
@@ -132,7 +134,7 @@ impl Moment {
         let wrong: Vec<String> = self.wrong.iter().map(Alarm::line).collect();
         let in_force: Vec<Value> = self.in_force.iter().map(|r| json!([r.name, r.value, r.given])).collect();
         let b = &self.bytes;
-        let bytes = [b.live, b.retained, b.in_memory, b.max, b.cushion];
+        let bytes = [b.live, b.retained, b.in_memory, b.max, b.cushion, b.packed.0, b.packed.1, b.packed.2];
         json!({
             "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
             "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
@@ -172,6 +174,7 @@ impl Moment {
                 in_memory: number(&b[2])?,
                 max: number(&b[3])?,
                 cushion: number(&b[4])?,
+                packed: (number(&b[5])?, number(&b[6])?, number(&b[7])?),
             },
             disk_bad: v["disk_bad"].as_str().map(String::from),
             set_aside: number(&v["set_aside"])?,
@@ -205,7 +208,7 @@ mod tests {
             account,
             next: 10,
             receivers: vec![Standing { name: "r1".into(), live: true, cursor, oldest_ms: Some(5) }],
-            bytes: Bytes { live: 1, retained: 2, in_memory: 3, max: 4, cushion: 5 },
+            bytes: Bytes { live: 1, retained: 2, in_memory: 3, max: 4, cushion: 5, packed: (6, 7, 8) },
             disk_bad: Some("No space left".into()),
             set_aside: 2,
             wrong: vec![wrong],

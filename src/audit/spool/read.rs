@@ -128,13 +128,13 @@ impl Reader {
                 Move::Record(m)
             }
             Ok(Found::Damage(from, to)) => {
-                spool.set_aside(s.store, &s.name, from, to);
+                spool.set_aside(s, from, to);
                 Move::Again
             }
             Ok(Found::Torn(from)) => {
                 let old = s.clone();
                 if !self.refresh(spool) {
-                    spool.set_aside(old.store, &old.name, from, old.bytes);
+                    spool.set_aside(&old, from, old.bytes);
                     self.lose_to(old.next);
                     self.at = None;
                 }
@@ -148,7 +148,10 @@ impl Reader {
                 }
                 Move::Again
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.file_gone(spool),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => match self.refresh(spool) {
+                true => Move::Again,
+                false => self.file_gone(spool),
+            },
             Err(e) => Move::Trouble(format!("cannot read `{}` in `{}`: {e}", s.name, spool.store(s.store).place())),
         }
     }
@@ -170,6 +173,8 @@ impl Reader {
             return false;
         }
         let shrunk = now.bytes < at;
+        // The same records may stand in another file now, which is packed.
+        walk.look_again();
         *s = now.clone();
         if shrunk {
             drop(ledger);

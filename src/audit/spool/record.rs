@@ -11,6 +11,9 @@
 //!       parts(4), then the raw bytes
 //! ```
 //!
+//! The head of a packed segment (`pack` says what stands behind it) has another version, and in its last bytes before the
+//! sum: plain(8), how long the segment is when it is not packed, and next(8), the number after its last record.
+//!
 //! `seq`, `stream` and `read_ms` count from the segment's own; `check` is the folded XXH64 of the header after it, seeded
 //! with the XXH64 of the raw bytes, which is also the hash in the document id. The version is the last byte of the magic.
 //!
@@ -22,7 +25,10 @@ use crate::json::Span;
 use crate::limits;
 
 const MAGIC: [u8; 8] = *b"GOSTSEG\x01";
-const RECORD: [u8; 4] = [0x9e, b'R', 0xe1, 0x01];
+/// A program that does not know packed segments refuses this version, and passes nothing over.
+const PACKED: [u8; 8] = *b"GOSTSEG\x02";
+/// What a record begins with.
+pub const RECORD: [u8; 4] = [0x9e, b'R', 0xe1, 0x01];
 /// One copy of the head.
 pub const HEAD_BYTES: usize = 1024;
 /// Where records begin.
@@ -57,13 +63,24 @@ pub struct Head {
     /// The event that was read last before it, where that is known: what is missing at its beginning is seen by this, also
     /// when the segments before it are gone.
     pub last: Option<EventId>,
+    /// What is said of the plain segment where this one is packed.
+    pub packed: Option<Packed>,
+}
+
+/// What a packed segment says of the plain one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// How long that is.
+    pub plain: u64,
+    /// The number after its last record.
+    pub next: u64,
 }
 
 impl Head {
     /// Both copies.
     pub fn encode(&self) -> Vec<u8> {
         let mut one = Vec::with_capacity(2 * HEAD_BYTES);
-        one.extend_from_slice(&MAGIC);
+        one.extend_from_slice(self.packed.map_or(&MAGIC, |_| &PACKED));
         for n in [self.first_seq, self.epoch, self.stream, self.created_ms as u64] {
             one.extend_from_slice(&n.to_le_bytes());
         }
@@ -76,7 +93,9 @@ impl Head {
             one.push(1);
             [last.raft_id, last.gen, last.count].iter().for_each(|n| one.extend_from_slice(&n.to_le_bytes()));
         }
-        one.resize(HEAD_BYTES - 8, 0);
+        one.resize(HEAD_BYTES - 24, 0);
+        let Packed { plain, next } = self.packed.unwrap_or_default();
+        [plain, next].iter().for_each(|n| one.extend_from_slice(&n.to_le_bytes()));
         let sum = xxh64(&one, 0);
         one.extend_from_slice(&sum.to_le_bytes());
         one.extend_from_within(..);
@@ -90,7 +109,8 @@ impl Head {
 
     fn decode_copy(copy: &[u8]) -> Option<Head> {
         let (body, sum) = copy.split_at(HEAD_BYTES - 8);
-        if xxh64(body, 0) != word(sum, 0) || body[..8] != MAGIC {
+        let is_packed = body[..8] == PACKED;
+        if xxh64(body, 0) != word(sum, 0) || body[..8] != MAGIC && !is_packed {
             return None;
         }
         let mut at = 40;
@@ -104,15 +124,40 @@ impl Head {
         let last = body.get(at..at + 25).filter(|b| b[0] == 1);
         let last = last.map(|b| EventId { raft_id: word(b, 1), gen: word(b, 9), count: word(b, 17) });
         let (first_seq, stream, created_ms) = (word(body, 8), word(body, 24), word(body, 32) as i64);
+        let packed =
+            is_packed.then(|| Packed { plain: word(body, HEAD_BYTES - 24), next: word(body, HEAD_BYTES - 16) });
+        if packed.is_some_and(|p| !p.is_sane(first_seq)) {
+            return None;
+        }
         // The numbers of its records are counted from these, and the first record there can be is 1.
         let sane = [first_seq, stream, created_ms.unsigned_abs()].iter().all(|n| *n <= limits::SPOOL_NUMBER_MAX);
-        (sane && first_seq > 0).then_some(Head { first_seq, epoch: word(body, 16), stream, created_ms, identity, last })
+        (sane && first_seq > 0).then_some(Head {
+            first_seq,
+            epoch: word(body, 16),
+            stream,
+            created_ms,
+            identity,
+            last,
+            packed,
+        })
+    }
+
+    /// The same of the plain segment.
+    pub fn plain(&self) -> Head {
+        Head { packed: None, ..self.clone() }
     }
 
     /// Whether a record can be counted from this head: its distances must fit the header's fields.
     pub fn reaches(&self, seq: u64, stream: u64, read_ms: i64) -> bool {
         let near = |a: u64, b: u64| a.checked_sub(b).is_some_and(|d| d < 1 << 31);
         near(seq, self.first_seq) && near(stream, self.stream) && read_ms.abs_diff(self.created_ms) < 1 << 30
+    }
+}
+
+impl Packed {
+    fn is_sane(&self, first_seq: u64) -> bool {
+        (RECORDS_AT..=limits::PACKED_PLAIN_BYTES).contains(&self.plain)
+            && (first_seq..=limits::SPOOL_NUMBER_MAX).contains(&self.next)
     }
 }
 
@@ -132,7 +177,7 @@ pub enum Front {
 impl Front {
     /// Of a file that begins with these bytes.
     pub fn of(bytes: &[u8]) -> Front {
-        let foreign = |c: &[u8]| c.starts_with(&MAGIC[..7]) && c[7] != MAGIC[7];
+        let foreign = |c: &[u8]| c.starts_with(&MAGIC[..7]) && ![MAGIC[7], PACKED[7]].contains(&c[7]);
         let is_whole = |c: &[u8]| Head::decode(c).is_some();
         match Head::decode(bytes) {
             Some(head) => {
@@ -145,13 +190,13 @@ impl Front {
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u64 {
     let mut w = [0; 8];
     w.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(w)
 }
 
-fn half(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
@@ -390,6 +435,7 @@ mod tests {
             created_ms: 1_795_224_477_000,
             identity,
             last: Some(EventId { raft_id: 1, gen: 2, count: 3 }),
+            packed: None,
         }
     }
 
@@ -482,8 +528,8 @@ mod tests {
         }
         assert!(Head::decode(&bytes[..HEAD_BYTES - 1]).is_none());
         let mut foreign = bytes.clone();
-        foreign[7] = 2;
-        foreign[HEAD_BYTES + 7] = 2;
+        foreign[7] = 3;
+        foreign[HEAD_BYTES + 7] = 3;
         assert!(matches!(Front::of(&foreign), Front::Foreign) && Head::decode(&foreign).is_none());
         assert!(!matches!(Front::of(&bytes), Front::Foreign));
     }

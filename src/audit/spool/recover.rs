@@ -3,6 +3,7 @@
 //! Reads heads, cuts the torn tail of the newest segment, takes in what the saved state has not seen. Never deletes a
 //! byte that is not in another place: what cannot be used is set aside as `.bad`.
 
+use super::blocks::without_head;
 use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry};
 use super::names::{edition_of, number_of};
@@ -175,9 +176,13 @@ impl Spool {
                         self.replay_record(s.head.epoch, m, walk.record(m).raw, now_ms);
                     }
                 }
-                Found::Damage(from, to) => self.set_aside(s.store, &s.name, from, to),
+                Found::Damage(from, to) => self.set_aside(s, from, to),
                 Found::Torn(from) => {
-                    self.set_aside(s.store, &s.name, from, s.bytes);
+                    self.set_aside(s, from, s.bytes);
+                    if let Some(packed) = s.head.packed {
+                        // It was whole: what is missing is no write that a death has cut off, and is told.
+                        return Ok(next.max(packed.next));
+                    }
                     if newest {
                         log::warn(
                             "spool",
@@ -472,7 +477,8 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             (Front::Whole(head, _), _) => head,
             (Front::Foreign, _) => return Err(Refusal::Foreign(format!("`{}` is of another version", f.name))),
             (Front::Damaged, Some(first_seq)) => {
-                Head { first_seq, identity: settings.identity.clone(), ..Head::default() }
+                let packed = without_head(disk, &f.name);
+                Head { first_seq, identity: settings.identity.clone(), packed, ..Head::default() }
             }
             // The head was being written: there can be no record. An empty file is nothing to keep.
             (Front::Short, _) | (Front::Damaged, None) => {
@@ -485,7 +491,9 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             store,
             first: head.first_seq,
             next: head.first_seq,
-            bytes: f.bytes.max(RECORDS_AT),
+            bytes: head.packed.map_or(f.bytes.max(RECORDS_AT), |p| p.plain),
+            packed: head.packed.map(|_| f.bytes),
+            stays_plain: false,
             // The worker that wrote it may have died before it was synced.
             synced: if store == Store::Memory { f.bytes } else { 0 },
             renew: false,
@@ -523,7 +531,8 @@ fn discard(disk: &dyn Disk, store: Store, f: &Entry) {
 }
 
 /// In the order of their records. Of two that begin with the same record the one that holds more whole ones stays; of
-/// equals that in memory, for it is there only while the one on disk is not known to be on the platter.
+/// equals that in memory, for it is there only while the one on disk is not known to be on the platter. What was packed is
+/// removed only when the packed one is whole.
 fn in_order(disk: &dyn Disk, memory_disk: &dyn Disk, mut segments: Vec<Segment>) -> Vec<Segment> {
     sorted::by_key(&mut segments, |s| s.first);
     let mut kept: Vec<Segment> = Vec::with_capacity(segments.len());
@@ -535,7 +544,14 @@ fn in_order(disk: &dyn Disk, memory_disk: &dyn Disk, mut segments: Vec<Segment>)
         let store = |s: &Segment| if s.store == Store::Disk { disk } else { memory_disk };
         let whole = |s: &Segment| whole_records(store(s), &s.name, &s.head, s.bytes);
         let rank = |s: &Segment| (whole(s), s.store == Store::Memory, edition_of(&s.name));
-        let lesser = if rank(&s) > rank(k) { std::mem::replace(k, s) } else { s };
+        let (old, new) = (rank(k), rank(&s));
+        let lesser = if new > old { std::mem::replace(k, s) } else { s };
+        if old.0 == new.0 && (k.packed.is_some() || lesser.packed.is_some()) && lesser.store == k.store {
+            // The worker that packed it died before one of them went. Not before the other one is on the platter.
+            let safe = disk.sync(&k.name).and_then(|()| disk.sync_names());
+            let _ = safe.and_then(|()| disk.remove(&lesser.name));
+            continue;
+        }
         log::warn("spool", format!("`{}` holds the same records as `{}` and is set aside", lesser.name, k.name));
         k.replaces.extend(lesser.replaces.iter().cloned());
         match (lesser.store, k.store) {

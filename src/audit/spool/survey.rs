@@ -3,6 +3,7 @@
 //!
 //! Refuses: to write, to lock, to trust anything that it reads.
 
+use super::blocks::without_head;
 use super::cursor::{self, Cursor};
 use super::disk::{read_all, Disk, Entry, RealDisk};
 use super::names::{edition_of, number_of, EPHEMERAL, LOCK, STATE};
@@ -59,12 +60,21 @@ pub enum Heads {
 pub struct Seg {
     /// Its name.
     pub name: String,
-    /// Its length when it was listed.
+    /// Its length when it was listed; of one that is packed: the length of the plain one, by which it is read.
     pub bytes: u64,
+    /// What it takes on the disk.
+    pub size: u64,
     /// Its head.
     pub head: Arc<Head>,
     /// How much of that was there.
     pub heads: Heads,
+}
+
+impl Seg {
+    fn of(f: Entry, head: Head, heads: Heads) -> Seg {
+        let bytes = head.packed.map_or(f.bytes, |p| p.plain);
+        Seg { name: f.name, bytes, size: f.bytes, head: Arc::new(head), heads }
+    }
 }
 
 /// A small file of three copies.
@@ -218,7 +228,11 @@ impl Look {
             let mut bytes = [0; RECORDS_AT as usize];
             let got = match self.disk.read_at(&f.name, 0, &mut bytes) {
                 Ok(got) => &bytes[..got],
-                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) if e.kind() == ErrorKind::NotFound => {
+                    let anew = number_of(&f.name).and_then(|first| self.packed_meanwhile(&f.name, first));
+                    self.segments.extend(anew);
+                    continue;
+                }
                 Err(e) => return Err(self.unreadable(&f.name, e)),
             };
             match (Front::of(got), number_of(&f.name)) {
@@ -252,15 +266,34 @@ impl Look {
     }
 
     fn push(&mut self, f: Entry, head: Head, heads: Heads) {
-        self.segments.push(Seg { name: f.name, bytes: f.bytes, head: Arc::new(head), heads });
+        self.segments.push(Seg::of(f, head, heads));
+    }
+
+    /// What a helper has made of a plain segment since the files were listed, where it has packed it.
+    pub fn packed_meanwhile(&self, plain: &str, first: u64) -> Option<Seg> {
+        let mut files = self.disk.list().ok()?.into_iter();
+        files.find_map(|f| {
+            let mut bytes = [0; RECORDS_AT as usize];
+            if f.name == plain || number_of(&f.name) != Some(first) {
+                return None;
+            }
+            let got = self.disk.read_at(&f.name, 0, &mut bytes).ok()?;
+            match Front::of(&bytes[..got]) {
+                Front::Whole(head, both) if head.packed.is_some() => {
+                    Some(Seg::of(f, head, if both { Heads::Both } else { Heads::One }))
+                }
+                _ => None,
+            }
+        })
     }
 
     /// A head for a segment that has none: the records count from its name; times from what the first record says.
     fn guess_head(&self, f: &Entry, first_seq: u64, identity: &Identity) -> Head {
-        let mut head = Head { first_seq, identity: identity.clone(), ..Head::default() };
-        let mut walk = Walk::start();
+        let packed = without_head(&self.disk, &f.name);
+        let mut head = Head { first_seq, identity: identity.clone(), packed, ..Head::default() };
+        let (mut walk, end) = (Walk::start(), packed.map_or(f.bytes, |p| p.plain));
         loop {
-            match walk.next(&self.disk, &f.name, &head, f.bytes) {
+            match walk.next(&self.disk, &f.name, &head, end) {
                 Ok(Found::Record(m)) => {
                     if let Some(written) = stamp::parse_written(m.time.of(walk.record(m).raw)) {
                         head.created_ms = written.millis - m.read_ms;
@@ -310,7 +343,18 @@ impl Look {
         self.state.as_ref().and_then(|s| s.value.clone()).unwrap_or_default()
     }
 
-    /// Bytes of all segments.
+    /// How many of them are packed, what they take, and what they took before.
+    pub fn packed(&self) -> (u64, u64, u64) {
+        let packed = self.segments.iter().filter(|s| s.head.packed.is_some());
+        packed.fold((0, 0, 0), |(n, size, bytes), s| (n + 1, size + s.size, bytes + s.bytes))
+    }
+
+    /// What all segments take on the disk.
+    pub fn size(&self) -> u64 {
+        self.segments.iter().map(|s| s.size).sum()
+    }
+
+    /// How much there is to be read of all segments.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|s| s.bytes).sum()
     }
@@ -332,7 +376,8 @@ impl Look {
         let Some(newest) = self.segments.last() else { return end };
         end = end.max(newest.head.first_seq);
         let mut walk = Walk::start();
-        let size = self.size_now(&newest.name).unwrap_or(newest.bytes);
+        let grows = newest.head.packed.is_none();
+        let size = self.size_now(&newest.name).filter(|_| grows).unwrap_or(newest.bytes);
         loop {
             match walk.next(&self.disk, &newest.name, &newest.head, size) {
                 Ok(Found::Record(m)) => end = end.max(m.seq + 1),

@@ -30,12 +30,14 @@ impl Spool {
 
     fn sizes_of(&self, ledger: &Ledger) -> Sizes {
         let acked = ledger.acked_before(false);
-        let sum = |f: &dyn Fn(&&Segment) -> bool| ledger.segments.iter().filter(f).map(|s| s.bytes).sum();
+        let packed = ledger.segments.iter().filter_map(|s| s.packed.map(|size| (size, s.bytes)));
+        let sum = |f: &dyn Fn(&&Segment) -> bool| ledger.segments.iter().filter(f).map(Segment::size).sum();
         Sizes {
             live: sum(&|s| s.next > acked),
             retained: sum(&|s| s.next <= acked),
             in_memory: sum(&|s| s.store == Store::Memory),
             to_renew: sum(&|s| s.renew),
+            packed: packed.fold((0, 0, 0), |(n, size, bytes), p| (n + 1, size + p.0, bytes + p.1)),
             max: self.settings.max,
             next_seq: ledger.next_seq,
             disk_bad: ledger.disk_bad.clone(),
@@ -62,13 +64,13 @@ impl Spool {
     pub fn moment(&self, now_ms: i64, cushion: u64) -> Moment {
         let (account, receivers, sizes) = self.snapshot();
         let of = |r: Receiver| Standing { name: r.name, live: r.live, cursor: r.cursor, oldest_ms: r.oldest_ms };
-        let Sizes { live, retained, in_memory, max, disk_bad, set_aside, .. } = sizes;
+        let Sizes { live, retained, in_memory, max, packed, disk_bad, set_aside, .. } = sizes;
         Moment {
             now_ms,
             next: account.seq + 1,
             receivers: receivers.into_iter().map(of).collect(),
             account,
-            bytes: Bytes { live, retained, in_memory, max, cushion },
+            bytes: Bytes { live, retained, in_memory, max, cushion, packed },
             disk_bad,
             set_aside,
             wrong: self.troubles.standing(),
@@ -97,7 +99,7 @@ impl Spool {
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
             if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {
-                let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(|s| s.bytes).sum();
+                let there: u64 = ledger.segments.iter().filter(|s| s.store == Store::Disk).map(Segment::size).sum();
                 // Room for a segment on its way from memory, and for what is beside the segments. Where we hold so little, it is
                 // others who fill the disk, and nothing of ours would help.
                 let segment = self.settings.segment_bytes();

@@ -1,6 +1,7 @@
 //! What is done on no one's path: syncing, saving cursors and state, removing what everybody has, setting damage aside,
 //! and bringing the disk back.
 
+use super::blocks::stretch;
 use super::disk::Disk;
 use super::names::{cut_name, UNBORN};
 use super::record::{self, Head, New};
@@ -87,7 +88,8 @@ impl Spool {
         let from = s.synced.max(record::RECORDS_AT);
         // Into memory now; `recover_disk` brings it to the disk when that works again. Where there is no room for it, on the
         // same disk, in another file: it must not crowd out what comes in.
-        let copied = if s.bytes - from <= self.lock().room_in_memory(self.settings.memory_max) {
+        let size = s.packed.unwrap_or(s.bytes - from);
+        let copied = if size <= self.lock().room_in_memory(self.settings.memory_max) {
             self.copy_records(&s, from, Store::Memory, now_ms)
         } else {
             Err(io::Error::other("there is no room"))
@@ -105,6 +107,9 @@ impl Spool {
 
     /// The records of a segment from a place on, as a segment of their own.
     pub(super) fn copy_records(&self, s: &Segment, from: u64, to: Store, now_ms: i64) -> io::Result<Option<Segment>> {
+        if let Some(size) = s.packed {
+            return self.copy_packed(s, size, to).map(Some);
+        }
         let mut walk = Walk::start();
         walk.seek(from);
         let source = self.store(s.store);
@@ -114,7 +119,7 @@ impl Spool {
                 Found::Record(m) => m,
                 // What stands behind damage is to be kept all the same.
                 Found::Damage(from, to) => {
-                    self.set_aside(s.store, &s.name, from, to);
+                    self.set_aside(s, from, to);
                     continue;
                 }
                 Found::Torn(_) | Found::End => break,
@@ -128,7 +133,7 @@ impl Spool {
                 let created_ms = if (now_ms - r.read_ms).unsigned_abs() < 1 << 29 { now_ms } else { r.read_ms };
                 // Of what stands in the middle of a segment nobody knows what was read before it.
                 let last = s.head.last.filter(|_| r.seq == s.first);
-                Head { first_seq: r.seq, stream: s.head.stream, created_ms, last, ..(*s.head).clone() }
+                Head { first_seq: r.seq, stream: s.head.stream, created_ms, last, ..s.head.plain() }
             });
             if out.is_empty() {
                 out = head.encode();
@@ -140,15 +145,7 @@ impl Spool {
         }
         let Some(head) = head else { return Ok(None) };
         let name = self.free_name(head.first_seq);
-        match to {
-            Store::Disk => self.write_whole(&name, &out)?,
-            Store::Memory => {
-                if let Err(e) = self.memory_disk.write_at(&name, 0, &out) {
-                    let _ = self.memory_disk.remove(&name);
-                    return Err(e);
-                }
-            }
-        }
+        self.put_whole(&name, to, &out)?;
         let (first, bytes) = (head.first_seq, out.len() as u64);
         Ok(Some(Segment {
             name,
@@ -156,12 +153,40 @@ impl Spool {
             first,
             next,
             bytes,
+            packed: None,
+            stays_plain: false,
             synced: bytes,
             renew: false,
             replaces: Vec::new(),
             acked_ms: None,
             head: Arc::new(head),
         }))
+    }
+
+    /// One that is packed is copied to the byte: it is whole or damaged as it is, and must not take more room than before.
+    fn copy_packed(&self, s: &Segment, size: u64, to: Store) -> io::Result<Segment> {
+        let mut bytes = vec![0; size as usize];
+        let got = self.store(s.store).read_at(&s.name, 0, &mut bytes)?;
+        let name = self.free_name(s.first);
+        self.put_whole(&name, to, &bytes[..got])?;
+        Ok(Segment {
+            name,
+            store: to,
+            packed: Some(got as u64),
+            synced: s.bytes,
+            renew: false,
+            replaces: Vec::new(),
+            ..s.clone()
+        })
+    }
+
+    fn put_whole(&self, name: &str, to: Store, bytes: &[u8]) -> io::Result<()> {
+        match to {
+            Store::Disk => self.write_whole(name, bytes),
+            Store::Memory => self.memory_disk.write_at(name, 0, bytes).inspect_err(|_| {
+                let _ = self.memory_disk.remove(name);
+            }),
+        }
     }
 
     /// A file of the disk that has its name only when its bytes are on the platter: what a sync has refused, or a death
@@ -232,7 +257,7 @@ impl Spool {
                 if s.next > acked || Some(&s.name) == ledger.active.as_ref() || (freed >= bytes && !old) {
                     break;
                 }
-                freed += s.bytes;
+                freed += s.size();
                 doomed.push(s.clone());
             }
             // They go with the power anyway, and the disk is told how far things are before it is used again.
@@ -302,7 +327,7 @@ impl Spool {
             for s in ledger.segments.iter_mut().filter(|s| s.next <= acked && s.acked_ms.is_none()) {
                 s.acked_ms = Some(now_ms);
             }
-            let used: u64 = ledger.segments.iter().map(|s| s.bytes).sum();
+            let used: u64 = ledger.segments.iter().map(Segment::size).sum();
             let room = self.settings.max - self.settings.max.min(2 * self.settings.segment_bytes());
             (used.saturating_sub(room), ledger.receivers.iter().any(|r| r.dropping))
         };
@@ -312,13 +337,18 @@ impl Spool {
         }
     }
 
-    /// Keeps damaged bytes for people, once.
-    pub fn set_aside(&self, store: Store, name: &str, from: u64, to: u64) {
+    /// Keeps damaged bytes for people, once: what stands between two places of a segment.
+    pub fn set_aside(&self, s: &Segment, from: u64, to: u64) {
+        let name = &s.name;
         let bad = format!("{name}.{from}.bad");
         let mut here = [0u8; 1];
-        if store == Store::Memory || self.disk.read_at(&bad, 0, &mut here).is_ok() {
+        if s.store == Store::Memory || self.disk.read_at(&bad, 0, &mut here).is_ok() {
             return;
         }
+        let (from, to) = match s.packed.map(|size| stretch(&*self.disk, name, from, to, size)) {
+            Some(Ok(stretch)) => stretch,
+            _ => (from, to),
+        };
         let text = format!("damage in `{name}`: {} bytes from {from} on are set aside in `{bad}`", to - from);
         // Whole or not at all: half of it would be taken for all by the next one who finds the damage.
         let unborn = format!("{bad}{UNBORN}");
@@ -425,7 +455,7 @@ impl Spool {
     }
 
     fn bring_back_one(&self, s: &Segment) -> io::Result<()> {
-        let mut bytes = vec![0; s.bytes as usize];
+        let mut bytes = vec![0; s.size() as usize];
         let got = self.memory_disk.read_at(&s.name, 0, &mut bytes)?;
         let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
         let name = if free { s.name.clone() } else { self.free_name(s.first) };

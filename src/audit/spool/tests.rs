@@ -12,21 +12,21 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A disk that fails on demand.
-struct Moody {
+pub(super) struct Moody {
     memory_disk: MemoryDisk,
     no_write: AtomicBool,
-    no_sync: AtomicBool,
-    no_names: AtomicBool,
+    pub(super) no_sync: AtomicBool,
+    pub(super) no_names: AtomicBool,
     no_remove: AtomicBool,
     /// A write, the sync of the state does not come back while this is so.
     slow_write: AtomicBool,
     slow_state: AtomicBool,
     /// Segments have lost their names.
-    nameless: AtomicBool,
+    pub(super) nameless: AtomicBool,
 }
 
 impl Moody {
-    fn new() -> Arc<Moody> {
+    pub(super) fn new() -> Arc<Moody> {
         let memory_disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
         let no = || AtomicBool::new(false);
         let (no_write, no_sync, no_names, no_remove) = (no(), no(), no(), no());
@@ -92,7 +92,7 @@ impl Disk for Moody {
     }
 }
 
-fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
+pub(super) fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
     Settings {
         max,
         full: Full::Block,
@@ -104,7 +104,7 @@ fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
     }
 }
 
-fn open(disk: &Arc<Moody>, memory_disk: &Arc<Moody>, s: Settings) -> Spool {
+pub(super) fn open(disk: &Arc<Moody>, memory_disk: &Arc<Moody>, s: Settings) -> Spool {
     Spool::open(disk.clone(), memory_disk.clone(), s, None, 1000).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn raw(n: u64) -> Vec<u8> {
     format!(r#"{{"id":"1.0.{n}","message":"{}","severity":"low","title":"t"}}"#, "x".repeat(300)).into_bytes()
 }
 
-fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
+pub(super) fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
     let raw = raw(n);
     let f = facts_of(&raw, false);
     let new = New {
@@ -130,7 +130,7 @@ fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom> {
     Ok(seq)
 }
 
-fn all(spool: &Spool, reader: &mut Reader) -> (Vec<u64>, Vec<Loss>) {
+pub(super) fn all(spool: &Spool, reader: &mut Reader) -> (Vec<u64>, Vec<Loss>) {
     let (mut seqs, mut losses) = (Vec::new(), Vec::new());
     loop {
         match reader.next(spool) {

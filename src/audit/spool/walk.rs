@@ -1,6 +1,7 @@
 //! Walking the records of a segment through a small window: used by senders, recovery and the offline tools alike.
 
-use super::disk::Disk;
+use super::blocks::Blocks;
+use super::disk::{read_by_pages, Disk};
 use super::record::{self, Fault, Head, Meta, Stored, RECORDS_AT};
 use crate::limits;
 use std::io;
@@ -28,6 +29,8 @@ pub struct Walk {
     at: usize,
     /// What the disk does not give is taken for zeros: damage that a record may stand behind.
     holes: bool,
+    /// Where a packed segment is read on.
+    blocks: Blocks,
 }
 
 impl Walk {
@@ -42,7 +45,12 @@ impl Walk {
         self.holes = true;
     }
 
-    /// Goes to a place in the file, keeping the window's memory.
+    /// The file may be another one from now on, which holds the same segment.
+    pub fn look_again(&mut self) {
+        self.blocks = Blocks::default();
+    }
+
+    /// Goes to a place in the segment, keeping the window's memory.
     pub fn seek(&mut self, at: u64) {
         self.buf.clear();
         self.base = at;
@@ -56,7 +64,7 @@ impl Walk {
         }
     }
 
-    /// Where in the file we stand.
+    /// Where in the segment we stand; of one that is packed, where that would be if it was not.
     pub fn position(&self) -> u64 {
         self.base + self.at as u64
     }
@@ -66,12 +74,17 @@ impl Walk {
         meta.with(&self.buf[self.at - meta.bytes()..])
     }
 
+    /// The bytes of the record that was just passed, with its header.
+    pub fn passed(&self, meta: Meta) -> &[u8] {
+        &self.buf[self.at - meta.bytes()..self.at]
+    }
+
     /// Stands before the record that was just passed.
     pub fn back(&mut self, meta: Meta) {
         self.at -= meta.bytes();
     }
 
-    /// The next thing before `end`, the length of the segment as it is known.
+    /// The next thing before `end`, the length of the segment as it is known (of one that is packed, its length before).
     pub fn next(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found> {
         let mut need = record::HEADER_BYTES;
         loop {
@@ -82,7 +95,7 @@ impl Walk {
             let have = self.buf.len() - self.at;
             let left = (end - position) as usize;
             if have < need.min(left) {
-                self.fill(disk, name, need, end)?;
+                self.fill(disk, name, head, need, end)?;
                 if self.buf.len() - self.at < need.min(left) {
                     // The file is shorter than it should be: there is nothing whole up to its end.
                     return Ok(Found::Torn(position));
@@ -100,10 +113,18 @@ impl Walk {
     }
 
     /// Reads on until the window holds `need` bytes from here, or all there are.
-    fn fill(&mut self, disk: &dyn Disk, name: &str, need: usize, end: u64) -> io::Result<()> {
+    fn fill(&mut self, disk: &dyn Disk, name: &str, head: &Head, need: usize, end: u64) -> io::Result<()> {
         self.buf.drain(..self.at);
         self.base += self.at as u64;
         self.at = 0;
+        if head.packed.is_some() {
+            while self.buf.len() < need && self.base + (self.buf.len() as u64) < end {
+                let from = self.base + self.buf.len() as u64;
+                self.blocks.read(disk, name, from, end, self.holes, &mut self.buf)?;
+            }
+            self.shrink();
+            return Ok(());
+        }
         let have = self.buf.len();
         let from = self.base + have as u64;
         let most = (end.saturating_sub(from) as usize).min(limits::READ_BYTES.max(need - have.min(need)));
@@ -113,24 +134,28 @@ impl Walk {
             got = Ok(read_by_pages(disk, name, from, &mut self.buf[have..]));
         }
         self.buf.truncate(have + *got.as_ref().unwrap_or(&0));
+        self.shrink();
+        got.map(|_| ())
+    }
+
+    fn shrink(&mut self) {
         // A record much larger than the rest is not worth its memory for ever.
         if self.buf.capacity() > 8 * limits::READ_BYTES && self.buf.len() <= limits::READ_BYTES {
             self.buf.shrink_to(2 * limits::READ_BYTES);
         }
-        got.map(|_| ())
     }
 
     /// From a place that holds no record: the next one that does.
     fn resync(&mut self, disk: &dyn Disk, name: &str, head: &Head, end: u64) -> io::Result<Found> {
         let from = self.position();
-        let mut look = Walk { base: from + 1, holes: self.holes, ..Walk::default() };
+        let mut look = Walk { base: from + 1, holes: self.holes, blocks: self.blocks, ..Walk::default() };
         loop {
             let left = end.saturating_sub(look.position()) as usize;
             if left < record::HEADER_BYTES {
                 return Ok(Found::Torn(from));
             }
             if look.buf.len() - look.at < record::HEADER_BYTES {
-                look.fill(disk, name, record::HEADER_BYTES, end)?;
+                look.fill(disk, name, head, record::HEADER_BYTES, end)?;
                 if look.buf.len() < record::HEADER_BYTES {
                     return Ok(Found::Torn(from));
                 }
@@ -148,7 +173,7 @@ impl Walk {
                 }
                 Err(Fault::Short(n)) if n <= end.saturating_sub(look.position()) as usize => {
                     let before = look.buf.len() - look.at;
-                    look.fill(disk, name, n, end)?;
+                    look.fill(disk, name, head, n, end)?;
                     // No more bytes than before: the file is shorter than it should be.
                     look.at += usize::from(look.buf.len() - look.at <= before);
                 }
@@ -156,25 +181,6 @@ impl Walk {
             }
         }
     }
-}
-
-/// Page by page, and zeros for those that the disk does not give.
-fn read_by_pages(disk: &dyn Disk, name: &str, from: u64, buf: &mut [u8]) -> usize {
-    let mut at = 0;
-    while at < buf.len() {
-        // To the end of the page: the next one may be well.
-        let page = limits::PAGE_BYTES - (from + at as u64) % limits::PAGE_BYTES;
-        let to = buf.len().min(at + page as usize);
-        match disk.read_at(name, from + at as u64, &mut buf[at..to]) {
-            Ok(0) => break,
-            Ok(n) => at += n,
-            Err(_) => {
-                buf[at..to].fill(0);
-                at = to;
-            }
-        }
-    }
-    at
 }
 
 #[cfg(test)]

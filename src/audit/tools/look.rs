@@ -148,6 +148,7 @@ fn walk_segment(
     f: &mut impl FnMut(Seen<'_>) -> Result<()>,
 ) -> Result<()> {
     let (mut walk, mut end, mut growths, mut last) = (Walk::start(), s.bytes, 0, RECORDS_AT);
+    let mut s = s.clone();
     loop {
         let found = walk.next(&look.disk, &s.name, &s.head, end);
         progress.advance(walk.position().saturating_sub(last));
@@ -161,7 +162,8 @@ fn walk_segment(
             Ok(Found::Damage(from, to)) => f(Seen::Damage(&s.name, from, to))?,
             Ok(Found::Torn(from)) => {
                 let now = look.size_now(&s.name);
-                if look.in_use.may_change() && growths < limits::TOOL_GROWTHS && now.is_some_and(|n| n > end) {
+                let changes = look.in_use.may_change() && s.head.packed.is_none();
+                if changes && growths < limits::TOOL_GROWTHS && now.is_some_and(|n| n > end) {
                     growths += 1;
                     end = now.unwrap_or(end);
                     walk.seek(from);
@@ -170,13 +172,19 @@ fn walk_segment(
                 // Half a record at the end of what is being written will be whole in a moment; a file that became
                 // shorter was cut by its owner.
                 let shrunk = now.is_none_or(|n| n <= from);
-                if !(look.in_use.may_change() && (newest || shrunk)) {
+                if !(changes && (newest || shrunk)) {
                     f(Seen::Torn(&s.name, from, end))?;
                 }
                 return Ok(());
             }
             Ok(Found::End) => return Ok(()),
-            Err(e) if e.kind() == ErrorKind::NotFound => return f(Seen::Gone),
+            Err(e) if e.kind() == ErrorKind::NotFound => match look.packed_meanwhile(&s.name, s.head.first_seq) {
+                Some(packed) => {
+                    walk.look_again();
+                    (end, s) = (packed.bytes, packed);
+                }
+                None => return f(Seen::Gone),
+            },
             Err(e) => return f(Seen::Unreadable(&s.name, &words(&e))),
         }
     }

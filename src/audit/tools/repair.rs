@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::quarantine;
 use super::scan::{scan, Findings};
 use crate::audit::delivery::quarantine as held;
+use crate::audit::spool::blocks::stretch;
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::{self, New};
@@ -255,7 +256,9 @@ impl Work<'_> {
         self.keep(name)?;
         let mut records = 0u64;
         self.replace(name, |out| {
-            out.write_all(&s.head.encode())?;
+            // Plain, whatever it was.
+            let head = s.head.plain();
+            out.write_all(&head.encode())?;
             let (mut walk, mut bytes) = (Walk::start(), Vec::new());
             loop {
                 match walk.next(&self.look.disk, name, &s.head, s.bytes)? {
@@ -264,7 +267,7 @@ impl Work<'_> {
                         let raw = walk.record(m).raw;
                         let new = New { kind, raw, id, time, part, parts, stream: m.stream, read_ms: m.read_ms };
                         bytes.clear();
-                        record::encode(&mut bytes, &s.head, m.seq, &new);
+                        record::encode(&mut bytes, &head, m.seq, &new);
                         out.write_all(&bytes)?;
                         records += 1;
                     }
@@ -288,6 +291,10 @@ impl Work<'_> {
             return Ok(());
         }
         let unborn = self.path(&format!("{}.{from}.bad{}", s.name, names::UNBORN));
+        let (from, to) = match s.head.packed {
+            Some(_) => stretch(&self.look.disk, &s.name, from, to, s.size)?,
+            None => (from, to),
+        };
         let mut out = file::create_anew(&unborn)?;
         let (mut at, mut buf) = (from, vec![0; limits::READ_BYTES]);
         while at < to {

@@ -7,7 +7,7 @@ use super::call::Result;
 use super::look::{self, Seen};
 use super::progress::Progress;
 use super::quarantine;
-use crate::audit::spool::survey::{Heads, Look};
+use crate::audit::spool::survey::{Heads, Look, Seg};
 use crate::limits;
 use crate::words;
 use serde_json::{json, Value};
@@ -127,7 +127,8 @@ fn heads(look: &Look, f: &mut Findings) {
             }
         }
     }
-    for pair in look.segments.windows(2).filter(|p| p[0].head.first_seq == p[1].head.first_seq) {
+    let packs = |p: &[Seg]| look.in_use.may_change() && p.iter().any(|s| s.head.packed.is_some());
+    for pair in look.segments.windows(2).filter(|p| p[0].head.first_seq == p[1].head.first_seq && !packs(p)) {
         f.fault(format!("`{}` begins with the same record as `{}`", pair[1].name, pair[0].name));
     }
 }

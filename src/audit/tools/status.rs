@@ -49,6 +49,8 @@ struct Sheet {
     live: u64,
     retained: u64,
     max: u64,
+    /// Segments that are packed, what they take, and what they took before.
+    packed: (u64, u64, u64),
     aside: (u64, u64),
     /// What the running helper says; else the files are read.
     now: Option<Moment>,
@@ -128,9 +130,9 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
     // A segment is retained when every receiver is past it: then the next one begins before the slowest.
     let slowest = look.cursors.iter().filter_map(|(_, c)| c.value.as_ref().map(|c| c.next)).min().unwrap_or(0);
     let ends = look.segments.iter().skip(1).map(|s| s.head.first_seq).chain([end]);
-    let retained = look.segments.iter().zip(ends).filter(|(_, end)| *end <= slowest).map(|(s, _)| s.bytes).sum();
+    let retained = look.segments.iter().zip(ends).filter(|(_, end)| *end <= slowest).map(|(s, _)| s.size).sum();
     let bad = look.files.iter().filter(|f| f.name.ends_with(".bad"));
-    let files = (look.bytes() - retained, retained, keeping::settings(options, Some(&look.dir)).max);
+    let files = (look.size() - retained, retained, keeping::settings(options, Some(&look.dir)).max);
     let (live, retained, max) = now.as_ref().map_or(files, |m| (m.bytes.live, m.bytes.retained, m.bytes.max));
     let waits = lines.iter().any(|l| l.waiting > 0 || l.cursor.is_none());
     Ok(Sheet {
@@ -138,6 +140,7 @@ fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
         live,
         retained,
         max,
+        packed: now.as_ref().map_or_else(|| look.packed(), |m| m.bytes.packed),
         aside: bad.fold((0, 0), |(n, bytes), f| (n + 1, bytes + f.bytes)),
         as_of: look.written_ms(),
         account,
@@ -227,6 +230,11 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
     let (live, retained, max) = (words::size(s.live), words::size(s.retained), words::size(s.max));
     let by = if s.now.is_some() { "" } else { " by these options" };
     writeln!(call.out, "  spool     {live} waiting, {retained} kept for replay; at most {max}{by}")?;
+    let (segments, size, before) = s.packed;
+    if segments > 0 {
+        let (n, size, before) = (words::count(segments, "segment"), words::size(size), words::size(before));
+        writeln!(call.out, "  packed    {n} of it: {before} in {size}")?;
+    }
     if let Some(b) = s.now.as_ref().map(|m| &m.bytes).filter(|b| b.in_memory + b.cushion > 0) {
         let (memory, cushion) = (words::size(b.in_memory), words::size(b.cushion));
         writeln!(call.out, "  memory    {memory} of the spool, {cushion} read and not in it yet")?;
@@ -353,6 +361,7 @@ fn as_json(s: &Sheet, now: i64) -> Value {
         "name": s.look.name, "dir": s.look.dir.display().to_string(), "in_use": in_use, "pid": pid,
         "ephemeral": s.look.ephemeral, "stranded": s.stranded, "foreign_version": s.look.foreign, "next": s.end, "segments": s.look.segments.len(),
         "live_bytes": s.live, "retained_bytes": s.retained, "max_bytes": s.max,
+        "packed": {"segments": s.packed.0, "bytes": s.packed.1, "plain_bytes": s.packed.2},
         "answered": s.now.is_some(), "as_of": s.now.as_ref().map(|m| m.now_ms).or(s.as_of).map(time), "wrong": wrong_json(s),
         "disk_failing": s.now.as_ref().and_then(|m| m.disk_bad.clone()),
         "memory_bytes": s.now.as_ref().map(|m| m.bytes.in_memory), "cushion_bytes": s.now.as_ref().map(|m| m.bytes.cushion),

@@ -51,7 +51,15 @@ pub fn records(head: &Head, most: usize) -> Vec<u8> {
 }
 
 fn head() -> Head {
-    Head { first_seq: 42, epoch: 1, stream: 1000, created_ms: NOW, identity: settings().identity, last: None }
+    Head {
+        first_seq: 42,
+        epoch: 1,
+        stream: 1000,
+        created_ms: NOW,
+        identity: settings().identity,
+        last: None,
+        packed: None,
+    }
 }
 
 /// Seeds: whole segments, torn and damaged ones, heads alone.
@@ -104,7 +112,8 @@ fn segment(input: &[u8]) -> (u8, u8, Vec<u8>) {
     }
     let identity = settings().identity;
     let (first_seq, epoch, stream) = (dice.long(), dice.long(), dice.long());
-    let mut bytes = Head { first_seq, epoch, stream, created_ms: dice.long() as i64, identity, last: None }.encode();
+    let mut bytes =
+        Head { first_seq, epoch, stream, created_ms: dice.long() as i64, identity, last: None, packed: None }.encode();
     let mut body = dice.0.to_vec();
     if flags & MEND != 0 {
         mend(&mut body);

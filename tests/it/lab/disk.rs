@@ -81,7 +81,7 @@ fn a_tmpfs_that_others_fill_costs_nothing_of_ours() {
     let real = Real::new("lab-others");
     let Some(before) = on_tmpfs(&real.den, 8) else { return };
     // Memory for longer than a busy machine may take to make room again.
-    let mut setup = real.remembering("8M").args(LARGE).args(&["--spool-full", "drop-oldest"]);
+    let mut setup = real.remembering("8M").args(LARGE).args(&["--spool-full", "drop-oldest", "--spool-pack", "never"]);
     setup.before = before;
     full_and_room_again(&real, &setup, "disk: filled by others, drop-oldest");
 }
@@ -93,7 +93,7 @@ fn a_tmpfs_that_others_fill_costs_nothing_of_ours() {
 fn a_full_disk_whose_oldest_events_give_way() {
     let real = Real::new("lab-give-way");
     let Some(before) = on_tmpfs(&real.den, 8) else { return };
-    let mut setup = real.setup().args(&["--spool-max", "16M", "--spool-full", "drop-oldest"]);
+    let mut setup = real.setup().args(&["--spool-max", "16M", "--spool-pack", "never", "--spool-full", "drop-oldest"]);
     setup.before = before;
     let mut picodata = setup.picodata();
     real.receiver.down();

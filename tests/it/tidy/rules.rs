@@ -93,6 +93,7 @@ pub const PURE: &[&str] = &[
     "src/audit/spool/ledger.rs",
     "src/audit/spool/moment.rs",
     "src/audit/spool/names.rs",
+    "src/audit/spool/pack.rs",
     "src/audit/spool/slots.rs",
     "src/audit/tools/range.rs",
     "src/metrics/assemble.rs",

@@ -14,7 +14,7 @@ mod plan;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, FOLLOWED, GONE, MORE, PARTS, WALLS};
+pub use plan::{Figures, Plan, FOLLOWED, GONE, MORE, PACKED, PARTS, WALLS};
 
 use counts::Counts;
 use gone::Gone;
@@ -32,10 +32,12 @@ use gostech::audit::process::tender::Tender;
 use gostech::audit::record::mark::Mark;
 use gostech::audit::record::Ending;
 use gostech::audit::spool::memory_disk::MemoryDisk;
+use gostech::audit::spool::packed::{Job, Packing};
 use gostech::audit::spool::{Full, Spool};
 use gostech::sys::ring::Ring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +54,8 @@ struct Worker {
     /// None: not there, or its step waits for an answer.
     senders: Vec<Option<Box<Sender>>>,
     flights: Vec<Option<Flight>>,
+    /// A segment that is being packed, and what came of it.
+    packing: Option<(Job, Option<io::Result<Packing>>)>,
 }
 
 /// The world.
@@ -172,6 +176,7 @@ impl World {
                 self.trouble();
                 self.trouble_with_names()?;
                 self.take_away()?;
+                self.pack();
                 self.one_step()?;
             }
             self.drain(beat)?;

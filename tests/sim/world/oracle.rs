@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::{Verdict, World};
 use gostech::audit::delivery::quarantine;
+use gostech::audit::spool::record::HEADER_BYTES;
 use gostech::audit::spool::{Full, Receiver as Kept, Spool};
 use gostech::limits;
 use std::collections::BTreeSet;
@@ -105,19 +106,19 @@ impl World {
             let may_lose = *optional || self.plan.full != Full::Block;
             let forgotten = self.forgotten.dropped + self.forgotten.dropped_for(name);
             let counted = cursor.dropped + c.dropped + forgotten;
-            let (injected, _) = self.disk.injected();
+            let flips = self.flips_cost();
             let allowed = match (may_lose, self.damaged) {
                 (true, true) if self.plan.power => u64::MAX,
                 (true, _) => counted,
                 // A cursor whose copies are both torn begins to count anew.
-                (false, true) if self.plan.power => injected.flips,
-                (false, true) => counted.min(injected.flips),
+                (false, true) if self.plan.power => flips,
+                (false, true) => counted.min(flips),
                 (false, false) if self.gone.any => counted,
                 (false, false) => 0,
             };
             if missing.len() as u64 > allowed.saturating_add(self.dropped_before(i)) {
                 let n = missing[0];
-                gostech::log::debug("sim", format!("missing: {missing:?}, flips {}", injected.flips));
+                gostech::log::debug("sim", format!("missing: {missing:?}, flips {flips}"));
                 return Err(format!(
                     "{name} never got {} records, the first is {n} ({:?}); dropped {} and {}, quarantined {}",
                     missing.len(),
@@ -141,6 +142,12 @@ impl World {
         self.new_life();
         self.change_names();
         Ok(())
+    }
+
+    /// How many records flipped bits have cost at most: a bit costs a record; where segments are packed a block.
+    fn flips_cost(&self) -> u64 {
+        let block = if self.plan.packs { (limits::PACKED_BLOCK_BYTES.0 / HEADER_BYTES) as u64 } else { 1 };
+        self.disk.injected().0.flips * block
     }
 
     /// The records in a receiver's quarantine; every line must be whole.

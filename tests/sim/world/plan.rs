@@ -41,6 +41,8 @@ pub struct Plan {
     pub parts: bool,
     /// The input is a log.
     pub followed: bool,
+    /// Segments are packed.
+    pub packs: bool,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
@@ -60,6 +62,9 @@ pub const GONE: u64 = 1_200_000_000_000_000;
 /// From here on the input is a log that others rotate, and that can be read again: whatever becomes of the power.
 pub const FOLLOWED: u64 = 1_500_000_000_000_000;
 
+/// From here on segments are packed, at any moment.
+pub const PACKED: u64 = 1_800_000_000_000_000;
+
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
     pub fn of(seed: u64, chance: &mut Chance, more: &mut Chance) -> Plan {
@@ -72,7 +77,8 @@ impl Plan {
         let mut formats: Vec<&'static str> =
             receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
         let late = seed >= MORE && !more.once_in(3);
-        let followed = seed >= FOLLOWED && (class == 0 || class == 2);
+        let packs = seed >= PACKED;
+        let followed = seed >= FOLLOWED && (class == 0 || class == 2) && !(packs && more.once_in(2));
         let gone = seed >= GONE && class < 2 && !followed;
         let changes = seed >= MORE && more.once_in(2) && !gone && !followed;
         for i in 0..if changes { more.between(1, 2) } else { 0 } {
@@ -88,6 +94,7 @@ impl Plan {
             walls,
             parts: seed >= PARTS && !gone,
             followed,
+            packs,
             anchored,
             full: Some(chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]))
                 .filter(|_| !gone)
@@ -125,6 +132,7 @@ impl Plan {
             (self.flips, "flipped bits"),
             (self.gone, "things taken away"),
             (self.followed, "a log"),
+            (self.packs, "packing"),
         ];
         let injected: Vec<&str> = injected.iter().filter(|i| i.0).map(|i| i.1).collect();
         format!(
@@ -154,6 +162,8 @@ pub struct Figures {
     pub unsecured: u64,
     /// Events of our own that tell of missing records.
     pub gaps: u64,
+    /// Segments that were packed.
+    pub packed: u64,
     /// Receivers renamed, added, taken away and forgotten.
     pub changes: u64,
     pub injected: Injected,

@@ -13,6 +13,7 @@ use gostech::audit::delivery::sender::{Now, Sender, Wait};
 use gostech::audit::intake::writer::{Done, Writer};
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::Ending;
+use gostech::audit::spool::disk::Disk;
 use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::record::Identity;
 use gostech::audit::spool::{cursor, Full, Settings, Spool};
@@ -81,7 +82,7 @@ impl World {
         }
         self.outside().receivers.iter_mut().for_each(Receiver::counts_no_more);
         let flights = senders.iter().map(|_| None).collect();
-        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights });
+        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights, packing: None });
         self.see_newborns()?;
         self.look()
     }
@@ -237,6 +238,33 @@ impl World {
                 Wait::Not
             }
         }
+    }
+
+    /// One step of who packs: chooses a segment, packs it, has it put in place; anything may come in between.
+    pub(super) fn pack(&mut self) {
+        if !self.plan.packs || self.dead.is_some() || !self.more.once_in(4) {
+            return;
+        }
+        let now = self.wall + self.more.pick(&[0, limits::PACK_AFTER_MILLIS]);
+        self.mortal(|world| {
+            let disk = world.disk.clone();
+            let Some(w) = world.worker.as_mut() else { return };
+            w.packing = match w.packing.take() {
+                None => w.spool.to_pack(now).map(|job| (job, None)),
+                Some((job, None)) => {
+                    let done = job.pack(&*disk);
+                    if world.canary == Canary::PlainRemovedFirst {
+                        let _ = disk.remove(&job.name);
+                    }
+                    Some((job, Some(done)))
+                }
+                Some((job, Some(done))) => {
+                    world.figures.packed += u64::from(done.is_ok());
+                    let _ = w.spool.take_packed(&job, done);
+                    None
+                }
+            };
+        });
     }
 
     pub(super) fn tend(&mut self) {

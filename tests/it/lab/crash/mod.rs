@@ -90,6 +90,16 @@ const PLANS: &[Plan] = &[
         run: stage::late_disk,
         names: &[("back.written", "{}"), ("back.entered", "{}"), ("whole.written", "{}"), ("whole.renamed", "{}")],
     },
+    Plan {
+        run: stage::packing,
+        names: &[
+            ("pack.written", "{}:2"),
+            ("pack.synced", "{}"),
+            ("pack.renamed", "{}:2"),
+            ("pack.entered", "{}"),
+            ("pack.removed", "{}:2"),
+        ],
+    },
     Plan { run: stage::removed, names: &[("back.probed", "{}")] },
     Plan { run: stage::failing_sync, names: &[("renew.marked", "{}"), ("renew.copied", "{}"), ("renew.placed", "{}")] },
     Plan {

@@ -215,6 +215,20 @@ pub fn late_disk(stage: &Stage) -> After {
     stage.after(picodata.ledger.len(), &receiver)
 }
 
+/// The receiver is away for so long that the spool is packed.
+pub fn packing(stage: &Stage) -> After {
+    let receiver = Receiver::start();
+    receiver.down();
+    let setup = stage.armed(stage.setup(&receiver));
+    let mut picodata = setup.picodata();
+    let mut events = Events::new(1, 1);
+    stage.write_until_dead(&mut picodata, &mut events, 800, 1000);
+    receiver.up();
+    whole(&mut picodata, &receiver, &setup, stage, 0);
+    assert!(stage.all_dead(&picodata), "{}: died {} times only", stage.title, stage.died(&picodata.err()));
+    stage.after(picodata.ledger.len(), &receiver)
+}
+
 /// The directory goes, and is made anew by the same worker, which no cage keeps from that: what it held is in memory, and then
 /// comes to the disk.
 pub fn removed(stage: &Stage) -> After {
@@ -312,7 +326,7 @@ fn told_is_missing(stage: &Stage, picodata: &Picodata, receiver: &Receiver) -> (
 
 /// A full spool that drops, with a second death; then everything that is not there is counted and told.
 fn dropping(stage: &Stage, policy: &str, receiver: &Receiver, setup: Setup) -> (Picodata, Setup) {
-    let setup = stage.armed(setup.args(&["--spool-full", policy]));
+    let setup = stage.armed(setup.args(&["--spool-full", policy, "--spool-pack", "never"]));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
     picodata.events(&mut events, 1500, 20_000);
@@ -358,7 +372,8 @@ pub fn full_disk(stage: &Stage) -> After {
     };
     let receiver = Receiver::start();
     receiver.down();
-    let setup = stage.bounded(&receiver, "4M", "0s", "30s").args(&["--spool-full", "drop-oldest"]);
+    let setup =
+        stage.bounded(&receiver, "4M", "0s", "30s").args(&["--spool-full", "drop-oldest", "--spool-pack", "never"]);
     let mut setup = stage.armed(setup);
     let slow = "-f -qq --seccomp-bpf -e trace=fdatasync -e inject=fdatasync:delay_enter=100000";
     setup.before = format!("{mount} {} {slow} -o {} ", strace.display(), stage.den.file("trace"));
@@ -379,7 +394,7 @@ pub fn drop_optional(stage: &Stage) -> After {
     let (receiver, away) = (Receiver::start(), Receiver::start());
     away.down();
     let setup = stage.keeping(&receiver, "0s", "1s").url(&away.url()).args(&["--name", "away", "--optional"]);
-    let setup = stage.armed(setup);
+    let setup = stage.armed(setup.args(&["--spool-pack", "never"]));
     let mut picodata = setup.picodata();
     let mut events = Events::new(1, 1);
     stage.write_until_dead(&mut picodata, &mut events, 1500, 1000);
