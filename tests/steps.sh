@@ -87,5 +87,21 @@ apt_unpack() {
     rm -rf "$fetch"
 }
 
+# apt_newer DIR PACKAGE…: the same from Debian's newest suite, by lists of their own: nothing of it is installed.
+apt_newer() {
+    local own mirror
+    own="$(mktemp -d)"
+    mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1)"
+    mkdir -p "$own/lists/partial" "$own/cache/archives/partial"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} sid main" >"$own/list"
+    printf 'Dir::Etc::SourceList "%s/list";\nDir::Etc::SourceParts "/dev/null";\nDir::State::Lists "%s/lists";\nDir::Cache "%s/cache";\nAPT::Sandbox::User "root";\n' \
+        "$own" "$own" "$own" >"$own/conf"
+    APT_CONFIG="$own/conf" apt-get -q update >/dev/null 2>&1
+    APT_CONFIG="$own/conf" apt_unpack "$@"
+    local rc=$?
+    rm -rf "$own"
+    return $rc
+}
+
 # Like grep -q, but reads to the end: with pipefail, a writer cut off by a grep that left early would be a failure.
 finds() { grep "$@" >/dev/null; }

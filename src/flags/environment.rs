@@ -53,7 +53,9 @@ fn outside(program: &'static Program) -> impl Iterator<Item = &'static Row> {
 
 /// The variables of a row that are set: ours, by every name, else the first of the others.
 fn given<'a>(program: &Program, row: &Row, variables: &Variables<'a>) -> Result<Vec<(String, &'a str)>> {
-    let ours: Vec<String> = row.names().map(|name| program.variable(name)).collect();
+    let mut ours: Vec<String> = row.names().map(|name| program.variable(name)).collect();
+    // A name with `_` is the same variable as that with a dash.
+    ours.dedup();
     let others = row.env_also.iter().map(|name| (*name).to_owned());
     let mut found = Vec::new();
     for (at, variable) in ours.iter().cloned().chain(others).enumerate() {

@@ -62,6 +62,11 @@ impl Item {
         Item { receiver: Some(receiver), ..self }
     }
 
+    /// The same with another value: what this one stands for.
+    pub fn saying(&self, value: String) -> Item {
+        Item { value, ..self.clone() }
+    }
+
     /// The value as an error may show it.
     pub fn shown(&self) -> String {
         if self.spec.secret {

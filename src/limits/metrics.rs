@@ -104,6 +104,8 @@ pub const PUSH_BUFFER: u64 = 8640;
 pub const PUSH_PACKET_BYTES: usize = 1432;
 /// Series in one request of remote write: some 500 KB, which every receiver takes.
 pub const REMOTE_WRITE_SERIES: usize = 5000;
+/// A request of OTLP ends behind the family that reaches this: receivers take some megabytes.
+pub const OTLP_BODY_BYTES: usize = 1 << 20;
 /// How often a stream is looked at whether the other side's kernel has everything.
 pub const PUSH_LOOK_MILLIS: u64 = 2;
 /// The waits after a push that failed, from and to.

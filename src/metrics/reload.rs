@@ -126,7 +126,8 @@ impl Again {
         let words = if changed.is_empty() { "nothing is different".into() } else { changed.join(", ") };
         log::info("reload", format!("the configuration was read again: {words}"));
         let reconnect = changed.iter().any(|name| CONNECTION.contains(name));
-        let push = changed.iter().any(|name| name.starts_with("push"));
+        let push =
+            changed.iter().any(|name| PROGRAM.row(name).is_some_and(|row| row.group == "Push") || *name == "format");
         Some(Changed { options, reconnect, push })
     }
 }

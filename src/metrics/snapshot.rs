@@ -105,6 +105,11 @@ impl Family {
         Pairs { rest: self.labels(s) }
     }
 
+    /// The same without `le` and `quantile`.
+    pub fn base_pairs<'a>(&'a self, s: &Sample) -> Pairs<'a> {
+        Pairs { rest: self.base(s) }
+    }
+
     /// The value of `le` or `quantile` as it was written.
     pub fn edge(&self, s: &Sample) -> Option<&str> {
         let text = &self.labels(s)[(s.size - s.edge) as usize..];

@@ -32,6 +32,7 @@ pub fn offset(parsed: &Parsed) -> Result<Duration> {
 /// Where to listen.
 pub fn addresses(parsed: &Parsed) -> Result<Vec<Address>> {
     let mut all: Vec<Item> = parsed.all("addr").into_iter().cloned().collect();
+    all.extend(parsed.get("unix-socket").map(|item| item.saying(format!("unix:{}", item.value))));
     if all.is_empty() {
         all.push(parsed.need("addr"));
     }

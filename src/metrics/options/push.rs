@@ -16,6 +16,24 @@ use std::time::Duration;
 /// Options that every outlet has.
 const OF_EVERY_OUTLET: &[&str] = &["push", "push-prefix"];
 
+/// mtail's words for an outlet: the option, how its URL begins, the option with its prefix.
+const OF_MTAIL: &[(&str, &str, &str)] = &[
+    ("graphite-host-port", "graphite://", "graphite-prefix"),
+    ("statsd-hostport", "statsd://", "statsd-prefix"),
+    ("collectd-socketpath", "collectd+unix://", "collectd-prefix"),
+];
+
+/// Every opener as a URL, with the number of its options, and the option of its prefix.
+fn openers(parsed: &Parsed) -> Vec<(Item, usize, &'static str)> {
+    let own = (0..parsed.receivers()).filter_map(|i| Some((parsed.opener(i)?.clone(), i, "push-prefix")));
+    let mtail = OF_MTAIL.iter().filter_map(|(name, scheme, prefix)| {
+        let item = parsed.get(name)?;
+        // It has no options of its own, only those for all.
+        Some((item.saying(format!("{scheme}{}", item.value)), usize::MAX, *prefix))
+    });
+    own.chain(mtail).collect()
+}
+
 /// Reads them.
 pub fn find(parsed: &Parsed, format: &'static Render) -> Result<Plan> {
     let (least, most) = limits::PUSH_MILLIS;
@@ -24,9 +42,9 @@ pub fn find(parsed: &Parsed, format: &'static Render) -> Result<Plan> {
     let interval = value::duration_within(&parsed.need("push-interval"), range)?;
     let all = All { deadline, interval, format };
     let mut routes: Vec<(String, Route)> = Vec::new();
-    for i in 0..parsed.receivers() {
-        let Some(opener) = parsed.opener(i) else { continue };
-        let route = route(parsed, opener, i, all)?;
+    for (opener, i, prefix) in openers(parsed) {
+        let prefix = parsed.of(prefix, i).map_or_else(String::new, |item| item.value.clone());
+        let route = route(parsed, &opener, i, prefix, all)?;
         let name = route.to.target.display();
         if routes.iter().any(|(n, r)| *n == name && r.to.target.uri() == route.to.target.uri()) {
             return Err(opener.error(format!("`{name}` stands here twice: every number would arrive twice")));
@@ -60,7 +78,7 @@ struct All {
     format: &'static Render,
 }
 
-fn route(parsed: &Parsed, opener: &Item, i: usize, all: All) -> Result<Route> {
+fn route(parsed: &Parsed, opener: &Item, i: usize, prefix: String, all: All) -> Result<Route> {
     let target = Target::parse(value::nonempty(opener)?, &push::schemes()).map_err(|e| opener.error(e.text()))?;
     let row = push::of(&target);
     fits(parsed, i, row)?;
@@ -83,7 +101,6 @@ fn route(parsed: &Parsed, opener: &Item, i: usize, all: All) -> Result<Route> {
     let All { deadline, interval, format } = all;
     to.timeouts = Timeouts { connect: deadline, send: deadline, first_byte: deadline, total: deadline };
     to.user_agent = concat!("gostech-metrics/", env!("CARGO_PKG_VERSION")).to_string();
-    let prefix = parsed.of("push-prefix", i).map_or_else(String::new, |item| item.value.clone());
     let route = Route { to, prefix, interval, format };
     if let Some((name, _)) = route.query().find(|(name, _)| !row.settings.contains(name)) {
         let known = row.settings.join(", ");

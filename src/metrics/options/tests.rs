@@ -153,3 +153,34 @@ fn lists_and_places() {
     assert_eq!(o.database.dial.place, Place::Unix { path: "/run/db.sock".into() });
     assert!(o.warnings.iter().any(|w| w.contains("--tls-auth")));
 }
+
+#[test]
+fn the_words_of_mtail_are_those_of_this_program() {
+    let o = options(&[
+        "--graphite_host_port",
+        "127.0.0.1:2003",
+        "--graphite_prefix",
+        "g.",
+        "--statsd_hostport=[::1]:8125",
+        "--collectd_socketpath",
+        "/run/collectd-unixsock",
+        "--metric_push_interval",
+        "1m",
+        "--metric_push_write_deadline",
+        "5s",
+        "--unix_socket",
+        "/run/m.sock",
+    ])
+    .unwrap();
+    let shown: Vec<_> = o.push.routes.iter().map(|(name, route)| (name.as_str(), route.prefix.as_str())).collect();
+    let want =
+        [("graphite://127.0.0.1/", "g."), ("statsd://[::1]/", ""), ("collectd+unix:///run/collectd-unixsock", "")];
+    assert_eq!(shown, want);
+    assert_eq!((o.push.interval, o.push.deadline), (Duration::from_secs(60), Duration::from_secs(5)));
+    assert_eq!(o.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["unix:/run/m.sock"]);
+    // In a file and in the environment the same words count, once.
+    let env = [("GOSTECH_METRICS_GRAPHITE_HOST_PORT", "localhost:1")];
+    let o = understand(&parsed(&[], &env, "statsd_hostport = localhost:2\n").unwrap(), None).unwrap();
+    assert_eq!(o.push.routes.len(), 2);
+    assert!(options(&["--graphite_host_port", "a b"]).is_err_and(|e| e.text().contains("graphite")));
+}

@@ -12,6 +12,7 @@ pub mod counts;
 pub mod graphite;
 pub mod influx;
 pub mod local;
+pub mod otlp;
 pub mod posted;
 pub mod prometheus;
 pub mod queue;
@@ -36,6 +37,8 @@ pub const OUTLETS: &[Outlet] = &[
     influx::HTTP,
     influx::HTTPS,
     influx::UDP,
+    otlp::HTTP,
+    otlp::HTTPS,
     prometheus::REMOTE_WRITE,
     prometheus::REMOTE_WRITE_TLS,
     prometheus::VICTORIA,

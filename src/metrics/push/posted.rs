@@ -5,6 +5,7 @@
 
 use super::row::{Route, Trouble};
 use crate::error::Result;
+use crate::limits;
 use crate::net::http::Client;
 use std::time::SystemTime;
 
@@ -17,7 +18,7 @@ impl Posted {
         let mut to = route.to.clone();
         to.target = to.target.over_http(uri);
         to.token_word = token_word;
-        Ok(Posted(Client::new(to)?))
+        Ok(Posted(Client::new(to)?.keeping(limits::HTTP_EXCERPT_BYTES)))
     }
 
     /// By PUT: what was there before is replaced.
@@ -25,11 +26,11 @@ impl Posted {
         Posted(self.0.by_put())
     }
 
-    /// Sends one body.
-    pub fn send(&mut self, body: &[u8], headers: &[(&str, &str)]) -> std::result::Result<(), Trouble> {
+    /// Sends one body; what is said to it comes back.
+    pub fn send(&mut self, body: &[u8], headers: &[(&str, &str)]) -> std::result::Result<Vec<u8>, Trouble> {
         let answer = self.0.post(body, headers, SystemTime::now())?;
         let forever = match answer.status {
-            200..=299 => return Ok(()),
+            200..=299 => return Ok(answer.body),
             401 | 403 | 404 | 407 | 408 | 425 | 429 | 500..=599 => false,
             _ => true,
         };

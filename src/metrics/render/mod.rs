@@ -7,6 +7,7 @@ pub mod json;
 pub mod lines;
 pub mod names;
 pub mod openmetrics;
+pub mod otlp;
 pub mod prometheus;
 pub mod remote_write;
 #[cfg(test)]

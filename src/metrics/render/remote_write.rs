@@ -119,12 +119,14 @@ fn snappy(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn put_head(out: &mut Vec<u8>, field: u8, size: usize) {
+/// A part of a message of protobuf.
+pub(super) fn put_head(out: &mut Vec<u8>, field: u8, size: usize) {
     out.push(field << 3 | 2);
     put_varint(out, size as u64);
 }
 
-fn put_text(out: &mut Vec<u8>, field: u8, text: &str) {
+/// A part of a message of protobuf.
+pub(super) fn put_text(out: &mut Vec<u8>, field: u8, text: &str) {
     put_head(out, field, text.len());
     out.extend_from_slice(text.as_bytes());
 }
@@ -137,7 +139,8 @@ fn varint_size(n: u64) -> usize {
     (64 - (n | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-fn put_varint(out: &mut Vec<u8>, mut n: u64) {
+/// A part of a message of protobuf.
+pub(super) fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;

@@ -350,3 +350,50 @@ fn victoria_metrics_and_the_pushgateway_have_every_number() {
         assert_eq!(got.get(series), Some(&value), "{series}");
     }
 }
+
+#[test]
+fn victoria_metrics_has_every_number_by_otlp() {
+    let Some(victoria) = peer("victoria-metrics-otlp") else { return };
+    let (dir, port) = (Scratch::new("otlp"), free_port());
+    let mut command = Command::new(victoria);
+    command.arg(format!("-storageDataPath={}", dir.0.display())).arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+    let _victoria = Server::start(command);
+    wait("it answers", LIMIT, || get(port, "/health", &[]).is_some_and(|a| a.status == 200));
+    let summary = "# TYPE s summary\ns{quantile=\"0.5\",a=\"b\"} 1.5\ns_sum{a=\"b\"} 4.5\ns_count{a=\"b\"} 3\n";
+    let stand = database(&(recorded_page("metrics-http-cluster-i1.txt") + summary));
+    let url = format!("otlp+http://127.0.0.1:{port}/opentelemetry/v1/metrics");
+    let helper = pushing(&stand, "500ms", &["--push", &url]);
+    let pushes = format!("gostech_metrics_push_total{{outlet=\"{url}\"}}");
+    let page = helper.until("pushed", LIMIT, |p| p.get(&pushes).is_some_and(|n| *n >= 2.0));
+    // The edges of buckets are numbers there: told apart by what they are, not by how they are written.
+    let plain = |series: &str| {
+        let Some((head, le)) = series.split_once("le=\"") else { return series.to_string() };
+        let (le, rest) = le.split_once('"').expect("an edge");
+        format!("{head}le={:?}{rest}", le.parse::<f64>().expect("a number"))
+    };
+    let stored = || {
+        get(port, "/internal/force_flush", &[]);
+        let text = get(port, "/api/v1/export?match%5B%5D=%7B__name__!=%22%22%7D", &[]).expect("an export").text();
+        let lines = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON"));
+        let last = |l: &serde_json::Value| l["values"].as_array().unwrap().last().unwrap().as_f64();
+        let named = |l: &serde_json::Value| {
+            let mut metric = l["metric"].clone();
+            for of_the_way in ["service.name", "scope.name", "scope.version"] {
+                metric.as_object_mut().expect("labels").remove(of_the_way);
+            }
+            plain(&series_of(&metric))
+        };
+        lines.map(|l| (named(&l), last(&l))).collect::<BTreeMap<String, Option<f64>>>()
+    };
+    wait("victoria-metrics has it", LIMIT, || stored().len() >= steady(&page).count());
+    let got = stored();
+    for (series, value) in steady(&page) {
+        let close = |v: f64| (v - value).abs() <= value.abs() * 1e-12;
+        let at = got.get(&plain(series));
+        assert!(
+            at.copied().flatten().is_some_and(close),
+            "{series}: {value}, {at:?}\n{:?}",
+            got.keys().collect::<Vec<_>>()
+        );
+    }
+}
