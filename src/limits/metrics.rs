@@ -92,6 +92,16 @@ const _: () =
     assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + 4 * PORCH_LINKS as u64 + METRICS_ADDRESSES as u64);
 /// Memory that the unit gives the program, and that the largest page fits.
 pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
+/// Instances of a cluster: each has a thread, a connection and its numbers.
+pub const METRICS_INSTANCES: usize = 512;
+/// How often it is asked who belongs to the cluster.
+pub const METRICS_LIST_SECONDS: u64 = 20;
+/// An instance that is at a poll for longer is not waited for any more.
+pub const METRICS_LONG_MILLIS: u64 = 1000;
+/// So long those are waited for who failed the last time: who is back answers in less.
+pub const METRICS_GRACE_MILLIS: u64 = 250;
+/// Places that may be probed.
+pub const METRICS_PROBES: usize = 64;
 /// Prefixes and labels that may be given.
 pub const METRICS_RULES: usize = 256;
 /// Places to push to: each has a thread and a connection.

@@ -4,6 +4,7 @@
 //! connection that proves dead is replaced once. Refuses: to serve what it knew before.
 
 use super::login::Login;
+use super::source::members::Listed;
 use super::source::{self, Memory, Page, Plan, Wishes};
 use crate::backoff::Backoff;
 use crate::iproto::protocol::Request;
@@ -12,9 +13,11 @@ use crate::limits;
 use crate::net::dial::Dial;
 use crate::net::target::Place;
 use crate::sys::process;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where the database is and how long to wait for it.
+#[derive(Clone)]
 pub struct Address {
     /// Where it listens, and how TLS is spoken, if it is.
     pub dial: Dial,
@@ -34,6 +37,10 @@ pub struct Asker {
     instance: String,
     backoff: Backoff,
     rest: Option<(Instant, Trouble)>,
+    /// Who belongs to the cluster, and when that was asked.
+    list: Option<(Instant, Option<Arc<Vec<Listed>>>)>,
+    /// Labels that were given.
+    constants: Vec<(String, String)>,
 }
 
 /// A connection and how it is asked.
@@ -60,7 +67,8 @@ impl Asker {
         let first = Duration::from_millis(limits::METRICS_RETRY_FIRST_MILLIS);
         let backoff = Backoff::new(first, Duration::from_secs(limits::METRICS_RETRY_MOST_SECONDS));
         let (memory, instance) = (Memory::default(), String::new());
-        Asker { address, login, wishes, line: None, memory, instance, backoff, rest: None }
+        let constants = wishes.rules.constants.clone();
+        Asker { address, login, wishes, line: None, memory, instance, backoff, rest: None, list: None, constants }
     }
 
     /// Where the database is.
@@ -159,6 +167,9 @@ impl Asker {
 
     fn ask(&mut self, line: &mut Line) -> Result<Found, Trouble> {
         let patience = self.address.patience;
+        if self.wishes.discover {
+            self.look_around(&mut line.client)?;
+        }
         if self.memory.worth_another_try(Instant::now()) {
             // What was given up for a lesser grade; if it is refused again, it is barred again.
             self.memory.forget();
@@ -182,7 +193,8 @@ impl Asker {
             };
             let grade = plan.grade();
             match source::ask(&mut line.client, plan, &self.wishes, patience)? {
-                Ok(page) => {
+                Ok(mut page) => {
+                    page.list = self.list.as_ref().and_then(|(_, list)| list.clone());
                     let greeting = line.client.greeting();
                     let (version, instance) = (greeting.version.clone(), greeting.uuid.clone());
                     return Ok(Found { page, grade, version, instance });
@@ -194,6 +206,28 @@ impl Asker {
             }
         }
         Err(Trouble::new(Reason::Denied, format!("user `{}` may see nothing here", self.wishes.user)))
+    }
+
+    /// Asks now and then who belongs to the cluster; from that come the labels of this instance as well.
+    fn look_around(&mut self, client: &mut Client) -> Result<(), Trouble> {
+        let often = Duration::from_secs(limits::METRICS_LIST_SECONDS);
+        let own = &client.greeting().uuid;
+        if self.list.as_ref().is_some_and(|(at, _)| at.elapsed() < often) && self.instance == *own {
+            return Ok(());
+        }
+        let own = own.clone();
+        let list = source::list(client, self.address.patience)?.map(Arc::new);
+        let list = list.or(self.list.take().and_then(|(_, before)| before));
+        let here = list.iter().flat_map(|all| all.iter()).find(|l| l.uuid == own);
+        let mut constants = self.constants.clone();
+        for (name, text) in here.map(Listed::labels).unwrap_or_default() {
+            if !constants.iter().any(|(n, _)| *n == name) {
+                constants.push((name, text));
+            }
+        }
+        self.wishes.rules.constants = constants;
+        self.list = Some((Instant::now(), list));
+        Ok(())
     }
 }
 

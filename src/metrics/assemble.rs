@@ -4,23 +4,29 @@
 
 use super::snapshot::{Family, Snapshot};
 use crate::sorted;
+use std::borrow::Cow;
 
 /// A page before it is written.
 #[derive(Debug)]
 pub struct Assembled<'a> {
     /// Sorted by name.
-    pub families: Vec<&'a Family>,
+    pub families: Vec<Cow<'a, Family>>,
     /// When the numbers were read, milliseconds since the epoch.
     pub at_ms: i64,
 }
 
 impl<'a> Assembled<'a> {
-    /// Of these snapshots, in which no two families have the same name; with prefixes, only families that begin with one.
+    /// Of these snapshots; with prefixes, only families that begin with one. Those of several instances that have the same
+    /// name are one; of those that differ in kind, as two versions of the database may, the first kind stays.
     pub fn of(all: impl IntoIterator<Item = &'a Snapshot>, prefixes: &[String], at_ms: i64) -> Assembled<'a> {
         let wanted = |f: &&Family| prefixes.is_empty() || prefixes.iter().any(|p| f.name.starts_with(p.as_str()));
         let mut families: Vec<&Family> = all.into_iter().flat_map(|s| &s.families).filter(wanted).collect();
         sorted::by(&mut families, |a, b| a.name < b.name);
-        Assembled { families, at_ms }
+        let one = |same: &[&'a Family]| match same {
+            [alone] => Cow::Borrowed(*alone),
+            several => Cow::Owned(Family::joined(several)),
+        };
+        Assembled { families: families.chunk_by(|a, b| a.name == b.name).map(one).collect(), at_ms }
     }
 
     /// Bytes its families take, about.

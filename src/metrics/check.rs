@@ -34,6 +34,11 @@ pub fn report(
     out.push_str(&format!("source    {}, by {}: {families} families, {series} series\n", grade.name(), page.via));
     let (all, together) = counted(printed);
     out.push_str(&format!("printed   {all} families, {together} series with those of this program (--once)\n"));
+    for l in page.list.iter().flat_map(|all| all.iter()) {
+        let (name, address) = (l.name.escape_debug(), l.address.escape_debug());
+        let (state, tier) = (l.state.escape_debug(), l.tier.escape_debug());
+        out.push_str(&format!("instance  {name} at {address}: {state}, tier {tier} (--discover)\n"));
+    }
     for (reason, count) in page.tally.iter() {
         out.push_str(&format!("left out  {count} for `{reason}`\n"));
     }

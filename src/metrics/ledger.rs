@@ -67,6 +67,11 @@ impl Ledger {
         Ledger::default()
     }
 
+    /// Another one that keeps its records in the same place.
+    pub fn beside(&self) -> Ledger {
+        Ledger { dir: self.dir.clone(), own: Vec::new() }
+    }
+
     /// The directory: what a confined process must keep.
     pub fn directory(&self) -> Option<&Path> {
         self.dir.as_deref()

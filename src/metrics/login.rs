@@ -70,6 +70,13 @@ impl Login {
         Login { user: user.into(), secret, named, insist, certified, one_shot, ledger, mark, forgiving, rest }
     }
 
+    /// The same user, for another instance.
+    pub fn beside(&self) -> Login {
+        let ledger = self.ledger.beside();
+        let own = Login::new(&self.user, self.secret.clone(), self.named);
+        Login { insist: self.insist, one_shot: self.one_shot, ledger, ..own }
+    }
+
     /// Whether a login makes sense now: looked at before anything is connected.
     pub fn ready(&mut self, now: Instant) -> Result<(), Trouble> {
         let password = self.secret.read()?;

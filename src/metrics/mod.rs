@@ -12,6 +12,7 @@ pub mod assemble;
 pub mod catalog;
 mod check;
 mod check_page;
+pub mod cluster;
 mod faults;
 pub mod ledger;
 pub mod login;
@@ -33,9 +34,11 @@ pub mod tries;
 
 use crate::error::{Error, Exit, Result};
 use crate::flags::call::Call;
+use crate::limits;
 use crate::log;
 use crate::sys::{activation, process, signal};
 use asker::Asker;
+use cluster::Cluster;
 use ledger::Ledger;
 use numbers::Numbers;
 use options::{Job, Options};
@@ -45,7 +48,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -128,8 +131,9 @@ fn print(bytes: &[u8]) -> Result<()> {
 }
 
 fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
-    let readings = readings::Readings::default();
+    let readings = Arc::new(readings::Readings::default());
     let numbers = Numbers::new(&options, started, Arc::default());
+    let cluster = Cluster::new(readings.clone(), options.maker());
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     let end = if reading.result.is_ok() { Exit::Clean } else { Exit::Failed };
@@ -137,7 +141,9 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
         log::error("database", &trouble.text);
     }
     readings.publish(reading, database);
-    print(&numbers.page(&readings.glance(), format, &[]))?;
+    // What was read just now will do; the others are asked here.
+    let seen = cluster.read(Duration::MAX, Duration::from_secs(limits::METRICS_WAIT_SECONDS));
+    print(&numbers.page(&seen, format, &[]))?;
     Ok(end)
 }
 
@@ -149,7 +155,9 @@ fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let (reading, database) = poll::once(&mut asker);
     readings.publish(reading, database.clone());
     let view = readings.glance();
-    let printed = numbers.page(&view, &render::PROMETHEUS, &[]);
+    let seen = [readings::Seen { labels: Vec::new(), view }];
+    let printed = numbers.page(&seen, &render::PROMETHEUS, &[]);
+    let [readings::Seen { view, .. }] = &seen;
     let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
     let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);
     print(format!("{page}{words}").as_bytes())?;

@@ -7,7 +7,7 @@ use super::assemble::Assembled;
 use super::options::Options;
 use super::own::{self, Program};
 use super::push::counts::Register;
-use super::readings::{Reading, View};
+use super::readings::{Reading, Seen};
 use super::render::Render;
 use super::rules::Rules;
 use super::snapshot::Snapshot;
@@ -16,7 +16,7 @@ use crate::log;
 use crate::net::expiry::Expiry;
 use crate::sys::clock::wall_ms;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What does not change from reading to reading.
 pub struct Numbers {
@@ -42,21 +42,22 @@ impl Numbers {
         Numbers { rules, started, memory: resident, protection, certificates, outlets }
     }
 
-    /// All there is to show of a view.
-    pub fn shot(&self, view: &View) -> Shot {
-        let age = view.reading.as_ref().map_or(Duration::ZERO, |r| r.at.elapsed());
+    /// All there is to show of what is seen.
+    pub fn shot(&self, all: &[Seen]) -> Shot {
         let (protection, refused) = (self.protection)();
         let certificates = &self.certificates.ends()[..];
         let outlets = &self.outlets.all()[..];
         let (started, memory) = (self.started, (self.memory)());
         let program = Program { started, memory, protection, refused, certificates, outlets };
-        let own = own::families(view, age, program, &self.rules);
-        Shot { own, reading: view.reading.clone(), at_ms: view.reading.as_ref().map_or_else(wall_ms, |r| r.wall_ms) }
+        let own = own::families(all, program, &self.rules);
+        let readings: Vec<_> = all.iter().filter_map(|seen| seen.view.reading.clone()).collect();
+        let at_ms = readings.iter().map(|r| r.wall_ms).max().unwrap_or_else(wall_ms);
+        Shot { own, readings, at_ms }
     }
 
     /// The page of a view; with prefixes, only families that begin with one of them.
-    pub fn page(&self, view: &View, render: &Render, prefixes: &[String]) -> Vec<u8> {
-        let shot = self.shot(view);
+    pub fn page(&self, all: &[Seen], render: &Render, prefixes: &[String]) -> Vec<u8> {
+        let shot = self.shot(all);
         let page = shot.page(prefixes);
         // Names, values and punctuation are about as much again as the labels.
         let mut body = Vec::with_capacity(2 * page.bytes() + 64);
@@ -69,14 +70,14 @@ impl Numbers {
 /// All there is to show at one moment.
 pub struct Shot {
     own: Snapshot,
-    reading: Option<Arc<Reading>>,
+    readings: Vec<Arc<Reading>>,
     at_ms: i64,
 }
 
 impl Shot {
     /// As one page; with prefixes, only families that begin with one of them.
     pub fn page(&self, prefixes: &[String]) -> Assembled<'_> {
-        let theirs = self.reading.as_ref().and_then(|r| r.result.as_ref().ok());
+        let theirs = self.readings.iter().filter_map(|r| r.result.as_ref().ok());
         let all = std::iter::once(&self.own).chain(theirs.map(|(page, _)| &page.snapshot));
         Assembled::of(all, prefixes, self.at_ms)
     }

@@ -2,7 +2,7 @@
 
 use super::catalog;
 use super::push::counts::Counts;
-use super::readings::View;
+use super::readings::Seen;
 use super::rules::Rules;
 use super::snapshot::{Builder, Part, Snapshot};
 use crate::guard::Parts;
@@ -25,8 +25,8 @@ pub struct Program<'a> {
     pub outlets: &'a [(String, Counts)],
 }
 
-/// The families for this view; `age` is that of its reading.
-pub fn families(view: &View, age: Duration, program: Program<'_>, rules: &Rules) -> Snapshot {
+/// The families for what is seen of each instance.
+pub fn families(all: &[Seen], program: Program<'_>, rules: &Rules) -> Snapshot {
     let rules = rules.unfiltered();
     let mut out = Builder::new(&rules);
     let mut put = |name: &str, labels: &[(&str, &str)], value: f64| {
@@ -34,25 +34,9 @@ pub fn families(view: &View, age: Duration, program: Program<'_>, rules: &Rules)
         out.family(name, row.kind, row.help);
         out.sample(name, Part::Plain, &mut labels.to_vec(), value);
     };
-    put("picodata_up", &[], f64::from(u8::from(view.down().is_none())));
-    if let Some(reason) = view.down() {
-        put("gostech_metrics_down", &[("reason", reason.name())], 1.0);
-    }
-    if let Some(reading) = &view.reading {
-        put("gostech_metrics_poll_age_seconds", &[], seconds(age));
-        put("gostech_metrics_poll_duration_seconds", &[], seconds(reading.took));
-        for (grade, good) in &reading.sources {
-            put("gostech_metrics_source_success", &[("source", grade.name())], f64::from(u8::from(*good)));
-        }
-        let series = reading.result.as_ref().map_or(0, |(page, _)| page.snapshot.series());
-        put("gostech_metrics_series", &[], series as f64);
-    }
-    put("gostech_metrics_polls_total", &[("result", "success")], view.counts.good as f64);
-    put("gostech_metrics_polls_total", &[("result", "failure")], view.counts.failed as f64);
-    for (reason, count) in view.counts.errors.iter() {
-        put("gostech_metrics_errors_total", &[("reason", reason)], count as f64);
-    }
-    let configured = f64::from(u8::from(!view.counts.refused_configuration));
+    all.iter().for_each(|seen| instance(&mut put, seen));
+    let refused = all.iter().any(|seen| seen.view.counts.refused_configuration);
+    let configured = f64::from(u8::from(!refused));
     put("gostech_metrics_config_last_reload_successful", &[], configured);
     put("gostech_metrics_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let started = program.started.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -69,6 +53,32 @@ pub fn families(view: &View, age: Duration, program: Program<'_>, rules: &Rules)
     put("gostech_metrics_refused_calls_total", &[], program.refused as f64);
     program.outlets.iter().for_each(|(name, counts)| outlet(&mut put, name, counts));
     out.finish().0
+}
+
+/// What is told of one instance.
+fn instance(put: &mut impl FnMut(&str, &[(&str, &str)], f64), Seen { labels, view }: &Seen) {
+    let mut put = |name: &str, own: &[(&str, &str)], value: f64| {
+        let all: Vec<_> = labels.iter().map(|(n, t)| (n.as_str(), t.as_str())).chain(own.iter().copied()).collect();
+        put(name, &all, value);
+    };
+    put("picodata_up", &[], f64::from(u8::from(view.down().is_none())));
+    if let Some(reason) = view.down() {
+        put("gostech_metrics_down", &[("reason", reason.name())], 1.0);
+    }
+    if let Some(reading) = &view.reading {
+        put("gostech_metrics_poll_age_seconds", &[], seconds(reading.at.elapsed()));
+        put("gostech_metrics_poll_duration_seconds", &[], seconds(reading.took));
+        for (grade, good) in &reading.sources {
+            put("gostech_metrics_source_success", &[("source", grade.name())], f64::from(u8::from(*good)));
+        }
+        let series = reading.result.as_ref().map_or(0, |(page, _)| page.snapshot.series());
+        put("gostech_metrics_series", &[], series as f64);
+    }
+    put("gostech_metrics_polls_total", &[("result", "success")], view.counts.good as f64);
+    put("gostech_metrics_polls_total", &[("result", "failure")], view.counts.failed as f64);
+    for (reason, count) in view.counts.errors.iter() {
+        put("gostech_metrics_errors_total", &[("reason", reason)], count as f64);
+    }
 }
 
 /// What is told of one outlet.

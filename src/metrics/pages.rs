@@ -1,7 +1,8 @@
 //! The pages: `/metrics`, the same in other formats, `/`, `/-/healthy`, `/-/ready`; anything else is 404. Methods and bounds are the porch's matter.
 
+use super::cluster::Cluster;
 use super::numbers::Numbers;
-use super::readings::{Readings, View};
+use super::readings::{Readings, Seen};
 use super::render::{Render, OPENMETRICS, PROMETHEUS, RENDERS};
 use crate::limits;
 use crate::net::gzip::Gzip;
@@ -12,8 +13,10 @@ use std::time::{Duration, SystemTime};
 
 /// What the pages are made from.
 pub struct Pages {
-    /// The readings.
+    /// The readings of the instance that was named.
     pub readings: Arc<Readings>,
+    /// All instances.
+    pub cluster: Arc<Cluster>,
     /// How old a reading may be.
     pub floor: Duration,
     /// What of the scraper's patience is kept for the way back.
@@ -53,6 +56,11 @@ impl Pages {
         match request.path.as_str() {
             "/metrics" => self.metrics(request, negotiate(request.header("accept").unwrap_or_default())),
             "/" => self.landing(),
+            "/sd" => match self.cluster.sd() {
+                Some(body) => Page { content_type: "application/json".into(), body, ..Page::text(200, "") },
+                None => Page::text(404, "the instances of the cluster are known with --discover"),
+            },
+            "/probe" => self.probe(request),
             "/-/healthy" => Page::text(200, "alive"),
             "/-/ready" => self.ready(request),
             path => match RENDERS.iter().find(|r| r.page == Some(path)) {
@@ -62,14 +70,32 @@ impl Pages {
         }
     }
 
-    fn view(&self, request: &PageRequest) -> View {
-        self.readings.read(self.floor, patience(request.header("x-prometheus-scrape-timeout-seconds"), self.offset))
+    fn patience(&self, request: &PageRequest) -> Duration {
+        patience(request.header("x-prometheus-scrape-timeout-seconds"), self.offset)
     }
 
     fn metrics(&self, request: &PageRequest, format: &Render) -> Page {
-        let view = self.view(request);
+        let seen = self.cluster.read(self.floor, self.patience(request));
+        self.page_of(&seen, request, format)
+    }
+
+    /// The page of one instance alone, which must be allowed.
+    fn probe(&self, request: &PageRequest) -> Page {
+        let Some(target) = request.arguments("target").pop() else {
+            return Page::text(400, "name an instance: /probe?target=HOST:PORT");
+        };
+        match self.cluster.probe(&target, self.floor, self.patience(request)) {
+            Some(seen) => self.page_of(&[seen], request, negotiate(request.header("accept").unwrap_or_default())),
+            None => Page::text(
+                403,
+                "this target may not be probed: allow it by --probe HOST:PORT, or all by --probe discovered",
+            ),
+        }
+    }
+
+    fn page_of(&self, seen: &[Seen], request: &PageRequest, format: &Render) -> Page {
         let prefixes = request.arguments("name[]");
-        let body = self.numbers.page(&view, format, &prefixes);
+        let body = self.numbers.page(seen, format, &prefixes);
         let page = Page { status: 200, content_type: format.content_type.into(), headers: Vec::new(), body };
         let page = page.with("Vary", "Accept, Accept-Encoding").with("Cache-Control", "no-store");
         match request.header("accept-encoding") {
@@ -88,7 +114,7 @@ impl Pages {
     }
 
     fn ready(&self, request: &PageRequest) -> Page {
-        let view = self.view(request);
+        let view = self.readings.read(self.floor, self.patience(request));
         match (&view.reading, view.down()) {
             (_, None) => Page::text(200, "ready"),
             (Some(reading), _) => {
@@ -250,8 +276,11 @@ mod tests {
     }
 
     fn pages() -> Pages {
+        let readings = Arc::<Readings>::default();
+        let options = super::super::options::tests::options(&[]).unwrap();
         Pages {
-            readings: Arc::default(),
+            cluster: Arc::new(Cluster::new(readings.clone(), options.maker())),
+            readings,
             floor: Duration::from_secs(1),
             offset: Duration::ZERO,
             numbers: Arc::new(Numbers {

@@ -8,6 +8,7 @@ use crate::limits;
 use crate::log;
 use crate::sys::clock::wall_ms;
 use crate::sys::{process, thread};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,12 +27,18 @@ pub struct Orders {
 pub struct Inbox {
     forgive: Mutex<bool>,
     orders: Mutex<Option<Orders>>,
+    ended: AtomicBool,
 }
 
 impl Inbox {
     /// What was refused may be right now.
     pub fn forgive(&self) {
         *self.forgive.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// The thread is to end.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// From now on so.
@@ -54,7 +61,7 @@ impl Inbox {
     }
 }
 
-/// Starts the thread. It lives as long as the program.
+/// Starts the thread. It lives as long as the program, or until it is told to end.
 pub fn start(
     readings: Arc<Readings>,
     inbox: Arc<Inbox>,
@@ -65,6 +72,9 @@ pub fn start(
         let mut said = Said::default();
         loop {
             let wanted = readings.await_wish(interval);
+            if inbox.ended.load(Ordering::Relaxed) {
+                return;
+            }
             inbox.obey(&mut asker, &mut interval);
             if !wanted {
                 continue;

@@ -7,6 +7,7 @@
 use super::rules::Tally;
 use super::source::{Grade, Page};
 use crate::iproto::{Reason, Trouble};
+use crate::limits;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -72,6 +73,22 @@ pub struct View {
     pub counts: Counts,
 }
 
+/// An instance on a page.
+pub struct Seen {
+    /// Its labels; of the only one none.
+    pub labels: Vec<(String, String)>,
+    /// What is known of it.
+    pub view: View,
+}
+
+/// A wish that may be waited for.
+pub struct Ticket {
+    /// The reading that is too old; none: the one that is there will do.
+    before: Option<u64>,
+    /// It answered the last time, and does not take long now.
+    pub well: bool,
+}
+
 impl View {
     /// Why there are no numbers.
     pub fn down(&self) -> Option<Reason> {
@@ -90,19 +107,33 @@ impl Readings {
     /// A reading not older than `floor`, waited for until `patience` is over.
     pub fn read(&self, floor: Duration, patience: Duration) -> View {
         let end = Instant::now() + patience;
+        self.wait(&self.wish(floor), end)
+    }
+
+    /// Wishes for a reading not older than `floor`.
+    pub fn wish(&self, floor: Duration) -> Ticket {
         let mut state = self.lock();
-        let fresh = |s: &State| s.reading.as_ref().is_some_and(|r| r.at.elapsed() < floor);
-        let before = state.generation;
-        if !fresh(&state) {
+        let fresh = state.reading.as_ref().is_some_and(|r| r.at.elapsed() < floor);
+        let long = Duration::from_millis(limits::METRICS_LONG_MILLIS);
+        let quick = state.began.is_none_or(|began| began.elapsed() < long);
+        let well = quick && state.reading.as_ref().is_none_or(|r| r.result.is_ok());
+        if !fresh {
             state.wanted = true;
             self.wish.notify_all();
-            while state.generation == before {
-                let left = end.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return View { reading: None, counts: state.counts.clone() };
-                }
-                state = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ticket { before: (!fresh).then_some(state.generation), well }
+    }
+
+    /// Waits for what was wished. One that was down and says nothing yet is still down, for the same reason.
+    pub fn wait(&self, ticket: &Ticket, end: Instant) -> View {
+        let mut state = self.lock();
+        while ticket.before == Some(state.generation) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let down = state.reading.clone().filter(|r| !ticket.well && r.result.is_err());
+                return View { reading: down, counts: state.counts.clone() };
             }
+            state = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         View { reading: state.reading.clone(), counts: state.counts.clone() }
     }

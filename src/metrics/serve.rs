@@ -1,6 +1,7 @@
 //! Serving: the poll thread, the porch, systemd's word, and the end by a signal.
 
 use super::asker::Asker;
+use super::cluster::Cluster;
 use super::numbers::Numbers;
 use super::options::Options;
 use super::pages::{Pages, Zip};
@@ -29,9 +30,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// The pages of these options.
-fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime, outlets: Arc<Register>) -> Pages {
+fn pages(
+    options: &Options,
+    readings: Arc<Readings>,
+    cluster: Arc<Cluster>,
+    started: SystemTime,
+    outlets: Arc<Register>,
+) -> Pages {
     Pages {
         readings,
+        cluster,
         floor: options.floor,
         offset: options.offset,
         numbers: Arc::new(Numbers::new(options, started, outlets)),
@@ -45,6 +53,7 @@ fn pages(options: &Options, readings: Arc<Readings>, started: SystemTime, outlet
 struct Service {
     again: Again,
     readings: Arc<Readings>,
+    cluster: Arc<Cluster>,
     inbox: Arc<Inbox>,
     pages: Arc<Mutex<Arc<Pages>>>,
     outlets: Arc<Outlets>,
@@ -85,7 +94,8 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     confine(&options, open.as_deref().unwrap_or_default(), &prepared);
     let readings = Arc::new(Readings::default());
     let register = Arc::new(Register::default());
-    let first = Arc::new(pages(&options, readings.clone(), started, register.clone()));
+    let cluster = Arc::new(Cluster::new(readings.clone(), options.maker()));
+    let first = Arc::new(pages(&options, readings.clone(), cluster.clone(), started, register.clone()));
     let outlets = Arc::new(Outlets::new(register.clone()));
     outlets.change(options.push, first.numbers.clone(), options.floor);
     let pages = Arc::new(Mutex::new(first));
@@ -97,7 +107,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let inbox = Arc::new(Inbox::default());
     poll::start(readings.clone(), inbox.clone(), asker, interval)
         .map_err(|e| failed("cannot start the poll thread", e))?;
-    outlets.start(readings.clone()).map_err(|e| failed("cannot start the clock of the pushes", e))?;
+    outlets.start(cluster.clone()).map_err(|e| failed("cannot start the clock of the pushes", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
     let wanted = PorchOptions { addresses, listeners, tls, users, prepared, own };
@@ -105,7 +115,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
-    let mut service = Service { again, readings, inbox, pages, outlets, register, porch, open, started };
+    let mut service = Service { again, readings, cluster, inbox, pages, outlets, register, porch, open, started };
     service.until_a_signal_ends_it(&signals, &notify);
     notify.say("STOPPING=1");
     log::info("end", "ended by a signal");
@@ -141,7 +151,14 @@ impl Service {
         let changed = self.again.read(self.open.as_deref());
         self.readings.configured(changed.is_some());
         if let Some(Changed { options, reconnect, push }) = changed {
-            let new = Arc::new(pages(&options, self.readings.clone(), self.started, self.register.clone()));
+            self.cluster.change(options.maker(), reconnect);
+            let new = Arc::new(pages(
+                &options,
+                self.readings.clone(),
+                self.cluster.clone(),
+                self.started,
+                self.register.clone(),
+            ));
             match push {
                 true => self.outlets.change(options.push, new.numbers.clone(), options.floor),
                 false => self.outlets.keep(new.numbers.clone(), options.floor),

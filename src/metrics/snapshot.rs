@@ -116,6 +116,22 @@ impl Family {
         text.split_once('"').map(|(_, v)| v.trim_end_matches('"'))
     }
 
+    /// The same family of several instances as one, of the kind of the first.
+    pub fn joined(all: &[&Family]) -> Family {
+        let alike = || all.iter().filter(|f| f.kind == all[0].kind);
+        let mut samples = Vec::with_capacity(alike().map(|f| f.samples.len()).sum());
+        let mut labels = String::with_capacity(alike().map(|f| f.labels.len()).sum());
+        for f in alike().filter(|f| f.labels.len() <= u32::MAX as usize) {
+            let Ok(before) = u32::try_from(labels.len() + f.labels.len()).map(|end| end - f.labels.len() as u32) else {
+                break;
+            };
+            labels.push_str(&f.labels);
+            samples.extend(f.samples.iter().map(|s| Sample { at: s.at + before, ..*s }));
+        }
+        let (name, help) = (all[0].name.clone(), all[0].help.clone());
+        Family { name, kind: all[0].kind, help, labels: labels.into(), samples: samples.into() }
+    }
+
     /// Bytes this family takes, about.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.help.len() + self.labels.len() + std::mem::size_of_val::<[Sample]>(&self.samples) + 88

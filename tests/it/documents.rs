@@ -88,7 +88,7 @@ fn the_man_pages_say_what_every_signal_does() {
 
 /// Every `--option` in a text.
 fn options(text: &str) -> BTreeSet<String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     text.match_indices("--")
         .filter(|(at, _)| !text[..*at].ends_with(|c| plain(c) || c == '!'))
         .map(|(at, _)| text[at..].split(|c| !plain(c)).next().unwrap_or_default().to_string())
@@ -104,7 +104,9 @@ fn both_readmes_name_the_same_options_and_only_real_ones() {
     assert!(difference.is_empty(), "only one of the READMEs names {difference:?}");
     // Those of other programs: cargo, Picodata, curl, systemctl, our own example.
     let foreign = ["--release", "--example", "--seconds", "--audit", "--location", "--now"];
-    let ours: BTreeSet<String> = programs().iter().flat_map(|p| options(&table(p, "en"))).collect();
+    let names = programs().into_iter().flat_map(|p| p.rows.iter().flat_map(|row| row.names()));
+    let mut ours: BTreeSet<String> = programs().iter().flat_map(|p| options(&table(p, "en"))).collect();
+    ours.extend(names.map(|name| format!("--{name}")));
     let unknown: Vec<_> = english.iter().filter(|o| !ours.contains(*o) && !foreign.contains(&o.as_str())).collect();
     assert!(unknown.is_empty(), "the READMEs name options that no program has: {unknown:?}");
 }

@@ -11,6 +11,7 @@ mod source;
 mod table;
 
 use super::asker;
+use super::cluster::Maker;
 use super::login::Login;
 use super::push::row::Plan;
 use super::render::{self, Render};
@@ -61,6 +62,8 @@ pub struct Options {
     pub web_tls: Option<tls::ServerOptions>,
     /// Basic auth.
     pub web_users: Option<PathBuf>,
+    /// Who may be probed.
+    pub probes: Vec<String>,
     /// What is pushed where.
     pub push: Plan,
     /// `--no-confinement`
@@ -72,6 +75,17 @@ pub struct Options {
 }
 
 impl Options {
+    /// How the other instances of the cluster are asked.
+    pub fn maker(&self) -> Maker {
+        Maker {
+            address: self.database.clone(),
+            login: self.login.beside(),
+            wishes: self.wishes.clone(),
+            interval: self.interval,
+            probes: self.probes.clone(),
+        }
+    }
+
     /// The files with certificates that these options name: of the pages and of the way to the database.
     pub fn certificates(&self) -> Vec<Named> {
         let mut all = Vec::new();
@@ -127,6 +141,7 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         offset: page::offset(parsed)?,
         web_tls: page::web_tls(parsed)?,
         web_users: page::path(parsed, "web-users")?,
+        probes: page::probes(parsed)?,
         push: push::find(parsed, format(parsed)?)?,
         unconfined: parsed.is_on("no-confinement"),
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
@@ -148,4 +163,4 @@ fn job(parsed: &Parsed) -> Result<Job> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

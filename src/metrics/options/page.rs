@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::flags::{value, Item, Parsed};
 use crate::limits;
 use crate::net::address::Address;
+use crate::net::target::host_and_port;
 use crate::net::tls;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -40,6 +41,24 @@ pub fn addresses(parsed: &Parsed) -> Result<Vec<Address>> {
         return Err(item.error(format!("more than {} addresses", limits::METRICS_ADDRESSES)));
     }
     all.iter().map(|item| Address::parse(&item.value).map_err(|e| item.error(e))).collect()
+}
+
+/// Who may be probed: places, and `discovered`.
+pub fn probes(parsed: &Parsed) -> Result<Vec<String>> {
+    let all = parsed.all("probe");
+    if let Some(item) = all.get(limits::METRICS_PROBES) {
+        return Err(item.error(format!("more than {} places", limits::METRICS_PROBES)));
+    }
+    for item in &all {
+        let place = host_and_port(&item.value).is_ok_and(|(_, port)| port.is_some());
+        match item.value.as_str() {
+            "discovered" if !parsed.is_on("discover") => return Err(item.error("`discovered` needs --discover")),
+            "discovered" => {}
+            _ if !place => return Err(item.error("write HOST:PORT, or `discovered`")),
+            _ => {}
+        }
+    }
+    Ok(all.into_iter().map(|item| item.value.clone()).collect())
 }
 
 /// HTTPS, if it is wanted.

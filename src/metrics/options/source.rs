@@ -40,7 +40,8 @@ pub fn find(parsed: &Parsed, user: &str) -> Result<Wishes> {
         skip: list(parsed, "skip", limits::METRICS_RULES)?,
         constants: labels(parsed)?,
     };
-    Ok(Wishes { user: user.into(), grade, functions, without, rules })
+    let discover = parsed.is_on("discover");
+    Ok(Wishes { user: user.into(), grade, functions, without, rules, discover })
 }
 
 fn labels(parsed: &Parsed) -> Result<Vec<(String, String)>> {

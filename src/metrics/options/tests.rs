@@ -22,7 +22,7 @@ fn parsed(args: &[&str], env: &[(&str, &str)], file: &str) -> Result<Parsed> {
     }
 }
 
-fn options(args: &[&str]) -> Result<Options> {
+pub fn options(args: &[&str]) -> Result<Options> {
     understand(&parsed(args, &[], "")?, None)
 }
 

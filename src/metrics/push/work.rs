@@ -7,8 +7,8 @@ use super::of;
 use super::queue::{Queue, Turn};
 use super::row::{Plan, Push, Route};
 use crate::backoff::Backoff;
+use crate::metrics::cluster::Cluster;
 use crate::metrics::numbers::Numbers;
-use crate::metrics::readings::Readings;
 use crate::sys::clock::wall_ms;
 use crate::sys::{process, thread};
 use crate::{limits, log};
@@ -42,9 +42,9 @@ impl Outlets {
     }
 
     /// Starts the clock. It lives as long as the program, and does nothing while there are no outlets.
-    pub fn start(self: &Arc<Self>, readings: Arc<Readings>) -> io::Result<()> {
+    pub fn start(self: &Arc<Self>, cluster: Arc<Cluster>) -> io::Result<()> {
         let outlets = self.clone();
-        thread::start("push-clock", move || outlets.tick(&readings)).map(drop)
+        thread::start("push-clock", move || outlets.tick(&cluster)).map(drop)
     }
 
     /// The same outlets, which read their certificates and secrets again; with other numbers.
@@ -84,12 +84,12 @@ impl Outlets {
         started.inspect_err(|e| log::error(&matter(name), format!("cannot start: {e}"))).ok().map(|_| queue)
     }
 
-    fn tick(&self, readings: &Readings) {
+    fn tick(&self, cluster: &Cluster) {
         let mut next = Instant::now();
         loop {
             let (numbers, floor, patience) = self.when(&mut next);
-            let view = readings.read(floor, patience);
-            let shot = Arc::new(numbers.shot(&view));
+            let seen = cluster.read(floor, patience);
+            let shot = Arc::new(numbers.shot(&seen));
             let bytes = shot.bytes();
             let queues = self.lock().as_ref().map(|o| o.queues.clone()).unwrap_or_default();
             queues.iter().for_each(|queue| queue.put(shot.clone(), bytes));

@@ -6,6 +6,7 @@
 use super::text::{put_help, put_number};
 use crate::metrics::assemble::Assembled;
 use crate::metrics::snapshot::{number, Family, Kind, Part};
+use std::borrow::Cow;
 
 /// Writes a page.
 pub fn write(page: &Assembled<'_>, out: &mut Vec<u8>) {
@@ -26,7 +27,7 @@ pub fn write(page: &Assembled<'_>, out: &mut Vec<u8>) {
 }
 
 /// The counter's name without `_total`, if it may be one here.
-fn short_name<'f>(f: &'f Family, families: &[&Family]) -> Option<&'f str> {
+fn short_name<'f>(f: &'f Family, families: &[Cow<'_, Family>]) -> Option<&'f str> {
     let short = f.name.strip_suffix("_total").filter(|s| !s.is_empty() && f.kind == Kind::Counter)?;
     let taken = families.binary_search_by(|g| (*g.name).cmp(short)).is_ok();
     let good = f.samples().iter().all(|s| s.value >= 0.0);

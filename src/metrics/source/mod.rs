@@ -7,6 +7,7 @@
 //! refused is not asked again for minutes, also after a reconnect.
 
 pub mod boxed;
+pub mod members;
 pub mod pico;
 pub mod sheet;
 
@@ -17,8 +18,10 @@ use crate::iproto::protocol::{code, Answer, Refusal, Request};
 use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
 use crate::msgpack::Value;
+use members::Listed;
 use pico::{Columns, Instance};
 use sheet::Sheet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const GUARD: &str = include_str!("guard.lua");
@@ -85,6 +88,8 @@ pub struct Wishes {
     pub without: Vec<String>,
     /// What may be on the page.
     pub rules: Rules,
+    /// All instances of the cluster, and not this one alone.
+    pub discover: bool,
 }
 
 impl Wishes {
@@ -176,6 +181,8 @@ pub struct Page {
     pub tally: Tally,
     /// How they were had: `route`, `plugin`, `box`, `function`, `least`.
     pub via: &'static str,
+    /// Who belongs to the cluster, where that was wanted.
+    pub list: Option<Arc<Vec<Listed>>>,
 }
 
 /// The database says no: its words, and how long it is not asked again.
@@ -338,6 +345,16 @@ fn least_details(
     let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
     let instances = !wishes.leaves_out("instances");
     Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses })
+}
+
+/// Who belongs to the cluster; none: this database does not say.
+pub fn list(client: &mut Client, patience: Duration) -> Result<Option<Vec<Listed>>, Trouble> {
+    let format = Request::Select { space: VSPACE, index: 0, limit: 1, key: Some(Value::Uint(u64::from(INSTANCE))) };
+    let answers = client.ask(&[format, rows_of(INSTANCE), rows_of(PEER_ADDRESS)], patience)?;
+    let [format, rows, addresses] = &answers[..] else { return Ok(None) };
+    let (Ok(rows), Ok(addresses)) = (data(rows)?, data(addresses)?) else { return Ok(None) };
+    let columns = data(format)?.ok().and_then(|f| f.items().first().and_then(Columns::of_format)).unwrap_or_default();
+    Ok(members::read(&rows, &addresses, &columns))
 }
 
 fn rows_of(space: u32) -> Request<'static> {

@@ -16,6 +16,10 @@ const NAME: [&str; 2] = ["name", "instance_id"];
 pub struct Instance {
     /// `default_1_1`
     pub name: String,
+    /// Who it is, for ever.
+    pub uuid: String,
+    /// Its replicaset.
+    pub replicaset: String,
     /// Its number in raft.
     pub raft_id: Option<u64>,
     /// Online, Offline, Expelled.
@@ -28,6 +32,8 @@ pub struct Instance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Columns {
     name: usize,
+    uuid: usize,
+    replicaset: usize,
     raft_id: usize,
     state: usize,
     tier: usize,
@@ -37,7 +43,7 @@ impl Default for Columns {
     /// As in 25.5: name, uuid, raft_id, replicaset_name, replicaset_uuid, current_state, target_state, failure_domain, tier;
     /// in 24 they stand in the same places.
     fn default() -> Self {
-        Columns { name: 0, raft_id: 2, state: 5, tier: 8 }
+        Columns { name: 0, uuid: 1, raft_id: 2, replicaset: 3, state: 5, tier: 8 }
     }
 }
 
@@ -47,7 +53,10 @@ impl Columns {
         let format = row.items().get(6)?.items();
         let at = |name: &str| format.iter().position(|f| text_of(f, "name").as_deref() == Some(name));
         let name = NAME.iter().find_map(|n| at(n))?;
-        Some(Columns { name, raft_id: at("raft_id")?, state: at("current_state")?, tier: at("tier")? })
+        let either = |names: [&str; 2]| names.iter().find_map(|n| at(n));
+        let (uuid, replicaset) = (either(["uuid", "instance_uuid"])?, either(["replicaset_name", "replicaset_id"])?);
+        let (raft_id, state, tier) = (at("raft_id")?, at("current_state")?, at("tier")?);
+        Some(Columns { name, uuid, raft_id, replicaset, state, tier })
     }
 
     /// Reads a row of `_pico_instance`.
@@ -57,7 +66,9 @@ impl Columns {
         // The state is a list of its name and a counter.
         let state = fields.get(self.state)?.items().first()?.text()?.into_owned();
         let raft_id = fields.get(self.raft_id).and_then(Value::uint);
-        Some(Instance { name: text(self.name)?, raft_id, state, tier: text(self.tier)? })
+        let uuid = text(self.uuid).unwrap_or_default();
+        let replicaset = text(self.replicaset).unwrap_or_default();
+        Some(Instance { name: text(self.name)?, uuid, replicaset, raft_id, state, tier: text(self.tier)? })
     }
 }
 
@@ -160,7 +171,13 @@ pub fn derived(found: &Value<'_>, out: &mut Builder<'_>) -> Option<String> {
 fn named_instance(row: &Value<'_>) -> Option<Instance> {
     let state = row.get("current_state")?.items().first()?.text()?.into_owned();
     let raft_id = row.get("raft_id").and_then(Value::uint);
-    Some(Instance { name: text_of_either(row, NAME)?, raft_id, state, tier: text_of(row, "tier")? })
+    Some(Instance {
+        name: text_of_either(row, NAME)?,
+        raft_id,
+        state,
+        tier: text_of(row, "tier")?,
+        ..Instance::default()
+    })
 }
 
 fn text_of_either(map: &Value<'_>, names: [&str; 2]) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The metrics helper: against a stand-in fed with recorded answers, against Debian's tarantool, promtool and Prometheus.
 
 mod checks;
+mod cluster;
 mod collectd;
 pub mod helper;
 pub mod hostile;
@@ -9,6 +10,7 @@ mod local;
 mod locks;
 mod logins;
 mod picodata;
+mod proxies;
 mod push;
 mod reload;
 mod requests;

@@ -60,6 +60,8 @@ pub const LOCKED: &str = "locked";
 const FRAME_BYTES: usize = 1 << 20;
 /// Requests remembered between two looks: a demo asks for days, and nobody looks.
 const REMEMBERED: usize = 1 << 16;
+/// The instance that was recorded.
+pub const UUID: &str = "3cd6b7a8-5e28-46eb-9113-acbac4e868f8";
 const SALT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 impl Stand {
@@ -73,8 +75,29 @@ impl Stand {
         Stand::at(port, users, script, move || listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>))
     }
 
+    /// The same as an instance of this identity.
+    pub fn start_as(
+        uuid: &str,
+        users: &[(&str, Method, &str)],
+        script: impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static,
+    ) -> Stand {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        Stand::of(uuid, port, users, script, move || listener.accept().ok().map(|(s, _)| Box::new(s) as Box<dyn Line>))
+    }
+
     /// The same for connections that come in any other way; `None` is one that failed.
     pub fn at(
+        port: u16,
+        users: &[(&str, Method, &str)],
+        script: impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static,
+        accept: impl FnMut() -> Option<Box<dyn Line>> + Send + 'static,
+    ) -> Stand {
+        Stand::of(UUID, port, users, script, accept)
+    }
+
+    fn of(
+        uuid: &str,
         port: u16,
         users: &[(&str, Method, &str)],
         script: impl Fn(&str, &Asked) -> Reply + Send + Sync + 'static,
@@ -84,11 +107,12 @@ impl Stand {
             users.iter().map(|(u, m, p)| (u.to_string(), proof(*m, u, p))).collect();
         let script: Arc<Script> = Arc::new(script);
         let stand = Stand { port, log: Arc::default(), script: Arc::new(Mutex::new(script)), wrong: Arc::default() };
+        let uuid = uuid.to_string();
         let (log, script, wrong) = (stand.log.clone(), stand.script.clone(), stand.wrong.clone());
         std::thread::spawn(move || loop {
             let Some(line) = accept() else { continue };
             let (accounts, wrong) = (accounts.clone(), wrong.clone());
-            let visit = Visit { accounts, log: log.clone(), script: script.clone(), wrong };
+            let visit = Visit { uuid: uuid.clone(), accounts, log: log.clone(), script: script.clone(), wrong };
             std::thread::spawn(move || visit.run(line));
         });
         stand
@@ -128,6 +152,7 @@ fn proof(method: Method, user: &str, password: &str) -> Vec<u8> {
 }
 
 struct Visit {
+    uuid: String,
     accounts: BTreeMap<String, Vec<u8>>,
     log: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Mutex<Arc<Script>>>,
@@ -136,7 +161,7 @@ struct Visit {
 
 impl Visit {
     fn run(&self, mut socket: Box<dyn Line>) -> Option<()> {
-        let uuid = "3cd6b7a8-5e28-46eb-9113-acbac4e868f8";
+        let uuid = &self.uuid;
         let greeting = format!("{:<63}\n{SALT:<63}\n", format!("Tarantool 2.11.5 (Binary) {uuid}"));
         socket.write_all(greeting.as_bytes()).ok()?;
         let mut user = "guest".to_string();
@@ -343,7 +368,7 @@ const COLUMNS: [&str; 10] = [
     "picodata_version",
 ];
 
-fn format_of_instance() -> serde_json::Value {
+pub fn format_of_instance() -> serde_json::Value {
     COLUMNS.iter().map(|c| serde_json::json!({"name": c, "type": "any"})).collect()
 }
 

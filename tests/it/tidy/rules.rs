@@ -104,6 +104,7 @@ pub const PURE: &[&str] = &[
     "src/metrics/rules.rs",
     "src/metrics/snapshot.rs",
     "src/metrics/source/boxed.rs",
+    "src/metrics/source/members.rs",
     "src/metrics/source/pico.rs",
     "src/metrics/source/sheet.rs",
     "src/metrics/text.rs",
