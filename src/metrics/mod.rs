@@ -11,6 +11,7 @@ pub mod asker;
 pub mod assemble;
 pub mod catalog;
 mod check;
+mod check_outlets;
 mod check_page;
 pub mod cluster;
 mod faults;
@@ -157,9 +158,10 @@ fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let view = readings.glance();
     let seen = [readings::Seen { labels: Vec::new(), view }];
     let printed = numbers.page(&seen, &render::PROMETHEUS, &[]);
+    let (outlets, taken) = check_outlets::report(&options.push, &numbers.shot(&seen));
     let [readings::Seen { view, .. }] = &seen;
     let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
     let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);
-    print(format!("{page}{words}").as_bytes())?;
-    Ok(if good && sound { Exit::Clean } else { Exit::Failed })
+    print(format!("{page}{outlets}{words}").as_bytes())?;
+    Ok(if good && sound && taken { Exit::Clean } else { Exit::Failed })
 }

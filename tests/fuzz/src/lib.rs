@@ -17,6 +17,7 @@ pub mod memory;
 pub mod msgpack;
 pub mod options;
 pub mod page;
+pub mod pushed;
 pub mod quarantine;
 pub mod records;
 pub mod recovery;
@@ -57,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "relp", check: relp::check, seeds: relp::seeds },
     Target { name: "kafka", check: kafka::check, seeds: kafka::seeds },
     Target { name: "handler", check: handler::check, seeds: handler::seeds },
+    Target { name: "pushed", check: pushed::check, seeds: pushed::seeds },
 ];
 
 /// Before the first input: the programs' own log is silent, and the seeds are where the fuzzer looks for them

@@ -99,3 +99,28 @@ fn the_links_of_the_landing_page_hold_behind_a_path_prefix() {
         "{page}"
     );
 }
+
+#[test]
+fn check_tries_each_outlet() {
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(None));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let here = format!("graphite://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a visitor");
+        std::io::copy(&mut socket, &mut std::io::sink())
+    });
+    let nobody = format!("influx+http://127.0.0.1:{}/?db=p", super::helper::free_port());
+    let port = stand.port.to_string();
+    let run = |more: &[&str]| {
+        let mut command = super::helper::command();
+        command.args(["--no-config", "--port", &port, "--check", "--push", &here]).args(more);
+        let out = command.env("GOSTECH_METRICS_PASSWORD", "x").output().expect("the program");
+        (out.status.code(), String::from_utf8(out.stdout).expect("text"))
+    };
+    let (code, words) = run(&["--push", &nobody, "--push", "stdout:"]);
+    assert!(words.contains(&format!("outlet    {here}/: ")) && words.contains(" numbers have gone, "), "{words}");
+    let fault = format!("fault     outlet {}", nobody.replace("?db=p", "?…"));
+    assert!(words.contains(&fault) && words.contains("refused"), "{words}");
+    assert!(words.contains("outlet    stdout:: not tried") && !words.contains("# TYPE"), "{words}");
+    assert_eq!(code, Some(1));
+}
