@@ -15,6 +15,7 @@ use crate::limits;
 use crate::log;
 use crate::net::dial::Dial;
 use crate::net::target::{host_and_port, Place};
+use crate::sorted;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,7 +111,7 @@ impl Cluster {
             let view = readings.wait(&ticket, until(&ticket));
             Seen { labels, view }
         }));
-        seen.sort_by(|a, b| a.labels.cmp(&b.labels));
+        sorted::by(&mut seen, |a, b| a.labels < b.labels);
         seen
     }
 
