@@ -260,8 +260,22 @@ impl Follow {
         }
     }
 
-    /// The file behind this one, if it has begun. `whole`: it is what it was, so that its place says which are newer.
+    /// The file behind this one, by two looks that agree: between a look at the directory and that at a file there may be a
+    /// rotation, or the copy of a file may have begun.
     fn behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
+        let mut before = self.look_behind(at, whole)?;
+        for _ in 0..limits::FOLLOWED_LOOKS {
+            let now = self.look_behind(at, whole)?;
+            if now.as_ref().map(|f| f.stream) == before.map(|f| f.stream) {
+                return Ok(now);
+            }
+            before = now;
+        }
+        Ok(None)
+    }
+
+    /// The file behind this one, if it has begun. `whole`: it is what it was, so that its place says which are newer.
+    fn look_behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
         let all = self.place.list()?;
         // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
         let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
@@ -275,6 +289,14 @@ impl Follow {
 
     /// Another file with the same beginning that reaches as far.
     fn copy_of(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
+        // One that was renamed between the look at the directory and that at the file is found by the next.
+        match self.look_for_copy(path, mark)? {
+            None => self.look_for_copy(path, mark),
+            found => Ok(found),
+        }
+    }
+
+    fn look_for_copy(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
         let all = self.place.list()?;
         let copies = all.iter().rev().filter(|c| c.path != path).filter_map(Candidate::open);
         Ok(copies.filter(|f| mark.is_of(f.stream)).find(|f| f.is_whole(mark.position).unwrap_or(false)))
