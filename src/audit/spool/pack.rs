@@ -87,7 +87,8 @@ pub struct Packer {
 
 impl Default for Packer {
     fn default() -> Packer {
-        Packer { deflate: Compress::new(Compression::fast(), false) }
+        // Level 1 leaves nearly twice as much of a log in which much differs, and this one is as fast as it has to be.
+        Packer { deflate: Compress::new(Compression::new(4), false) }
     }
 }
 
