@@ -204,6 +204,8 @@ pub const PACKED_BLOCK_BYTES: (usize, usize) = (READ_BYTES, 1 << 20);
 pub const PACKED_PLAIN_BYTES: u64 = MEMORY_DISK_FILE_BYTES;
 /// A segment that is shorter than this is not worth packing.
 pub const PACK_MIN_BYTES: u64 = 4 * 1024;
+/// How far the thread that packs steps back: a tenth of a busy processor is left to it, so a lock that it holds is free soon.
+pub const PACKER_NICE: i32 = 10;
 /// Somebody has waited so long for what is in a segment: then it is packed.
 pub const PACK_AFTER_MILLIS: i64 = 60_000;
 /// After a segment that could not be packed because the disk refused something, for so long none is.

@@ -177,12 +177,8 @@ const MEMORY_AND_THREADS: &[Rule] = &[
     Rule(c::SYS_membarrier, Always),
     Rule(c::SYS_sched_yield, Always),
     Rule(c::SYS_sched_getaffinity, Always),
-    // The thread that packs the spool steps back behind all others: of one thread, the calling one (0 and 0).
+    // The thread that packs the spool steps back behind the others: of one thread, the calling one (0 and 0).
     Rule(c::SYS_setpriority, All(&[Argument(0, u32::MAX, &[0]), Argument(1, u32::MAX, &[0])])),
-    Rule(
-        c::SYS_sched_setscheduler,
-        All(&[Argument(0, u32::MAX, &[0]), Argument(1, u32::MAX, &[c::SCHED_IDLE as u32])]),
-    ),
     Rule(c::SYS_rt_sigaction, Always),
     Rule(c::SYS_rt_sigprocmask, Always),
     Rule(c::SYS_rt_sigreturn, Always),

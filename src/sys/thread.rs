@@ -4,13 +4,12 @@ use crate::limits;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// From now on the calling thread runs where nobody else wants to. Best effort: a system that refuses it runs it as any other.
+/// From now on the calling thread steps back behind the others. Not as far as `SCHED_IDLE` does: all threads share the
+/// allocator's lock, and on a busy machine whoever waited for one that holds it would wait for seconds. Best effort: a system
+/// that refuses it runs it as any other.
 pub fn give_way() {
-    let none = libc::c_int::from(0);
-    // SAFETY: numbers only; 0 is the calling thread. By its number, for one of the C libraries refuses the other call.
-    unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, 19) };
-    // SAFETY: the third one points to a `sched_param`, which is one number and must be 0 here.
-    unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_IDLE, &raw const none) };
+    // SAFETY: numbers only; 0 is the calling thread. By its number, since the C libraries differ in the type of the first.
+    unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, limits::PACKER_NICE) };
 }
 
 /// Starts one.

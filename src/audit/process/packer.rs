@@ -1,6 +1,6 @@
-//! Who has segments packed that wait: one at a time, in a thread that runs where nobody else wants to.
+//! Who has segments packed that wait: one at a time, in a thread that steps back behind the others.
 //!
-//! That thread takes no lock of the spool and none of its disk: as it runs last, whoever waited for it would wait for long.
+//! That thread takes no lock of the spool and none of its disk: as it steps back, whoever waited for it would wait for long.
 //! What it has made is put in place by the tender. Refuses: to keep a thread where nothing is to be packed.
 
 use crate::audit::spool::packed::{Job, Packing};
