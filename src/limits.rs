@@ -396,6 +396,12 @@ pub const QUARANTINE_BYTES: u64 = 64 << 20;
 pub const SPOOL_DIRECTORIES: u32 = 64;
 /// How often a directory is looked for when there is none.
 pub const HOME_LOOK_SECONDS: u64 = 3;
+/// The next worker could not live in what was found: each time it is looked for half as often, as far as this.
+pub const HOME_LOOK_DOUBLINGS: u64 = 5;
+/// A disk that fails now and then lets a worker in at one of so many tries, with a moment between two of them.
+pub const HOME_TRIES: usize = 3;
+/// That moment. Nothing is read by this worker meanwhile; the one that reads goes on.
+pub const HOME_TRY_MILLIS: u64 = 100;
 /// The stack of our threads. Only what is touched is memory; the gzip compressor passes a few hundred KiB over it.
 pub const STACK_BYTES: usize = 1 << 20;
 /// The pipe from the database is widened to this, where the system lets us.

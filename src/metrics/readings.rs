@@ -107,7 +107,7 @@ impl Readings {
     /// A reading not older than `floor`, waited for until `patience` is over.
     pub fn read(&self, floor: Duration, patience: Duration) -> View {
         let end = Instant::now() + patience;
-        self.wait(&self.wish(floor), end)
+        self.wait(&Ticket { well: true, ..self.wish(floor) }, end)
     }
 
     /// Wishes for a reading not older than `floor`.

@@ -95,6 +95,8 @@ pub enum Word {
     PeekedBytes = 26,
     /// Where in the ring it goes.
     PeekedAt = 27,
+    /// How often a directory was found for the next worker since one had a directory.
+    HomesFound = 29,
     /// How many crash points of a test have done their work.
     Crashes = 13,
 }

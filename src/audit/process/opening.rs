@@ -19,8 +19,9 @@ use crate::limits;
 use crate::log;
 use crate::sys::clock::wall_ms;
 use crate::sys::marks::Mark;
-use crate::sys::ring::Ring;
+use crate::sys::ring::{Ring, Word};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ pub fn find_home(options: &Options, ring: &Ring) -> bool {
     let mut fits = |home: &Home| may_live(home, &before, &owner);
     let found = place::settle(&root, &base_name(options), "", Duration::ZERO, &mut fits);
     if let Ok(home) = &found {
+        ring.word(Word::HomesFound).fetch_add(1, Ordering::Relaxed);
         log::info("spool", format!("found a directory: `{}`; a new worker lives in it", home.dir.display()));
     }
     found.is_ok()
@@ -72,8 +74,9 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
     let memory_file = heirlooms.memory_disk.try_clone().expect("the memory file can be shared");
     let memory_disk: Arc<dyn Disk> = Arc::new(MemoryDisk::open(memory_file).expect("the memory file can be read"));
     let before = Before::of(&ring);
-    let why = match open_home(options, &before, &memory_disk, &ring) {
+    let why = match try_home(options, &before, &memory_disk, &ring) {
         Ok((home, spool)) => {
+            ring.word(Word::HomesFound).store(0, Ordering::Relaxed);
             ring.set_note(&home.name);
             spool.take_over(&before.fate(Some(&home), &roots(options)));
             return (spool, Some(home));
@@ -87,6 +90,24 @@ pub fn open_spool(options: &Options, heirlooms: &Heirlooms) -> (Spool, Option<Ho
     // Records go on under other numbers than there: it is nobody's home any more.
     before.leave(&ring);
     (spool, None)
+}
+
+/// The same as `open_home`, by several tries.
+fn try_home(
+    options: &Options,
+    before: &Before,
+    memory_disk: &Arc<dyn Disk>,
+    ring: &Arc<Ring>,
+) -> Result<(Home, Spool), String> {
+    let mut opened = open_home(options, before, memory_disk, ring);
+    for _ in 1..limits::HOME_TRIES {
+        if opened.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(limits::HOME_TRY_MILLIS));
+        opened = open_home(options, before, memory_disk, ring);
+    }
+    opened
 }
 
 /// The spool in the first directory that can be ours; else why there is none.
@@ -148,6 +169,7 @@ mod tests {
         std::fs::create_dir_all(root.join("x")).unwrap();
         std::fs::write(root.join("x/1.seg"), "").unwrap();
         assert!(find_home(&options, &ring));
+        assert_eq!(ring.word(Word::HomesFound).load(Ordering::Relaxed), 1);
         let made = |name: &str| root.join(name).join("lock").exists();
         let signed = |name: &str| std::fs::read(root.join(name).join("lock")).is_ok_and(|text| !text.is_empty());
         assert!(made("x") && !signed("x") && signed("x.2"));

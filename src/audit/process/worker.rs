@@ -326,9 +326,12 @@ impl Worker {
         self.home.is_none() || self.spool.is_homeless()
     }
 
-    /// Whether there is a directory by now for a spool that has none; looked for from time to time.
+    /// Whether there is a directory by now for a spool that has none; looked for from time to time, and seldom where what was
+    /// found let nobody in.
     fn finds_home(&self, at_once: bool, ring: &Ring) -> bool {
-        let due = at_once || self.sought.get().elapsed().as_secs() >= limits::HOME_LOOK_SECONDS;
+        let in_vain = ring.word(Word::HomesFound).load(Ordering::Relaxed).min(limits::HOME_LOOK_DOUBLINGS);
+        let due = self.sought.get().elapsed().as_secs() >= limits::HOME_LOOK_SECONDS << in_vain;
+        let due = due || at_once && in_vain == 0;
         if self.home.is_some() || !due {
             return false;
         }
