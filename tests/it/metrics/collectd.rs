@@ -111,7 +111,8 @@ fn collectd_has_every_number_by_each_way() {
     let waiting = pushes.replace("_total", "_waiting");
     drop(collectd);
     stand.becomes(|_, _| Reply::Silence(Duration::from_millis(10)));
-    helper.until("pages wait", LIMIT, |p| p[&waiting] >= 4.0);
+    let before = helper.until("the database is gone", LIMIT, |p| p["picodata_up"] == 0.0)[&waiting];
+    helper.until("pages wait that say so", LIMIT, |p| p[&waiting] >= before + 4.0);
     let _collectd = start(&dir, TYPES, Some(ports)).expect("it was here");
     stand.becomes(picodata(Some(recorded_page("metrics-http-cluster-i1.txt"))));
     let taken = helper.until("none waits", LIMIT, |p| p[&waiting] <= 1.0 && p["picodata_up"] == 1.0)[&pushes];
