@@ -1,6 +1,6 @@
 //! The network: a URL to a transport, TLS, HTTP, and the porch before the pages.
 //!
-//! Everything here has a deadline the caller gave and fails with a [`Failure`]: a kind to count and a sentence to print.
+//! Everything here has a deadline the caller gave and fails with a [`failure::Failure`]: a kind to count and a sentence to print.
 //! What is wrong with the world is a value, never a panic; what could not be right on any day (a URL, a header) is an
 //! [`crate::error::Error`] before anything was tried.
 

@@ -112,6 +112,11 @@ impl Writer {
         self.appender.rest();
     }
 
+    /// From now on the input is entries of journald, or not.
+    pub fn take_entries(&mut self, entries: bool) {
+        self.splitter = self.splitter.clone().with_entries(entries);
+    }
+
     /// Where the separating stands.
     pub fn splitter(&self) -> &Splitter {
         &self.splitter
@@ -131,7 +136,7 @@ impl Writer {
         self.items = items;
         if done.is_err() || !all {
             // The other pieces of this line are not out after all.
-            self.splitter = Splitter::new(self.splitter.event_max(), self.spool.account().pieces);
+            self.splitter = self.splitter.at(self.spool.account().pieces);
         }
         match done {
             Ok(()) => Done::Bytes(if all { used } else { end }),

@@ -409,6 +409,7 @@ impl Worker {
         // Where the size of the spool comes from a small file system: a record that never fits would stop all reading.
         let event_max = self.options.event_max.min(self.spool.settings.max as usize / limits::EVENTS_IN_SPOOL);
         let mut writer = Writer::new(self.spool.clone(), event_max, sync_each);
+        writer.take_entries(self.options.source.row.feed.is_some());
         let mut careful_until = 0;
         writer.orphans = self.run_state.orphans.clone();
         let ring = &self.cushion.ring;

@@ -40,12 +40,23 @@ pub struct Splitter {
     event_max: usize,
     pieces: u32,
     strides: bool,
+    entries: bool,
 }
 
 impl Splitter {
     /// Records longer than `event_max` become pieces; `pieces` of the line that the input begins in are out already.
     pub fn new(event_max: usize, pieces: u32) -> Self {
-        Splitter { event_max: event_max.max(1), pieces, strides: true }
+        Splitter { event_max: event_max.max(1), pieces, strides: true, entries: false }
+    }
+
+    /// The same, for an input of journald's entries. From anybody else a line that looks like one is a line.
+    pub fn with_entries(self, entries: bool) -> Self {
+        Splitter { entries, ..self }
+    }
+
+    /// The same at another place: `pieces` of the line there are out already.
+    pub fn at(&self, pieces: u32) -> Self {
+        Splitter { pieces, ..self.clone() }
     }
 
     /// The same, which takes no line at a stride: what it finds is what must be found.
@@ -73,7 +84,7 @@ impl Splitter {
                     break;
                 }
             }
-            if self.pieces == 0 && frame::is_entry(&data[at..]) {
+            if self.entries && self.pieces == 0 && frame::is_entry(&data[at..]) {
                 let Some((bytes, whole)) = frame::entry_bytes(&data[at..]) else {
                     return self.rest(data, at, ending, out);
                 };
@@ -293,6 +304,19 @@ mod tests {
         assert_eq!(split(&two, Ending::Silent).0.len(), 2);
         assert_eq!(split(&two[..two.len() - 1], Ending::Silent).1, 0);
         assert_eq!(split(b"half a li", Ending::Silent).1, 0);
+    }
+
+    #[test]
+    fn what_looks_like_an_entry_of_journald_is_a_line_where_none_come() {
+        let input = b"{\"a\":1}\n__TORN=1\n\n__CURSOR=s=1\nMESSAGE={}\n\n";
+        let found = |splitter: Splitter| {
+            let (mut out, mut splitter) = (Vec::new(), splitter);
+            assert_eq!(splitter.split(input, Ending::Open, 100, &mut out), input.len());
+            out.iter().map(|i| String::from_utf8_lossy(i.raw.of(input)).into_owned()).collect::<Vec<_>>()
+        };
+        let lines = ["{\"a\":1}", "__TORN=1", "__CURSOR=s=1", "MESSAGE={}"];
+        assert_eq!(found(Splitter::new(1 << 20, 0)), lines);
+        assert_eq!(found(Splitter::new(1 << 20, 0).at(0).with_entries(true)).len(), 2);
     }
 
     #[test]
