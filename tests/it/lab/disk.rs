@@ -240,7 +240,11 @@ fn a_file_that_is_written_on_a_full_disk_goes_on_when_there_is_room() {
     wait("all is there", LIMIT, || {
         round += 1;
         let take = format!("for f in audit.jsonl.*; do [ ! -e $f ] || mv $f {kept}/{round}.$f; done");
-        inside(worker, &format!("cd {dir} && {take}; [ ! -e audit.jsonl ] || cp -f audit.jsonl {kept}/"));
+        // The copy of the round before goes: what it has may have been put aside since, and would be there twice.
+        inside(
+            worker,
+            &format!("cd {dir} && rm -f {kept}/audit.jsonl; {take}; [ ! -e audit.jsonl ] || cp audit.jsonl {kept}/"),
+        );
         lines().len() >= 10_000
     });
     assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());

@@ -61,7 +61,7 @@ fn open(route: &Route) -> Result<Box<dyn Sink>> {
     let path = route.to.target.path().unwrap_or(Path::new("/")).to_path_buf();
     let limits = route.option("file-max").map_or(Ok(Limits::default()), limits_of)?;
     let keep = route.option("file-keep").map_or(Ok(Keep::All), keep_of)?;
-    Ok(Box::new(LogFile { path, limits, keep, patience: route.to.timeouts.total, open: None }))
+    Ok(Box::new(LogFile { path, limits, keep, patience: route.to.timeouts.total, open: None, full: None, aside: None }))
 }
 
 /// `64M`, `1d`, `64M,1d`.
@@ -105,6 +105,10 @@ struct LogFile {
     keep: Keep,
     patience: Duration,
     open: Option<Opened>,
+    /// Which file the disk had no room for, and where that ended then.
+    full: Option<((u64, u64), u64)>,
+    /// Under which name the last one was put aside.
+    aside: Option<(i64, u32)>,
 }
 
 impl Sink for LogFile {
@@ -161,8 +165,13 @@ impl LogFile {
             self.tidy(parcel.wall);
             from = self.mend(&mut opened, parcel)?;
         }
-        let written = append(&opened.file, &parcel.bytes[from..]).and_then(|()| opened.file.sync_data());
-        written.map_err(|e| self.failed("write", &e))?;
+        let size = || opened.file.metadata().ok().map(|m| m.len());
+        if let Err(e) = append(&opened.file, &parcel.bytes[from..]) {
+            self.full = size().map(|size| (opened.place, size));
+            return Err(self.failed("write", &e));
+        }
+        self.full = None;
+        opened.file.sync_data().map_err(|e| self.failed("write", &e))?;
         opened.end = opened.file.metadata().ok().map(|m| m.len());
         file::unlock(&opened.file);
         self.open = Some(opened);
@@ -217,20 +226,24 @@ impl LogFile {
     // ---- rotation ----
 
     /// Puts the file aside when it is time, and says how it is called then. One that cannot be is written on.
-    fn rotated(&self, opened: &Opened, more: u64, now: SystemTime) -> Option<PathBuf> {
+    fn rotated(&mut self, opened: &Opened, more: u64, now: SystemTime) -> Option<PathBuf> {
         let size = opened.file.metadata().ok()?.len();
         let age = now.duration_since(opened.born).unwrap_or_default();
         if !self.limits.reached(size, more, age) {
             return None;
         }
-        let base = self.path.file_name()?.to_str()?;
-        let free =
-            |n: &u32| fs::symlink_metadata(self.path.with_file_name(rotation::aside(base, millis(now), *n))).is_err();
-        let name = (0..limits::FILES_A_SECOND).find(free).map(|n| rotation::aside(base, millis(now), n))?;
-        let old = self.path.with_file_name(name);
+        let (base, second) = (self.path.file_name()?.to_str()?, millis(now) / 1000);
+        // A name that an archive has made free again would not sort behind the last one.
+        let first = self.aside.filter(|last| last.0 == second).map_or(0, |last| last.1 + 1);
+        let named = |n| self.path.with_file_name(rotation::aside(base, millis(now), n));
+        let n = (first..limits::FILES_A_SECOND).find(|n| fs::symlink_metadata(named(*n)).is_err())?;
+        let old = named(n);
         let done = fs::rename(&self.path, &old).and_then(|()| sync_directory(&self.path));
         match done {
-            Ok(()) => Some(old),
+            Ok(()) => {
+                self.aside = Some((second, n));
+                Some(old)
+            }
             Err(e) => {
                 let text = format!("`{}` cannot be put aside, and is written on: {}", self.path.display(), words(&e));
                 log::warn("file", text);
@@ -264,24 +277,29 @@ impl LogFile {
         if size == 0 || opened.end == Some(size) {
             return Ok(0);
         }
-        let torn = torn_end(&opened.file, size).map_err(|e| self.failed("read", &e))?;
-        if torn.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(0);
-        }
-        match torn.as_deref().and_then(|torn| Some((beginning(parcel, torn)?, torn.len()))) {
+        let Some(tail) = Tail::of(&opened.file, size).map_err(|e| self.failed("read", &e))? else {
+            return self.ended(opened);
+        };
+        let (n, full) = (tail.torn().len(), self.full == Some((opened.place, size)));
+        match tail.begins(parcel) {
+            // What was written whole and not synced is not relied upon, but where we saw the disk refuse what came after it.
+            _ if n == 0 && !full => Ok(0),
             // Those before it are in the file.
-            Some((i, n)) if is_certain(parcel, i, n) => Ok(parcel.events[i].start + n),
-            Some((i, n)) => {
+            Some((i, true)) => Ok(parcel.events.get(i).map_or(parcel.bytes.len(), |e| e.start + n)),
+            _ if n == 0 => Ok(0),
+            Some((i, false)) => {
                 let rest = parcel.events[i].start + n..=parcel.events[i].end;
                 append(&opened.file, &parcel.bytes[rest]).map_err(|e| self.failed("write", &e))?;
                 Ok(0)
             }
-            None => {
-                log::warn("file", format!("`{}` ended in the middle of a line: that is ended", self.path.display()));
-                append(&opened.file, b"\n").map_err(|e| self.failed("write", &e))?;
-                Ok(0)
-            }
+            None => self.ended(opened),
         }
+    }
+
+    fn ended(&self, opened: &Opened) -> Done<usize> {
+        log::warn("file", format!("`{}` ended in the middle of a line: that is ended", self.path.display()));
+        append(&opened.file, b"\n").map_err(|e| self.failed("write", &e))?;
+        Ok(0)
     }
 
     fn failed(&self, what: &str, e: &io::Error) -> Failure {
@@ -314,34 +332,52 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-/// What stands behind the last newline; none: more than a line of ours can be.
-fn torn_end(file: &File, size: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut tail = Vec::new();
-    let mut from = size;
-    while from > 0 && tail.len() < limits::FILE_TORN_BYTES {
-        let step = from.min(limits::FILE_LOOK_BYTES);
-        let mut block = vec![0; step as usize];
-        from -= step;
-        file.read_exact_at(&mut block, from)?;
-        if let Some(at) = memchr::memrchr(b'\n', &block) {
-            block.drain(..=at);
-            block.extend_from_slice(&tail);
-            return Ok(Some(block));
+/// The end of a file: its last whole line, and what stands behind it.
+struct Tail {
+    bytes: Vec<u8>,
+    /// Behind the last newline.
+    torn: usize,
+}
+
+impl Tail {
+    /// None: more stands behind the last newline than a line of ours can have.
+    fn of(file: &File, size: u64) -> io::Result<Option<Tail>> {
+        let (mut bytes, mut from) = (Vec::new(), size);
+        loop {
+            let torn = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+            let whole = torn > 0 && memchr::memrchr(b'\n', &bytes[..torn - 1]).is_some();
+            if from == 0 || whole || bytes.len() >= limits::FILE_TORN_BYTES {
+                return Ok((from == 0 || torn > 0).then_some(Tail { bytes, torn }));
+            }
+            let step = from.min(limits::FILE_LOOK_BYTES);
+            from -= step;
+            let mut block = vec![0; step as usize];
+            file.read_exact_at(&mut block, from)?;
+            block.append(&mut bytes);
+            bytes = block;
         }
-        block.extend_from_slice(&tail);
-        tail = block;
     }
-    Ok((from == 0).then_some(tail))
-}
 
-/// Which event of the parcel a torn line is the beginning of: one whose id it holds, else the first one.
-fn beginning(parcel: &Parcel<'_>, torn: &[u8]) -> Option<usize> {
-    let mut all = (0..parcel.len()).filter(|i| parcel.event(*i).starts_with(torn));
-    let first = all.next()?;
-    Some(all.find(|i| is_certain(parcel, *i, torn.len())).unwrap_or(first))
-}
+    fn torn(&self) -> &[u8] {
+        &self.bytes[self.torn..]
+    }
 
-/// Whether so many bytes of an event are those of no other one.
-fn is_certain(parcel: &Parcel<'_>, i: usize, n: usize) -> bool {
-    i == 0 || memchr::memmem::find(&parcel.event(i)[..n], parcel.id(i).as_bytes()).is_some()
+    /// Which event of the parcel the torn line is the beginning of, and whether that is certain: by its id, or because the line
+    /// before it is the event before it. Else the first that fits.
+    fn begins(&self, parcel: &Parcel<'_>) -> Option<(usize, bool)> {
+        let (before, torn) = (self.bytes[..self.torn].strip_suffix(b"\n").unwrap_or_default(), self.torn());
+        let follows = |i: usize| {
+            let event = parcel.event(i);
+            let line = before.strip_suffix(event).is_some_and(|rest| rest.is_empty() || rest.ends_with(b"\n"));
+            line && memchr::memmem::find(event, parcel.id(i).as_bytes()).is_some()
+        };
+        let named = |i: usize| memchr::memmem::find(&parcel.event(i)[..torn.len()], parcel.id(i).as_bytes()).is_some();
+        let fits =
+            |i: usize| i == parcel.len() && torn.is_empty() || i < parcel.len() && parcel.event(i).starts_with(torn);
+        let certain = |i: usize| i > 0 && follows(i - 1) || i < parcel.len() && named(i);
+        let mut all = (0..=parcel.len()).filter(|i| fits(*i));
+        let first = all.next()?;
+        let sure = std::iter::once(first).chain(all).find(|i| certain(*i));
+        Some((sure.unwrap_or(first), sure.is_some() || first == 0))
+    }
 }
