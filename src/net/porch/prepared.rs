@@ -18,8 +18,16 @@ use std::path::{Path, PathBuf};
 pub struct Prepared {
     pub(super) doors: Vec<(Address, Door)>,
     pub(super) connected: Option<Connected>,
-    closed: Vec<(Address, io::Error)>,
+    closed: Vec<Refused>,
     sealed: bool,
+}
+
+/// An address that could not be opened.
+struct Refused {
+    address: Address,
+    error: io::Error,
+    /// As it seemed before the try.
+    looked_possible: bool,
 }
 
 impl Prepared {
@@ -30,9 +38,10 @@ impl Prepared {
         for (address, mut door) in
             unix.flat_map(|a| Door::for_address(a).into_iter().map(move |door| (a.clone(), door)))
         {
+            let looked_possible = unix_path(&address).is_some_and(is_possible);
             match door.try_to_open() {
                 Ok(()) => prepared.doors.push((address, door)),
-                Err(e) => prepared.closed.push((address, e)),
+                Err(error) => prepared.closed.push(Refused { address, error, looked_possible }),
             }
         }
         prepared
@@ -60,11 +69,11 @@ impl Prepared {
 
     /// Whether this address is to stay closed, which is told.
     pub(super) fn keeps_closed(&self, address: &Address) -> bool {
-        let closed = self.closed.iter().find(|(a, _)| self.sealed && a == address);
-        if let Some((_, e)) = closed {
+        let closed = self.closed.iter().find(|c| self.sealed && c.address == *address);
+        if let Some(Refused { error, .. }) = closed {
             log::warn(
                 &format!("page at {address}"),
-                format!("cannot listen: {}; tried again when it can be", words(e)),
+                format!("cannot listen: {}; tried again when it can be", words(error)),
             );
         }
         closed.is_some()
@@ -87,18 +96,23 @@ pub struct Closed {
 impl Closed {
     /// The address of those that should be open, if it is not.
     pub fn of(address: &Address, prepared: &Prepared) -> Option<Closed> {
-        match address {
-            Address::Unix { path, .. } if !prepared.has(address) => {
-                Some(Closed { path: path.clone(), looked_possible: is_possible(path) })
-            }
-            _ => None,
-        }
+        let path = unix_path(address).filter(|_| !prepared.has(address))?;
+        // Not as it seems now: the directory may have come since.
+        let looked_possible = prepared.closed.iter().any(|c| c.address == *address && c.looked_possible);
+        Some(Closed { path: path.to_path_buf(), looked_possible })
     }
 
     /// Whether it can be opened now, as it seems, and could not before.
     pub fn is_possible_now(&mut self) -> bool {
         let before = std::mem::replace(&mut self.looked_possible, is_possible(&self.path));
         self.looked_possible && !before
+    }
+}
+
+fn unix_path(address: &Address) -> Option<&Path> {
+    match address {
+        Address::Unix { path, .. } => Some(path),
+        _ => None,
     }
 }
 
@@ -141,6 +155,11 @@ mod tests {
         sweep(&address);
         assert!(path.exists(), "somebody listens");
         drop(other);
+        // A program that a neighbouring test starts just now holds the socket for a moment.
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !listen::is_left_over(&path) && std::time::Instant::now() < end {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         assert!(closed.is_possible_now());
         assert!(!closed.is_possible_now(), "a try that fails all the same is not repeated for ever");
         let prepared = Prepared::open(std::slice::from_ref(&address));
@@ -170,6 +189,8 @@ mod tests {
         assert!(!closed.is_possible_now());
         std::fs::create_dir(dir.path("late")).unwrap();
         assert!(closed.is_possible_now());
+        let came_before_the_look = Closed::of(&address, &prepared);
+        assert!(came_before_the_look.is_some_and(|mut closed| closed.is_possible_now()));
         assert!(Prepared::open(&[]).lacks_links(), "nobody wants a page");
     }
 }
