@@ -82,7 +82,7 @@ impl Push for Unix {
             rest = &rest[end..];
         }
         self.kept.put(conn);
-        written.samples -= answers.refused;
+        written.samples = written.samples.saturating_sub(answers.refused);
         written.refused = answers.refused;
         if let Some(why) = &answers.why {
             log::warn("collectd", format!("it refuses {} values, the first: {why}", answers.refused));

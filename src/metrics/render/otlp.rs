@@ -23,7 +23,7 @@ pub type Start = Option<i64>;
 /// Since when the database counts, by this page; the first answer stays while it is about the same.
 pub fn start(page: &Assembled<'_>, before: Start) -> Start {
     let family = page.families.iter().find(|f| matches!(&*f.name, "pico_info_uptime" | "tnt_info_uptime"))?;
-    let now = page.at_ms - (family.samples().first()?.value * 1000.0) as i64;
+    let now = page.at_ms.saturating_sub((family.samples().first()?.value * 1000.0) as i64);
     before.filter(|b| b.abs_diff(now) <= 2000).or(Some(now))
 }
 
@@ -96,7 +96,7 @@ fn metric(f: &Family, at_ms: i64, prefix: &str, start: Start) -> Vec<u8> {
 
 /// One point: a number, or all that belongs to a histogram or a summary.
 fn point(f: &Family, group: &[Sample], at_ms: i64, start: Start) -> Vec<u8> {
-    let nanos = |ms: i64| ms.max(0) as u64 * 1_000_000;
+    let nanos = |ms: i64| (ms.max(0) as u64).saturating_mul(1_000_000);
     let mut out = Vec::new();
     if let Some(start) = start {
         put_fixed(&mut out, 2, nanos(start));
@@ -245,6 +245,15 @@ mod tests {
         assert_eq!((points.len(), of(&points[0], 7).len()), (1, 1));
         assert_eq!((double(&of(&quantile, 1)[0]), double(&of(&quantile, 2)[0])), (0.5, 1.5));
         let began = 1_795_224_477_349 - 100_000;
+        let odd = |uptime| {
+            let mut b = Builder::new(&rules);
+            b.family("pico_info_uptime", Kind::Gauge, "");
+            b.sample("pico_info_uptime", Part::Plain, &mut Vec::new(), uptime);
+            let snapshot = b.finish().0;
+            let start = start(&page(&snapshot), None);
+            put(&page(&snapshot), "", start, &mut Vec::new());
+        };
+        [1e300, -1e300, f64::NAN, f64::INFINITY].into_iter().for_each(odd);
         for (before, after) in [(None, began), (Some(began - 900), began - 900), (Some(began - 9000), began)] {
             assert_eq!(start(&page(&snapshot), before), Some(after));
         }
