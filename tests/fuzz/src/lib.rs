@@ -6,6 +6,7 @@
 //! where more can be said; sockets, clocks, the network.
 
 pub mod answer;
+pub mod blocks;
 pub mod bulk;
 pub mod formats;
 pub mod handler;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "records", check: records::check, seeds: records::seeds },
     Target { name: "strides", check: strides::check, seeds: strides::seeds },
     Target { name: "recovery", check: recovery::check, seeds: recovery::seeds },
+    Target { name: "blocks", check: blocks::check, seeds: blocks::seeds },
     Target { name: "slots", check: slots::check, seeds: slots::seeds },
     Target { name: "msgpack", check: msgpack::check, seeds: msgpack::seeds },
     Target { name: "iproto", check: iproto::check, seeds: iproto::seeds },

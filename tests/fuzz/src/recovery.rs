@@ -175,7 +175,8 @@ fn walked(head: &Head, bytes: &[u8]) -> Places {
     }
 }
 
-fn open(disk: &Arc<Memory>) -> Option<Spool> {
+/// Opens what lies there; none: it is another helper's.
+pub(super) fn open(disk: &Arc<Memory>) -> Option<Spool> {
     match Spool::open(disk.clone(), Memory::of(Files::new()), settings(), None, NOW) {
         Ok(spool) => Some(spool),
         Err(Refusal::Foreign(_)) => None,
@@ -184,7 +185,7 @@ fn open(disk: &Arc<Memory>) -> Option<Spool> {
 }
 
 /// Reads a spool to its end: the records, and how many numbers were said to be lost.
-fn read(spool: &Spool, first: u64) -> (Vec<(u64, Vec<u8>)>, u64) {
+pub(super) fn read(spool: &Spool, first: u64) -> (Vec<(u64, Vec<u8>)>, u64) {
     let (mut reader, mut all, mut lost) = (Reader::new(first), Vec::new(), 0u64);
     loop {
         match reader.next(spool) {
@@ -248,7 +249,7 @@ pub fn check(input: &[u8]) {
 }
 
 /// The next start finds what this one has left: nothing is read differently, nothing new is set aside.
-fn again(spool: Spool, disk: &Arc<Memory>, got: &[(u64, Vec<u8>)]) {
+pub(super) fn again(spool: Spool, disk: &Arc<Memory>, got: &[(u64, Vec<u8>)]) {
     let next = spool.next_seq();
     spool.save_cursors();
     spool.save_state(true);
