@@ -48,17 +48,6 @@ fn nginx_delivers_by_the_example() {
 }
 
 #[test]
-fn the_alerts_on_certificates_fire_when_they_should() {
-    let Some(promtool) = peer("promtool") else { return };
-    let den = Den::new("example-alerts");
-    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus/gostech-alerts.yml");
-    let test = read("tests/data/alerts-test.yml").replace("RULES", &rules.display().to_string());
-    let test = den.put("alerts-test.yml", &test);
-    let out = Command::new(&promtool).args(["test", "rules", &test]).output().expect("promtool runs");
-    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
-}
-
-#[test]
 fn prometheus_takes_the_configurations_of_the_documents() {
     let Some(promtool) = peer("promtool") else { return };
     let den = Den::new("example-prometheus");

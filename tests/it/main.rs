@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod alerts;
 mod audit_alarms;
 mod audit_answers;
 mod audit_apis;

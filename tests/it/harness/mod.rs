@@ -23,6 +23,7 @@ pub mod rsyslog;
 pub mod setup;
 pub mod syslog_ng;
 pub mod tls;
+pub mod watch;
 
 pub use den::{free_port, long, peer, wait, Den};
 pub use events::Events;
