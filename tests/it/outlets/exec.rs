@@ -19,7 +19,7 @@ fn handler(den: &Den, name: &str, body: &str) -> String {
 }
 
 /// Keeps each line and answers `ok`, all in one process.
-fn keeping(den: &Den, name: &str) -> String {
+pub fn keeping(den: &Den, name: &str) -> String {
     let python = r#"exec python3 -c '
 import json, os, sys
 open("PID", "w").write(str(os.getpid()))
@@ -33,7 +33,7 @@ for line in sys.stdin.buffer:
     handler(den, name, &python.replace("OUT", &den.file("got")).replace("PID", &den.file("pid")))
 }
 
-fn got(den: &Den) -> Vec<String> {
+pub fn got(den: &Den) -> Vec<String> {
     std::fs::read_to_string(den.file("got")).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 

@@ -15,7 +15,7 @@ fn file_setup(den: &Den, name: &str) -> (Setup, String) {
 }
 
 /// The old ones first, then the one that is written.
-fn lines_of(den: &Den, name: &str) -> Vec<String> {
+pub fn lines_of(den: &Den, name: &str) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(den.path())
         .expect("a directory")
         .filter_map(|e| e.ok()?.file_name().into_string().ok())

@@ -2,8 +2,8 @@
 //! systemd's journal, Kafka's brokers, handlers.
 
 mod broker;
-mod exec;
-mod file;
+pub mod exec;
+pub mod file;
 mod journald;
 mod kafka;
 

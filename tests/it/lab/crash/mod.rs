@@ -6,6 +6,7 @@
 
 mod after;
 mod poison;
+mod sinks;
 mod stage;
 pub mod tools;
 
@@ -110,6 +111,22 @@ const PLANS: &[Plan] = &[
             ("quarantine.synced", "{}:2"),
             ("quarantine.passed", "{}:2"),
         ],
+    },
+    Plan {
+        run: sinks::file,
+        names: &[
+            ("file.made", "{}:2"),
+            ("file.torn", "{}:4"),
+            ("file.written", "{}:4"),
+            ("file.synced", "{}:4"),
+            ("file.renamed", "{}"),
+            ("file.aside", "{}"),
+            ("file.removed", "{}"),
+        ],
+    },
+    Plan {
+        run: sinks::exec,
+        names: &[("exec.begun", "{}"), ("exec.torn", "{}:9"), ("exec.given", "{}:9"), ("exec.heard", "{}:9")],
     },
     Plan { run: stage::drop_newest, names: &[("drop-newest.accounted", "{}:3"), ("drop-newest.saved", "{}:3")] },
     Plan {

@@ -38,14 +38,19 @@ impl Stage {
 
     /// The same with another `--retain` and `--drain`.
     pub fn keeping(&self, receiver: &Receiver, retain: &str, drain: &str) -> Setup {
-        self.bounded(receiver, "256K", retain, drain)
+        self.bounded(&receiver.url(), "256K", retain, drain)
     }
 
-    fn bounded(&self, receiver: &Receiver, max: &str, retain: &str, drain: &str) -> Setup {
+    /// The usual one to another kind of receiver.
+    pub fn to(&self, url: &str) -> Setup {
+        self.bounded(url, "256K", "0s", "30s")
+    }
+
+    fn bounded(&self, url: &str, max: &str, retain: &str, drain: &str) -> Setup {
         let batch = BATCH.to_string();
         let args = ["--spool-max", max, "--memory-max", "1M", "--event-max", "64K", "--batch-events", &batch];
         let setup = Setup::new(&self.den).debug().exec().args(&args).args(&["--retain", retain, "--drain", drain]);
-        setup.url(&receiver.url())
+        setup.url(url)
     }
 
     /// All orders, the second death with them.
@@ -68,7 +73,7 @@ impl Stage {
         said.len()
     }
 
-    fn all_dead(&self, picodata: &Picodata) -> bool {
+    pub fn all_dead(&self, picodata: &Picodata) -> bool {
         self.died(&picodata.err()) == self.kills() as usize
     }
 
@@ -77,7 +82,7 @@ impl Stage {
     }
 
     /// Writes a stream until every death but those of the end has happened; `least` records at least.
-    fn write_until_dead(&self, picodata: &mut Picodata, events: &mut Events, least: usize, rate: u32) {
+    pub fn write_until_dead(&self, picodata: &mut Picodata, events: &mut Events, least: usize, rate: u32) {
         let at_the_end = self.deaths.iter().any(|d| d.starts_with("end."));
         self.write_until(picodata, events, rate, |p| p.ledger.len() >= least && (at_the_end || self.all_dead(p)));
     }
@@ -372,8 +377,12 @@ pub fn full_disk(stage: &Stage) -> After {
     };
     let receiver = Receiver::start();
     receiver.down();
-    let setup =
-        stage.bounded(&receiver, "4M", "0s", "30s").args(&["--spool-full", "drop-oldest", "--spool-pack", "never"]);
+    let setup = stage.bounded(&receiver.url(), "4M", "0s", "30s").args(&[
+        "--spool-full",
+        "drop-oldest",
+        "--spool-pack",
+        "never",
+    ]);
     let mut setup = stage.armed(setup);
     let slow = "-f -qq --seccomp-bpf -e trace=fdatasync -e inject=fdatasync:delay_enter=100000";
     setup.before = format!("{mount} {} {slow} -o {} ", strace.display(), stage.den.file("trace"));

@@ -3,7 +3,7 @@
 //! Refuses: to block on any of the pipes, to keep more of what it says than a line.
 
 use super::starter::{self, How};
-use crate::sys::{pipe, process, signal};
+use crate::sys::{crash, pipe, process, signal};
 use crate::words::line_escaped;
 use crate::{limits, log};
 use std::fs::File;
@@ -44,6 +44,7 @@ impl Talk {
             true => starter::ask(number, program, &ends).map(|()| None)?,
             false => starter::start(program, ends).map(Some)?,
         };
+        crash::point("exec.begun");
         let [input, output, error] = [in_w, out_r, err_r].map(File::from);
         let (said, complained) = (Vec::new(), Vec::new());
         Ok(Talk { number, child, input, output, error: Some(error), holds, said, complained, last: None })
@@ -67,9 +68,10 @@ impl Talk {
     /// Gives it bytes, for which there is room; how many.
     pub fn give(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let most = if bytes.len() <= self.holds { bytes.len() } else { limits::PIPE_ATOM_BYTES };
+        crash::torn("exec.torn", &bytes[..most], |part| drop(self.input.write(part)));
         match self.input.write(&bytes[..most]) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(0),
-            other => other,
+            other => other.inspect(|_| crash::point("exec.given")),
         }
     }
 
@@ -80,6 +82,7 @@ impl Talk {
         if n == 0 {
             return Err("ended before it had answered".into());
         }
+        crash::point("exec.heard");
         self.said.extend_from_slice(&block[..n]);
         let whole: Vec<u8> = match memchr::memrchr(b'\n', &self.said) {
             Some(end) => self.said.drain(..=end).collect(),

@@ -23,7 +23,7 @@ use crate::flags::{text, value, Item};
 use crate::guard::files::Wish;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::target::{Scheme, Shape};
-use crate::sys::file;
+use crate::sys::{crash, file};
 use crate::{limits, log};
 use rotation::{Keep, Limits};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -165,13 +165,17 @@ impl LogFile {
             self.tidy(parcel.wall);
             from = self.mend(&mut opened, parcel)?;
         }
+        let lines = &parcel.bytes[from..];
+        crash::torn("file.torn", lines, |part| drop(append(&opened.file, part)));
         let size = || opened.file.metadata().ok().map(|m| m.len());
-        if let Err(e) = append(&opened.file, &parcel.bytes[from..]) {
+        if let Err(e) = append(&opened.file, lines) {
             self.full = size().map(|size| (opened.place, size));
             return Err(self.failed("write", &e));
         }
         self.full = None;
+        crash::point("file.written");
         opened.file.sync_data().map_err(|e| self.failed("write", &e))?;
+        crash::point("file.synced");
         opened.end = opened.file.metadata().ok().map(|m| m.len());
         file::unlock(&opened.file);
         self.open = Some(opened);
@@ -212,6 +216,7 @@ impl LogFile {
                 let file = file::open_regular(&self.path, options().create(true))?;
                 // What is ours is for nobody else by the mask of this process; whoever reads logs reads these too.
                 file.set_permissions(Permissions::from_mode(limits::FILE_MODE))?;
+                crash::point("file.made");
                 sync_directory(&self.path)?;
                 file
             }
@@ -238,7 +243,8 @@ impl LogFile {
         let named = |n| self.path.with_file_name(rotation::aside(base, millis(now), n));
         let n = (first..limits::FILES_A_SECOND).find(|n| fs::symlink_metadata(named(*n)).is_err())?;
         let old = named(n);
-        let done = fs::rename(&self.path, &old).and_then(|()| sync_directory(&self.path));
+        let renamed = fs::rename(&self.path, &old).inspect(|()| crash::point("file.renamed"));
+        let done = renamed.and_then(|()| sync_directory(&self.path)).inspect(|()| crash::point("file.aside"));
         match done {
             Ok(()) => {
                 self.aside = Some((second, n));
@@ -263,7 +269,10 @@ impl LogFile {
         for name in rotation::outdated(base, &names, self.keep, millis(now)) {
             let old = self.path.with_file_name(name);
             match fs::remove_file(&old) {
-                Ok(()) => log::info("file", format!("`{}` is removed, as --file-keep asks for", old.display())),
+                Ok(()) => {
+                    crash::point("file.removed");
+                    log::info("file", format!("`{}` is removed, as --file-keep asks for", old.display()));
+                }
                 Err(e) => log::warn("file", format!("`{}` cannot be removed: {}", old.display(), words(&e))),
             }
         }
