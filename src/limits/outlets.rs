@@ -42,6 +42,10 @@ pub const KAFKA_CLIENT: &str = "gostech-audit-log";
 pub const KAFKA_TOPIC_BYTES: usize = 249;
 /// An answer: that of a topic with ten thousand partitions is a third of it.
 pub const KAFKA_ANSWER_BYTES: i32 = 4 << 20;
+/// So many brokers of a cluster are remembered: one of them is always there.
+pub const KAFKA_BROKERS: usize = 16;
+/// A list in an answer: Kafka advises against more partitions in a whole cluster.
+pub const KAFKA_ITEMS: usize = 200_000;
 /// Room for an answer is made in such steps, as it comes.
 pub const KAFKA_READ_BYTES: usize = 64 * 1024;
 /// Records of one batch: a broker takes 1,048,588 bytes by default.

@@ -2,14 +2,14 @@
 //! SCRAM-SHA-512), checks each checksum, and tells repeats by producer and sequence as a real one does. It can lose answers.
 //!
 //! Written from the protocol's own description; it knows nothing of the client. Refuses: compressed batches, more than one
-//! partition.
+//! partition in a request.
 
 use crate::harness::den::free_listener;
 use ring::{digest, hmac, pbkdf2};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What it wants, and what it has.
@@ -19,7 +19,11 @@ pub struct Broker {
 }
 
 struct Shared {
-    port: u16,
+    /// At which port the leader is.
+    leader: AtomicU16,
+    partitions: AtomicU32,
+    /// It has the topic no more.
+    gone: AtomicBool,
     /// The mechanism, the user and the password; none: no login.
     login: Option<(&'static str, &'static str, &'static str)>,
     /// So many produce answers are lost after the records were kept.
@@ -32,10 +36,12 @@ struct Shared {
 #[derive(Default)]
 struct Book {
     values: Vec<String>,
+    /// The partitions that were written to.
+    partitions: Vec<i64>,
     repeats: u32,
     faults: Vec<String>,
-    /// The last batch of each producer: its first and last sequence.
-    last: HashMap<i64, (i32, i32)>,
+    /// The last batch of each producer in each partition: its first and last sequence.
+    last: HashMap<(i64, i64), (i32, i32)>,
     producers: i64,
 }
 
@@ -43,10 +49,34 @@ impl Broker {
     pub fn start(login: Option<(&'static str, &'static str, &'static str)>, lose: u32, most: usize) -> Broker {
         let listener = free_listener();
         let port = listener.local_addr().expect("an address").port();
-        let shared = Arc::new(Shared { port, login, lose: AtomicU32::new(lose), most, book: Mutex::default() });
+        let (leader, partitions, lose) = (AtomicU16::new(port), AtomicU32::new(1), AtomicU32::new(lose));
+        let (gone, book) = (AtomicBool::new(false), Mutex::default());
+        let shared = Arc::new(Shared { leader, partitions, gone, login, lose, most, book });
         let mine = shared.clone();
         std::thread::spawn(move || accept(&listener, &mine));
         Broker { port, shared }
+    }
+
+    /// The way to it is by this port.
+    pub fn is_behind(&self, port: u16) {
+        self.shared.leader.store(port, Ordering::Relaxed);
+    }
+
+    /// The topic moves to another one; it is here no more.
+    pub fn moves_to(&self, port: u16) {
+        self.shared.gone.store(true, Ordering::Relaxed);
+        self.is_behind(port);
+    }
+
+    /// From now on it has so many partitions, and loses so many answers.
+    pub fn has(&self, partitions: u32, lose: u32) {
+        self.shared.partitions.store(partitions, Ordering::Relaxed);
+        self.shared.lose.store(lose, Ordering::Relaxed);
+    }
+
+    /// The partition of each batch.
+    pub fn partitions(&self) -> Vec<i64> {
+        self.shared.book.lock().expect("a book").partitions.clone()
     }
 
     pub fn url(&self) -> String {
@@ -137,7 +167,7 @@ fn serve(mut stream: std::net::TcpStream, shared: &Shared) -> io::Result<()> {
                 out.extend(0i16.to_be_bytes());
             }
             0 => {
-                let error = produce(&mut request, shared);
+                let (partition, error) = produce(&mut request, shared);
                 if shared.lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
                     return Ok(());
                 }
@@ -145,7 +175,7 @@ fn serve(mut stream: std::net::TcpStream, shared: &Shared) -> io::Result<()> {
                 out.extend(1i32.to_be_bytes());
                 text_out(&mut out, "audit");
                 out.extend(1i32.to_be_bytes());
-                out.extend(0i32.to_be_bytes());
+                out.extend((partition as i32).to_be_bytes());
                 out.extend(error.to_be_bytes());
                 out.extend([0; 8 * 3]);
                 out.extend(0i32.to_be_bytes());
@@ -171,7 +201,7 @@ fn metadata(out: &mut Vec<u8>, shared: &Shared) {
     out.extend(1i32.to_be_bytes());
     out.extend(1i32.to_be_bytes());
     text_out(out, "127.0.0.1");
-    out.extend(i32::from(shared.port).to_be_bytes());
+    out.extend(i32::from(shared.leader.load(Ordering::Relaxed)).to_be_bytes());
     out.extend((-1i16).to_be_bytes());
     text_out(out, "cluster");
     out.extend(1i32.to_be_bytes());
@@ -179,9 +209,12 @@ fn metadata(out: &mut Vec<u8>, shared: &Shared) {
     out.extend(0i16.to_be_bytes());
     text_out(out, "audit");
     out.push(0);
-    out.extend(1i32.to_be_bytes());
-    out.extend(0i16.to_be_bytes());
-    [0i32, 1, 1, 1, 1, 1].iter().for_each(|n| out.extend(n.to_be_bytes()));
+    let partitions = shared.partitions.load(Ordering::Relaxed) as i32;
+    out.extend(partitions.to_be_bytes());
+    for index in 0..partitions {
+        out.extend(0i16.to_be_bytes());
+        [index, 1, 1, 1, 1, 1].iter().for_each(|n| out.extend(n.to_be_bytes()));
+    }
 }
 
 /// Bit by bit, so that it is no copy of a table.
@@ -191,13 +224,20 @@ fn crc32c(bytes: &[u8]) -> u32 {
     })
 }
 
-fn produce(request: &mut In<'_>, shared: &Shared) -> i16 {
-    let mut book = shared.book.lock().expect("a book");
+fn produce(request: &mut In<'_>, shared: &Shared) -> (i64, i16) {
     request.text();
     assert_eq!(request.number(2), -1, "acks=all");
     request.number(4);
     assert_eq!((request.number(4), request.text().as_str(), request.number(4)), (1, "audit", 1));
-    request.number(4);
+    let partition = request.number(4);
+    let leads = !shared.gone.load(Ordering::Relaxed);
+    let there = leads && partition < i64::from(shared.partitions.load(Ordering::Relaxed));
+    (partition, if there { keep(request, partition, shared) } else { 3 })
+}
+
+fn keep(request: &mut In<'_>, partition: i64, shared: &Shared) -> i16 {
+    let mut book = shared.book.lock().expect("a book");
+    book.partitions.push(partition);
     let length = request.number(4) as usize;
     if length > shared.most {
         return 10;
@@ -219,7 +259,7 @@ fn produce(request: &mut In<'_>, shared: &Shared) -> i16 {
     batch.number(2);
     let (first, count) = (batch.number(4) as i32, batch.number(4) as i32);
     assert_eq!(count, last + 1);
-    let before = book.last.get(&producer).copied();
+    let before = book.last.get(&(producer, partition)).copied();
     if before == Some((first, first + last)) {
         book.repeats += 1;
         return 0;
@@ -228,7 +268,7 @@ fn produce(request: &mut In<'_>, shared: &Shared) -> i16 {
         book.faults.push(format!("sequence {first} behind {before:?}"));
         return 45;
     }
-    book.last.insert(producer, (first, first + last));
+    book.last.insert((producer, partition), (first, first + last));
     for n in 0..count {
         batch.varint();
         batch.take(1);

@@ -137,6 +137,77 @@ fn a_broker_that_goes_and_comes_and_one_that_is_late_lose_nothing() {
 }
 
 #[test]
+fn a_leader_that_is_gone_for_good_is_found_elsewhere_by_whoever_was_told_of_it_alone() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let den = Den::new("kafka-moved");
+    cluster.order("topic audit 1");
+    cluster.order("leader audit 0 1");
+    let first = cluster.brokers.split(',').next().expect("a broker").to_owned();
+    let mut picodata = Setup::new(&den).url(&format!("kafka://{first}/audit")).args(&["--drain", "60s"]).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 100, 20_000);
+    wait("they are there", LIMIT, || cluster.count("audit") == 100);
+    cluster.order("leader audit 0 2");
+    cluster.order("down 1");
+    picodata.events(&mut events, 100, 20_000);
+    // (kcat asks all three, of which one is gone.)
+    wait("the others say who leads now", LIMIT, || cluster.count("audit") == 200);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+}
+
+#[test]
+fn a_leader_that_was_gone_before_the_first_batch_holds_nothing_up() {
+    let Some(mut cluster) = Cluster::start() else { return };
+    let den = Den::new("kafka-gone");
+    cluster.order("topic audit 1");
+    cluster.order("leader audit 0 1");
+    cluster.order("down 1");
+    let mut picodata = Setup::new(&den).url(&cluster.url("audit")).args(&["--drain", "60s"]).picodata();
+    picodata.events(&mut Events::new(1, 1), 100, 20_000);
+    wait_said(&picodata, "receiver r1: ");
+    cluster.order("leader audit 0 2");
+    wait("they are there", LIMIT, || cluster.count("audit") == 100);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+}
+
+#[test]
+fn a_topic_that_moves_or_shrinks_is_looked_for() {
+    let den = Den::new("kafka-moves");
+    let (old, new) = (Broker::start(None, 0, usize::MAX), Broker::start(None, 0, usize::MAX));
+    // (Of an instance of this name all events go to the last of five partitions.)
+    let args = ["--instance", "default", "--drain", "30s"];
+    let mut picodata = Setup::new(&den).url(&old.url()).args(&args).picodata();
+    let mut events = Events::new(1, 1);
+    picodata.events(&mut events, 100, 20_000);
+    wait("they are there", LIMIT, || old.seen().0.len() == 100);
+    // It answers UNKNOWN_TOPIC_OR_PARTITION now; of what the other one gets, nobody knows whether it is there.
+    old.has(5, 0);
+    new.has(5, u32::MAX);
+    old.moves_to(new.port);
+    picodata.events(&mut events, 100, 20_000);
+    wait("they are elsewhere", LIMIT, || new.partitions().last() == Some(&4));
+    wait_said(&picodata, "closed the connection without an answer");
+    // And its partition is no more.
+    new.has(1, 0);
+    picodata.events(&mut events, 100, 20_000);
+    assert_eq!(picodata.finish(LIMIT), 0, "{}", picodata.err());
+    let all: Vec<String> = old.seen().0.into_iter().chain(new.seen().0).collect();
+    let (docs, _) = docs_of(all.iter().map(String::as_str));
+    assert_eq!(picodata.ledger.compare(&docs), Ok(()), "{}", picodata.err());
+    assert_eq!(new.partitions().last(), Some(&0));
+    assert!(!picodata.err().contains("kafka-topics.sh"), "the topic was there all the time: {}", picodata.err());
+}
+
+#[test]
+fn a_place_that_only_the_cluster_knows_is_told_as_such() {
+    let den = Den::new("kafka-advertised");
+    let broker = Broker::start(None, 0, usize::MAX);
+    broker.is_behind(free_listener().local_addr().expect("an address").port());
+    let (well, said) = check(&Setup::new(&den), &["--url", &broker.url(), "--send", "--connect-timeout", "2s"]);
+    assert!(!well && said.contains("advertised.listeners"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_cure_and_events_are_kept() {
     let Some(mut cluster) = Cluster::start() else { return };
     let den = Den::new("kafka-wrong");

@@ -18,6 +18,7 @@ use crate::audit::delivery::parcel::{About, Blame, Delivery, Parcel, Said, Sink,
 use crate::error::Result;
 use crate::flags::text;
 use crate::limits;
+use crate::net::dial;
 use crate::net::failure::{words as io_words, Failure, FailureKind};
 use crate::net::target::{Scheme, Shape};
 use std::os::unix::fs::PermissionsExt;
@@ -98,8 +99,7 @@ impl Sink for Exec {
                 Some(f)
             }
         };
-        let percent = begun.elapsed().as_millis() * 100 / self.total.as_millis().max(1);
-        self.spent = percent.min(1_000) as u32;
+        self.spent = dial::spent(begun, self.total);
         course.delivery(parcel, stop)
     }
 

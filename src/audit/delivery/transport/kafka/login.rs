@@ -63,8 +63,8 @@ impl Login {
                 if !link.is_private() {
                     log::warn("sasl", format!("the password goes to `{}` in clear: write kafka+tls://", link.place()));
                 }
-                let step = [b"\0", self.user.as_bytes(), b"\0", password.bytes()].concat();
-                self.step(link, &step)?.lifetime_ms
+                let step = Wiped::new([b"\0", self.user.as_bytes(), b"\0", password.bytes()].concat());
+                self.step(link, step.bytes())?.lifetime_ms
             }
             Mechanism::Scram(hash) => {
                 let mut chance = [0; 24];

@@ -25,6 +25,7 @@ use crate::audit::delivery::frame::Frame;
 use crate::audit::delivery::parcel::{About, Delivery, Parcel, Said, Sink, Why};
 use crate::error::{Error, Result};
 use crate::flags::text;
+use crate::net::dial;
 use crate::net::failure::Failure;
 use crate::net::http::Auth;
 use crate::net::target::{Scheme, Shape};
@@ -117,8 +118,7 @@ impl Sink for Kafka {
                 Err(t) => stop = Some(t),
             }
         }
-        let percent = begun.elapsed().as_millis() * 100 / self.total.as_millis().max(1);
-        self.spent = percent.min(1_000) as u32;
+        self.spent = dial::spent(begun, self.total);
         match stop {
             Some(t) => Delivery::up_to(taken, t.why, About::Rest, t.said),
             None => Delivery::whole(parcel, Said::default()),
@@ -164,8 +164,13 @@ impl Kafka {
             let producer = self.topic.new_producer()?;
             self.count.begin_anew(producer);
         }
+        let partitions = self.topic.partitions()?;
+        // A topic that was made anew, with fewer of them, has nothing of what was sent before.
+        if self.count.open.as_ref().is_some_and(|open| open.partition >= partitions) {
+            self.count.never_kept();
+        }
         if self.count.open.is_none() {
-            self.pack(parcel, from)?;
+            self.pack(parcel, from, partitions);
         }
         let Some(open) = &self.count.open else { return Ok(()) };
         let leader = self.topic.leader(open.partition)?;
@@ -181,28 +186,24 @@ impl Kafka {
             }
         };
         let sense = errors::find(produced.error).sense;
+        if produced.error == 0 || sense == Sense::Repeat {
+            self.count.kept();
+            return Ok(());
+        }
+        // Whoever has the partition no more may know nothing of the topic, or has no disk for it: is it still the leader?
+        self.topic.forget_leaders();
         match sense {
-            _ if produced.error == 0 => self.count.kept(),
-            Sense::Repeat => self.count.kept(),
-            Sense::Moved => {
-                self.topic.forget_leaders();
-                self.count.refused();
-            }
             Sense::Recount => self.count.producer = None,
             Sense::Content | Sense::TooLarge => self.count.never_kept(),
             Sense::Unknown => self.unknown(),
-            Sense::Identity | Sense::Configuration | Sense::NotNow => self.count.refused(),
+            _ => self.count.refused(),
         }
-        if produced.error == 0 || sense == Sense::Repeat {
-            return Ok(());
-        }
-        let again = matches!(sense, Sense::Moved | Sense::Recount);
+        let again = matches!(sense, Sense::Moved | Sense::Recount) || produced.error == errors::UNKNOWN_TOPIC;
         Err(Trouble { again, ..Trouble::answered(&place_of(&leader), produced.error, &produced.words()) })
     }
 
     /// Begins a batch, of events of one partition.
-    fn pack(&mut self, parcel: &Parcel<'_>, from: usize) -> Done<()> {
-        let partitions = self.topic.partitions()?;
+    fn pack(&mut self, parcel: &Parcel<'_>, from: usize, partitions: usize) {
         let at = |i: usize| partition_of(instance_of(parcel.id(i)).as_bytes(), partitions);
         let partition = at(from);
         let most = (from..parcel.len()).take_while(|i| at(*i) == partition).count();
@@ -211,7 +212,6 @@ impl Kafka {
         let (producer, sequence) = (self.count.producer.unwrap_or_default(), self.count.sequence(partition));
         let batch = self.packer.pack(events, producer, sequence, millis(parcel.wall));
         self.count.begins(partition, batch, parcel, part);
-        Ok(())
     }
 
     /// Nobody knows whether the batch is there.

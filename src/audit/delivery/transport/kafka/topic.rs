@@ -7,7 +7,8 @@ use super::link::{Done, Link, Trouble};
 use super::login::Login;
 use super::records::Producer;
 use super::wire::{self, Answer, Metadata, Produced, Request};
-use crate::audit::delivery::parcel::Why;
+use crate::audit::delivery::parcel::{Said, Why};
+use crate::limits;
 use crate::net::dial::Dial;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::http::Timeouts;
@@ -30,6 +31,8 @@ pub struct Topic {
     name: String,
     /// Those that were named to us.
     named: Vec<Broker>,
+    /// Those that the cluster had when we last asked: they are there when the named ones are gone.
+    known: Vec<Broker>,
     login: Option<Login>,
     tls: Option<Arc<tls::Client>>,
     times: Timeouts,
@@ -49,7 +52,8 @@ impl Topic {
         tls: Option<Arc<tls::Client>>,
         times: Timeouts,
     ) -> Topic {
-        Topic { name, named, login, tls, times, end: Instant::now(), links: BTreeMap::new(), leaders: None }
+        let (end, known) = (Instant::now(), Vec::new());
+        Topic { name, named, known, login, tls, times, end, links: BTreeMap::new(), leaders: None }
     }
 
     /// Its files can be read.
@@ -96,11 +100,14 @@ impl Topic {
         }
     }
 
-    /// A number for us.
+    /// A number for us; any broker gives it.
     pub fn new_producer(&mut self) -> Done<Producer> {
-        let any = self.leaders()?.iter().flatten().next().cloned();
-        let broker = any.or_else(|| self.named.first().cloned()).unwrap_or_default();
-        let link = self.link(&broker)?;
+        self.leaders()?;
+        self.any(Topic::producer_of)
+    }
+
+    fn producer_of(&mut self, broker: &Broker) -> Done<Producer> {
+        let link = self.link(broker)?;
         let version = link.version(wire::INIT_PRODUCER_ID)?;
         let bytes = link.ask(wire::INIT_PRODUCER_ID, version, Request::init_producer_id)?;
         let (error, id, epoch) = link.read(&bytes, Answer::init_producer_id)?;
@@ -137,13 +144,14 @@ impl Topic {
 
     fn leaders(&mut self) -> Done<&[Option<Broker>]> {
         if self.leaders.is_none() {
-            let metadata = self.metadata()?;
+            let metadata = self.any(Topic::metadata_of)?;
             match metadata.error {
                 0 => {}
                 code => return Err(self.wrong_topic(code)),
             }
-            let broker = |id| metadata.brokers.iter().find(|b| b.id == id);
-            let leader = |id| broker(id).map(|b| (b.host.clone(), b.port));
+            let place = |b: &wire::Broker| (b.host.clone(), b.port);
+            self.known = metadata.brokers.iter().take(limits::KAFKA_BROKERS).map(place).collect();
+            let leader = |id| metadata.brokers.iter().find(|b| b.id == id).map(place);
             let all: Vec<Option<Broker>> = metadata.partitions.iter().map(|p| leader(p.leader)).collect();
             if all.is_empty() {
                 return Err(self.wrong_topic(errors::UNKNOWN_TOPIC));
@@ -160,20 +168,26 @@ impl Topic {
         Trouble { again: row.sense == errors::Sense::Moved, ..Trouble::new(row.sense.why(), text) }
     }
 
-    /// Asks one broker after the other: those that we speak with, then those that were named.
-    fn metadata(&mut self) -> Done<Metadata> {
-        let mut all: Vec<Broker> = self.links.keys().cloned().collect();
-        all.extend(self.named.iter().cloned());
+    /// Asks one broker after the other: those that we speak with, those of the cluster, those that were named.
+    fn any<T>(&mut self, ask: impl Fn(&mut Topic, &Broker) -> Done<T>) -> Done<T> {
+        let mut all: Vec<Broker> = Vec::new();
+        for broker in self.links.keys().chain(&self.known).chain(&self.named) {
+            if !all.contains(broker) {
+                all.push(broker.clone());
+            }
+        }
         let mut failed: Vec<Trouble> = Vec::new();
         for broker in &all {
-            match self.metadata_of(broker) {
-                Ok(metadata) => return Ok(metadata),
+            match ask(self, broker) {
+                Ok(answer) => return Ok(answer),
                 Err(t) => {
                     self.links.remove(broker);
                     failed.push(t);
                 }
             }
         }
+        // The cluster may have moved: the next time those are asked that somebody has named.
+        (self.known, self.leaders) = (Vec::new(), None);
         // One that knows us not, or cannot be spoken to so, says more than one that is away.
         let weighs = |t: &Trouble| !matches!(t.why, Why::NotSent(_));
         let at = failed.iter().position(weighs).unwrap_or_default();
@@ -200,13 +214,23 @@ impl Topic {
         })
     }
 
+    /// Where a place comes from that stands in no option.
+    fn named_by_cluster(&self, broker: &Broker, t: Trouble) -> Trouble {
+        if self.named.contains(broker) {
+            return t;
+        }
+        let text =
+            format!("{}; the cluster says that a broker is there: look at its advertised.listeners", t.said.text);
+        Trouble { said: Said { text, ..t.said }, ..t }
+    }
+
     /// A connection to a broker that can be asked.
     fn link(&mut self, broker: &Broker) -> Done<&mut Link> {
         if !self.links.get_mut(broker).is_some_and(Link::is_good) {
             self.links.remove(broker);
             let place = Place::Net { host: broker.0.clone(), port: broker.1 };
             let dial = Dial { tls: self.tls.clone(), ..Dial::new(place) };
-            let mut link = Link::open(&dial, self.times, self.end)?;
+            let mut link = Link::open(&dial, self.times, self.end).map_err(|t| self.named_by_cluster(broker, t))?;
             if let Some(login) = &mut self.login {
                 login.run(&mut link)?;
             }

@@ -174,10 +174,11 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Reads as many as a count says; each takes a byte at least, so there are never more than bytes.
+    /// Reads as many as a count says; each takes a byte at least, so there are never more than bytes. What is read may be
+    /// many times as large as its bytes.
     fn each<T>(&mut self, mut one: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
         let n = self.int()?;
-        if n < -1 || n > 0 && n as usize > self.rest.len() {
+        if n < -1 || n > 0 && n as usize > self.rest.len().min(limits::KAFKA_ITEMS) {
             return Err(Malformed);
         }
         let mut all = Vec::new();
@@ -234,7 +235,9 @@ impl<'a> Answer<'a> {
                 Ok(p)
             })?;
             partitions.sort_by_key(|p| p.index);
-            Ok((error, partitions))
+            // A list with holes would have other keys for each partition.
+            let whole = partitions.iter().zip(0..).all(|(p, i)| p.index == i);
+            whole.then_some((error, partitions)).ok_or(Malformed)
         })?;
         let (error, partitions) = topics.pop().ok_or(Malformed)?;
         Ok(Metadata { brokers, error, partitions })
@@ -397,6 +400,17 @@ mod tests {
         assert_eq!(seen, [(0, -1, 5), (1, 5, 0)]);
         assert!((0..metadata.len()).all(|n| read(&metadata[..n]).is_err()), "a cut answer is none");
         assert!(Answer::to(8, &metadata).is_err(), "an answer to another question is none");
+        // Partitions 0 and 2 are no list of all.
+        let mut holes = metadata.clone();
+        let at = holes.windows(4).rposition(|w| w == [0, 5, 0, 0]).unwrap() - 18;
+        assert_eq!(holes[at..at + 6], [0, 0, 0, 0, 0, 1]);
+        holes[at + 5] = 2;
+        assert!(read(&holes).is_err());
+        // Mechanisms without names, two bytes each, as many as an answer has room for.
+        let many = |n: usize| [&[0, 0, 0, 9, 0, 0][..], &(n as i32).to_be_bytes(), &vec![0; 2 * n]].concat();
+        let read_many = |n| Answer::to(9, &many(n)).and_then(|a| a.handshake()).map(|(_, names)| names.len());
+        assert_eq!(read_many(limits::KAFKA_ITEMS), Ok(limits::KAFKA_ITEMS));
+        assert_eq!(read_many(limits::KAFKA_ITEMS + 1), Err(Malformed));
         // A count that there are no bytes for.
         let mut many = metadata.clone();
         many[8..12].copy_from_slice(&i32::MAX.to_be_bytes());
