@@ -6,6 +6,7 @@ pub mod exec;
 pub mod file;
 mod journald;
 mod kafka;
+mod kafka_tls;
 
 use crate::harness::picodata::on_the_pipe;
 use crate::harness::receiver::Doc;
