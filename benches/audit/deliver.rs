@@ -37,7 +37,10 @@ pub fn run() {
         consumers.push((buffer.name(), Box::new(start)));
     }
     if let Some(program) = rsyslog::program() {
-        consumers.push((rsyslog::NAME, Box::new(move |den: &Den, port| rsyslog::start(&program, den, port))));
+        consumers.push((
+            rsyslog::NAME,
+            Box::new(move |den: &Den, port| rsyslog::start(&program, den, port, rsyslog::OMFWD)),
+        ));
     }
     type Way = fn(&Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;
     let ways: [(&str, Way); 2] = [("live", live), ("backlog", backlog)];

@@ -1,6 +1,6 @@
 //! The benches of `gostech-audit-log`: each figure beside a peer's in the same run, and the ratio.
 //!
-//! `cargo bench --bench audit -- [a] [b] [c] [d] [e] [p] [blocked]` (none: all).
+//! `cargo bench --bench audit -- [a] [b] [c] [d] [e] [p] [t] [blocked]` (none: all).
 //!
 //! - `a` stdin to spool with the receiver down, 1 GB of real-like events, against `cat > file` on the same disk;
 //! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38 and rsyslog;
@@ -8,6 +8,7 @@
 //! - `d` latency from a record's write to its arrival;
 //! - `e` a log in a file followed to its end, against `tail -F | cat`, syslog-ng's `file()` and rsyslog's `imfile`;
 //! - `p` packing of the spool's segments, against `gzip -1` and `zstd -1` of the same bytes;
+//! - `t` stdin to each kind of receiver, beside rsyslog's `omfwd`, `omrelp`, `omfile` and syslog-ng's `network()`;
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
 //!
 //! Settings by environment: `GOSTECH_AUDIT_BIN` another binary, `GOSTECH_BENCH_SCALE` a factor on the amounts (0.1 for a
@@ -21,6 +22,7 @@
 mod harness;
 
 mod blocked;
+mod come;
 mod deliver;
 mod follow;
 mod latency;
@@ -30,18 +32,20 @@ mod producer;
 mod rsyslog;
 mod spool;
 mod syslog_ng;
+mod transports;
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     println!("binary {}", harness::setup::binary().display());
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("a", spool::run),
         ("b", deliver::run),
         ("c", measure::idle),
         ("d", latency::run),
         ("e", follow::run),
         ("p", pack::run),
+        ("t", transports::run),
         ("blocked", blocked::run),
     ];
     for (name, bench) in all {

@@ -9,32 +9,41 @@ use std::path::{Path, PathBuf};
 /// What it is called in the table.
 pub const NAME: &str = "rsyslog imfile, omfwd";
 
+/// What it does with the lines: `$PORT` for the port, `$HOME` for the directory.
+pub const OMFWD: &str = "type=\"omfwd\" target=\"127.0.0.1\" port=\"$PORT\" protocol=\"tcp\"";
+/// With answers.
+pub const OMRELP: &str = "type=\"omrelp\" target=\"127.0.0.1\" port=\"$PORT\"";
+/// A file, synced after each batch.
+pub const OMFILE: &str = "type=\"omfile\" file=\"$HOME/out.jsonl\" sync=\"on\"";
+
 /// The program; said when there is none.
 pub fn program() -> Option<PathBuf> {
     peer("rsyslogd")
 }
 
-/// Starts it as the consumer of the pipe, sending lines to a port.
-pub fn start(program: &Path, den: &Den, port: u16) -> Picodata {
-    let command = format!("{} >/dev/null 2>&1 & exec cat >{}", command(program, den, port), den.file("audit.log"));
+/// Starts it as the consumer of the pipe.
+pub fn start(program: &Path, den: &Den, port: u16, action: &str) -> Picodata {
+    let command = command(program, den, port, action);
+    let command = format!("{command} >/dev/null 2>&1 & exec cat >{}", den.file("audit.log"));
     Picodata::start(&command, den.path(), &[])
 }
 
 /// Starts it as the one who follows the log that is there.
 pub fn follow(program: &Path, den: &Den, port: u16) -> Picodata {
-    Picodata::start(&format!("exec {}", command(program, den, port)), den.path(), &[])
+    Picodata::start(&format!("exec {}", command(program, den, port, OMFWD)), den.path(), &[])
 }
 
-fn command(program: &Path, den: &Den, port: u16) -> String {
+fn command(program: &Path, den: &Den, port: u16, action: &str) -> String {
     let (home, program) = (den.path().display(), program.display());
+    let action = action.replace("$PORT", &port.to_string()).replace("$HOME", &home.to_string());
     let conf = format!(
         "global(workDirectory=\"{home}\" maxMessageSize=\"64k\")\n\
-         module(load=\"imfile\")\n\
+         module(load=\"imfile\")\nmodule(load=\"omrelp\")\n\
          template(name=\"raw\" type=\"string\" string=\"%msg%\\n\")\n\
          input(type=\"imfile\" file=\"{home}/audit.log\" tag=\"audit\" ruleset=\"out\")\n\
          ruleset(name=\"out\" queue.type=\"LinkedList\" queue.filename=\"queue\" queue.size=\"100000\"\n\
          queue.maxdiskspace=\"4g\" queue.saveonshutdown=\"on\" queue.dequeuebatchsize=\"1024\") {{\n\
-         action(type=\"omfwd\" target=\"127.0.0.1\" port=\"{port}\" protocol=\"tcp\" template=\"raw\"\n\
+         action({action} template=\"raw\"\n\
          action.resumeretrycount=\"-1\" action.resumeinterval=\"1\") }}\n"
     );
     let path = den.put("rsyslog.conf", conf);

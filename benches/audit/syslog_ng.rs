@@ -42,28 +42,41 @@ fn brought() -> PathBuf {
 
 /// Starts it as the consumer of the pipe, sending to a port; `timeout` is what it may wait for a batch to fill, such as `batch-timeout(200)`.
 pub fn start(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str) -> Picodata {
-    run(program, den, port, buffer, timeout, "stdin(")
+    run(program, den, buffer, &http(port, timeout), "stdin(")
+}
+
+/// The same to a stream of lines, with the reliable buffer.
+pub fn start_network(program: &Path, den: &Den, port: u16) -> Picodata {
+    let to = format!("network(\"127.0.0.1\" port({port}) transport(\"tcp\") template(\"${{MESSAGE}}\\n\")");
+    run(program, den, Buffer::Reliable, &to, "stdin(")
 }
 
 /// Starts it as the one who follows the log that is there.
 pub fn follow(program: &Path, den: &Den, port: u16, buffer: Buffer) -> Picodata {
     let source = format!("file(\"{}\" follow-freq(0.1) ", den.file("audit.log"));
-    run(program, den, port, buffer, "batch-timeout(200)", &source)
+    run(program, den, buffer, &http(port, "batch-timeout(200)"), &source)
 }
 
-fn run(program: &Path, den: &Den, port: u16, buffer: Buffer, timeout: &str, source: &str) -> Picodata {
+/// A destination without its buffer.
+fn http(port: u16, timeout: &str) -> String {
+    format!(
+        "http(url(\"http://127.0.0.1:{port}/\") method(\"POST\") body(\"${{MESSAGE}}\")\n\
+         batch-lines(1000) batch-bytes(1048576) {timeout} delimiter(\",\") body-prefix(\"[\") body-suffix(\"]\")\n\
+         headers(\"Content-Type: application/json\")"
+    )
+}
+
+fn run(program: &Path, den: &Den, buffer: Buffer, destination: &str, source: &str) -> Picodata {
     let (home, program) = (den.path().display(), program.display());
     let kind = match buffer {
         Buffer::Reliable => "reliable(yes) mem-buf-size(16777216)",
         Buffer::Plain => "reliable(no) mem-buf-length(10000)",
     };
     let conf = format!(
-        "@version: 3.38\n@module affile\n@module http\n@module disk-buffer\n\
+        "@version: 3.38\n@module affile\n@module afsocket\n@module http\n@module disk-buffer\n\
          options {{ stats-freq(0); chain-hostnames(no); keep-hostname(yes); time-reopen(1); }};\n\
          source s {{ {source}flags(no-parse) log-iw-size(10000) log-fetch-limit(1000)); }};\n\
-         destination d {{ http(url(\"http://127.0.0.1:{port}/\") method(\"POST\") body(\"${{MESSAGE}}\")\n\
-         batch-lines(1000) batch-bytes(1048576) {timeout} delimiter(\",\") body-prefix(\"[\") body-suffix(\"]\")\n\
-         headers(\"Content-Type: application/json\") disk-buffer({kind} disk-buf-size(2147483648) dir(\"{home}\"))); }};\n\
+         destination d {{ {destination} disk-buffer({kind} disk-buf-size(2147483648) dir(\"{home}\"))); }};\n\
          log {{ source(s); destination(d); flags(flow-control); }};\n"
     );
     let path = den.put("syslog-ng.conf", conf);

@@ -137,11 +137,13 @@ fn serve(mut stream: TcpStream, tally: &Tally) {
     }
 }
 
-/// Counts lines until the stream ends; nobody is answered.
+/// Counts lines, or what ends with a NUL, until the stream ends; nobody is answered.
 fn lines(mut stream: TcpStream, tally: &Tally, buffer: &mut [u8], mut filled: usize) {
     while filled > 0 {
         tally.first.get_or_init(Instant::now);
-        let ends = buffer[..filled].chunks(192).map(|c| u64::from(c.iter().map(|&b| u8::from(b == b'\n')).sum::<u8>()));
+        let ends = buffer[..filled]
+            .chunks(192)
+            .map(|c| u64::from(c.iter().map(|&b| u8::from(b == b'\n' || b == 0)).sum::<u8>()));
         tally.events.fetch_add(ends.sum(), Ordering::Relaxed);
         tally.bytes.fetch_add(filled as u64, Ordering::Relaxed);
         filled = stream.read(buffer).unwrap_or(0);
