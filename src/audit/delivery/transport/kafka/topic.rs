@@ -168,10 +168,12 @@ impl Topic {
         Trouble { again: row.sense == errors::Sense::Moved, ..Trouble::new(row.sense.why(), text) }
     }
 
-    /// Asks one broker after the other: those that we speak with, those of the cluster, those that were named.
+    /// Asks one broker after the other: those that we speak with, those that we shall, those of the cluster, those that were
+    /// named.
     fn any<T>(&mut self, ask: impl Fn(&mut Topic, &Broker) -> Done<T>) -> Done<T> {
         let mut all: Vec<Broker> = Vec::new();
-        for broker in self.links.keys().chain(&self.known).chain(&self.named) {
+        let leaders = self.leaders.iter().flatten().flatten();
+        for broker in self.links.keys().chain(leaders).chain(&self.known).chain(&self.named) {
             if !all.contains(broker) {
                 all.push(broker.clone());
             }
