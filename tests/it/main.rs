@@ -28,6 +28,7 @@ mod audit_status;
 mod audit_syslog;
 mod audit_tools;
 mod audit_walls;
+mod boards;
 mod documents;
 mod examples;
 mod formats;
