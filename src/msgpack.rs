@@ -71,7 +71,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A number of any kind, decimals too; true is 1 and false is 0.
+    /// A number of any kind, decimals too; true is 1 and false is 0; of a moment the seconds since 1970.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Int(n) => Some(*n as f64),
@@ -79,6 +79,7 @@ impl<'a> Value<'a> {
             Value::Float(n) => Some(*n),
             Value::Bool(b) => Some(f64::from(u8::from(*b))),
             Value::Ext(DECIMAL, b) => decimal(b),
+            Value::Ext(DATETIME, b) => moment(b),
             _ => None,
         }
     }
@@ -127,6 +128,7 @@ impl<'a> Value<'a> {
 /// Tarantool's extension types that are scalars.
 const DECIMAL: i8 = 1;
 const UUID: i8 = 2;
+const DATETIME: i8 = 4;
 
 fn uuid(b: &[u8]) -> String {
     let mut out = String::with_capacity(36);
@@ -137,6 +139,13 @@ fn uuid(b: &[u8]) -> String {
         out.push_str(&format!("{byte:02x}"));
     }
     out
+}
+
+/// A moment: seconds since 1970, then nanoseconds where there are any; the zone does not matter.
+fn moment(b: &[u8]) -> Option<f64> {
+    let (seconds, rest) = b.split_first_chunk().map(|(s, rest)| (i64::from_le_bytes(*s), rest))?;
+    let nanos = rest.first_chunk().map_or(0, |n| i32::from_le_bytes(*n));
+    Some(seconds as f64 + f64::from(nanos) / 1e9)
 }
 
 /// A decimal: a MessagePack integer (the scale), then packed digits of which the last half byte is the sign.

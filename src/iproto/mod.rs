@@ -1,7 +1,7 @@
 //! A client of the database: one socket, a deadline on every phase, answers bounded.
 //!
 //! After any trouble the connection is of no use and must be dropped: what is still on its way belongs to a question nobody
-//! asks any more. Refuses: to change data, to reconnect (the caller's rhythm), to send a password in clear where others
+//! asks any more. Refuses: requests that change data, to reconnect (the caller's rhythm), to send a password in clear where others
 //! can read along, to try a password twice.
 
 pub mod auth;
@@ -161,7 +161,8 @@ impl Client {
         out.fill(0);
         std::hint::black_box(&mut out);
         sent?;
-        let answer = self.answer("the login", limits::IPROTO_ANSWER_BYTES)?;
+        let most = limits::IPROTO_ANSWER_BYTES;
+        let answer = self.answer("the login", most, most)?;
         if answer.sync().map_err(|why| self.protocol(&why))? != sync {
             return Err(self.protocol(UNASKED));
         }
@@ -171,6 +172,16 @@ impl Client {
 
     /// Sends all requests in one go and waits for all answers, which come back in the order of the requests.
     pub fn ask(&mut self, requests: &[Request<'_>], patience: Duration) -> Result<Vec<Answer>, Trouble> {
+        self.ask_within(requests, patience, limits::IPROTO_ANSWER_BYTES)
+    }
+
+    /// The same; all answers together have at most so many bytes.
+    pub fn ask_within(
+        &mut self,
+        requests: &[Request<'_>],
+        patience: Duration,
+        most: usize,
+    ) -> Result<Vec<Answer>, Trouble> {
         assert!(requests.len() <= limits::IPROTO_PIPELINE);
         self.deadline = Instant::now() + patience;
         let what = requests.first().map(Request::name).unwrap_or_default();
@@ -182,9 +193,9 @@ impl Client {
         }
         self.send(&out, &what)?;
         let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
-        let mut room = limits::IPROTO_ANSWER_BYTES;
+        let mut room = most;
         for _ in requests {
-            let answer = self.answer(&what, room)?;
+            let answer = self.answer(&what, room, most)?;
             room -= answer.0.len();
             let sync = answer.sync().map_err(|why| self.protocol(&why))?;
             // 1..=127 and round again: counted from the first of this batch.
@@ -207,8 +218,8 @@ impl Client {
         self.stream.write_all(bytes, self.deadline).map_err(|f| self.broken(f, what))
     }
 
-    /// One answer of at most so many bytes.
-    fn answer(&mut self, what: &str, room: usize) -> Result<Answer, Trouble> {
+    /// One answer, which may take the room that is left of the most.
+    fn answer(&mut self, what: &str, room: usize, most: usize) -> Result<Answer, Trouble> {
         let (prefix, size) = loop {
             match protocol::length(&self.buffer).map_err(|why| self.protocol(&why))? {
                 Some(found) => break found,
@@ -216,7 +227,6 @@ impl Client {
             }
         };
         if size > room {
-            let most = limits::IPROTO_ANSWER_BYTES;
             return Err(self.protocol(&format!("answers of more than {most} bytes together")));
         }
         while self.buffer.len() < prefix + size {

@@ -6,7 +6,8 @@
 //! header    0x00 type or code, 0x01 sync, 0x05 schema version
 //! ```
 //!
-//! Refuses: anything that changes data (no INSERT, REPLACE, UPDATE, DELETE, UPSERT, no PREPARE, no transactions), and SQL.
+//! Refuses: requests that change data (no INSERT, REPLACE, UPDATE, DELETE, UPSERT, no PREPARE, no transactions). What a statement
+//! of SQL does is the matter of whoever sends it.
 
 use super::auth::{self, Method};
 use crate::limits;
@@ -78,6 +79,8 @@ pub enum Request<'a> {
     Call(&'a str),
     /// Run a chunk of Lua.
     Eval(&'a str),
+    /// A statement of SQL without parameters.
+    Execute(&'a str),
     /// The first `limit` rows of a space by its first index; or those of an index and a key.
     Select {
         /// The number of the space.
@@ -98,6 +101,7 @@ impl Request<'_> {
             Request::Ping => "ping".into(),
             Request::Call(name) => format!("call of {name}"),
             Request::Eval(_) => "eval".into(),
+            Request::Execute(_) => "query".into(),
             Request::Select { space, .. } => format!("select from space {space}"),
         }
     }
@@ -108,6 +112,7 @@ impl Request<'_> {
             Request::Ping => frame(out, 64, sync, |b| msgpack::put_map(b, 0)),
             Request::Call(name) => frame(out, 10, sync, |b| call(b, 0x22, name)),
             Request::Eval(chunk) => frame(out, 8, sync, |b| call(b, 0x27, chunk)),
+            Request::Execute(sql) => frame(out, EXECUTE, sync, |b| pair(b, 0x40, sql, 0x41)),
             Request::Select { space, index, limit, key } => frame(out, 1, sync, |b| {
                 msgpack::put_map(b, 6);
                 let fields = [(0x10, *space), (0x11, *index), (0x12, *limit), (0x13, 0), (0x14, iterator(key))];
@@ -123,6 +128,9 @@ impl Request<'_> {
     }
 }
 
+/// The number of a request with SQL.
+const EXECUTE: u64 = 11;
+
 /// EQ for a key, ALL without one.
 fn iterator(key: &Option<Value<'_>>) -> u32 {
     if key.is_some() {
@@ -133,10 +141,15 @@ fn iterator(key: &Option<Value<'_>>) -> u32 {
 }
 
 fn call(body: &mut Vec<u8>, what: u64, text: &str) {
+    pair(body, what, text, 0x21);
+}
+
+/// A text, and no arguments.
+fn pair(body: &mut Vec<u8>, what: u64, text: &str, arguments: u64) {
     msgpack::put_map(body, 2);
     msgpack::put_uint(body, what);
     msgpack::put_str(body, text);
-    msgpack::put_uint(body, 0x21);
+    msgpack::put_uint(body, arguments);
     msgpack::put_array(body, 0);
 }
 
@@ -154,11 +167,13 @@ pub fn put_auth(out: &mut Vec<u8>, sync: u64, method: Method, user: &str, passwo
 fn frame(out: &mut Vec<u8>, kind: u64, sync: u64, body: impl FnOnce(&mut Vec<u8>)) {
     let at = out.len();
     out.extend([0xce, 0, 0, 0, 0]);
-    msgpack::put_map(out, 2);
-    msgpack::put_uint(out, 0x00);
-    msgpack::put_uint(out, kind);
-    msgpack::put_uint(out, 0x01);
-    msgpack::put_uint(out, sync);
+    // Picodata runs a statement that comes without the version of the schema, and answers it with an error all the same.
+    let fields = [(0x00, kind), (0x01, sync), (0x05, 0)];
+    let fields = if kind == EXECUTE { &fields[..] } else { &fields[..2] };
+    msgpack::put_map(out, fields.len());
+    for number in fields.iter().flat_map(|(key, number)| [*key, *number]) {
+        msgpack::put_uint(out, number);
+    }
     body(out);
     let size = (out.len() - at - 5) as u32;
     out[at + 1..at + 5].copy_from_slice(&size.to_be_bytes());
@@ -214,6 +229,21 @@ impl Answer {
 
     /// The data of a success, or the refusal; an unreadable answer is an error in words.
     pub fn data(&self) -> Result<Result<Value<'_>, Refusal>, String> {
+        Ok(self.body()?.map(|pairs| member(pairs, DATA)))
+    }
+
+    /// The same of a statement of SQL: the names of the columns, and the rows.
+    #[allow(clippy::type_complexity)]
+    pub fn table(&self) -> Result<Result<(Vec<String>, Value<'_>), Refusal>, String> {
+        Ok(self.body()?.map(|pairs| {
+            let of = |column: &Value<'_>| column.at(0).and_then(Value::text).unwrap_or_default().into_owned();
+            let columns = pairs.iter().find(|(key, _)| key.uint() == Some(0x32)).map(|(_, all)| all.items());
+            let columns = columns.unwrap_or_default().iter().map(of).collect();
+            (columns, member(pairs, DATA))
+        }))
+    }
+
+    fn body(&self) -> Result<Result<Pairs<'_>, Refusal>, String> {
         let (code, _, rest) = self.header()?;
         let mut r = Reader::new(rest);
         let body = if rest.is_empty() { Value::Map(Vec::new()) } else { r.value().map_err(|b| unreadable(&b))? };
@@ -229,9 +259,18 @@ impl Answer {
             return Err(format!("an answer with the unknown code {code}"));
         }
         let Value::Map(pairs) = body else { return Err("an answer whose body is no map".into()) };
-        let data = pairs.into_iter().find(|(k, _)| k.uint() == Some(0x30));
-        Ok(Ok(data.map_or(Value::Nil, |(_, v)| v)))
+        Ok(Ok(pairs))
     }
+}
+
+/// The pairs of a body.
+type Pairs<'a> = Vec<(Value<'a>, Value<'a>)>;
+
+/// Where the rows stand.
+const DATA: u64 = 0x30;
+
+fn member(pairs: Pairs<'_>, key: u64) -> Value<'_> {
+    pairs.into_iter().find(|(k, _)| k.uint() == Some(key)).map_or(Value::Nil, |(_, v)| v)
 }
 
 fn unreadable(bad: &Bad) -> String {
@@ -283,6 +322,7 @@ mod tests {
             Request::Ping,
             Request::Call(".proc_raft_info"),
             Request::Eval("return 1"),
+            Request::Execute("SELECT 1"),
             Request::Select { space: 515, index: 0, limit: 10, key },
         ] {
             let mut out = Vec::new();

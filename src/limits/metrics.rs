@@ -30,6 +30,25 @@ const _: () = assert!(
     IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LINKS - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
         <= 232 << 20
 );
+/// Own queries in all files together: each is work for the database again and again.
+pub const QUERIES: usize = 64;
+/// Rows of one of them: a family of more series is a table, and no metric.
+pub const QUERY_ROWS: usize = 10_000;
+/// Rows that all of them may bring: some 10 MB.
+pub const QUERIES_ROWS: usize = 50_000;
+/// The answer to one of them: some 100 bytes a row.
+pub const QUERY_ANSWER_BYTES: usize = 1 << 20;
+const _: () = assert!(QUERY_ANSWER_BYTES >= 100 * QUERY_ROWS);
+/// Labels of a family of theirs; also the columns that an error names.
+pub const QUERY_LABELS: usize = 16;
+/// A label's text: what is longer is no name of anything.
+pub const QUERY_LABEL_BYTES: usize = 512;
+/// A family's name: what collectd and others keep whole.
+pub const QUERY_NAME_BYTES: usize = 120;
+/// How long one may take: as each phase of a poll.
+pub const QUERY_MOST_SECONDS: u64 = 60;
+/// The longest pause after queries that took too long; each is work that the database does for nothing.
+pub const QUERY_SLOW_SECONDS: u64 = 3600;
 /// Rows of `_pico_instance` and `_pico_peer_address`: clusters have hundreds of instances.
 pub const METRICS_ROWS: u32 = 4096;
 /// What was denied is asked again after this long: each denial is an event in the audit log.

@@ -7,7 +7,7 @@ use super::login::Login;
 use super::source::members::Listed;
 use super::source::{self, Memory, Page, Plan, Wishes};
 use crate::backoff::Backoff;
-use crate::iproto::protocol::Request;
+use crate::iproto::protocol::{Answer, Request};
 use crate::iproto::{Client, Reason, Trouble};
 use crate::limits;
 use crate::net::dial::Dial;
@@ -48,6 +48,9 @@ struct Line {
     client: Client,
     plan: Option<Plan>,
 }
+
+/// What is done with a line.
+type Act<'a> = dyn FnMut(&mut Asker, &mut Line) -> Result<(), Trouble> + 'a;
 
 /// What a poll brought, and from whom.
 pub struct Found {
@@ -106,24 +109,49 @@ impl Asker {
 
     /// One poll.
     pub fn poll(&mut self) -> Result<Found, Trouble> {
+        let mut found = None;
+        self.with(&mut |asker, line| {
+            found = Some(asker.ask(line)?);
+            Ok(())
+        })?;
+        Ok(found.expect("what was asked has its answer"))
+    }
+
+    /// The answer to a statement of SQL.
+    pub fn select(&mut self, sql: &str, patience: Duration) -> Result<Answer, Trouble> {
+        let (mut answers, mut reached) = (Vec::new(), false);
+        let came = self.with(&mut |_, line| {
+            reached = true;
+            answers = line.client.ask_within(&[Request::Execute(sql)], patience, limits::QUERY_ANSWER_BYTES)?;
+            Ok(())
+        });
+        if reached && came.is_err() {
+            // It is this statement that takes too long or brings too much: the next one is not to suffer for it.
+            self.rest = None;
+        }
+        came.map(|()| answers.remove(0))
+    }
+
+    /// Does something with the line, which is made where there is none.
+    fn with(&mut self, act: &mut Act<'_>) -> Result<(), Trouble> {
         if let Some((until, trouble)) = self.rest.as_ref().filter(|_| self.line.is_none()) {
             if Instant::now() < *until {
                 return Err(trouble.clone());
             }
         }
-        let mut result = self.attempt();
+        let mut result = self.attempt(act);
         // A kept connection may have died in its sleep: that says nothing about the database.
         for _ in 1..limits::METRICS_CONNECTS {
             match &result {
-                Err((trouble, true)) if trouble.reason == Reason::Closed => result = self.attempt(),
+                Err((trouble, true)) if trouble.reason == Reason::Closed => result = self.attempt(act),
                 _ => break,
             }
         }
         match result {
-            Ok(found) => {
+            Ok(()) => {
                 self.backoff.reset();
                 self.rest = None;
-                Ok(found)
+                Ok(())
             }
             Err((trouble, _)) => {
                 if !leaves_the_line(&trouble) {
@@ -137,13 +165,13 @@ impl Asker {
     }
 
     /// One try; with the trouble comes whether the connection was an old one.
-    fn attempt(&mut self) -> Result<Found, (Trouble, bool)> {
+    fn attempt(&mut self, act: &mut Act<'_>) -> Result<(), (Trouble, bool)> {
         let old = self.line.is_some();
         let mut line = match self.line.take() {
             Some(line) => line,
             None => self.connect().map_err(|t| (t, false))?,
         };
-        match self.ask(&mut line) {
+        match act(self, &mut line) {
             Err(trouble) if !leaves_the_line(&trouble) => Err((trouble, old)),
             other => {
                 self.line = Some(line);

@@ -13,6 +13,7 @@ pub mod catalog;
 mod check;
 mod check_outlets;
 mod check_page;
+mod check_queries;
 pub mod cluster;
 mod faults;
 pub mod ledger;
@@ -23,6 +24,7 @@ pub mod own;
 pub mod pages;
 pub mod poll;
 pub mod push;
+pub mod queries;
 pub mod readings;
 mod reload;
 pub mod render;
@@ -43,6 +45,7 @@ use cluster::Cluster;
 use ledger::Ledger;
 use numbers::Numbers;
 use options::{Job, Options};
+use queries::run::Desk;
 use reload::Again;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -133,14 +136,19 @@ fn print(bytes: &[u8]) -> Result<()> {
 
 fn print_once(options: Options, format: &render::Render, started: SystemTime) -> Result<Exit> {
     let readings = Arc::new(readings::Readings::default());
-    let numbers = Numbers::new(&options, started, Arc::default());
+    let queries = Arc::<Desk>::default();
+    let numbers = Numbers::new(&options, started, Arc::default(), queries.clone());
     let cluster = Cluster::new(readings.clone(), options.maker());
+    let mut beside = options.another_asker();
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     let end = if reading.result.is_ok() { Exit::Clean } else { Exit::Failed };
     if let Err(trouble) = &reading.result {
         log::error("database", &trouble.text);
     }
+    // One that is down has been asked enough.
+    let ask = if end == Exit::Clean { options.queries } else { Vec::new() };
+    queries.once(&mut beside, ask).into_iter().flatten().for_each(|wrong| log::error("query", wrong));
     readings.publish(reading, database);
     // What was read just now will do; the others are asked here.
     let seen = cluster.read(Duration::MAX, Duration::from_secs(limits::METRICS_WAIT_SECONDS));
@@ -151,10 +159,13 @@ fn print_once(options: Options, format: &render::Render, started: SystemTime) ->
 fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let (page, sound) = check_page::report(&options);
     let readings = readings::Readings::default();
-    let numbers = Numbers::new(&options, started, Arc::default());
+    let queries = Arc::<Desk>::default();
+    let numbers = Numbers::new(&options, started, Arc::default(), queries.clone());
+    let mut beside = options.another_asker();
     let mut asker = Asker::new(options.database, options.login, options.wishes);
     let (reading, database) = poll::once(&mut asker);
     readings.publish(reading, database.clone());
+    let asked = check_queries::report(&queries, &mut beside, options.queries);
     let view = readings.glance();
     let seen = [readings::Seen { labels: Vec::new(), view }];
     let printed = numbers.page(&seen, &render::PROMETHEUS, &[]);
@@ -162,6 +173,6 @@ fn print_check(options: Options, started: SystemTime) -> Result<Exit> {
     let [readings::Seen { view, .. }] = &seen;
     let Some(reading) = &view.reading else { return Err(Error::failed("the database was not asked")) };
     let (words, good) = check::report(&mut asker, reading, database.as_ref(), &printed);
-    print(format!("{page}{outlets}{words}").as_bytes())?;
-    Ok(if good && sound && taken { Exit::Clean } else { Exit::Failed })
+    print(format!("{page}{outlets}{}{words}", asked.0).as_bytes())?;
+    Ok(if good && sound && taken && asked.1 { Exit::Clean } else { Exit::Failed })
 }

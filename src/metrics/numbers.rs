@@ -7,6 +7,8 @@ use super::assemble::Assembled;
 use super::options::Options;
 use super::own::{self, Program};
 use super::push::counts::Register;
+use super::queries::run::Desk;
+use super::queries::Told;
 use super::readings::{Reading, Seen};
 use super::render::Render;
 use super::rules::Rules;
@@ -32,14 +34,16 @@ pub struct Numbers {
     pub certificates: Arc<Expiry>,
     /// What is told of the outlets.
     pub outlets: Arc<Register>,
+    /// What the own queries brought.
+    pub queries: Arc<Desk>,
 }
 
 impl Numbers {
     /// Of a program with these options.
-    pub fn new(options: &Options, started: SystemTime, outlets: Arc<Register>) -> Numbers {
+    pub fn new(options: &Options, started: SystemTime, outlets: Arc<Register>, queries: Arc<Desk>) -> Numbers {
         let certificates = Arc::new(Expiry::new(options.certificates()));
         let rules = options.wishes.rules.clone();
-        Numbers { rules, started, memory: resident, protection, certificates, outlets }
+        Numbers { rules, started, memory: resident, protection, certificates, outlets, queries }
     }
 
     /// All there is to show of what is seen.
@@ -48,11 +52,13 @@ impl Numbers {
         let certificates = &self.certificates.ends()[..];
         let outlets = &self.outlets.all()[..];
         let (started, memory) = (self.started, (self.memory)());
-        let program = Program { started, memory, protection, refused, certificates, outlets };
-        let own = own::families(all, program, &self.rules);
         let readings: Vec<_> = all.iter().filter_map(|seen| seen.view.reading.clone()).collect();
+        let mut queries = self.queries.told();
+        hide(&mut queries, &readings);
+        let program = Program { started, memory, protection, refused, certificates, outlets, queries: &queries };
+        let own = own::families(all, program, &self.rules);
         let at_ms = readings.iter().map(|r| r.wall_ms).max().unwrap_or_else(wall_ms);
-        Shot { own, readings, at_ms }
+        Shot { own, queries, readings, at_ms }
     }
 
     /// The page of a view; with prefixes, only families that begin with one of them.
@@ -70,6 +76,7 @@ impl Numbers {
 /// All there is to show at one moment.
 pub struct Shot {
     own: Snapshot,
+    queries: Vec<Told>,
     readings: Vec<Arc<Reading>>,
     at_ms: i64,
 }
@@ -78,13 +85,29 @@ impl Shot {
     /// As one page; with prefixes, only families that begin with one of them.
     pub fn page(&self, prefixes: &[String]) -> Assembled<'_> {
         let theirs = self.readings.iter().filter_map(|r| r.result.as_ref().ok());
-        let all = std::iter::once(&self.own).chain(theirs.map(|(page, _)| &page.snapshot));
+        let queries = self.queries.iter().filter_map(|told| told.brought.as_deref());
+        let all = std::iter::once(&self.own).chain(queries).chain(theirs.map(|(page, _)| &page.snapshot));
         Assembled::of(all, prefixes, self.at_ms)
     }
 
     /// Bytes it takes, about.
     pub fn bytes(&self) -> usize {
         self.page(&[]).bytes()
+    }
+}
+
+/// Nothing old beside a database that is gone, and no family that the database has itself.
+fn hide(queries: &mut [Told], readings: &[Arc<Reading>]) {
+    let pages: Vec<_> = readings.iter().filter_map(|r| r.result.as_ref().ok()).collect();
+    for told in queries.iter_mut().filter(|told| told.brought.is_some()) {
+        let taken = pages.iter().any(|(page, _)| page.snapshot.family(&told.name).is_some());
+        if taken {
+            let text = format!("the database has a family `{}` itself: give the query another name", told.name);
+            log::warn(&format!("query {}", told.name), text);
+        }
+        if taken || pages.is_empty() {
+            told.brought = None;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::catalog;
 use super::push::counts::Counts;
+use super::queries::Told;
 use super::readings::Seen;
 use super::rules::Rules;
 use super::snapshot::{Builder, Part, Snapshot};
@@ -23,6 +24,8 @@ pub struct Program<'a> {
     pub certificates: &'a [(String, i64)],
     /// The outlets, and what is told of them.
     pub outlets: &'a [(String, Counts)],
+    /// The own queries.
+    pub queries: &'a [Told],
 }
 
 /// The families for what is seen of each instance.
@@ -52,6 +55,7 @@ pub fn families(all: &[Seen], program: Program<'_>, rules: &Rules) -> Snapshot {
     }
     put("gostech_metrics_refused_calls_total", &[], program.refused as f64);
     program.outlets.iter().for_each(|(name, counts)| outlet(&mut put, name, counts));
+    program.queries.iter().for_each(|told| query(&mut put, told));
     out.finish().0
 }
 
@@ -99,6 +103,20 @@ fn outlet(put: &mut impl FnMut(&str, &[(&str, &str)], f64), name: &str, counts: 
         for (reason, count) in tally.iter() {
             put(family, &[own, ("reason", reason)], count as f64);
         }
+    }
+}
+
+/// What is told of one query.
+fn query(put: &mut impl FnMut(&str, &[(&str, &str)], f64), told: &Told) {
+    let own = ("query", told.name.as_str());
+    put("gostech_metrics_query_success", &[own], f64::from(u8::from(told.brought.is_some())));
+    put("gostech_metrics_query_rows", &[own], told.rows as f64);
+    put("gostech_metrics_query_duration_seconds", &[own], told.took);
+    if let Some(last) = told.last {
+        put("gostech_metrics_query_last_success_timestamp_seconds", &[own], last);
+    }
+    for (reason, count) in told.failures.iter() {
+        put("gostech_metrics_query_failures_total", &[own, ("reason", reason)], count as f64);
     }
 }
 

@@ -290,6 +290,7 @@ mod tests {
                 protection: || (guard::in_force(), 0),
                 certificates: Arc::default(),
                 outlets: Arc::default(),
+                queries: Arc::default(),
             }),
             place: "<db>:3301".into(),
             user: "mon".into(),

@@ -5,6 +5,7 @@
 
 use super::faults;
 use super::options::{self, Options, PROGRAM};
+use super::queries::file::Query;
 use crate::error::Result;
 use crate::flags::call::{blank, Call};
 use crate::flags::{Outcome, Parsed};
@@ -30,12 +31,14 @@ pub enum Read {
 pub struct Prints(Vec<(&'static str, u64)>);
 
 impl Prints {
-    fn of(parsed: &Parsed) -> Prints {
+    fn of(parsed: &Parsed, queries: &[Query]) -> Prints {
         let print = |row: &crate::flags::Row| {
             let values = parsed.all(row.name).into_iter().map(|item| item.value.as_bytes());
             (row.name, values.fold(0u64, |sum, value| hash::xxh64(value, sum.wrapping_add(1))))
         };
-        Prints(PROGRAM.rows.iter().map(print).collect())
+        // What stands in the files, and not only their names.
+        let queries = hash::xxh64(format!("{queries:?}").as_bytes(), 0);
+        Prints(PROGRAM.rows.iter().map(print).chain([("queries", queries)]).collect())
     }
 
     /// The options that are different there.
@@ -52,8 +55,11 @@ pub fn read(call: &mut Call) -> Result<Read> {
     };
     let directory = call.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credentials = directory.map(|d| d.join("password")).filter(|p| p.is_file());
-    let options = options::understand(&parsed, credentials.as_deref());
-    let prints = Prints::of(&parsed);
+    let options = options::understand(&parsed, credentials.as_deref()).and_then(|options| {
+        let queries = options::queries(&parsed, &read_file)?;
+        Ok(Options { queries, ..options })
+    });
+    let prints = Prints::of(&parsed, options.as_ref().map_or(&[], |options| &options.queries));
     // What remains of a password is in the options, and in the call.
     blank(parsed.items.into_iter().map(|item| item.value.into_bytes()));
     Ok(Read::Run(Box::new(options?), prints))

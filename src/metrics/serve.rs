@@ -8,6 +8,7 @@ use super::pages::{Pages, Zip};
 use super::poll::{self, Inbox, Orders};
 use super::push::counts::Register;
 use super::push::work::Outlets;
+use super::queries::{self, run::Desk};
 use super::readings::Readings;
 use super::reload::{Again, Changed};
 use crate::error::{Error, Exit, Result};
@@ -36,13 +37,14 @@ fn pages(
     cluster: Arc<Cluster>,
     started: SystemTime,
     outlets: Arc<Register>,
+    queries: Arc<Desk>,
 ) -> Pages {
     Pages {
         readings,
         cluster,
         floor: options.floor,
         offset: options.offset,
-        numbers: Arc::new(Numbers::new(options, started, outlets)),
+        numbers: Arc::new(Numbers::new(options, started, outlets, queries)),
         place: options.database.dial.place.to_string(),
         user: options.wishes.user.clone(),
         zip: Zip::default(),
@@ -58,6 +60,7 @@ struct Service {
     pages: Arc<Mutex<Arc<Pages>>>,
     outlets: Arc<Outlets>,
     register: Arc<Register>,
+    queries: Arc<Desk>,
     porch: Porch,
     /// Where the pages have been since the start; none: the listeners were given.
     open: Option<Vec<Address>>,
@@ -95,7 +98,10 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let readings = Arc::new(Readings::default());
     let register = Arc::new(Register::default());
     let cluster = Arc::new(Cluster::new(readings.clone(), options.maker()));
-    let first = Arc::new(pages(&options, readings.clone(), cluster.clone(), started, register.clone()));
+    let queries = Arc::<Desk>::default();
+    let first = pages(&options, readings.clone(), cluster.clone(), started, register.clone(), queries.clone());
+    let first = Arc::new(first);
+    let orders = queries::run::Orders::of(&options, false);
     let outlets = Arc::new(Outlets::new(register.clone()));
     outlets.change(options.push, first.numbers.clone(), options.floor);
     let pages = Arc::new(Mutex::new(first));
@@ -107,6 +113,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let inbox = Arc::new(Inbox::default());
     poll::start(readings.clone(), inbox.clone(), asker, interval)
         .map_err(|e| failed("cannot start the poll thread", e))?;
+    queries.change(orders);
     outlets.start(cluster.clone()).map_err(|e| failed("cannot start the clock of the pushes", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
@@ -115,7 +122,8 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
     notify.say("READY=1\nSTATUS=serving /metrics");
-    let mut service = Service { again, readings, cluster, inbox, pages, outlets, register, porch, open, started };
+    let mut service =
+        Service { again, readings, cluster, inbox, pages, outlets, register, queries, porch, open, started };
     service.until_a_signal_ends_it(&signals, &notify);
     notify.say("STOPPING=1");
     log::info("end", "ended by a signal");
@@ -158,7 +166,9 @@ impl Service {
                 self.cluster.clone(),
                 self.started,
                 self.register.clone(),
+                self.queries.clone(),
             ));
+            self.queries.change(queries::run::Orders::of(&options, reconnect));
             match push {
                 true => self.outlets.change(options.push, new.numbers.clone(), options.floor),
                 false => self.outlets.keep(new.numbers.clone(), options.floor),

@@ -206,7 +206,6 @@ impl Snapshot {
     }
 
     /// The family of a name.
-    #[cfg(test)]
     pub fn family(&self, name: &str) -> Option<&Family> {
         self.families.binary_search_by(|f| (*f.name).cmp(name)).ok().map(|i| &self.families[i])
     }

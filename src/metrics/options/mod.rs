@@ -10,10 +10,11 @@ mod push;
 mod source;
 mod table;
 
-use super::asker;
+use super::asker::{self, Asker};
 use super::cluster::Maker;
 use super::login::Login;
 use super::push::row::Plan;
+use super::queries::file::{self, Query};
 use super::render::{self, Render};
 use super::source::Wishes;
 use crate::error::Result;
@@ -64,6 +65,8 @@ pub struct Options {
     pub web_users: Option<PathBuf>,
     /// Who may be probed.
     pub probes: Vec<String>,
+    /// Own queries.
+    pub queries: Vec<Query>,
     /// What is pushed where.
     pub push: Plan,
     /// `--no-confinement`
@@ -75,6 +78,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Another one who asks the same instance, for the own queries.
+    pub fn another_asker(&self) -> Asker {
+        Asker::new(self.database.clone(), self.login.beside(), self.wishes.clone())
+    }
+
     /// How the other instances of the cluster are asked.
     pub fn maker(&self) -> Maker {
         Maker {
@@ -142,11 +150,23 @@ pub fn understand(parsed: &Parsed, credentials: Option<&Path>) -> Result<Options
         web_tls: page::web_tls(parsed)?,
         web_users: page::path(parsed, "web-users")?,
         probes: page::probes(parsed)?,
+        queries: Vec::new(),
         push: push::find(parsed, format(parsed)?)?,
         unconfined: parsed.is_on("no-confinement"),
         level: Level::parse(value::listed(&parsed.need("log-level"))?).unwrap_or(Level::Info),
         warnings,
     })
+}
+
+/// The own queries, from their files.
+pub fn queries(parsed: &Parsed, read_file: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Vec<Query>> {
+    let mut all = Vec::new();
+    for item in parsed.all("query-file") {
+        let path = value::path(item)?;
+        let bytes = read_file(&path).map_err(|e| item.error(format!("cannot read `{}`: {e}", path.display())))?;
+        file::read(&path, &bytes, &mut all)?;
+    }
+    Ok(all)
 }
 
 fn format(parsed: &Parsed) -> Result<&'static Render> {

@@ -128,6 +128,7 @@ const ROWS: &[Row] = &[
     Row::value(SOURCE.en, "without", "PART", "do not ask for: instances, addresses, tables, spaces, fibers, luajit", "не запрашивать: instances, addresses, tables, spaces, fibers, luajit").repeat(),
     Row::value(SOURCE.en, "only", "PREFIX", "only families that begin so", "только семейства с таким началом имени").repeat(),
     Row::value(SOURCE.en, "skip", "PREFIX", "no families that begin so", "без семейств с таким началом имени").repeat(),
+    Row::value(SOURCE.en, "query-file", "FILE", "own SELECTs as metrics: `[name]`, then `sql = SELECT …`, `labels`, `value`, `help`, `kind`, `interval`, `timeout`, `rows`", "свои SELECT как метрики: `[имя]`, затем `sql = SELECT …`, `labels`, `value`, `help`, `kind`, `interval`, `timeout`, `rows`").repeat(),
     Row::value(SOURCE.en, "label", "NAME=TEXT", "a label for every sample that has none of this name", "метка для всех значений, у которых её ещё нет").repeat(),
     Row::value(PAGE.en, "addr", "ADDRESS", "serve on host:port, [::]:port or unix:/path[,mode=0660]; not read with socket activation", "отдавать на host:port, [::]:port или unix:/path[,mode=0660]; не нужен при активации сокета").repeat().default("127.0.0.1:4401"),
     Row::value(PAGE.en, "unix-socket", "FILE", "as mtail: --addr unix:FILE", "как в mtail: --addr unix:FILE").aliases(&["unix_socket"]).hidden(),

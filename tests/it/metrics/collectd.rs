@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A collectd of the test's own, which keeps what it gets in files of `csv`.
-struct Collectd {
+pub struct Collectd {
     _process: Server,
     socket: PathBuf,
 }
@@ -19,7 +19,6 @@ struct Collectd {
 type Ports = [u16; 3];
 
 fn start(dir: &Scratch, types: &str, ports: Option<Ports>) -> Option<Collectd> {
-    let program = peer("collectd")?;
     let at = dir.0.display();
     dir.file("auth", "pico: s3cret word\n");
     let levels = ["None", "Sign", "Encrypt"].iter().zip(ports.iter().flatten());
@@ -33,12 +32,19 @@ fn start(dir: &Scratch, types: &str, ports: Option<Ports>) -> Option<Collectd> {
     } else {
         String::new()
     };
+    start_with(dir, types, &network)
+}
+
+/// One with these lines in its configuration.
+pub fn start_with(dir: &Scratch, types: &str, more: &str) -> Option<Collectd> {
+    let program = peer("collectd")?;
+    let at = dir.0.display();
     let config = dir.file(
         "collectd.conf",
         &format!(
-            "Hostname \"receiver\"\nFQDNLookup false\nBaseDir \"{at}\"\nPIDFile \"{at}/pid\"\nTypesDB \"{types}\"\nLoadPlugin \
+            "Hostname \"receiver\"\nFQDNLookup false\nBaseDir \"{at}\"\nPIDFile \"{at}/pid\"\nTypesDB \"{types}\"\n{more}LoadPlugin \
              csv\n<Plugin csv>\nDataDir \"{at}/csv\"\nStoreRates false\n</Plugin>\nLoadPlugin unixsock\n<Plugin \
-             unixsock>\nSocketFile \"{at}/sock\"\nDeleteSocket true\n</Plugin>\n{network}"
+             unixsock>\nSocketFile \"{at}/sock\"\nDeleteSocket true\n</Plugin>\n"
         ),
     );
     let mut command = Command::new(program);
@@ -49,7 +55,7 @@ fn start(dir: &Scratch, types: &str, ports: Option<Ports>) -> Option<Collectd> {
     Some(collectd)
 }
 
-const TYPES: &str = "/usr/share/collectd/types.db";
+pub const TYPES: &str = "/usr/share/collectd/types.db";
 
 /// What it keeps of a host: type and name → all values.
 fn kept(dir: &Path, host: &str) -> BTreeMap<String, Vec<f64>> {

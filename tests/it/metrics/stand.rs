@@ -16,6 +16,8 @@ use std::time::Duration;
 pub enum Reply {
     /// MessagePack of the data: a list.
     Data(Vec<u8>),
+    /// MessagePack of the rows, and the names of their columns: the answer to a statement of SQL.
+    Rows(&'static [&'static str], Vec<u8>),
     /// A refusal.
     No(u64, &'static str),
     /// Nothing, for so long; then the connection ends.
@@ -31,6 +33,7 @@ pub enum Asked {
     Ping,
     Call(String),
     Eval(String),
+    Execute(String),
     Select(u64),
     Other(u64),
 }
@@ -233,14 +236,26 @@ pub fn understand(kind: u64, body: &Value<'_>) -> Asked {
         64 => Asked::Ping,
         10 => Asked::Call(text(0x22)),
         8 => Asked::Eval(text(0x27)),
+        11 => Asked::Execute(text(0x40)),
         1 => Asked::Select(body.at(0x10).and_then(Value::uint).unwrap_or(0)),
         other => Asked::Other(other),
     }
 }
 
 fn answer(socket: &mut dyn Line, sync: u64, reply: Reply) -> Option<()> {
+    let mut more = Vec::new();
     let (code, body) = match reply {
         Reply::Data(data) => (0, (0x30, data)),
+        Reply::Rows(columns, data) => {
+            put_uint(&mut more, 0x32);
+            put_array(&mut more, columns.len());
+            for column in columns {
+                put_map(&mut more, 1);
+                put_uint(&mut more, 0);
+                put_str(&mut more, column);
+            }
+            (0, (0x30, data))
+        }
         Reply::No(code, words) => {
             let mut text = Vec::new();
             put_str(&mut text, words);
@@ -258,9 +273,10 @@ fn answer(socket: &mut dyn Line, sync: u64, reply: Reply) -> Option<()> {
         put_uint(&mut out, key);
         put_uint(&mut out, value);
     }
-    put_map(&mut out, 1);
+    put_map(&mut out, 1 + usize::from(!more.is_empty()));
     put_uint(&mut out, body.0);
     out.extend(body.1);
+    out.extend(more);
     let size = (out.len() - 5) as u32;
     out[1..5].copy_from_slice(&size.to_be_bytes());
     socket.write_all(&out).ok()

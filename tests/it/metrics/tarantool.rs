@@ -74,7 +74,7 @@ impl Tarantool {
     }
 
     /// Runs a chunk of Lua in it, as admin.
-    fn run(&self, chunk: &str) -> String {
+    pub fn run(&self, chunk: &str) -> String {
         let done = self.scratch.0.join("done");
         let _ = std::fs::remove_file(&done);
         self.scratch.file("todo.new", chunk);
@@ -86,18 +86,18 @@ impl Tarantool {
         said
     }
 
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    fn again(&mut self) {
+    pub fn again(&mut self) {
         let _ = std::fs::remove_file(self.scratch.0.join("log"));
         self.child = spawn(&self.scratch.0.join("init.lua").display().to_string());
         self.listening();
     }
 
-    fn helper(&self, user: &str, password: &str, more: &[&str]) -> Helper {
+    pub fn helper(&self, user: &str, password: &str, more: &[&str]) -> Helper {
         let port = self.port.to_string();
         let args = ["--port", &port, "--username", user, "--min-interval", "0", "--timeout", "500ms"];
         Helper::start_with(&[&args[..], more].concat(), &[("GOSTECH_METRICS_PASSWORD", password)])

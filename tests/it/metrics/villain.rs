@@ -393,7 +393,7 @@ fn right(user: &str, asked: &Asked, sync: u8) -> Vec<u8> {
             (Asked::Call(name), _) if name == "mon.metrics" => Reply::Data(text_page(PAGE, false)),
             (_, reply) => reply,
         },
-        Asked::Other(_) => Reply::No(1, "what is that?"),
+        Asked::Other(_) | Asked::Execute(_) => Reply::No(1, "what is that?"),
     };
     match reply {
         Reply::Data(data) => frame(sync, HEADER, &[&[0x81, 0x30][..], &data].concat()),
@@ -402,7 +402,7 @@ fn right(user: &str, asked: &Asked, sync: u8) -> Vec<u8> {
             put_str(&mut body, words);
             body
         }),
-        Reply::Silence(_) | Reply::Raw(_) => Vec::new(),
+        Reply::Silence(_) | Reply::Raw(_) | Reply::Rows(..) => Vec::new(),
     }
 }
 
