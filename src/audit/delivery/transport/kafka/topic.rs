@@ -168,12 +168,12 @@ impl Topic {
         Trouble { again: row.sense == errors::Sense::Moved, ..Trouble::new(row.sense.why(), text) }
     }
 
-    /// Asks one broker after the other: those that we speak with, those that we shall, those of the cluster, those that were
-    /// named.
+    /// Asks one broker after the other: those that we speak with, those that we shall, those that were named, those that the
+    /// cluster had.
     fn any<T>(&mut self, ask: impl Fn(&mut Topic, &Broker) -> Done<T>) -> Done<T> {
         let mut all: Vec<Broker> = Vec::new();
         let leaders = self.leaders.iter().flatten().flatten();
-        for broker in self.links.keys().chain(leaders).chain(&self.known).chain(&self.named) {
+        for broker in self.links.keys().chain(leaders).chain(&self.named).chain(&self.known) {
             if !all.contains(broker) {
                 all.push(broker.clone());
             }
@@ -188,8 +188,7 @@ impl Topic {
                 }
             }
         }
-        // The cluster may have moved: the next time those are asked that somebody has named.
-        (self.known, self.leaders) = (Vec::new(), None);
+        self.leaders = None;
         // One that knows us not, or cannot be spoken to so, says more than one that is away.
         let weighs = |t: &Trouble| !matches!(t.why, Why::NotSent(_));
         let at = failed.iter().position(weighs).unwrap_or_default();
