@@ -81,7 +81,7 @@ fn a_certificate_lets_its_user_in_and_costs_no_other_one_a_try() {
     stand.asked();
     let helper = Helper::start(&[&tls[..], &["--username", "other"]].concat());
     helper.until("down", LIMIT, |p| p["picodata_up"] == 0.0);
-    assert!(helper.log().contains("our certificate is for `mon@here`"), "{}", helper.log());
+    helper.tells("our certificate is for `mon@here`");
     assert_eq!(stand.asked(), [], "no try");
     // With a password it is an ordinary login.
     let env = [("GOSTECH_METRICS_PASSWORD", "z")];

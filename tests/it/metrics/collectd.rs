@@ -137,7 +137,7 @@ fn what_collectd_refuses_is_counted_and_told() {
     let outlet = url.replace("?host=u", "?…");
     let refused = format!("gostech_metrics_push_samples_left_out_total{{outlet=\"{outlet}\",reason=\"refused\"}}");
     helper.until("counted", LIMIT, |p| p.get(&refused).is_some_and(|n| *n >= 1.0));
-    assert!(helper.log().contains("Type `derive"), "{}", helper.log());
+    helper.tells("Type `derive");
     wait("the rest is kept", LIMIT, || kept(&dir.0, "u").get("x.g").is_some_and(|v| v[0] == -3.5));
 }
 

@@ -116,6 +116,15 @@ impl Helper {
         self.log.lock().unwrap().clone()
     }
 
+    /// It has said this, or does soon: who reads its log may be a moment behind.
+    pub fn tells(&self, what: &str) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.log().contains(what) {
+            assert!(Instant::now() < end, "nothing was said of `{what}`: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         get(self.port, path, &[]).expect("an answer")
     }

@@ -55,7 +55,7 @@ fn a_file_that_cannot_be_written_is_told_and_counted() {
     let helper = pushing(&stand, "100ms", &["--push", &url]);
     let failed = format!("gostech_metrics_push_failures_total{{outlet=\"{url}\",reason=\"file\"}}");
     helper.until("told", LIMIT, |p| p.get(&failed).is_some_and(|n| *n >= 1.0));
-    assert!(helper.log().contains("picodata.prom`: No such file or directory"), "{}", helper.log());
+    helper.tells("picodata.prom`: No such file or directory");
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn functions_that_bring_nothing_are_no_database_in_health() {
     let got = helper.until("up", LIMIT, up);
     assert_eq!(got["gostech_metrics_source_success{source=\"function\"}"], 0.0);
     assert_eq!(got["gostech_metrics_source_success{source=\"least\"}"], 1.0);
-    assert!(helper.log().contains("HTTP listener"), "{}", helper.log());
+    helper.tells("HTTP listener");
     // Beside another one that brings something it is no trouble.
     let helper = start(&stand, "mon", "x", &["--function", "mon.pico,mon.metrics"]);
     let series = "gostech_metrics_source_success{source=\"function\"}";
@@ -360,7 +360,7 @@ fn a_refused_password_rests_and_the_right_one_is_taken_at_once() {
     let tries = stand.asked();
     assert_eq!(tries, [Asked::Auth("mon".into(), "md5".into()), Asked::Auth("mon".into(), "chap-sha1".into())]);
     assert_eq!(helper.log().matches("does not let").count(), 1, "said once: {}", helper.log());
-    assert!(helper.log().contains("(md5, chap-sha1)"), "both tries count: {}", helper.log());
+    helper.tells("(md5, chap-sha1)");
     scratch.file("password", "right\n");
     helper.until("the new password", LIMIT, |p| up(p) || stand.asked().len() > 2);
     helper.until("up", LIMIT, up);
@@ -378,7 +378,7 @@ fn a_locked_account_is_not_tried_with_the_other_method() {
         helper.until("down", LIMIT, down("auth"));
     }
     assert_eq!(stand.asked(), [Asked::Auth(LOCKED.into(), "md5".into())]);
-    assert!(helper.log().contains("ALTER USER"), "{}", helper.log());
+    helper.tells("ALTER USER");
     // `ldap` on loopback is no danger; the password goes out as it is.
     let stand = Stand::start(&[("mon", gostech::iproto::auth::Method::Ldap, "x")], picodata(None));
     start(&stand, "mon", "x", &["--auth-method", "ldap"]).until("up", LIMIT, up);

@@ -100,7 +100,7 @@ fn rows_of_a_real_database_are_families() {
     helper.signal("HUP");
     let page = helper.until("the file is read again", LIMIT, |p| p.get("shop_ids{dc=\"a\"}") == Some(&3.0));
     assert!(!page.keys().any(|k| k.contains("shop_orders")), "{page:#?}");
-    assert!(helper.log().contains("read again: queries"), "{}", helper.log());
+    helper.tells("read again: queries");
     // Nothing old beside a database that is gone; and all comes back.
     db.stop();
     let page = helper.until("down", LIMIT, |p| p["picodata_up{dc=\"a\"}"] == 0.0);
@@ -168,7 +168,7 @@ fn a_slow_query_holds_up_nobody_and_hides_no_family_of_the_database() {
     });
     // The database's own stays, and the query of its name is told.
     assert!(page["shop"] == 1.0 && page["gostech_metrics_query_success{query=\"shop\"}"] == 0.0, "{page:#?}");
-    assert!(helper.log().contains("the database has a family `shop` itself"), "{}", helper.log());
+    helper.tells("the database has a family `shop` itself");
     assert_eq!(page["gostech_metrics_query_success{query=\"unreadable\"}"], 0.0);
     // While it is waited for.
     let before = Instant::now();

@@ -60,5 +60,6 @@ fn a_page_that_is_too_large_is_told_and_the_memory_of_the_unit_is_enough() {
         stand.becomes(page("# TYPE good gauge\ngood 1\n".into()));
         helper.until("up again", LIMIT, |p| p.get("good") == Some(&1.0));
     }
-    assert!(helper.log().contains("too large") && helper.log().contains("--without"), "{}", helper.log());
+    helper.tells("too large");
+    helper.tells("--without");
 }
