@@ -14,7 +14,7 @@ NEEDS = {
     "used": ("Needs the rights of --source full or function and Picodata's HTTP listener on; there from the first use.",
              "Нужны права --source full или function и включённый HTTP в Picodata; появляется с первым использованием."),
     "replicas": ("Needs the rights of --source full or function, and a replicaset of more than one instance.",
-                 "Нужны права --source full или function и репликасет больше чем из одного экземпляра."),
+                 "Нужны права --source full или function и репликасет больше чем из одного инстанса."),
     "system": ("Needs --source least, or Picodata 26.2.", "Нужен --source least или Picodata 26.2."),
     "least": ("Needs --source least.", "Нужен --source least."),
     "tables": ("Needs the rights of --source full or function, and Picodata 26.2 or its HTTP listener off.",
@@ -64,8 +64,8 @@ CLUSTER = [
     P("stat", "none", "Raft leader (its id)", "Лидер raft (id)", "any", "max(pico_raft_leader_id{@})"),
     P("stat", "none", "Raft term", "Терм raft", "any", "max(pico_raft_term{@})"),
     P("stat", "none", "Alerts that fire", "Активные оповещения", "any", 'count(ALERTS{alertstate="firing",job=~"$job"}) or vector(0)', bad=1),
-    P("table", "none", "Instances and their states", "Экземпляры и состояния", "any", 'max by (exported_instance, tier, state) (pico_instance_state{job=~"$job"} == 1)', w=8),
-    P("table", "none", "Leader, by instance", "Кого считает лидером экземпляр", "any", "max by (instance_name) (pico_raft_leader_id{@})", w=8),
+    P("table", "none", "Instances and their states", "Инстансы и состояния", "any", 'max by (exported_instance, tier, state) (pico_instance_state{job=~"$job"} == 1)', w=8),
+    P("table", "none", "Leader, by instance", "Кого считает лидером инстанс", "any", "max by (instance_name) (pico_raft_leader_id{@})", w=8),
     P("table", "none", "Versions", "Версии", "least", "max by (instance_name, picodata_version, tarantool_version) (picodata_version_info{@})", w=8),
     P("line", "none", "Raft: entries behind the foremost", "Raft: отставание от первого, записей", "any",
       ('max by (job) (pico_raft_applied_index{job=~"$job"}) - on (job) group_right () pico_raft_applied_index{@}', N)),
@@ -140,7 +140,7 @@ AUDIT = [
     P("stat", "none", "Lost, dropped, damaged", "Потеряно, отброшено, повреждено", "page",
       f'sum({A}gaps_total{{@}}) + sum({A}damaged_total{{@}}) + sum({A}events_total{{@,state="dropped"}})', bad=1),
     P("stat", "none", "In quarantine", "В карантине", "page", f'sum({A}events_total{{@,state="quarantined"}})', bad=1),
-    P("line", "eps", "Read, by instance", "Прочитано, по экземплярам", "page", (rate(A + "read_total", "instance"), O), w=12),
+    P("line", "eps", "Read, by instance", "Прочитано, по инстансам", "page", (rate(A + "read_total", "instance"), O), w=12),
     P("line", "eps", "Delivered, by receiver", "Доставлено, по приёмникам", "page", (rate(A + "events_total", "instance, receiver", ',state="delivered"'), O + " {{receiver}}"), w=12),
     P("line", "none", "Undelivered, by receiver", "Не доставлено, по приёмникам", "page", (f"{A}spool_events{{@}}", O + " {{receiver}}")),
     P("line", "s", "Age of the oldest", "Возраст старейшего", "page", (f"{A}oldest_undelivered_seconds{{@}}", O + " {{receiver}}"), bad=300),
@@ -163,7 +163,7 @@ AUDIT = [
     P("line", "eps", "By severity", "По важности", "page", (rate(A + "title_total", "severity"), "{{severity}}"), w=12),
     P("line", "eps", "By title (the ten most)", "По названию (десять самых частых)", "page", (f"topk(10, {rate(A + 'title_total', 'title')})", "{{title}}"), w=12),
     P("line", "eps", "Logins: taken and refused", "Входы: успешные и отклонённые", "page", (rate(A + "title_total", "title", ',title=~"auth_ok|auth_fail"'), "{{title}}")),
-    P("line", "eps", "Denied accesses, by instance", "Отказы в доступе, по экземплярам", "page", (rate(A + "title_total", "instance", ',title="access_denied"'), O)),
+    P("line", "eps", "Denied accesses, by instance", "Отказы в доступе, по инстансам", "page", (rate(A + "title_total", "instance", ',title="access_denied"'), O)),
     P("line", "eps", "Changes of the schema", "Изменения схемы", "page", (rate(A + "title_total", "title", f',title=~"{DDL}"'), "{{title}}")),
     P("table", "none", "All titles in this time", "Все названия за это время", "page", came(".+"), w=8),
     P("table", "none", "Users, roles, rights in this time", "Пользователи, роли, права за это время", "page", came("grant_.*|revoke_.*|(create|drop|rename)_user|change_password|(create|drop)_role"), w=8),
@@ -216,7 +216,7 @@ def growth(family, *tags):
 INFLUX = [
     row("The cluster", "Кластер"),
     P("line", "none", "The database answers (1)", "СУБД отвечает (1)", "any", ('SELECT last("value") FROM "picodata_up" WHERE $timeFilter GROUP BY time($__interval), "instance_name" fill(null)', "$tag_instance_name")),
-    P("line", "none", "States of the instances", "Состояния экземпляров", "any", last("pico_instance_state", "instance", "state")),
+    P("line", "none", "States of the instances", "Состояния инстансов", "any", last("pico_instance_state", "instance", "state")),
     P("line", "none", "Raft leader (its id)", "Лидер raft (id)", "any", last("pico_raft_leader_id")),
     P("line", "none", "Raft term", "Терм raft", "any", last("pico_raft_term")),
     P("line", "none", "Raft: applied entries", "Raft: применено записей", "any", last("pico_raft_applied_index")),
@@ -242,16 +242,16 @@ INFLUX = [
     P("line", "bytes", "Memory of the helper", "Память программы", "any", ('SELECT last("value") FROM "gostech_metrics_process_resident_memory_bytes" WHERE $timeFilter GROUP BY time($__interval) fill(null)', "")),
 ]
 
-INSTANCE = ("Instance", "Экземпляр")
+INSTANCE = ("Instance", "Инстанс")
 JOB = ("Job", "Задание")
 # file, titles, datasource, filter for `{@}`, variables (name, label, query), panels
 BOARDS = [
-    ("picodata-cluster", ("Picodata: cluster and instance", "Picodata: кластер и экземпляр"), "prometheus", 'job=~"$job",instance_name=~"$instance"',
+    ("picodata-cluster", ("Picodata: cluster and instance", "Picodata: кластер и инстанс"), "prometheus", 'job=~"$job",instance_name=~"$instance"',
      [("job", JOB, "label_values(picodata_up, job)"), ("instance", INSTANCE, 'label_values(pico_raft_term{job=~"$job"}, instance_name)')], CLUSTER),
     ("picodata-audit", ("Picodata: audit", "Picodata: аудит"), "prometheus", BOTH,
      [("job", JOB, "label_values(gostech_audit_build_info, job)"), ("instance", INSTANCE, 'label_values(gostech_audit_build_info{job=~"$job"}, instance)')], AUDIT),
     ("gostech-helpers", ("gostech: the helpers", "gostech: программы"), "prometheus", BOTH,
      [("job", JOB, 'label_values({__name__=~"gostech_(audit|metrics)_build_info"}, job)'), ("instance", INSTANCE, 'label_values({__name__=~"gostech_(audit|metrics)_build_info",job=~"$job"}, instance)')], HELPERS),
-    ("picodata-influxql", ("Picodata: cluster and instance (InfluxQL)", "Picodata: кластер и экземпляр (InfluxQL)"), "influxdb", '$timeFilter AND "instance_name" =~ /^$instance$/',
+    ("picodata-influxql", ("Picodata: cluster and instance (InfluxQL)", "Picodata: кластер и инстанс (InfluxQL)"), "influxdb", '$timeFilter AND "instance_name" =~ /^$instance$/',
      [("instance", INSTANCE, 'SHOW TAG VALUES WITH KEY = "instance_name"')], INFLUX),
 ]

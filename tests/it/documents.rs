@@ -1,6 +1,6 @@
 //! The documents against the programs: option tables, commands of the users' own documents, messages, links.
 //!
-//! The tables between the markers of both READMEs are made from the option tables. After a change of options:
+//! The tables between the markers of `docs/options.md` and its Russian sister are made from the option tables. After a change of options:
 //! `GOSTECH_WRITE_DOCUMENTS=1 cargo test --test it documents`. Refuses: to judge prose.
 
 use gostech::flags::{self, Outcome, Program};
@@ -9,6 +9,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 const READMES: [(&str, &str); 2] = [("README.md", "en"), ("README.ru.md", "ru")];
+const OPTIONS: [(&str, &str); 2] = [("docs/options.md", "en"), ("docs/options.ru.md", "ru")];
+/// What has moved out of the READMEs, and still is a part of what they say.
+const MANUALS: [[&str; 2]; 3] = [
+    ["docs/options.md", "docs/options.ru.md"],
+    ["docs/troubleshooting.md", "docs/troubleshooting.ru.md"],
+    ["docs/runbook.md", "docs/runbook.ru.md"],
+];
 const END: &str = "<!-- end of options -->";
 
 fn root() -> &'static Path {
@@ -17,6 +24,13 @@ fn root() -> &'static Path {
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The README of a language with the manuals that belong to it.
+fn whole(readme: &str) -> String {
+    let at = READMES.iter().position(|(name, _)| *name == readme).expect("a README");
+    let manuals = MANUALS.iter().map(|pair| read(pair[at]));
+    std::iter::once(read(readme)).chain(manuals).collect()
 }
 
 fn programs() -> [&'static Program; 2] {
@@ -49,9 +63,9 @@ fn made_anew(text: &str, language: &str) -> String {
 }
 
 #[test]
-fn the_tables_of_the_readmes_are_those_of_the_programs() {
+fn the_tables_of_options_are_those_of_the_programs() {
     let write = std::env::var_os("GOSTECH_WRITE_DOCUMENTS").is_some_and(|v| v == "1");
-    for (name, language) in READMES {
+    for (name, language) in OPTIONS {
         let (is, should) = (read(name), made_anew(&read(name), language));
         if write {
             std::fs::write(root().join(name), &should).expect("written");
@@ -98,7 +112,7 @@ fn options(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn both_readmes_name_the_same_options_and_only_real_ones() {
-    let [english, russian] = READMES.map(|(name, _)| options(&read(name)));
+    let [english, russian] = READMES.map(|(name, _)| options(&whole(name)));
     assert!(english.len() > 60, "{english:?}");
     let difference: Vec<_> = english.symmetric_difference(&russian).collect();
     assert!(difference.is_empty(), "only one of the READMEs names {difference:?}");
@@ -154,10 +168,14 @@ fn shape(text: &str) -> Vec<String> {
 
 #[test]
 fn both_readmes_say_the_same_in_the_same_order() {
-    let [english, russian] = READMES.map(|(name, _)| shape(&read(name)));
-    assert!(english.len() > 250, "{}", english.len());
-    let differs = english.iter().zip(&russian).find(|(a, b)| a != b);
-    assert!(english == russian, "{differs:?}, {} and {} lines", english.len(), russian.len());
+    let mut lines = 0;
+    for [english, russian] in [[READMES[0].0, READMES[1].0]].iter().chain(&MANUALS) {
+        let [one, other] = [english, russian].map(|name| shape(&read(name)));
+        let differs = one.iter().zip(&other).find(|(a, b)| a != b);
+        assert!(one == other, "{english}: {differs:?}, {} and {} lines", one.len(), other.len());
+        lines += one.len();
+    }
+    assert!(lines > 400, "{lines}");
 }
 
 /// Every Rust file below a directory, its text in one line where the source breaks a string.
@@ -177,8 +195,8 @@ fn sources(dir: &Path, out: &mut String) {
 
 /// The first cells of the table of messages: what stands in back quotes, in the pieces between `…`.
 fn messages(text: &str) -> Vec<&str> {
-    let table = text.split("\n## ").find(|part| part.contains("`the keeper is gone")).expect("the table of messages");
-    let cells = table.lines().filter_map(|l| l.strip_prefix("| `")?.split_once("` |").map(|(cell, _)| cell));
+    assert!(text.contains("`the keeper is gone"), "no table of messages");
+    let cells = text.lines().filter_map(|l| l.strip_prefix("| `")?.split_once("` |").map(|(cell, _)| cell));
     cells.flat_map(|cell| cell.split('…')).map(str::trim).filter(|piece| !piece.is_empty()).collect()
 }
 
@@ -186,7 +204,7 @@ fn messages(text: &str) -> Vec<&str> {
 fn every_message_of_the_troubleshooting_is_one_of_the_programs() {
     let mut source = String::new();
     sources(&root().join("src"), &mut source);
-    let [english, russian] = READMES.map(|(name, _)| read(name));
+    let [english, russian] = MANUALS[1].map(read);
     let all = messages(&english);
     assert!(all.len() > 30, "{all:?}");
     let invented: Vec<_> = all.iter().filter(|m| !source.contains(**m)).collect();
@@ -194,18 +212,49 @@ fn every_message_of_the_troubleshooting_is_one_of_the_programs() {
     assert_eq!(all, messages(&russian), "the READMEs explain different messages");
 }
 
+/// What a link to a heading is called: its words in small letters, joined by `-`.
+fn anchor(heading: &str) -> String {
+    let kept = heading
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
+    kept.replace(' ', "-")
+}
+
 #[test]
 fn links_between_the_documents_lead_somewhere() {
     let names = ["README.md", "README.ru.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
-    for name in names {
+    for name in names.into_iter().chain(["docs/reliability.md"]).chain(MANUALS.into_iter().flatten()) {
         let text = read(name);
+        let from = root().join(name);
         for (at, _) in text.match_indices("](") {
-            let target = text[at + 2..].split([')', '#']).next().unwrap_or_default();
-            if !target.is_empty() && !target.contains("://") {
-                let path: PathBuf = root().join(target);
-                assert!(path.exists(), "{name} leads to {target}, which is not there");
+            let link = text[at + 2..].split(')').next().unwrap_or_default();
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let path: PathBuf = if target.is_empty() { from.clone() } else { from.with_file_name(target) };
+            assert!(path.exists(), "{name} leads to {target}, which is not there");
+            if !heading.is_empty() {
+                let there = std::fs::read_to_string(&path).expect("text");
+                let mut headings =
+                    there.lines().filter(|l| l.starts_with('#')).map(|l| anchor(l.trim_start_matches('#').trim()));
+                assert!(headings.any(|h| h == heading), "{name} leads to {link}, and there is no such heading");
             }
         }
+    }
+}
+
+/// The first screen leads to every chapter.
+#[test]
+fn the_readmes_have_a_table_of_their_contents() {
+    for (name, _) in READMES {
+        let text = read(name);
+        let chapters: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("## ")).collect();
+        let first = text.split("\n## ").next().expect("a beginning");
+        let missing: Vec<_> = chapters.iter().filter(|c| !first.contains(&format!("](#{})", anchor(c)))).collect();
+        assert!(chapters.len() > 10 && missing.is_empty(), "{name}: {missing:?}");
     }
 }
 
