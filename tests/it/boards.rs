@@ -4,6 +4,7 @@
 //! A panel says in its description what its families need; each grade of `--source` is asked, and brings exactly what it says.
 //! Refuses: to judge how Grafana draws.
 
+use crate::alerts;
 use crate::harness::watch::{self, Watcher};
 use crate::harness::{free_port, peer, tls::Certs, wait, Den, Picodata, Receiver, Setup};
 use crate::metrics::helper::Helper;
@@ -341,11 +342,40 @@ fn every_expression_and_variable_brings_what_its_panel_says() {
         .iter()
         .all(|w| w.query("no_such_family").is_ok_and(|f| f.is_empty()) && w.query("sum(").is_err()));
     picodatas_own_dashboard(&world);
+    alerts_on_live_pages(&world);
     sketches(&world);
     if std::env::var_os("GOSTECH_DRAW").is_some_and(|v| v == "1") {
         draw_for_the_readme(&mut world);
     }
     assert_eq!(world.audit.finish(LIMIT), 0, "{}", world.audit.err());
+}
+
+/// Each alert is asked of pages that have numbers, where a match that is ambiguous would show; and each of its families is there, but
+/// for those whose occasion is not here.
+fn alerts_on_live_pages(world: &World) {
+    for (name, expression) in alerts::expressions() {
+        for watcher in &world.watchers {
+            let found = watcher.query(&expression);
+            assert!(found.is_ok(), "{name}: {found:?}");
+        }
+    }
+    let absent: Vec<String> = alerts::asked()
+        .into_iter()
+        .filter(|family| world.watchers[0].query(family).is_ok_and(|found| found.is_empty()))
+        .collect();
+    let occasions = [
+        // Pages of an outlet that was down for longer than its queue is.
+        "gostech_metrics_push_dropped_total",
+        // With --type file.
+        "gostech_audit_source_oldest_unread_seconds",
+        "gostech_audit_source_readable",
+        // A spool beside ours.
+        "gostech_audit_stranded_events",
+        // Picodata 26.2.
+        "tnt_slab_system_arena_used",
+        "tnt_slab_system_quota_size",
+    ];
+    assert!(absent.iter().all(|family| occasions.contains(&family.as_str())), "{absent:?}");
 }
 
 /// Of the families that Picodata's own dashboard asks for: all that the database has are there, and both of its variables.
