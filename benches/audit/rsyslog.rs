@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 pub const NAME: &str = "rsyslog imfile, omfwd";
 
 /// What it does with the lines: `$PORT` for the port, `$HOME` for the directory.
-pub const OMFWD: &str = "type=\"omfwd\" target=\"127.0.0.1\" port=\"$PORT\" protocol=\"tcp\"";
+pub const OMFWD: &str = "type=\"omfwd\" target=\"127.0.0.1\" port=\"$PORT\" protocol=\"tcp\" template=\"raw\"";
+/// As messages of RFC 5424.
+pub const SYSLOG: &str =
+    "type=\"omfwd\" target=\"127.0.0.1\" port=\"$PORT\" protocol=\"tcp\" template=\"RSYSLOG_SyslogProtocol23Format\"";
 /// With answers; by its usual window of 128 it sends 680 events a second here.
-pub const OMRELP: &str = "type=\"omrelp\" target=\"127.0.0.1\" port=\"$PORT\" windowsize=\"1024\"";
+pub const OMRELP: &str = "type=\"omrelp\" target=\"127.0.0.1\" port=\"$PORT\" windowsize=\"1024\" template=\"raw\"";
 /// A file, synced after each batch.
-pub const OMFILE: &str = "type=\"omfile\" file=\"$HOME/out.jsonl\" sync=\"on\"";
+pub const OMFILE: &str = "type=\"omfile\" file=\"$HOME/out.jsonl\" sync=\"on\" template=\"raw\"";
 
 /// The program; said when there is none.
 pub fn program() -> Option<PathBuf> {
@@ -43,7 +46,7 @@ fn command(program: &Path, den: &Den, port: u16, action: &str) -> String {
          input(type=\"imfile\" file=\"{home}/audit.log\" tag=\"audit\" ruleset=\"out\")\n\
          ruleset(name=\"out\" queue.type=\"LinkedList\" queue.filename=\"queue\" queue.size=\"100000\"\n\
          queue.maxdiskspace=\"4g\" queue.saveonshutdown=\"on\" queue.dequeuebatchsize=\"1024\") {{\n\
-         action({action} template=\"raw\"\n\
+         action({action}\n\
          action.resumeretrycount=\"-1\" action.resumeinterval=\"1\") }}\n"
     );
     let path = den.put("rsyslog.conf", conf);

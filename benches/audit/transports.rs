@@ -69,23 +69,23 @@ fn once(stock: &Stock, row: &Row) -> Option<Run> {
 
 /// Each kind of ours with its peers behind it.
 fn rows() -> Vec<Row> {
+    let to_rsyslog = |name, durable, action, to: fn() -> Come| {
+        rsyslog::program().map(|p| theirs(name, durable, move |den, port| rsyslog::start(&p, den, port, action), to))
+    };
     let mut rows = vec![
         ours("http", ANSWERED, || counter("http://127.0.0.1:$PORT/")),
-        ours("syslog+tcp", KERNEL, || counter("syslog+tcp://127.0.0.1:$PORT?framing=lf")),
         ours("gelf+tcp", KERNEL, || counter("gelf+tcp://127.0.0.1:$PORT")),
-        ours("tcp, lines of JSON", KERNEL, || counter("tcp://127.0.0.1:$PORT")),
+        ours("syslog+tcp", KERNEL, || counter("syslog+tcp://127.0.0.1:$PORT?framing=lf")),
     ];
-    rows.extend(rsyslog::program().map(|p| {
-        theirs("  rsyslog omfwd", BOTH, move |den, port| rsyslog::start(&p, den, port, rsyslog::OMFWD), || counter(""))
-    }));
+    rows.extend(to_rsyslog("  rsyslog omfwd, RFC 5424", BOTH, rsyslog::SYSLOG, || counter("")));
+    rows.push(ours("tcp, lines of JSON", KERNEL, || counter("tcp://127.0.0.1:$PORT")));
+    rows.extend(to_rsyslog("  rsyslog omfwd, as they came", BOTH, rsyslog::OMFWD, || counter("")));
     rows.extend(syslog_ng::program().map(|p| {
         let start = move |den: &Den, port| syslog_ng::start_network(&p, den, port);
         theirs("  syslog-ng network, reliable", KERNEL, start, || counter(""))
     }));
     rows.push(ours("relp", ANSWERED, relp));
-    rows.extend(rsyslog::program().map(|p| {
-        theirs("  rsyslog omrelp", QUEUE, move |den, port| rsyslog::start(&p, den, port, rsyslog::OMRELP), relp)
-    }));
+    rows.extend(to_rsyslog("  rsyslog omrelp", QUEUE, rsyslog::OMRELP, relp));
     rows.push(in_den("unix", "yes: until it was read", |den| lines_at("unix", den)));
     rows.push(in_den("file", "yes: synced before it counts", |den| Some(file(den, "file://"))));
     rows.extend(rsyslog::program().map(|p| Row {
