@@ -7,6 +7,7 @@
 //! The keeper opens no file of an administrator: one that hangs (a FIFO, a lost mount) would hold it, and what kills the
 //! parser would kill it. Refuses: half a configuration; to take what cannot change while the helper runs.
 
+use crate::audit::intake::source::Choice;
 use crate::audit::options::in_force::{self, Change};
 use crate::audit::options::table::PROGRAM;
 use crate::audit::options::Options;
@@ -29,6 +30,7 @@ const FOR_GOOD: &[&str] = &[
     "cluster",
     "memory-max",
     "type",
+    "once",
     "journal-match",
     "socket",
     "socket-mode",
@@ -223,8 +225,11 @@ pub struct News {
 /// Brings what cannot change back to what it was, and says what is new.
 pub fn compare(old: &Options, new: &mut Options) -> News {
     let mut news = News::default();
+    // What the keeper has opened under its name stays what it is.
+    let opened = !old.source.row.rereads;
+    let stays = |name: &str, of: &str| of.is_empty() && (FOR_GOOD.contains(&name) || opened && name == "filename");
     for change in in_force::changes(&old.in_force, &new.in_force) {
-        match change.of.is_empty() && FOR_GOOD.contains(&change.name) {
+        match stays(change.name, &change.of) {
             true => news.refused.push(format!("{} needs a restart of the instance", change.text)),
             false => news.applied.push(change),
         }
@@ -232,6 +237,8 @@ pub fn compare(old: &Options, new: &mut Options) -> News {
     new.spool_dir.clone_from(&old.spool_dir);
     new.instance.clone_from(&old.instance);
     new.cluster.clone_from(&old.cluster);
+    let filename = if opened { &old.source.filename } else { &new.source.filename }.clone();
+    new.source = Choice { filename, from_end: new.source.from_end, ..old.source.clone() };
     new.unconfined = old.unconfined;
     new.memory_max = old.memory_max;
     if new.event_max as u64 > old.memory_max / 2 {
@@ -239,7 +246,6 @@ pub fn compare(old: &Options, new: &mut Options) -> News {
             .push("event-max: at most half of the memory-max in force; more needs a restart of the instance".into());
     }
     new.fit_memory(old.memory_max);
-    let stays = |name: &str, of: &str| of.is_empty() && FOR_GOOD.contains(&name);
     new.in_force.retain(|s| !stays(s.name, &s.of));
     new.in_force.extend(old.in_force.iter().filter(|s| stays(s.name, &s.of)).cloned());
     let is_there = |name: &str| new.receivers.iter().any(|r| r.name == name);
@@ -300,6 +306,15 @@ mod tests {
         assert_eq!(news.gone, ["r2"]);
         assert!(news.applied.iter().any(|c| c.text == "retain: `2h` instead of `1h`"), "{news:?}");
         assert_eq!((&new.spool_dir, &new.cluster, new.memory_max), (&old.spool_dir, &old.cluster, old.memory_max));
+        // What was opened stays; a log that is read again and again may be another one.
+        for (kind, other, refused) in [("fifo", "unix", 2), ("file", "pipe", 1)] {
+            let of = |kind: &str, name: &str| options(&["--url", "http://a", "--type", kind, "--filename", name]);
+            let (old, mut new) = (of(kind, "/a"), of(other, "/b"));
+            let news = compare(&old, &mut new);
+            let name = if refused == 2 { "/a" } else { "/b" };
+            assert_eq!((news.refused.len(), news.applied.len()), (refused, 2 - refused), "{news:?}");
+            assert_eq!((new.source.row.name, new.source.filename.as_deref()), (kind, Some(Path::new(name))));
+        }
         let again = compare(&new.clone(), &mut new);
         assert!(again.applied.is_empty() && again.refused.is_empty(), "{again:?}");
     }
