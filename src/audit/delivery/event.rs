@@ -7,7 +7,8 @@ use crate::audit::record::usual::Usual;
 use crate::audit::record::{frame, EventId, Kind};
 use crate::audit::spool::record::{Head, Identity, Stored};
 use crate::json::{self, Kind as Value};
-use crate::stamp::Written;
+use crate::stamp::{self, Written};
+use std::borrow::Cow;
 
 /// What a receiver is to be given of one record.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,17 @@ impl<'a> Event<'a> {
     /// When it happened, by its own word, else when it was read; milliseconds since the epoch.
     pub fn time_ms(&self) -> i64 {
         self.written.map_or(self.read_ms, |(_, w)| w.millis)
+    }
+
+    /// What its frame says, as every format that has a place for it writes it: under `gostech`, by these names.
+    pub fn framed(&self) -> impl Iterator<Item = (&'static str, Cow<'a, str>)> {
+        let all = [("host", self.host), ("sent", self.sent)].into_iter();
+        all.filter(|(_, said)| !said.is_empty()).map(|(name, said)| {
+            let text = String::from_utf8_lossy(said);
+            // The journal counts microseconds.
+            let micros = text.parse::<i64>().ok().filter(|_| name == "sent");
+            (name, micros.map_or(text, |micros| stamp::rfc3339_text(micros / 1000).into()))
+        })
     }
 
     /// Whether its bytes are a whole JSON object, to be delivered with its fields untouched.

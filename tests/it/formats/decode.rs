@@ -173,6 +173,25 @@ fn a_number_that_no_float_carries_and_a_field_that_comes_twice_are_there() {
     }
 }
 
+#[test]
+fn what_the_frame_says_is_in_every_format_that_has_a_place_for_it() {
+    let raw = br#"<14>1 2026-11-29T08:47:45.1Z front7 picodata 61 - - {"id":"1.0.9","title":"dml"}"#;
+    let sample = Sample { raw: raw.to_vec(), kind: Kind::Object, part: (0, 0) };
+    for format in gostech::audit::delivery::format::FORMATS {
+        let text = written(format, &sample).0.escape_ascii().to_string();
+        let has = text.contains("front7") && text.contains("2026-11-29T08:47:45.1Z");
+        // That of the withdrawn program is as it was.
+        assert_eq!(has, format.name != "gostech", "{}: {text}", format.name);
+    }
+    let entry = b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795942065100000\nMESSAGE={\"id\":\"1.0.9\"}\n";
+    let entry = Sample { raw: entry.to_vec(), ..sample };
+    let sample = Sample { raw: raw.to_vec(), ..entry };
+    assert_eq!(parsed("json", &entry).0["gostech"]["sent"], "2026-11-29T08:47:45.100+00:00");
+    let (gelf, _) = parsed("gelf", &sample);
+    assert_eq!((&gelf["_gostech_host"], &gelf["host"]), (&"front7".into(), &"db1".into()));
+    assert_eq!(parsed("ecs", &sample).0["gostech"]["sent"], "2026-11-29T08:47:45.1Z");
+}
+
 /// The values of a JSON object as text.
 fn texts(object: &Value) -> Pairs {
     object.as_object().expect("an object").iter().map(|(k, v)| (k.clone(), plain(v))).collect()

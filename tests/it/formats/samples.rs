@@ -29,7 +29,7 @@ pub fn samples() -> Vec<Sample> {
     let whole = |raw: &str, kind| Sample { raw: raw.as_bytes().to_vec(), kind, part: (0, 0) };
     let mut all: Vec<Sample> = titles.lines().chain(ODD.iter().copied()).map(|l| whole(l, Kind::Object)).collect();
     let id = |count| Some(EventId { raft_id: 1, gen: 0, count });
-    let gap = GapEvent { from: id(5), to: id(7), missing: 3, reason: Reason::Lost, spool: None };
+    let gap = GapEvent { from: id(5), to: id(7), missing: 3, reason: Reason::Lost, spool: None, skip: None };
     let ours = gap.write(1_795_224_477_349, 8);
     all.push(whole(&String::from_utf8_lossy(&ours), Kind::Own));
     all.push(whole(r#"{"id":"test-1","title":"audit_test","severity":"low","message":"nothing"}"#, Kind::Object));

@@ -42,6 +42,10 @@ pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
             pair(out, key, value);
         }
     }
+    for (name, said) in e.framed() {
+        let (first, rest) = name.split_at(1);
+        pair(out, &format!("gostech{}{rest}", first.to_uppercase()), &said);
+    }
     push_fields(out, &told);
     if !told.message.is_empty() {
         pair(out, "msg", &plain(&told.message));

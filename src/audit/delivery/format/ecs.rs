@@ -115,6 +115,7 @@ fn push_gostech(out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(b"\",\"node\":\"");
     json::push_text(out, e.origin.node.as_bytes());
     out.push(b'"');
+    super::json::push_framed(out, e);
     if e.kind == Kind::Cut {
         out.extend_from_slice(b",\"truncated\":true");
     }

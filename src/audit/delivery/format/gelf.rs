@@ -17,6 +17,8 @@ const TAKEN: &[&str] = &[
     "_title",
     "_severity",
     "_document_id",
+    "_gostech_host",
+    "_gostech_sent",
     "_cluster",
     "_instance",
     "_truncated",
@@ -57,6 +59,9 @@ pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
         if !value.is_empty() {
             text(out, name, value.as_bytes());
         }
+    }
+    for (name, said) in e.framed() {
+        text(out, &format!("_gostech_{name}"), said.as_bytes());
     }
     push_lacking(out, e);
     push_rest(out, &told);

@@ -59,6 +59,9 @@ fn push_ours(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, all: bool) {
         }
     }
     field(out, b"GOSTECH_READ_AT", pen.stamp(e.read_ms));
+    for (name, said) in e.framed() {
+        field(out, format!("GOSTECH_{}", name.to_uppercase()).as_bytes(), said.as_bytes());
+    }
     if e.kind == Kind::Cut {
         field(out, b"GOSTECH_TRUNCATED", b"1");
     }

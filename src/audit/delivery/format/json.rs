@@ -44,13 +44,7 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
     out.extend_from_slice(pen.place(e.origin));
     out.extend_from_slice(pen.stamp(e.read_ms));
     out.push(b'"');
-    for (name, said) in [(&b",\"host\":\""[..], e.host), (b",\"sent\":\"", e.sent)] {
-        if !said.is_empty() {
-            out.extend_from_slice(name);
-            json::push_text(out, said);
-            out.push(b'"');
-        }
-    }
+    push_framed(out, e);
     if e.kind == Kind::Cut {
         out.extend_from_slice(b",\"truncated\":true");
     }
@@ -64,6 +58,15 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
         push_raw(out, e.raw);
     }
     out.push(b'}');
+}
+
+/// What its frame says, behind other pairs.
+pub fn push_framed(out: &mut Vec<u8>, e: &Event<'_>) {
+    for (name, said) in e.framed() {
+        out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+        json::push_text(out, said.as_bytes());
+        out.push(b'"');
+    }
 }
 
 /// The exact bytes: as text where they are text.

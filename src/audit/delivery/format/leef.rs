@@ -22,6 +22,8 @@ const TAKEN: &[&str] = &[
     "msg",
     "outcome",
     "documentId",
+    "gostech_host",
+    "gostech_sent",
     "cluster",
     "instance",
     "part",
@@ -53,6 +55,9 @@ pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
         if !value.is_empty() {
             pair(out, name, value);
         }
+    }
+    for (name, said) in e.framed() {
+        pair(out, &format!("gostech_{name}"), &said);
     }
     push_fields(out, &told);
     if !told.message.is_empty() {

@@ -49,6 +49,9 @@ fn push_record(out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>) {
     let mut list = List::default();
     list.text(out, "log.record.uid", &String::from_utf8_lossy(e.id));
     list.text(out, "picodata.title", &plain(told.title));
+    for (name, said) in e.framed() {
+        list.text(out, &format!("gostech.{name}"), &said);
+    }
     let mut names = Names::without(TAKEN);
     names.of("picodata.", b"title", |_| true);
     for f in &told.rest {

@@ -97,6 +97,11 @@ fn push_data(pen: &Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>) {
             out.push(b'"');
         }
     }
+    for (name, said) in e.framed() {
+        out.extend_from_slice(format!(" gostech.{name}=\"").as_bytes());
+        push_value(out, &said);
+        out.push(b'"');
+    }
     // From 1 to 2147483647, and then from 1 again.
     let number = (e.seq.max(1) - 1) % 0x7fff_ffff + 1;
     out.extend_from_slice(format!("][meta sequenceId=\"{number}\"]").as_bytes());
