@@ -425,8 +425,16 @@ pub const FOLLOWED_PAUSE_MILLIS: u64 = 1;
 /// By so much of its beginning a file is known; its first line, where that is shorter. Any record of the database has an id and a
 /// time there.
 pub const BEGINNING_BYTES: usize = 1024;
+/// Zeros at the beginning of a file are looked behind as far as this: as much as a log of years.
+pub const HOLE_BYTES: u64 = 1 << 40;
+/// So many bytes before the place that is read must be what they were: whatever is written in their stead differs there.
+pub const FOLLOWED_TRACE_BYTES: usize = 64;
+/// So many empty lines may stand behind the record that was kept last.
+pub const FOLLOWED_BLANK_BYTES: u64 = 4096;
 /// So often a directory is looked at that changes between two looks: a rotation takes less.
 pub const FOLLOWED_LOOKS: usize = 32;
+/// So much of what a source has skipped is kept in words until it is told; more is told without.
+pub const SKIPS_IN_WORDS: usize = 16;
 /// So many entries of a log's directory are looked at for older files.
 pub const FOLLOWED_ENTRIES: usize = 10_000;
 /// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.

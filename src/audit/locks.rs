@@ -35,6 +35,8 @@ pub enum Rank {
     Orphans,
     /// Where the source stands.
     Input,
+    /// What the source has skipped.
+    Skips,
     /// What is wrong now.
     Troubles,
 }

@@ -36,6 +36,8 @@ pub const POINTS: &[(&str, &str)] = &[
     ("ring.read", "bytes are in the ring, its head says nothing of them"),
     ("ring.moved", "the head has moved, the note still stands"),
     ("ring.resumed", "a new worker has moved the head by the note, which still stands"),
+    ("source.skipped", "what a source has skipped is counted, it has not gone on"),
+    ("skip.appended", "what was skipped is told in the spool, that is not noted"),
     ("socket.noted", "a message is looked at and noted, its line is not in the ring"),
     ("socket.moved", "its line is in the ring, the message still stands in the socket"),
     ("socket.taken", "the message is taken, the note still stands"),

@@ -180,6 +180,18 @@ pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Where the next bytes stand that are in no hole; `NotFound`: there are none.
+pub fn data_from(file: &File, at: u64) -> io::Result<u64> {
+    // SAFETY: numbers only, on a descriptor that `file` keeps open; nobody reads it from where it stands.
+    match unsafe { libc::lseek(file.as_raw_fd(), at as libc::off_t, libc::SEEK_DATA) } {
+        -1 => match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::ENXIO) => Err(io::ErrorKind::NotFound.into()),
+            e => Err(e),
+        },
+        at => Ok(at as u64),
+    }
+}
+
 /// Gives the memory behind a part of a file back to the system; it reads as zeros afterwards.
 pub fn punch(file: &File, at: u64, bytes: u64) -> io::Result<()> {
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;

@@ -45,7 +45,7 @@ pub(super) const TURNS_AT: usize = 3 * PAGE / 4;
 pub(super) const MARKS: usize = 2 * PAGE / 64;
 
 /// A number that keeper and worker share.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// Where the filler is.
     Head = 0,
@@ -87,6 +87,16 @@ pub enum Word {
     Rotations = 23,
     /// How many were cut off while they were read.
     Truncations = 24,
+    /// How many were cut off while they were read, with no copy of the rest.
+    TruncatedUnread = 16,
+    /// How often what was read last of a log was gone.
+    SourceGone = 17,
+    /// How often the journal did not hold the entry any more that was read last.
+    Vacuumed = 18,
+    /// How many of these were told, 16 bits each.
+    SkipsTold = 19,
+    /// The hash of the place in the journal of which that was counted last.
+    VacuumedAt = 30,
     /// Up to here no whole record is left in the ring.
     Looked = 28,
     /// 1 + the hash of what was looked at and is going into the ring; 0: nothing is.

@@ -82,7 +82,7 @@ fn datagrams_of_the_database_come_once_whoever_dies() {
     socket.connect(helper.place()).unwrap();
     let mut chance = Chance::new(5);
     for _ in 0..8 {
-        for _ in 0..chance.within(100, 300) {
+        for _ in 0..chance.within(1_250, 1_350) {
             let record = helper.event();
             socket.send(framed(&record).as_bytes()).unwrap();
         }
@@ -137,7 +137,7 @@ fn lines_of_many_connections_come_once_whoever_dies() {
     // Each is a database of its own: between two connections there is no order.
     let mut events: Vec<Events> = (1..=3).map(|raft| Events::new(raft, 1)).collect();
     for round in 0..6 {
-        for n in 0..chance.within(100, 300) {
+        for n in 0..chance.within(1_670, 1_750) {
             let record = events[n as usize % 3].event();
             helper.written.note(&record);
             let message = framed(&record);
@@ -168,9 +168,9 @@ fn lines_of_many_connections_come_once_whoever_dies() {
 fn writers_of_a_fifo_come_and_go() {
     let (den, receiver) = (Den::new("fifo"), Receiver::start());
     let mut helper = Helper::start(&den, &receiver, "fifo", &[]);
-    for _ in 0..6 {
+    for _ in 0..7 {
         let mut writer = File::options().write(true).open(helper.place()).unwrap();
-        for _ in 0..200 {
+        for _ in 0..1_500 {
             let record = helper.event();
             writer.write_all(format!("{record}\n").as_bytes()).unwrap();
         }

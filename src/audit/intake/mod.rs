@@ -5,6 +5,7 @@
 pub mod bell;
 pub mod prefetch;
 pub mod reader;
+pub mod skips;
 pub mod source;
 pub mod writer;
 pub mod writing;

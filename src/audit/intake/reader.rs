@@ -4,9 +4,11 @@
 //! thousand times more, and each event costs fewer calls.
 
 use crate::audit::intake::bell::Bell;
+use crate::audit::intake::skips::Skips;
 use crate::audit::intake::source::{Choice, Kept, Source};
 use crate::audit::locks::{Rank, Ranked};
 use crate::audit::spool::moment::Input;
+use crate::sys::crash;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::{Ring, Word};
 use crate::{limits, log};
@@ -35,6 +37,8 @@ pub struct Cushion {
     looked_to: AtomicU64,
     /// Where the source stands.
     input: Ranked<Option<Input>>,
+    /// What it knows to be lost.
+    pub skips: Arc<Skips>,
 }
 
 impl Cushion {
@@ -45,7 +49,8 @@ impl Cushion {
         let (last_input, looked_to) = (AtomicU64::new(0), AtomicU64::new(0));
         let stop = AtomicBool::new(false);
         let input = Ranked::new(Rank::Input, None);
-        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, stop, looked_to, input }
+        let skips = Arc::new(Skips::new(ring.clone()));
+        Cushion { ring, filled, emptied, last_input, born: Instant::now(), one_by_one, stop, looked_to, input, skips }
     }
 
     /// How long nothing has come.
@@ -122,9 +127,14 @@ impl Reader {
         self.cushion.filled.ring();
     }
 
-    /// Takes what the source has now.
+    /// Takes what the source has now. What it has skipped is counted before it goes on.
     pub fn fill(&mut self) -> io::Result<Fill> {
-        self.source.fill(&mut self.filler)
+        let got = self.source.fill(&mut self.filler);
+        for (what, text) in self.source.skipped() {
+            self.cushion.skips.note(what, text);
+            crash::point("source.skipped");
+        }
+        got
     }
 
     /// Tells where the source stands, about once a second.
@@ -148,7 +158,9 @@ impl Reader {
                 wait_for_room(cushion, &mut *self.source, || cushion.is_worked_off());
                 continue;
             }
-            match self.source.fill(&mut self.filler) {
+            let got = self.fill();
+            let cushion = &*self.cushion;
+            match got {
                 Ok(Fill::Bytes(n)) => {
                     cushion.last_input.store(cushion.born.elapsed().as_millis() as u64, Ordering::Relaxed);
                     cushion.filled.ring();

@@ -6,6 +6,7 @@
 
 use crate::audit::alarm::AlarmKind;
 use crate::audit::intake::prefetch::Found;
+use crate::audit::intake::skips::Skips;
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::mark::Mark;
@@ -48,6 +49,8 @@ pub struct Writer {
     sync_each: bool,
     /// What orphans leave to be told here.
     pub orphans: Arc<Orphans>,
+    /// What the source leaves to be told.
+    pub skips: Option<Arc<Skips>>,
 }
 
 impl Writer {
@@ -70,6 +73,7 @@ impl Writer {
             chunk,
             sync_each,
             orphans: Arc::default(),
+            skips: None,
         }
     }
 
@@ -326,6 +330,12 @@ impl Writer {
         self.own.extend(orphaned);
         self.tell_of_gaps(now_ms, force);
         self.put_what_is_told(now_ms, at);
+        while let Some(skip) = self.skips.as_ref().filter(|_| self.own.is_empty()).and_then(|s| s.next()) {
+            self.own.push(skip);
+            if !self.put_what_is_told(now_ms, at) {
+                break;
+            }
+        }
     }
 
     /// What the numbers say; an episode of dropping is told when it is over, in one event.
@@ -346,7 +356,8 @@ impl Writer {
         if self.dropping.is_some() || on_the_way && !self.last_call {
             return;
         }
-        let dropped = |from, to, missing| GapEvent { from, to, missing, reason: Reason::Dropped, spool: None };
+        let dropped =
+            |from, to, missing| GapEvent { from, to, missing, reason: Reason::Dropped, spool: None, skip: None };
         self.own.extend(account.dropped_to_tell().into_iter().map(|d| dropped(Some(d.from), Some(d.to), d.count)));
         if account.dropped_unknown > 0 {
             self.own.push(dropped(None, None, account.dropped_unknown));
@@ -354,15 +365,22 @@ impl Writer {
     }
 
     /// Writes the events of our own. Where there is no room they are told when there is; the account knows what it was.
-    fn put_what_is_told(&mut self, now_ms: i64, at: Mark) {
+    /// False: for want of room.
+    fn put_what_is_told(&mut self, now_ms: i64, at: Mark) -> bool {
         while let Some(event) = self.own.first().cloned() {
             let raw = event.write(now_ms, self.spool.next_seq());
             if !self.put_own(&raw, at, now_ms) {
-                return self.own.retain(|e| e.reason == Reason::Damaged);
+                self.own.retain(|e| e.reason == Reason::Damaged);
+                return false;
             }
-            let text = format!("{} events {}: {}", event.missing, event.reason.name(), String::from_utf8_lossy(&raw));
+            if let (Some(skips), Some(skip)) = (&self.skips, &event.skip) {
+                crash::point("skip.appended");
+                skips.told(skip);
+            }
+            let count = if event.skip.is_some() { "some".into() } else { event.missing.to_string() };
+            let text = format!("{count} events {}: {}", event.reason.name(), String::from_utf8_lossy(&raw));
             match event.reason {
-                Reason::Lost => {
+                Reason::Lost | Reason::Skipped => {
                     log::warn("gap", &text);
                     self.spool.troubles.fires(AlarmKind::EventLost, "input", &text);
                 }
@@ -375,6 +393,7 @@ impl Writer {
             }
             self.own.remove(0);
         }
+        true
     }
 
     fn tell_of_new_numbers(&self) {
@@ -415,7 +434,7 @@ fn collect_gaps(account: &mut crate::audit::record::account::Account, own: &mut 
         let known = own.iter().any(|e| e.reason == Reason::Lost && e.from == Some(m.from));
         if !known {
             let (from, to) = (Some(m.from), Some(m.last()));
-            own.push(GapEvent { from, to, missing: m.count(), reason: Reason::Lost, spool: None });
+            own.push(GapEvent { from, to, missing: m.count(), reason: Reason::Lost, spool: None, skip: None });
         }
     }
 }
@@ -431,5 +450,5 @@ fn damage_event(loss: &Loss) -> GapEvent {
         _ => None,
     };
     let spool = Some((loss.from, loss.to));
-    GapEvent { from: ids.map(|i| i.0), to: ids.map(|i| i.1), missing, reason: Reason::Damaged, spool }
+    GapEvent { from: ids.map(|i| i.0), to: ids.map(|i| i.1), missing, reason: Reason::Damaged, spool, skip: None }
 }

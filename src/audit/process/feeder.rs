@@ -38,7 +38,7 @@ impl Feeder {
                 forget();
                 process::set_name(c"gostech-audit-f");
                 process::end_with_parent(signal::SIGKILL);
-                let e = feed(&options.source, &cursor(options, &heirlooms.ring.note()));
+                let e = feed(&options.source, &cursor(options, &heirlooms.ring.note()), &heirlooms.ring);
                 log::error("input", format!("cannot be fed: {e}"));
                 process::exit_now(1)
             }

@@ -412,6 +412,7 @@ impl Worker {
         writer.take_entries(self.options.source.row.feed.is_some());
         let mut careful_until = 0;
         writer.orphans = self.run_state.orphans.clone();
+        writer.skips = Some(self.cushion.skips.clone());
         let ring = &self.cushion.ring;
         let fault = ring.word(Word::FaultAt).load(Ordering::Relaxed);
         let at_fault = fault == 1 + taker.position();

@@ -348,6 +348,8 @@ impl Account {
                 return Some(range);
             }
             (Reason::Lost, Some((from, to))) if self.gaps.untell(Missing { from, to: to.count }) => {}
+            // What it told is gone with it: one record, that is known.
+            (Reason::Skipped, _) => self.dropped_unknown += 1,
             (_, Some((from, to))) => self.note_range(Dropped { from, to, count: event.missing }),
             (_, None) => self.dropped_unknown += event.missing,
         }
@@ -414,7 +416,7 @@ impl Account {
         let Some(event) = GapEvent::read(raw) else { return };
         match (event.reason, event.range()) {
             (Reason::Lost, Some((from, to))) => self.gaps.told(Missing { from, to: to.count }),
-            (Reason::Lost, None) => {}
+            (Reason::Lost, None) | (Reason::Skipped, _) => {}
             (Reason::Dropped, Some((from, to))) => {
                 let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
                 self.dropped.retain(|d| !(same(d) && d.from.count <= to.count && from.count <= d.to.count));

@@ -274,18 +274,23 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
 
 /// Where the source stands, as the running helper says.
 fn source(call: &mut Call<'_>, now: Option<&Moment>) -> Result<()> {
-    let Some((input, happened)) = now.and_then(|m| Some((m.input.as_ref()?, &m.happened))) else { return Ok(()) };
-    let mut text = format!("`{}`, {} read", words::line(&input.at, 400), words::size(input.offset));
-    if input.behind > 0 {
-        text.push_str(&format!(", {} not yet", words::size(input.behind)));
+    let Some(now) = now else { return Ok(()) };
+    let mut parts = Vec::new();
+    if let Some(input) = &now.input {
+        let mut text = format!("`{}`, {} read", words::line(&input.at, 400), words::size(input.offset));
+        if input.behind > 0 {
+            text.push_str(&format!(", {} not yet", words::size(input.behind)));
+        }
+        if let Some(ms) = input.oldest_ms {
+            text.push_str(&format!(", the oldest written {}", words::ago(call.now_ms, ms)));
+        }
+        parts.push(text);
     }
-    if let Some(ms) = input.oldest_ms {
-        text.push_str(&format!(", the oldest written {}", words::ago(call.now_ms, ms)));
+    let happened = now.happened.iter().filter(|(_, n)| *n > 0);
+    parts.extend(happened.map(|(name, n)| format!("{n} {}", words::line(name, 40).replace('_', " "))));
+    if !parts.is_empty() {
+        writeln!(call.out, "  source    {}", parts.join("; "))?;
     }
-    for (name, n) in happened.iter().filter(|(_, n)| *n > 0) {
-        text.push_str(&format!("; {n} {}", words::line(name, 40)));
-    }
-    writeln!(call.out, "  source    {text}")?;
     Ok(())
 }
 
@@ -376,7 +381,10 @@ fn as_json(s: &Sheet, now: i64) -> Value {
 }
 
 fn source_json(m: &Moment) -> Option<Value> {
-    let i = m.input.as_ref()?;
+    if m.input.is_none() && m.happened.iter().all(|(_, n)| *n == 0) {
+        return None;
+    }
+    let i = m.input.clone().unwrap_or_default();
     let happened: serde_json::Map<String, Value> = m.happened.iter().map(|(k, n)| (k.clone(), (*n).into())).collect();
     let oldest = i.oldest_ms.map(time);
     Some(

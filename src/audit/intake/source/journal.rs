@@ -11,17 +11,20 @@
 //! Refuses: to read the files of the journal itself.
 
 use super::pipe;
-use crate::audit::intake::source::{Choice, Row, Shown};
+use crate::audit::intake::source::{Choice, Row, Shown, VACUUMED};
 use crate::audit::record::frame;
 use crate::error::{Error, Result};
 use crate::flags::text;
+use crate::hash::xxh64;
 use crate::log;
+use crate::sys::ring::{Ring, Word};
 use crate::sys::{pipe as sys_pipe, process, signal};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::OnceLock;
 
 /// Who knows the files of the journal.
@@ -62,7 +65,7 @@ fn command(choice: &Choice) -> Command {
 }
 
 /// Becomes the one who writes what stands behind this entry into standard input. Comes back only when that fails.
-fn feed(choice: &Choice, cursor: &str) -> io::Error {
+fn feed(choice: &Choice, cursor: &str, ring: &Ring) -> io::Error {
     let Some(mouth) = MOUTH.get().and_then(|m| m.try_clone().ok()).map(File::from) else {
         return io::Error::other("there is no pipe");
     };
@@ -73,14 +76,17 @@ fn feed(choice: &Choice, cursor: &str) -> io::Error {
             command.arg("--lines=0");
         }
         "" => {}
-        cursor if first_from(choice, cursor).as_deref() == Some(cursor) => {
-            command.arg(format!("--after-cursor={cursor}"));
-        }
         cursor => {
-            let text =
-                "the journal does not hold the entry any more that was read last: what was vacuumed unread is lost";
-            log::warn("input", format!("{text}; reading goes on with the oldest that follows"));
-            command.arg(format!("--cursor={cursor}"));
+            match holds(choice, cursor) {
+                Ok(true) => command.arg(format!("--after-cursor={cursor}")),
+                Ok(false) => {
+                    note_vacuumed(ring, cursor);
+                    // The oldest that follows.
+                    command.arg(format!("--cursor={cursor}"))
+                }
+                // Nobody knows; another one looks again.
+                Err(e) => return e,
+            };
         }
     }
     if let Err(e) = (&mouth).write_all(frame::TORN) {
@@ -91,18 +97,31 @@ fn feed(choice: &Choice, cursor: &str) -> io::Error {
     command.exec()
 }
 
-/// The cursor of the first entry from that one on.
-fn first_from(choice: &Choice, cursor: &str) -> Option<String> {
+/// It is told as a gap, of each place once.
+fn note_vacuumed(ring: &Ring, cursor: &str) {
+    log::warn("input", format!("{VACUUMED}; reading goes on with the oldest that follows"));
+    let hash = xxh64(cursor.as_bytes(), 0);
+    if ring.word(Word::VacuumedAt).swap(hash, Ordering::AcqRel) != hash {
+        ring.word(Word::Vacuumed).fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Whether the journal holds the entry of this cursor.
+fn holds(choice: &Choice, cursor: &str) -> io::Result<bool> {
     let mut command = command(choice);
     command.arg(format!("--cursor={cursor}")).stdout(Stdio::piped()).stderr(Stdio::null());
     process::before_exec(&mut command, signal::defaults);
-    let mut child = command.spawn().ok()?;
+    let mut child = command.spawn()?;
     let mut line = String::new();
     let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+    if line.is_empty() {
+        let ended = child.wait()?;
+        return if ended.success() { Ok(false) } else { Err(io::Error::other(format!("{JOURNALCTL}: {ended}"))) };
+    }
     let _ = child.kill();
     let _ = child.wait();
-    read?.ok()?;
-    line.trim_end().strip_prefix("__CURSOR=").map(String::from)
+    read.transpose()?;
+    Ok(line.trim_end().strip_prefix("__CURSOR=") == Some(cursor))
 }
 
 fn check(choice: &Choice) -> std::result::Result<String, String> {

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::flags::Text;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
-use crate::sys::ring::Word;
+use crate::sys::ring::{Ring, Word};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,12 @@ pub trait Source: Send {
     /// Whether small portions may be left to gather for a moment.
     fn naps(&self) -> bool {
         true
+    }
+
+    /// What it knows to be lost since it was asked last: by which count, and in words. It goes on behind that only when it was
+    /// asked.
+    fn skipped(&mut self) -> Vec<(Word, String)> {
+        Vec::new()
     }
 
     /// Where it stands, for people; asked for about once a second.
@@ -82,11 +88,26 @@ impl Kept {
 }
 
 /// What is counted of a source over all workers: the number, its name, what it is.
-pub const COUNTS: [(Word, &str, &str); 3] = [
+pub const COUNTS: [(Word, &str, &str); 6] = [
     (Word::Rotations, "rotations", "Files of a log that were followed by another one."),
     (Word::Truncations, "truncations", "Files of a log that were cut off while they were read."),
+    (Word::TruncatedUnread, "truncated_unread", "Files of a log that were cut off, with no copy of what was not read."),
     (Word::SourceDamaged, "damaged", "Files of a log that could not be read to their end."),
+    (Word::SourceGone, "gone", "How often what was read last was not there any more when reading was to go on."),
+    (Word::Vacuumed, "vacuumed", "How often the journal did not hold the entry any more that was read last."),
 ];
+
+/// Of these, what is told as `audit_gap`, for records may be lost: what that is, in words. As many as one number has lanes.
+pub const SKIPS: [(Word, &str); 4] = [
+    (Word::TruncatedUnread, "the log was truncated, and there is no copy of what was not read"),
+    (Word::SourceDamaged, "a file of the log could not be read to its end"),
+    (Word::SourceGone, "what was read last of the log was gone when reading was to go on"),
+    (Word::Vacuumed, VACUUMED),
+];
+
+/// What is told of a journal.
+pub const VACUUMED: &str =
+    "the journal does not hold the entry any more that was read last: what was vacuumed unread is lost";
 
 /// Which source it is to be, by the options.
 #[derive(Clone, Debug)]
@@ -140,7 +161,8 @@ pub struct Row {
     /// The keeper holds it open, under the name of --filename; or systemd does, and hands it over.
     pub is_held: bool,
     /// Becomes a program that writes into standard input, behind this place of what it reads; the keeper starts it.
-    pub feed: Option<fn(&Choice, &str) -> io::Error>,
+    /// What it finds skipped it counts in the ring.
+    pub feed: Option<fn(&Choice, &str, &Ring) -> io::Error>,
     /// Makes it fit to be read, once, before the first worker, and shows it. With what systemd has opened.
     pub prepare: fn(&Choice, Option<OwnedFd>) -> Result<Shown>,
     /// The files that a caged worker needs for it.

@@ -31,14 +31,16 @@ fn counts_and_comes_back() {
     assert_eq!(Account::load(&a.save()).unwrap(), a);
     // Telling the gap, also by replay, is telling it once.
     let m = a.gaps.due(0, true)[0];
-    let e = GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None };
+    let e =
+        GapEvent { from: Some(m.from), to: Some(m.last()), missing: 2, reason: Reason::Lost, spool: None, skip: None };
     take(&mut a, 5, &e.write(0, 1));
     assert_eq!((a.counters.own, a.gaps.untold()), (1, 0));
     let d = a.dropped[0];
-    let e = GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None };
+    let e =
+        GapEvent { from: Some(d.from), to: Some(d.to), missing: 1, reason: Reason::Dropped, spool: None, skip: None };
     take(&mut a, 6, &e.write(0, 1));
     assert!(a.dropped.is_empty());
-    let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+    let e = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)), skip: None };
     take(&mut a, 7, &e.write(0, 1));
     assert_eq!((a.counters.damaged, a.damages.as_slice()), (3, &[(7, 9)][..]));
 }
@@ -52,7 +54,8 @@ fn numbers_that_cannot_be_are_not_counted_with() {
     take(&mut a, 1, &raw(1, "a"));
     // An event in our own name that tells nonsense.
     for (from, to) in [(9, 1), (0, u64::MAX)] {
-        let told = GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((from, to)) };
+        let told =
+            GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((from, to)), skip: None };
         let mut f = read(&told.write(0, 2), false);
         f.kind = Kind::Own;
         a.take(2, &f, &told.write(0, 2), 0, 0, 0);
@@ -76,7 +79,14 @@ fn what_came_through_all_the_same_is_not_told_as_dropped() {
     assert_eq!(ranges(&a).len(), 2);
     // The telling of one is no telling of the other, and one that was dropped itself is told again.
     let told = a.dropped[0];
-    let e = GapEvent { from: Some(told.from), to: Some(told.to), missing: 100, reason: Reason::Dropped, spool: None };
+    let e = GapEvent {
+        from: Some(told.from),
+        to: Some(told.to),
+        missing: 100,
+        reason: Reason::Dropped,
+        spool: None,
+        skip: None,
+    };
     take(&mut a, 1, &e.write(0, 1));
     assert_eq!(ranges(&a), [(211, 310, 100)]);
     assert_eq!(a.untold(&e.write(0, 1)), None);
@@ -89,16 +99,19 @@ fn what_was_told_and_dropped_is_told_again() {
     let mut a = Account::default();
     take(&mut a, 1, &raw(1, "t"));
     take(&mut a, 2, &raw(4, "t"));
-    let lost = GapEvent { from: Some(id(2)), to: Some(id(3)), missing: 2, reason: Reason::Lost, spool: None };
+    let lost =
+        GapEvent { from: Some(id(2)), to: Some(id(3)), missing: 2, reason: Reason::Lost, spool: None, skip: None };
     take(&mut a, 3, &lost.write(0, 3));
     a.untold(&lost.write(0, 3));
     assert_eq!((a.gaps.untold(), a.dropped.len()), (1, 0));
-    let dropped = GapEvent { from: Some(id(1)), to: Some(id(4)), missing: 2, reason: Reason::Dropped, spool: None };
+    let dropped =
+        GapEvent { from: Some(id(1)), to: Some(id(4)), missing: 2, reason: Reason::Dropped, spool: None, skip: None };
     a.note_dropped(Some(id(5)));
     a.untold(&dropped.write(0, 4));
     let range = |from, to, count| Dropped { from: id(from), to: id(to), count };
     assert_eq!(a.dropped, [range(1, 4, 2), range(5, 5, 1)]);
-    let damaged = GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)) };
+    let damaged =
+        GapEvent { from: None, to: None, missing: 3, reason: Reason::Damaged, spool: Some((7, 9)), skip: None };
     take(&mut a, 5, &damaged.write(0, 5));
     assert_eq!(a.untold(&damaged.write(0, 5)), Some((7, 9)));
     assert!(a.damages.is_empty() && a.counters.damaged == 0);
@@ -116,7 +129,7 @@ fn a_telling_that_was_dropped_and_came_through_is_told_once() {
     let id = |count| EventId { raft_id: 1, gen: 0, count };
     let told = |from, to, missing| {
         let (from, to) = (Some(id(from)), Some(id(to)));
-        GapEvent { from, to, missing, reason: Reason::Dropped, spool: None }.write(0, 1)
+        GapEvent { from, to, missing, reason: Reason::Dropped, spool: None, skip: None }.write(0, 1)
     };
     let mut a = Account::default();
     assert_eq!(a.untold(&told(1, 118, 118)), None);
@@ -244,9 +257,11 @@ fn a_repeat_is_only_what_has_the_same_bytes() {
 #[test]
 fn what_goes_with_an_event_of_ours_is_told_again() {
     let mut a = Account::default();
-    let damaged = GapEvent { from: None, to: None, missing: 27, reason: Reason::Damaged, spool: Some((1, 27)) };
+    let damaged =
+        GapEvent { from: None, to: None, missing: 27, reason: Reason::Damaged, spool: Some((1, 27)), skip: None };
     let id = |count| EventId { raft_id: 1, gen: 0, count };
-    let lost = GapEvent { from: Some(id(5)), to: Some(id(7)), missing: 3, reason: Reason::Lost, spool: None };
+    let lost =
+        GapEvent { from: Some(id(5)), to: Some(id(7)), missing: 3, reason: Reason::Lost, spool: None, skip: None };
     for (seq, event) in [(28, &damaged), (40, &lost)] {
         let raw = event.write(0, seq);
         let mut facts = read(&raw, false);
@@ -270,7 +285,8 @@ fn a_gap_that_was_forgotten_is_told_again_as_lost() {
         a.gaps.due(0, true).into_iter().for_each(|m| a.gaps.told(m));
     }
     let id = |count| EventId { raft_id: 1, gen: 0, count };
-    let lost = GapEvent { from: Some(id(2)), to: Some(id(10)), missing: 9, reason: Reason::Lost, spool: None };
+    let lost =
+        GapEvent { from: Some(id(2)), to: Some(id(10)), missing: 9, reason: Reason::Lost, spool: None, skip: None };
     assert_eq!((a.untold(&lost.write(0, 3)), a.dropped.len()), (None, 0));
     let due = a.gaps.due(u64::MAX, true);
     assert_eq!(due, [Missing { from: id(2), to: 10 }]);
@@ -293,5 +309,12 @@ fn tellings_are_bounded_and_fit_the_state() {
 }
 
 fn damaged() -> GapEvent {
-    GapEvent { from: None, to: None, missing: 1, reason: Reason::Damaged, spool: Some((1 << 59, (1 << 59) + 1)) }
+    GapEvent {
+        from: None,
+        to: None,
+        missing: 1,
+        reason: Reason::Damaged,
+        spool: Some((1 << 59, (1 << 59) + 1)),
+        skip: None,
+    }
 }

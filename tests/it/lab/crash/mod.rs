@@ -40,6 +40,7 @@ const RECOVERY: [&str; 7] =
 
 /// Every scenario with its names; what stands behind a name are the orders that lead to it (`{}` is the name).
 const PLANS: &[Plan] = &[
+    Plan { run: stage::truncated, names: &[("source.skipped", "{}"), ("skip.appended", "{}")] },
     Plan { run: stage::socket, names: &[("socket.noted", "{}:4"), ("socket.moved", "{}:4"), ("socket.taken", "{}:4")] },
     Plan {
         run: stage::stream,

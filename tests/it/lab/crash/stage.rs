@@ -141,6 +141,29 @@ pub fn socket(stage: &Stage) -> After {
     stage.after(ledger.len(), &receiver)
 }
 
+/// A log in a file that is truncated unread.
+pub fn truncated(stage: &Stage) -> After {
+    let (receiver, place) = (Receiver::start(), stage.den.file("audit.log"));
+    let (mut events, mut ledger) = (Events::new(1, 1), Ledger::default());
+    let mut write = |ledger: &mut Ledger| {
+        let records: Vec<String> = (0..150).map(|_| events.event()).collect();
+        records.iter().for_each(|record| ledger.note(record));
+        std::fs::write(&place, records.join("\n") + "\n").expect("a log");
+    };
+    write(&mut ledger);
+    let setup = stage.armed(stage.setup(&receiver)).args(&["--type", "file", "--filename", &place]);
+    let mut picodata = setup.picodata();
+    receiver.wait_count(ledger.len(), LIMIT);
+    write(&mut ledger);
+    let skips = || receiver.docs().iter().filter(|d| d.value["reason"] == "skipped").count();
+    wait("what is told", LIMIT, || skips() > 0 && stage.all_dead(&picodata));
+    assert!(procs::signal("TERM", i64::from(picodata.family().keeper.expect("a keeper"))));
+    picodata.wait_end(LIMIT);
+    delivered(&ledger, &receiver, stage, 0, &picodata.err());
+    assert_eq!(counters(&status(&setup, stage), "default", &stage.title), ledger.len() as u64, "{}", stage.title);
+    stage.after(ledger.len(), &receiver)
+}
+
 /// The keeper dies; its stand-in takes its place, and the worker of that one is killed by hand.
 pub fn keeper_dies(stage: &Stage) -> After {
     let receiver = Receiver::start();

@@ -12,26 +12,33 @@
 //! oldest file and ends behind the newest, with half a line as a record of its own.
 //! Refuses: to write, to lock, to end because of what becomes of the file, to read a file again that was read to its end.
 
+#[cfg(test)]
+mod attacks;
 mod found;
+mod place;
+mod reading;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use crate::audit::intake::source::{Choice, Kept, Row, Shown, Source};
 use crate::audit::record::mark::Mark;
 use crate::audit::spool::moment::Input;
 use crate::error::{Error, Result};
-use crate::flags::text;
+use crate::flags;
 use crate::guard::files::Wish;
 use crate::sys::filler::{Fill, Filler};
 use crate::sys::ring::Word;
 use crate::sys::watch::Watch;
 use crate::{limits, log, words};
-use found::{Candidate, Found, Place};
+use found::Found;
+use place::{Candidate, Place};
+use reading::{Once, Reading};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// What is followed where nothing is said, as the withdrawn program did.
 const DEFAULT: &str = "audit.log";
@@ -39,7 +46,7 @@ const DEFAULT: &str = "audit.log";
 /// The row.
 pub const ROW: Row = Row {
     name: "file",
-    what: text("the log file of --filename", "файл журнала из --filename"),
+    what: flags::text("the log file of --filename", "файл журнала из --filename"),
     rereads: true,
     term_ends: true,
     ends: true,
@@ -65,7 +72,7 @@ fn prepare(choice: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
         if all.is_empty() {
             return Err(failed(&io::ErrorKind::NotFound.into(), &path));
         }
-        all.iter().try_for_each(|c| found::readable(&c.path).map_err(|e| failed(&e, &c.path)))?;
+        all.iter().try_for_each(|c| text::readable(&c.path).map_err(|e| failed(&e, &c.path)))?;
     }
     Ok(Shown { what: format!("the file `{}`", path.display()), holds: None })
 }
@@ -77,7 +84,7 @@ fn check(choice: &Choice) -> std::result::Result<String, String> {
     let of_dir =
         |e: io::Error| format!("the directory of the log `{shown}` cannot be read: {e}; mend the path or its rights");
     let older = place.list().map_err(of_dir)?.iter().filter(|c| c.path != place.path).count() as u64;
-    match found::readable(&place.path) {
+    match text::readable(&place.path) {
         Ok(()) => Ok(format!("the log `{shown}` can be read; {} beside it", words::count(older, "older file"))),
         Err(e) if e.kind() == io::ErrorKind::NotFound && !choice.once => {
             Ok(format!("the log `{shown}` is not there yet: it is waited for"))
@@ -100,63 +107,20 @@ struct Follow {
     /// Streams that were read to their ends.
     done: Vec<u64>,
     at: Option<Reading>,
+    /// It could not be read; found again under no name, it may be read on all the same.
+    held: Option<Reading>,
+    /// It has more than was read, which cannot be read now.
+    stuck: bool,
     /// The file behind the one at hand: it has begun.
     next: Option<Found>,
     /// Tells of changes, where the kernel can.
     watch: Option<Watch>,
     /// What has happened, to be counted.
     happened: Vec<Word>,
+    /// What was skipped, to be told.
+    skipped: Vec<(Word, String)>,
     /// Why it cannot be read.
     wrong: Option<String>,
-}
-
-/// Whether all there is was read.
-#[derive(Default)]
-struct Once {
-    /// The last byte that was read ends no line, and since when nothing has followed.
-    half: Option<Instant>,
-    /// Something may come of a file that is being packed.
-    waits: bool,
-}
-
-impl Once {
-    fn see(&mut self, last: u8) {
-        self.half = (last != b'\n').then(Instant::now);
-    }
-
-    /// Nothing more is there now: whether that is the end. Who writes a line at this moment has a second for its rest.
-    fn is_over(&self) -> bool {
-        let silence = Duration::from_millis(limits::CUT_SILENCE_MILLIS);
-        !self.waits && self.half.is_none_or(|since| since.elapsed() >= silence)
-    }
-}
-
-/// The file at hand.
-struct Reading {
-    found: Found,
-    mark: Mark,
-    /// The ring knows of it.
-    turned: bool,
-    /// When it was written to, as was seen when it was read last.
-    written: SystemTime,
-    /// The rest of it cannot be unpacked, and that was told.
-    damaged: bool,
-}
-
-impl Reading {
-    fn at(found: Found, mark: Mark) -> Option<Reading> {
-        Some(Reading { written: found.modified(), found, mark, turned: false, damaged: false })
-    }
-
-    /// The same place in another file with the same beginning.
-    fn of_copy(found: Found, mark: Mark) -> Option<Reading> {
-        Reading::at(found, mark).map(|r| Reading { turned: true, ..r })
-    }
-
-    fn start(found: Found) -> Option<Reading> {
-        let epoch = found.stream;
-        Reading::at(found, Mark { epoch, position: 0 })
-    }
 }
 
 impl Follow {
@@ -169,9 +133,12 @@ impl Follow {
             kept: None,
             done: Vec::new(),
             at: None,
+            held: None,
+            stuck: false,
             next: None,
             watch: None,
             happened: Vec::new(),
+            skipped: Vec::new(),
             wrong: None,
         }
     }
@@ -180,20 +147,62 @@ impl Follow {
         log::warn("input", format!("`{}`: {text}", self.place.path.display()));
     }
 
+    /// What was there is not to be had any more: told, before anything else is read.
+    fn skip(&mut self, what: Word, text: String) {
+        log::warn("input", &text);
+        self.skipped.push((what, text));
+    }
+
+    /// This file, when it has begun. Of what has nothing more to come half a line is a beginning.
+    fn open(&self, c: &Candidate) -> io::Result<Option<Found>> {
+        let ends = c.is_silent() && (self.once.is_some() || c.path != self.place.path);
+        Found::of(c, ends).map_err(|e| io::Error::new(e.kind(), format!("`{}`: {e}", c.path.display())))
+    }
+
+    /// Whether it may begin yet.
+    fn is_to_come(&self, c: &Candidate) -> bool {
+        c.bytes > 0 && !c.is_silent() && (self.once.is_some() || c.path != self.place.path)
+    }
+
+    /// The newest one, when it has begun.
+    fn newest(&self) -> io::Result<Option<Found>> {
+        self.place.newest()?.map_or(Ok(None), |c| self.open(&c))
+    }
+
+    /// All that have begun, and what keeps one from being read.
+    fn all(&self) -> io::Result<(Vec<Found>, Option<io::Error>)> {
+        let (mut all, mut wrong) = (Vec::new(), None);
+        for c in self.place.list()? {
+            match self.open(&c) {
+                Ok(found) => all.extend(found),
+                Err(e) => wrong = Some(e),
+            }
+        }
+        Ok((all, wrong))
+    }
+
     /// Where reading begins; none: there is nothing yet.
     fn begin(&mut self) -> io::Result<Option<Reading>> {
         let Some(kept) = &self.kept else { return self.begin_new() };
-        let mut all: Vec<Found> = self.place.list()?.iter().filter_map(|c| c.open()).collect();
+        let (mut all, wrong) = self.all()?;
         // One that is packed beside its packed one is whole.
         let (plain, packed): (Vec<usize>, Vec<usize>) = (0..all.len()).rev().partition(|i| !all[*i].is_packed());
         for i in plain.into_iter().chain(packed) {
             if kept.mark.is_of(all[i].stream) && all[i].holds(kept)? {
                 let mark = kept.mark;
-                self.kept = None;
+                (self.kept, self.held) = (None, None);
                 return Ok(Reading::at(all.swap_remove(i), mark));
             }
         }
         let half = kept.mark;
+        if let Some(e) = wrong {
+            // It may be the one.
+            return Err(e);
+        }
+        if let Some(held) = self.held.take_if(|r| r.found.is_whole(r.mark.position).is_ok_and(|whole| whole)) {
+            self.kept = None;
+            return Ok(Some(held));
+        }
         // Files behind those that were read; first the one that was read in part.
         let read = all.iter().rposition(|f| self.is_done(f) && !half.is_of(f.stream));
         let first = all.iter().position(|f| half.is_of(f.stream)).or(read.map(|n| n + 1)).unwrap_or(0);
@@ -201,24 +210,40 @@ impl Follow {
             return Ok(None);
         }
         let found = all.swap_remove(first);
-        let name = found.path.display();
-        self.say(&format!(
-            "what was read last is gone, or is not what it was: reading goes on at the beginning of `{name}`"
-        ));
-        self.kept = None;
+        let (log, name) = (self.place.path.display(), found.path.display());
+        let text = "what was read last is gone, or is not what it was: reading goes on at the beginning of";
+        self.skip(Word::SourceGone, format!("`{log}`: {text} `{name}`"));
+        (self.kept, self.held) = (None, None);
         let epoch = if half.is_of(found.stream) { half.anew().epoch } else { found.stream };
-        Ok(Reading::at(found, Mark { epoch, position: 0 }))
+        let position = found.base;
+        Ok(Reading::at(found, Mark { epoch, position }))
     }
 
     fn begin_new(&mut self) -> io::Result<Option<Reading>> {
-        let from_end = std::mem::take(&mut self.from_end);
-        if self.once.is_some() && !from_end {
-            return Ok(self.place.list()?.iter().find_map(Candidate::open).and_then(Reading::start));
+        if self.once.is_some() && !self.from_end {
+            return self.begin_oldest();
         }
-        let Some(mut found) = self.place.newest() else { return Ok(None) };
-        let position = if from_end { found.last_line()? } else { 0 };
+        let found = self.newest()?;
+        let from_end = std::mem::take(&mut self.from_end);
+        let Some(mut found) = found else { return Ok(None) };
+        let position = if from_end { found.last_line()? } else { found.base };
         let epoch = found.stream;
         Ok(Reading::at(found, Mark { epoch, position }))
+    }
+
+    fn begin_oldest(&mut self) -> io::Result<Option<Reading>> {
+        for c in self.place.list()? {
+            match self.open(&c)? {
+                Some(found) => return Ok(Reading::start(found)),
+                None if self.is_to_come(&c) => {
+                    self.once.iter_mut().for_each(|o| o.waits = true);
+                    return Ok(None);
+                }
+                None => {}
+            }
+        }
+        self.once.iter_mut().for_each(|o| o.waits = false);
+        Ok(None)
     }
 
     fn is_done(&self, found: &Found) -> bool {
@@ -243,21 +268,51 @@ impl Follow {
         if self.place.id() == Some(at.found.id) {
             return Ok(None);
         }
-        match self.next.take() {
-            // It had begun before the last look at the file at hand.
+        // It had begun before the last look at the file at hand.
+        let had_begun = self.next.take().is_some();
+        let next = self.behind(at, true)?;
+        match next {
             // By another look, which finds what a rotation may have hidden from the first one.
-            Some(_) => {
-                let Some(next) = self.behind(at, true)? else { return Ok(None) };
+            Some(next) if had_begun => {
                 let epoch = at.mark.epoch;
                 self.pass(epoch);
                 self.happened.push(Word::Rotations);
-                Ok(Reading::start(next))
+                return Ok(Reading::start(next));
             }
-            None => {
-                self.next = self.behind(at, true)?;
-                Ok(None)
-            }
+            Some(next) => self.next = Some(next),
+            None if !had_begun => return self.begun_alike(),
+            None => {}
         }
+        Ok(None)
+    }
+
+    /// The newest file begins as the one at hand does, or one that was read: it is a copy, in which the log goes on, or another
+    /// file with the same first line, or an old one that was put back.
+    fn begun_alike(&mut self) -> io::Result<Option<Reading>> {
+        let found = self.newest()?;
+        let Some(at) = &mut self.at else { return Ok(None) };
+        let Some(mut found) = found.filter(|f| f.id != at.found.id) else { return Ok(None) };
+        let (mark, bytes) = (at.mark, found.bytes()?.unwrap_or(0));
+        let same = mark.is_of(found.stream);
+        if same && at.found.agrees(&mut found, mark.position)? {
+            // Until there is more in it the other one may be written to.
+            let at_end = at.found.bytes()?.is_none_or(|n| n <= mark.position);
+            return Ok(if bytes > mark.position && at_end { Reading::of_copy(found, mark) } else { None });
+        }
+        if !same && !self.is_done(&found) {
+            return Ok(None);
+        }
+        self.say("it begins as a file that was read before: it is read from its beginning, so records may come twice");
+        self.happened.push(Word::Rotations);
+        Ok(self.anew(found))
+    }
+
+    /// A file that begins as one did that was read before.
+    fn anew(&mut self, found: Found) -> Option<Reading> {
+        self.at.iter().map(|at| at.mark.epoch).collect::<Vec<u64>>().into_iter().for_each(|epoch| self.pass(epoch));
+        let before = self.done.iter().rev().find(|epoch| Mark::from((**epoch, 0)).is_of(found.stream));
+        let mark = Mark { epoch: before.copied().unwrap_or(found.stream), position: found.base };
+        Reading::at(found, mark.anew())
     }
 
     /// The file behind this one, by two looks that agree: between a look at the directory and that at a file there may be a
@@ -279,12 +334,18 @@ impl Follow {
         let all = self.place.list()?;
         // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
         let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
-        let is_later = |i: usize, c: &found::Candidate| match here {
+        let is_later = |i: usize, c: &Candidate| match here {
             Some(here) => i > here,
             None => c.path == self.place.path || c.modified >= at.written,
         };
-        let later = all.iter().enumerate().filter(|(i, c)| is_later(*i, c)).filter_map(|(_, c)| c.open());
-        Ok(later.into_iter().find(|f| !at.mark.is_of(f.stream) && !self.is_done(f)))
+        for (_, c) in all.iter().enumerate().filter(|(i, c)| is_later(*i, c)) {
+            match self.open(c)? {
+                Some(f) if !at.mark.is_of(f.stream) && !self.is_done(&f) => return Ok(Some(f)),
+                None if self.is_to_come(c) => return Ok(None),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Another file with the same beginning that reaches as far.
@@ -297,9 +358,13 @@ impl Follow {
     }
 
     fn look_for_copy(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
-        let all = self.place.list()?;
-        let copies = all.iter().rev().filter(|c| c.path != path).filter_map(Candidate::open);
-        Ok(copies.filter(|f| mark.is_of(f.stream)).find(|f| f.is_whole(mark.position).unwrap_or(false)))
+        let (all, wrong) = self.all()?;
+        let mut copies = all.into_iter().rev().filter(|f| f.path != path && mark.is_of(f.stream));
+        match (copies.find(|f| f.is_whole(mark.position).unwrap_or(false)), wrong) {
+            // It may be the one.
+            (None, Some(e)) => Err(e),
+            (found, _) => Ok(found),
+        }
     }
 
     /// The packed file at hand cannot be unpacked any further: what it was made of is there still, it is being written at this
@@ -318,10 +383,13 @@ impl Follow {
             self.at = Reading::of_copy(found, mark);
             return Ok(true);
         }
+        if path.with_extension("").exists() {
+            // Whoever packed it did not come to its end, and left the plain one.
+            return Ok(true);
+        }
         let name = path.display();
         let text = format!("`{name}` is damaged behind byte {} of its text ({e}): the rest is lost", mark.position);
-        self.happened.push(Word::SourceDamaged);
-        log::error("input", format!("{text}; reading goes on with the file behind it"));
+        self.skip(Word::SourceDamaged, text);
         Ok(true)
     }
 
@@ -334,25 +402,32 @@ impl Follow {
             self.happened.push(Word::Truncations);
             return Ok(Reading::of_copy(found, mark));
         }
-        let lost = "it was truncated, and there is no copy: what was not read before is lost";
+        let log = self.place.path.display();
+        let lost = format!("`{log}`: it was truncated, and there is no copy: what was not read before is lost");
         if let Some(next) = self.behind(at, false)? {
-            self.say(lost);
+            self.skip(Word::TruncatedUnread, lost);
             self.happened.push(Word::Truncations);
             self.pass(mark.epoch);
             return Ok(Reading::start(next));
         }
-        // It may begin as it did: then what is behind its end now was cut off.
-        let Some(found) = self.place.newest().filter(|f| mark.is_of(f.stream)) else { return Ok(None) };
-        self.say(lost);
+        // It may begin as it did: then what is behind its end now was cut off, or it was written anew.
+        let Some(found) = self.newest()?.filter(|f| mark.is_of(f.stream) || self.is_done(f)) else { return Ok(None) };
+        self.skip(Word::TruncatedUnread, lost);
         self.happened.push(Word::Truncations);
-        let position = found.bytes()?.unwrap_or(0).min(mark.position);
-        Ok(Reading::at(found, Mark { position, ..mark.anew() }))
+        let bytes = found.bytes()?.unwrap_or(0);
+        Ok(match mark.is_of(found.stream) && bytes < mark.position {
+            true => Reading::at(found, Mark { position: bytes, ..mark.anew() }),
+            false => self.anew(found),
+        })
     }
 
     fn fill_now(&mut self, to: &mut Filler) -> io::Result<Fill> {
         for _ in 0..limits::FOLLOWED_ROUNDS {
             if self.at.is_none() {
                 self.at = self.begin()?;
+            }
+            if !self.skipped.is_empty() {
+                return Ok(Fill::Bytes(0));
             }
             let Some(at) = &mut self.at else { return Ok(Fill::Nothing) };
             let place = at.mark.into();
@@ -368,7 +443,7 @@ impl Follow {
                 }
             });
             match got {
-                Err(e) if at.found.is_packed() && found::is_damage(&e) => {
+                Err(e) if at.found.is_packed() && text::is_damage(&e) => {
                     if !self.cut_off(&e)? {
                         return Ok(Fill::Nothing);
                     }
@@ -402,8 +477,9 @@ impl Source for Follow {
 
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill> {
         let got = self.fill_now(to);
-        if self.once.is_some() && got.is_err() {
-            self.happened.push(Word::SourceDamaged);
+        if let (Some(_), Err(e)) = (&self.once, &got) {
+            let text = format!("`{}`: cannot be read to its end: {e}", self.place.path.display());
+            self.skip(Word::SourceDamaged, text);
         }
         for what in self.happened.drain(..) {
             to.ring().word(what).fetch_add(1, Ordering::Relaxed);
@@ -412,6 +488,8 @@ impl Source for Follow {
         if matches!(got, Ok(Fill::Nothing)) && self.once.as_ref().is_some_and(Once::is_over) {
             return Ok(Fill::End);
         }
+        let more = |at: &Reading| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position));
+        self.stuck = matches!(got, Ok(Fill::Nothing)) && self.at.as_ref().is_some_and(more);
         if self.once.is_some() && got.is_err() {
             // Nobody waits for what cannot be read.
             return got;
@@ -421,17 +499,22 @@ impl Source for Follow {
             // It may be another one that has the name: on a file server files come back under new handles.
             if let Some(at) = self.at.take() {
                 self.kept = Some(Kept { mark: at.mark, ..Kept::default() });
+                self.held = Some(at);
             }
             self.next = None;
             Fill::Nothing
         }))
     }
 
+    fn skipped(&mut self) -> Vec<(Word, String)> {
+        std::mem::take(&mut self.skipped)
+    }
+
     fn standing(&mut self) -> Option<Input> {
         let all = self.place.look().unwrap_or_default();
         let bytes = |all: &[Candidate]| all.iter().map(|c| c.bytes).sum();
         let Some(at) = &mut self.at else {
-            let wrong = found::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
+            let wrong = text::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
             let wrong = wrong.map(|e| format!("`{}` cannot be read: {e}", self.place.path.display()));
             let behind = all.last().filter(|c| c.path == self.place.path).map_or(0, |c| c.bytes);
             let at = self.place.path.display().to_string();
@@ -449,7 +532,7 @@ impl Source for Follow {
 
     fn wait(&mut self, patience: Option<Duration>) -> io::Result<bool> {
         if self.watch.is_none() {
-            self.watch = Watch::of(found::dir_of(&self.place.path)).ok();
+            self.watch = Watch::of(&self.place.dir()).ok();
         }
         let look = match self.watch {
             Some(_) => Duration::from_millis(limits::FOLLOWED_WATCHED_MILLIS),
@@ -457,7 +540,9 @@ impl Source for Follow {
         };
         let until = Instant::now() + patience.unwrap_or(look);
         loop {
-            if self.at.as_ref().is_some_and(|at| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position))) {
+            if !self.stuck
+                && self.at.as_ref().is_some_and(|at| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position)))
+            {
                 return Ok(true);
             }
             let left = until.saturating_duration_since(Instant::now());
