@@ -136,6 +136,42 @@ fn a_log_that_is_copied_and_truncated_is_followed() {
     rotations("file-copied", " copytruncate", &Then::Stays);
 }
 
+/// As on a file server that is away now and then: handles are stale, reads fail, names cannot be opened.
+#[test]
+fn a_log_that_cannot_be_read_now_and_then_is_read_all_the_same() {
+    let Some(strace) = peer("strace") else { return };
+    let (den, receiver) = (Den::new("file-stale"), Receiver::start());
+    let (log, trace, mut chance) = (den.file("audit.log"), den.file("trace"), Chance::new(7));
+    let names = (1..=8).map(|n| format!("-P {log}.{n} ")).collect::<String>();
+    let inject = "-e inject=pread64:error=ESTALE:when=9+151 -e inject=?open,openat:error=EIO:when=9+47";
+    let mut setup = Setup::new(&den).url(&receiver.url()).args(&["--type", "file", "--filename", &log]).exec();
+    setup.before = format!(
+        "{} -f -qq --seccomp-bpf -o {trace} -P {log} {names} -e trace=pread64,?open,openat {inject} ",
+        strace.display()
+    );
+    let mut writer = Log::new(&den);
+    writer.write(50);
+    let program = setup.picodata();
+    receiver.wait_count(50, LIMIT);
+    for n in (1..=8).rev() {
+        for _ in 0..5 {
+            writer.write(chance.within(1, 60));
+            std::thread::sleep(Duration::from_millis(chance.within(0, 30)));
+        }
+        fs::rename(&log, format!("{log}.{n}")).unwrap();
+        writer.write(chance.within(0, 20));
+        writer.reopen();
+        writer.write(chance.within(1, 20));
+    }
+    wait("everything", LIMIT, || writer.written.missing(&receiver.docs()).is_empty());
+    assert_eq!(writer.written.compare(&receiver.docs()), Ok(()), "stderr:\n{}", program.err());
+    assert_eq!(receiver.repeats(), 0, "stderr:\n{}", program.err());
+    let trace = fs::read_to_string(trace).unwrap();
+    let bit = |error: &str| trace.lines().filter(|l| l.contains("(INJECTED)") && l.contains(error)).count();
+    assert!(bit("ESTALE") > 2 && bit("EIO") > 0, "{} and {}", bit("ESTALE"), bit("EIO"));
+    assert!(program.err().contains("cannot be read"), "{}", program.err());
+}
+
 #[test]
 fn half_a_line_waits_for_its_rest_also_over_a_restart() {
     let den = Den::new("file-half");
