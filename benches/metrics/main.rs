@@ -1,4 +1,4 @@
-//! The metrics helper beside others: what a page costs, what a scrape costs, how much memory it takes.
+//! The metrics helper beside others: what a page costs, what a scrape costs, how much memory it takes, what a push costs.
 //!
 //! `cargo bench --bench metrics`. Prints a table with ratios; asserts nothing, since times depend on the machine.
 //! `GOSTECH_BENCH_SCALE` is a factor on the amounts (0.01 for a quick look).
@@ -8,12 +8,13 @@
 // The oldest Rust is a promise about the programs; tests are built by today's.
 #![allow(clippy::incompatible_msrv)]
 
-#[path = "../tests/it/harness/mod.rs"]
+#[path = "../../tests/it/harness/mod.rs"]
 mod harness;
-#[path = "../tests/it/metrics/helper.rs"]
+#[path = "../../tests/it/metrics/helper.rs"]
 #[allow(dead_code)]
 mod helper;
-#[path = "../tests/it/metrics/stand.rs"]
+mod pushes;
+#[path = "../../tests/it/metrics/stand.rs"]
 #[allow(dead_code)]
 mod stand;
 
@@ -42,6 +43,7 @@ fn main() {
     pages();
     scrapes();
     memory();
+    pushes::table();
 }
 
 /// A factor on all amounts.
