@@ -21,6 +21,8 @@ pub const GREETING_BYTES: usize = 128;
 pub mod code {
     /// Access denied.
     pub const ACCESS_DENIED: u64 = 42;
+    /// There is no such procedure.
+    pub const NO_PROCEDURE: u64 = 33;
     /// The account is locked, or may not log in at all.
     pub const LOCKED: u64 = 32;
     /// The instance is not ready yet: nobody was asked for a password.
@@ -77,6 +79,8 @@ pub enum Request<'a> {
     Ping,
     /// Call a stored or global function without arguments.
     Call(&'a str),
+    /// The same with one argument, a text.
+    CallWith(&'a str, &'a str),
     /// Run a chunk of Lua.
     Eval(&'a str),
     /// A statement of SQL without parameters.
@@ -99,7 +103,7 @@ impl Request<'_> {
     pub fn name(&self) -> String {
         match self {
             Request::Ping => "ping".into(),
-            Request::Call(name) => format!("call of {name}"),
+            Request::Call(name) | Request::CallWith(name, _) => format!("call of {name}"),
             Request::Eval(_) => "eval".into(),
             Request::Execute(_) => "query".into(),
             Request::Select { space, .. } => format!("select from space {space}"),
@@ -110,9 +114,10 @@ impl Request<'_> {
     pub fn put(&self, out: &mut Vec<u8>, sync: u64) {
         match self {
             Request::Ping => frame(out, 64, sync, |b| msgpack::put_map(b, 0)),
-            Request::Call(name) => frame(out, 10, sync, |b| call(b, 0x22, name)),
-            Request::Eval(chunk) => frame(out, 8, sync, |b| call(b, 0x27, chunk)),
-            Request::Execute(sql) => frame(out, EXECUTE, sync, |b| pair(b, 0x40, sql, 0x41)),
+            Request::Call(name) => frame(out, 10, sync, |b| pair(b, (0x22, name), 0x21, &[])),
+            Request::CallWith(name, text) => frame(out, 10, sync, |b| pair(b, (0x22, name), 0x21, &[text])),
+            Request::Eval(chunk) => frame(out, 8, sync, |b| pair(b, (0x27, chunk), 0x21, &[])),
+            Request::Execute(sql) => frame(out, EXECUTE, sync, |b| pair(b, (0x40, sql), 0x41, &[])),
             Request::Select { space, index, limit, key } => frame(out, 1, sync, |b| {
                 msgpack::put_map(b, 6);
                 let fields = [(0x10, *space), (0x11, *index), (0x12, *limit), (0x13, 0), (0x14, iterator(key))];
@@ -140,17 +145,14 @@ fn iterator(key: &Option<Value<'_>>) -> u32 {
     }
 }
 
-fn call(body: &mut Vec<u8>, what: u64, text: &str) {
-    pair(body, what, text, 0x21);
-}
-
-/// A text, and no arguments.
-fn pair(body: &mut Vec<u8>, what: u64, text: &str, arguments: u64) {
+/// What is to be done, and the arguments; each under its key.
+fn pair(body: &mut Vec<u8>, (what, text): (u64, &str), key: u64, arguments: &[&str]) {
     msgpack::put_map(body, 2);
     msgpack::put_uint(body, what);
     msgpack::put_str(body, text);
-    msgpack::put_uint(body, arguments);
-    msgpack::put_array(body, 0);
+    msgpack::put_uint(body, key);
+    msgpack::put_array(body, arguments.len());
+    arguments.iter().for_each(|argument| msgpack::put_str(body, argument));
 }
 
 /// Appends the frame that logs a user in.
@@ -321,6 +323,7 @@ mod tests {
         for request in [
             Request::Ping,
             Request::Call(".proc_raft_info"),
+            Request::CallWith(".proc_instance_health_status", "uuid"),
             Request::Eval("return 1"),
             Request::Execute("SELECT 1"),
             Request::Select { space: 515, index: 0, limit: 10, key },

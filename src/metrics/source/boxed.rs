@@ -62,7 +62,8 @@ fn numbered(table: Option<&Value<'_>>, mut each: impl FnMut(&str, &Value<'_>)) {
     }
 }
 
-fn replication(replicas: Option<&Value<'_>>, sheet: &mut Sheet<'_, '_>) {
+/// Writes `box.info.replication`; also what else is of that shape.
+pub fn replication(replicas: Option<&Value<'_>>, sheet: &mut Sheet<'_, '_>) {
     numbered(replicas, |id, replica| {
         for stream in ["upstream", "downstream"] {
             let Some(state) = replica.get(stream) else { continue };

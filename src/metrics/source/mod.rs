@@ -170,6 +170,8 @@ pub struct Least {
     columns: Option<Columns>,
     instances: bool,
     addresses: bool,
+    /// What else it is asked of itself.
+    more: Vec<&'static str>,
 }
 
 /// What a poll brought.
@@ -299,6 +301,10 @@ fn unsafe_to_call(name: &str) -> No {
 const CALLS: [&[&str]; 3] =
     [&[".proc_runtime_info_v2"], &[".proc_runtime_info"], &[".proc_raft_info", ".proc_version_info"]];
 
+/// What an instance says of its health, and of its replication: since 26, to every user.
+const HEALTH: &str = ".proc_instance_health_status";
+const DETAILS: &str = ".proc_instance_details";
+
 fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan> {
     let mut why = None;
     for calls in CALLS {
@@ -310,11 +316,14 @@ fn least(client: &mut Client, wishes: &Wishes, patience: Duration) -> Asked<Plan
         }
         let state = data(&answers[0])?.unwrap_or(Value::Nil);
         let own = state.items().first().and_then(pico::own_raft_id);
+        let says_more = state.items().first().is_some_and(pico::says_more);
         let mut version = answers.into_iter().nth(1);
         if version.as_ref().map(data).transpose()?.is_some_and(|said| said.is_err()) {
             version = None;
         }
-        return least_details(client, wishes, (calls[0], own, version), patience).map(|l| Ok(Plan::Least(l)));
+        let more = if says_more { vec![HEALTH, DETAILS] } else { Vec::new() };
+        let found = least_details(client, wishes, (calls[0], own, version), patience)?;
+        return Ok(Ok(Plan::Least(Least { more, ..found })));
     }
     let mut no = No::of(&why.unwrap_or(Refusal { code: 0, text: String::new() }));
     no.why = format!("this is no Picodata that answers .proc_runtime_info: {}", no.why);
@@ -344,7 +353,7 @@ fn least_details(
     let name = all.into_iter().find(|i| i.raft_id.is_some() && i.raft_id == own).map(|i| i.name);
     let addresses = data(addresses)?.is_ok() && !wishes.leaves_out("addresses");
     let instances = !wishes.leaves_out("instances");
-    Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses })
+    Ok(Least { call, version, name, columns: rows.ok().map(|_| columns), instances, addresses, more: Vec::new() })
 }
 
 /// Who belongs to the cluster; none: this database does not say.
@@ -478,6 +487,11 @@ fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Du
     let columns = least.columns.filter(|_| least.instances);
     requests.extend(columns.map(|_| rows_of(INSTANCE)));
     requests.extend(least.addresses.then(|| rows_of(PEER_ADDRESS)));
+    let (addresses, uuid, more) = (least.addresses, client.greeting().uuid.clone(), least.more.clone());
+    requests.extend(more.iter().map(|name| match *name {
+        HEALTH => Request::CallWith(HEALTH, &uuid),
+        name => Request::Call(name),
+    }));
     let answers = client.ask(&requests, patience)?;
     let mut out = Builder::new(rules);
     let [state, tables @ ..] = &answers[..] else { return Err(unreadable("answers are missing".into())) };
@@ -507,13 +521,38 @@ fn ask_least(client: &mut Client, least: &mut Least, rules: &Rules, patience: Du
             Err(_) => least.columns = None,
         }
     }
-    if let Some(answer) = tables.next() {
+    if let Some(answer) = addresses.then(|| tables.next()).flatten() {
         match data(answer)? {
             Ok(rows) => pico::addresses(rows.items(), &mut Sheet::new(&mut out, least.name.as_deref())),
             Err(_) => least.addresses = false,
         }
     }
+    of_itself(more, tables, least, &mut out)?;
     page_of([out], "least").map(Ok)
+}
+
+/// What else the instance says of itself, where it was asked.
+fn of_itself<'a>(
+    asked: Vec<&'static str>,
+    answers: impl Iterator<Item = &'a Answer>,
+    least: &mut Least,
+    out: &mut Builder<'_>,
+) -> Result<(), Trouble> {
+    for (name, answer) in asked.into_iter().zip(answers) {
+        match data(answer)? {
+            Ok(values) => {
+                let mut sheet = Sheet::new(out, least.name.as_deref());
+                let info = values.items().first().unwrap_or(&Value::Nil);
+                pico::health(info, &mut sheet);
+                boxed::replication(info.get("replication"), &mut sheet);
+            }
+            // Not asked again on this connection: a denial is an event in the audit log.
+            Err(no) if matches!(no.code, code::ACCESS_DENIED | code::NO_PROCEDURE) => least.more.retain(|n| *n != name),
+            // Not ready yet.
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

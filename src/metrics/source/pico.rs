@@ -85,6 +85,12 @@ pub fn own_raft_id(info: &Value<'_>) -> Option<u64> {
     info.get("raft").unwrap_or(info).get("id").and_then(Value::uint)
 }
 
+/// Whether the instance that gave this `.proc_runtime_info_v2` is of Picodata 26 or newer, which says more of itself.
+pub fn says_more(info: &Value<'_>) -> bool {
+    let version = info.find(&["version_info", "picodata_version"]).and_then(Value::text).unwrap_or_default();
+    version.split('.').next().and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= 26)
+}
+
 /// Writes `.proc_raft_info`.
 pub fn raft(info: &Value<'_>, sheet: &mut Sheet<'_, '_>) {
     sheet.take("pico_raft_term", &[], Some(info), &["term"]);
@@ -112,6 +118,20 @@ pub fn runtime(info: &Value<'_>, sheet: &mut Sheet<'_, '_>) {
     if let Some(info) = info.get("version_info") {
         version(info, sheet);
     }
+}
+
+/// Writes `.proc_instance_health_status`, which Picodata has since 26; a list that is not there is empty.
+pub fn health(info: &Value<'_>, sheet: &mut Sheet<'_, '_>) {
+    let Some(status) = text_of(info, "status") else { return };
+    sheet.put("picodata_health_status", &[("status", &status)], Some(1.0));
+    let issues = ["issues", "reasons"].iter().find_map(|name| info.get(name)).map_or(0, |all| all.items().len());
+    sheet.put("picodata_health_issues", &[], Some(issues as f64));
+    for (state, count) in info.get("buckets").map_or(&[][..], |b| b.pairs()) {
+        let state = state.text().unwrap_or_default();
+        sheet.put("picodata_buckets", &[("state", &state)], count.number());
+    }
+    // As it is spelled there.
+    sheet.take("pico_raft_commit_index", &[], Some(info), &["raft", "commitedIndex"]);
 }
 
 /// Writes `.proc_version_info`.
