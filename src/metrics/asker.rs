@@ -129,7 +129,12 @@ impl Asker {
             // It is this statement that takes too long or brings too much: the next one is not to suffer for it.
             self.rest = None;
         }
-        came.map(|()| answers.remove(0))
+        // A database that is not there says nothing of the statement.
+        let unreached = |t: Trouble| match t.reason {
+            Reason::Timeout | Reason::Closed if !reached => Trouble { reason: Reason::Connect, ..t },
+            _ => t,
+        };
+        came.map_err(unreached).map(|()| answers.remove(0))
     }
 
     /// Does something with the line, which is made where there is none.

@@ -98,6 +98,11 @@ pub fn read(path: &Path, bytes: &[u8], all: &mut Vec<Query>) -> Result<()> {
         let section = sections.last_mut().ok_or_else(|| refuse("a query begins with `[name]`".into()))?;
         match section.items.last_mut() {
             Some(open) if indent > margin => {
+                // In SQL a line may begin so, anywhere else it is a key that slipped.
+                if open.row != "sql" && body.contains('=') && entry(body, place).is_ok() {
+                    let what = format!("it stands further in than `{}`, and so goes on with that; ", open.row);
+                    return Err(refuse(what + "begin both in the same column"));
+                }
                 open.value.push('\n');
                 open.value.push_str(body);
             }
@@ -196,8 +201,10 @@ impl Section {
             format!("a name has at most {} bytes", limits::QUERY_NAME_BYTES)
         } else if let Some(taken) = TAKEN.iter().find(|taken| name.starts_with(**taken)) {
             format!("families that begin with `{taken}` are the database's and this program's; take another name")
-        } else if (kind == Kind::Counter) != name.ends_with("_total") {
-            "the name of a counter ends with `_total`, and of nothing else (`kind = counter`)".to_string()
+        } else if kind == Kind::Counter && !name.ends_with("_total") {
+            "the name of a counter ends with `_total`".to_string()
+        } else if kind != Kind::Counter && name.ends_with("_total") {
+            "`_total` ends the name of a counter: say `kind = counter`, or take another name".to_string()
         } else {
             return Ok(());
         };
@@ -281,7 +288,8 @@ mod tests {
             ("[x-y]\nsql = SELECT 1\n", "a family's name is letters"),
             ("[1x]\nsql = SELECT 1\n", "a family's name is letters"),
             ("[tnt_x]\nsql = SELECT 1\n", "begin with `tnt_`"),
-            ("[x_total]\nsql = SELECT 1\n", "ends with `_total`"),
+            ("[x_total]\nsql = SELECT 1\n", "say `kind = counter`"),
+            ("[x]\nhelp = X\n  sql = SELECT 1\n", "line 3: it stands further in than `help`"),
             ("[x]\nkind = counter\nsql = SELECT 1\n", "ends with `_total`"),
             ("[x]\nsql = SELECT 1\n[x]\nsql = SELECT 1\n", "in /q.conf line 3: is in /q.conf line 1 already"),
         ] {

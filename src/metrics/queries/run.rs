@@ -157,20 +157,27 @@ impl Turn {
             }
             Err((reason, words)) => {
                 log::warn(&matter, format!("in {}: {words}", self.query.place));
-                let slow = reason == Reason::Timeout.name();
-                self.slow = if slow { self.slow + 1 } else { 0 };
-                let most = Duration::from_secs(limits::QUERY_SLOW_SECONDS).max(pause);
-                match reason {
-                    _ if slow => pause = pause.saturating_mul(1 << self.slow.min(10)).min(most),
-                    "denied" => pause = pause.max(Duration::from_secs(limits::METRICS_DENIED_SECONDS)),
-                    // A database that is back is asked at once.
-                    "connect" | "closed" => pause = pause.min(Duration::from_secs(limits::METRICS_RETRY_MOST_SECONDS)),
-                    _ => {}
-                }
+                pause = rest(reason, pause, &mut self.slow);
             }
         }
         self.due = Instant::now() + pause;
         told
+    }
+}
+
+/// How long a query rests that failed for this reason. `slow`: how often in a row it took too long, or the database hung up.
+fn rest(reason: &str, interval: Duration, slow: &mut u32) -> Duration {
+    let seconds = Duration::from_secs;
+    let again = matches!(reason, "timeout" | "closed");
+    *slow = if again { *slow + 1 } else { 0 };
+    match reason {
+        _ if again => {
+            interval.saturating_mul(1 << (*slow).min(10)).min(seconds(limits::QUERY_SLOW_SECONDS).max(interval))
+        }
+        "denied" => interval.max(seconds(limits::METRICS_DENIED_SECONDS)),
+        // A database that is back is asked at once.
+        "connect" | "dns" | "tls" => interval.min(seconds(limits::METRICS_RETRY_MOST_SECONDS)),
+        _ => interval,
     }
 }
 
@@ -204,5 +211,21 @@ fn fetch(q: &Query, asker: &mut Asker, rules: &Rules) -> Result<(super::Snapshot
             format!("{}; let an administrator GRANT READ ON TABLE … TO this user", refusal.text),
         )),
         Err(refusal) => Err(("refused", format!("the database refuses it: {}", refusal.text))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_rests_longer_and_a_database_that_is_away_is_looked_for_soon() {
+        let (mut slow, minute) = (0, Duration::from_secs(60));
+        let rests: Vec<u64> = (0..8).map(|_| rest("timeout", minute, &mut slow).as_secs()).collect();
+        assert_eq!(rests, [120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+        for (reason, seconds) in [("refused", 60), ("rows", 60), ("denied", 600), ("connect", 5), ("closed", 120)] {
+            assert_eq!(rest(reason, minute, &mut slow).as_secs(), seconds, "{reason}");
+        }
+        assert_eq!(rest("closed", 2 * Duration::from_secs(3600), &mut slow).as_secs(), 7200);
     }
 }

@@ -178,3 +178,16 @@ fn a_slow_query_holds_up_nobody_and_hides_no_family_of_the_database() {
     let count = |what: &str| asked.iter().filter(|a| matches!(a, Asked::Execute(sql) if sql.contains(what))).count();
     assert!(count("slow") < count("quick"), "{}, {}", count("slow"), count("quick"));
 }
+
+#[test]
+fn a_database_that_says_nothing_is_no_slow_query() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = silent.local_addr().expect("an address").port().to_string();
+    let scratch = Scratch::new("query-silent");
+    let file = scratch.file("queries.conf", "[one]\ninterval = 1s\nsql = SELECT 1\n");
+    let args = ["--port", &port, "--timeout", "200ms", "--query-file", &file];
+    let helper = Helper::start_with(&args, &[("GOSTECH_METRICS_PASSWORD", "x")]);
+    let failed = |reason: &str| format!("gostech_metrics_query_failures_total{{query=\"one\",reason=\"{reason}\"}}");
+    let page = helper.until("tried twice", LIMIT, |p| p.get(&failed("connect")).is_some_and(|n| *n >= 2.0));
+    assert!(!page.contains_key(&failed("timeout")), "{page:#?}");
+}
