@@ -10,6 +10,7 @@ mod local;
 mod locks;
 mod logins;
 mod picodata;
+mod picodata_26;
 mod proxies;
 mod push;
 mod queries;
