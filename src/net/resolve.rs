@@ -8,7 +8,6 @@ use crate::limits;
 use crate::net::failure::{words, Failure, FailureKind};
 use crate::net::target::{bracketed, is_localhost};
 use crate::sys::thread;
-use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +30,7 @@ pub fn lookup(host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr
 
 /// Addresses that have not answered since any of their name did: they come last in the next attempt, so that each of a
 /// long list has its turn.
-static TRIED: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+static TRIED: Mutex<Vec<SocketAddr>> = Mutex::new(Vec::new());
 
 /// A TCP connection to the first address that answers. The time is shared out, so that one address that swallows
 /// everything leaves some for the next. The socket is blocking and without delay.
@@ -82,7 +81,7 @@ fn has_met_itself(near: Option<SocketAddr>, far: Option<SocketAddr>) -> bool {
 }
 
 /// Those that were not tried since the last success stand first, each part in its order.
-fn in_turn(found: Vec<SocketAddr>, tried: &Mutex<BTreeSet<SocketAddr>>) -> Vec<SocketAddr> {
+fn in_turn(found: Vec<SocketAddr>, tried: &Mutex<Vec<SocketAddr>>) -> Vec<SocketAddr> {
     let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
     let (old, new): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| tried.contains(a));
     if new.is_empty() {
@@ -91,18 +90,20 @@ fn in_turn(found: Vec<SocketAddr>, tried: &Mutex<BTreeSet<SocketAddr>>) -> Vec<S
     [new, old].concat()
 }
 
-fn forget(addresses: &[SocketAddr], tried: &Mutex<BTreeSet<SocketAddr>>) {
+fn forget(addresses: &[SocketAddr], tried: &Mutex<Vec<SocketAddr>>) {
     let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
     tried.retain(|a| !addresses.contains(a));
 }
 
-fn note(failed: impl Iterator<Item = SocketAddr>, tried: &Mutex<BTreeSet<SocketAddr>>) {
+fn note(failed: impl Iterator<Item = SocketAddr>, tried: &Mutex<Vec<SocketAddr>>) {
     let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
     for address in failed {
         if tried.len() >= limits::ADDRESSES_TRIED {
             tried.clear();
         }
-        tried.insert(address);
+        if !tried.contains(&address) {
+            tried.push(address);
+        }
     }
 }
 
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn each_address_of_a_long_list_has_its_turn() {
-        let tried = Mutex::new(BTreeSet::new());
+        let tried = Mutex::new(Vec::new());
         let all: Vec<SocketAddr> = (1..=40).map(address).collect();
         for first in [1, 17, 33] {
             let turn = in_turn(all.clone(), &tried);

@@ -40,12 +40,12 @@ use crate::audit::spool::record::{Head, Stored};
 use crate::audit::spool::Spool;
 use crate::backoff::Backoff;
 use crate::limits;
+use crate::sorted::Map;
 use crate::sys::crash::{self, Victim};
 use crate::sys::marks::Mark;
 use between::{leaves_out, Between};
 use proof::{Cause, Proof};
 use size::Size;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -166,7 +166,7 @@ pub struct Sender {
     ahead_left: usize,
     ahead_most: usize,
     /// Later events that were taken so.
-    given: BTreeSet<u64>,
+    given: Map<u64, ()>,
     bound: usize,
     tally: Tally,
     loss: Option<Loss>,
@@ -262,7 +262,7 @@ impl Sender {
             ahead_of: 0,
             ahead_left: 0,
             ahead_most: limits::SUSPECTS_FIRST,
-            given: BTreeSet::new(),
+            given: Map::new(),
             tally: Tally::default(),
             loss: None,
             sieve: Sieve::default(),

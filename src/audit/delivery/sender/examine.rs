@@ -183,7 +183,7 @@ impl Sender {
             self.wait(None, now);
             return None;
         }
-        if self.given.contains(&seq) || self.is_left_out(seq) {
+        if self.given.contains_key(&seq) || self.is_left_out(seq) {
             // It bears no witness twice: whoever knows repeats would take it.
             self.plan.pop();
             self.plan.push(Task::Ahead(seq + 1));
@@ -230,9 +230,9 @@ impl Sender {
             self.proof.took_new(self.which, now.mono);
             self.last_taken = Some(seq);
             let here = self.spool.position(&self.name);
-            self.given.retain(|s| *s >= here);
+            self.given.retain(|s, ()| *s >= here);
             if self.given.len() < limits::LATER_GIVEN {
-                self.given.insert(seq);
+                self.given.insert(seq, ());
             }
             (self.ahead, self.ahead_most) = (seq + 1, limits::SUSPECTS_FIRST);
         }

@@ -8,7 +8,8 @@ use super::records::{self, Producer};
 use crate::audit::delivery::parcel::Parcel;
 use crate::hash::xxh64;
 use crate::limits;
-use std::collections::{BTreeMap, VecDeque};
+use crate::sorted::Map;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// The count.
@@ -16,7 +17,7 @@ use std::ops::Range;
 pub struct Count {
     /// Our number, where the cluster has given one.
     pub producer: Option<Producer>,
-    next: BTreeMap<usize, i32>,
+    next: Map<usize, i32>,
     /// The batch that is under way.
     pub open: Option<Open>,
     /// Events that are there and were not asked for again, by their ids.
@@ -108,7 +109,7 @@ impl Count {
 
     /// The cluster does not know the count any more: another number of ours. What is under way goes under it as well.
     pub fn begin_anew(&mut self, producer: Producer) {
-        (self.producer, self.next) = (Some(producer), BTreeMap::new());
+        (self.producer, self.next) = (Some(producer), Map::new());
         if let Some(open) = &mut self.open {
             records::renumber(&mut open.batch, producer, 0);
         }

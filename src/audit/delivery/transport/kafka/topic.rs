@@ -14,7 +14,7 @@ use crate::net::failure::{Failure, FailureKind};
 use crate::net::http::Timeouts;
 use crate::net::target::{bracketed, Place};
 use crate::net::tls;
-use std::collections::BTreeMap;
+use crate::sorted::Map;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +38,7 @@ pub struct Topic {
     times: Timeouts,
     /// When the delivery must be over.
     pub end: Instant,
-    links: BTreeMap<Broker, Link>,
+    links: Map<Broker, Link>,
     /// Who leads each partition; nobody knows when it is none.
     leaders: Option<Vec<Option<Broker>>>,
 }
@@ -53,7 +53,7 @@ impl Topic {
         times: Timeouts,
     ) -> Topic {
         let (end, known) = (Instant::now(), Vec::new());
-        Topic { name, named, known, login, tls, times, end, links: BTreeMap::new(), leaders: None }
+        Topic { name, named, known, login, tls, times, end, links: Map::new(), leaders: None }
     }
 
     /// Its files can be read.
@@ -73,7 +73,7 @@ impl Topic {
 
     /// The connections are given back.
     pub fn rest(&mut self) {
-        self.links.clear();
+        self.links = Map::new();
         self.leaders = None;
     }
 
