@@ -34,3 +34,26 @@ impl<'a> Assembled<'a> {
         self.families.iter().map(|f| f.bytes()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::rules::Rules;
+    use crate::metrics::snapshot::{Builder, Kind, Part};
+
+    #[test]
+    fn of_two_versions_both_helps_are_said() {
+        let of = |help: &str, instance: &str| {
+            let rules = Rules::default();
+            let mut b = Builder::new(&rules);
+            b.family("d", Kind::Gauge, help);
+            b.sample("d", Part::Plain, &mut vec![("instance_name", instance)], 1.0);
+            b.finish().0
+        };
+        let all = [of("durations (in ms)", "i1"), of("durations (in seconds)", "i2"), of("durations (in ms)", "i3")];
+        let help = |all: &[Snapshot]| Assembled::of(all, &[], 0).families[0].help.to_string();
+        assert_eq!(help(&all), "durations (in ms); on some instances: durations (in seconds)");
+        assert_eq!(help(&[all[0].clone(), all[2].clone()]), "durations (in ms)");
+        assert_eq!(Assembled::of(&all, &[], 0).families[0].samples().len(), 3);
+    }
+}

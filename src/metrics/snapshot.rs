@@ -116,7 +116,8 @@ impl Family {
         text.split_once('"').map(|(_, v)| v.trim_end_matches('"'))
     }
 
-    /// The same family of several instances as one, of the kind of the first.
+    /// The same family of several instances as one, of the kind of the first. While a cluster changes to another version its unit
+    /// may differ: the help says both.
     pub fn joined(all: &[&Family]) -> Family {
         let alike = || all.iter().filter(|f| f.kind == all[0].kind);
         let mut samples = Vec::with_capacity(alike().map(|f| f.samples.len()).sum());
@@ -128,7 +129,10 @@ impl Family {
             labels.push_str(&f.labels);
             samples.extend(f.samples.iter().map(|s| Sample { at: s.at + before, ..*s }));
         }
-        let (name, help) = (all[0].name.clone(), all[0].help.clone());
+        let (name, mut help) = (all[0].name.clone(), all[0].help.clone());
+        if let Some(other) = alike().find(|f| f.help != help) {
+            help = format!("{help}; on some instances: {}", other.help).into();
+        }
         Family { name, kind: all[0].kind, help, labels: labels.into(), samples: samples.into() }
     }
 
