@@ -45,6 +45,13 @@ impl Audit {
         Page::scrape(self.page).sum("gostech_audit_retries_total", &["reason=\"dns\""]).unwrap_or(0.0)
     }
 
+    /// Waits until the receiver has these, and the helper its answers: what is cut off before comes again.
+    fn until_taken(&self, receiver: &Receiver, count: usize) {
+        receiver.wait_count(count, LIMIT);
+        let waiting = || Page::scrape(self.page).sum("gostech_audit_spool_events", &["receiver=\"r1\""]);
+        wait("the answers are read", LIMIT, || waiting() == Some(0.0));
+    }
+
     fn threads(&self) -> u64 {
         procs::status_kib(self.picodata.wait_worker(None), "Threads")
     }
@@ -95,7 +102,7 @@ fn a_receiver_whose_name_cannot_be_found_costs_no_event() {
             assert!(a.threads() < 25, "{} threads while the name server says nothing", a.threads());
         }
         dns.becomes(Zone::Is(vec![ONE]));
-        old.wait_count(a.picodata.ledger.len(), LIMIT);
+        a.until_taken(&old, a.picodata.ledger.len());
         faults += 1;
     }
     faults += moved(&mut a, &dns, &old, &new);
@@ -126,7 +133,7 @@ fn moved(a: &mut Audit, dns: &Dns, old: &Receiver, new: &Receiver) -> u64 {
     let mut n = 0;
     let mut then = |a: &mut Audit, what: &str| {
         a.write(20);
-        new.wait_count(a.picodata.ledger.len() - gone, LIMIT);
+        a.until_taken(new, a.picodata.ledger.len() - gone);
         new.down();
         new.up();
         eprintln!("moved: {what}");

@@ -237,3 +237,25 @@ fn rotations_that_leave_the_extension_are_followed() {
     text.push_str(&again.more());
     assert_eq!(text, "6\n");
 }
+
+/// Between the look at the directory and that into the files a rotation gives another name to the one that is sought.
+#[test]
+fn files_that_are_renamed_while_they_are_looked_into_are_looked_into_again() {
+    let den = Den::new("shifted");
+    den.add("log.1", "one\n", 10);
+    den.add("log", "two\n", 20);
+    let source = Follow::new(den.path("log"), false, false);
+    let (number, rests_at) = (std::cell::Cell::new(1), std::cell::Cell::new(4));
+    let found = |all: &[Candidate]| {
+        let n: u32 = number.get();
+        if n < rests_at.get() {
+            den.rename(&format!("log.{n}"), &format!("log.{}", n + 1));
+            number.set(n + 1);
+        }
+        Ok(all.iter().filter_map(|c| source.open(c).unwrap()).count())
+    };
+    assert_eq!(source.steadily(found).unwrap(), 2);
+    // One that is never at rest is no file that is gone.
+    rests_at.set(u32::MAX);
+    assert!(source.steadily(found).is_err());
+}

@@ -169,16 +169,32 @@ impl Follow {
         self.place.newest()?.map_or(Ok(None), |c| self.open(&c))
     }
 
+    /// What comes of looking into the files, none of which was renamed meanwhile: else one that is sought would be missed.
+    fn steadily<T>(&self, look: impl Fn(&[Candidate]) -> io::Result<T>) -> io::Result<T> {
+        let mut before = self.place.list()?;
+        for _ in 0..limits::FOLLOWED_LOOKS {
+            let got = look(&before);
+            let now = self.place.list()?;
+            if place::names(&now) == place::names(&before) {
+                return got;
+            }
+            before = now;
+        }
+        Err(io::Error::other("its older files are renamed all the time"))
+    }
+
     /// All that have begun, and what keeps one from being read.
     fn all(&self) -> io::Result<(Vec<Found>, Option<io::Error>)> {
-        let (mut all, mut wrong) = (Vec::new(), None);
-        for c in self.place.list()? {
-            match self.open(&c) {
-                Ok(found) => all.extend(found),
-                Err(e) => wrong = Some(e),
+        self.steadily(|candidates| {
+            let (mut all, mut wrong) = (Vec::new(), None);
+            for c in candidates {
+                match self.open(c) {
+                    Ok(found) => all.extend(found),
+                    Err(e) => wrong = Some(e),
+                }
             }
-        }
-        Ok((all, wrong))
+            Ok((all, wrong))
+        })
     }
 
     /// Where reading begins; none: there is nothing yet.
@@ -232,18 +248,18 @@ impl Follow {
     }
 
     fn begin_oldest(&mut self) -> io::Result<Option<Reading>> {
-        for c in self.place.list()? {
-            match self.open(&c)? {
-                Some(found) => return Ok(Reading::start(found)),
-                None if self.is_to_come(&c) => {
-                    self.once.iter_mut().for_each(|o| o.waits = true);
-                    return Ok(None);
+        let (found, waits) = self.steadily(|all| {
+            for c in all {
+                match self.open(c)? {
+                    None if self.is_to_come(c) => return Ok((None, true)),
+                    None => {}
+                    found => return Ok((found, false)),
                 }
-                None => {}
             }
-        }
-        self.once.iter_mut().for_each(|o| o.waits = false);
-        Ok(None)
+            Ok((None, false))
+        })?;
+        self.once.iter_mut().for_each(|o| o.waits = waits);
+        Ok(found.and_then(Reading::start))
     }
 
     fn is_done(&self, found: &Found) -> bool {
@@ -331,33 +347,26 @@ impl Follow {
 
     /// The file behind this one, if it has begun. `whole`: it is what it was, so that its place says which are newer.
     fn look_behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
-        let all = self.place.list()?;
-        // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
-        let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
-        let is_later = |i: usize, c: &Candidate| match here {
-            Some(here) => i > here,
-            None => c.path == self.place.path || c.modified >= at.written,
-        };
-        for (_, c) in all.iter().enumerate().filter(|(i, c)| is_later(*i, c)) {
-            match self.open(c)? {
-                Some(f) if !at.mark.is_of(f.stream) && !self.is_done(&f) => return Ok(Some(f)),
-                None if self.is_to_come(c) => return Ok(None),
-                _ => {}
+        self.steadily(|all| {
+            // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
+            let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
+            let is_later = |i: usize, c: &Candidate| match here {
+                Some(here) => i > here,
+                None => c.path == self.place.path || c.modified >= at.written,
+            };
+            for (_, c) in all.iter().enumerate().filter(|(i, c)| is_later(*i, c)) {
+                match self.open(c)? {
+                    Some(f) if !at.mark.is_of(f.stream) && !self.is_done(&f) => return Ok(Some(f)),
+                    None if self.is_to_come(c) => return Ok(None),
+                    _ => {}
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// Another file with the same beginning that reaches as far.
     fn copy_of(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
-        // One that was renamed between the look at the directory and that at the file is found by the next.
-        match self.look_for_copy(path, mark)? {
-            None => self.look_for_copy(path, mark),
-            found => Ok(found),
-        }
-    }
-
-    fn look_for_copy(&self, path: &Path, mark: Mark) -> io::Result<Option<Found>> {
         let (all, wrong) = self.all()?;
         let mut copies = all.into_iter().rev().filter(|f| f.path != path && mark.is_of(f.stream));
         match (copies.find(|f| f.is_whole(mark.position).unwrap_or(false)), wrong) {

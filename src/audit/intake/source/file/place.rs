@@ -63,7 +63,6 @@ impl Place {
     /// All of them, oldest first, the newest one last. Whoever rotates renames one after the other, and a look meanwhile may
     /// miss one: only what two looks agree on counts.
     pub fn list(&self) -> io::Result<Vec<Candidate>> {
-        let names = |all: &[Candidate]| -> Vec<(PathBuf, Id)> { all.iter().map(|c| (c.path.clone(), c.id)).collect() };
         let mut before = self.look()?;
         for _ in 0..limits::FOLLOWED_LOOKS {
             let now = self.look()?;
@@ -92,6 +91,11 @@ impl Place {
         all.extend(Candidate::of(&self.path)?);
         Ok(all)
     }
+}
+
+/// Which file has which name.
+pub fn names(all: &[Candidate]) -> Vec<(&Path, Id)> {
+    all.iter().map(|c| (c.path.as_path(), c.id)).collect()
 }
 
 fn dir_of(path: &Path) -> &Path {
