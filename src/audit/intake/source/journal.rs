@@ -101,8 +101,11 @@ fn feed(choice: &Choice, cursor: &str, ring: &Ring) -> io::Error {
 fn note_vacuumed(ring: &Ring, cursor: &str) {
     log::warn("input", format!("{VACUUMED}; reading goes on with the oldest that follows"));
     let hash = xxh64(cursor.as_bytes(), 0);
-    if ring.word(Word::VacuumedAt).swap(hash, Ordering::AcqRel) != hash {
+    let known = ring.word(Word::VacuumedAt);
+    if known.load(Ordering::Acquire) != hash {
+        // Counted first: whoever dies in between has it counted twice, never not at all.
         ring.word(Word::Vacuumed).fetch_add(1, Ordering::Release);
+        known.store(hash, Ordering::Release);
     }
 }
 
