@@ -14,6 +14,8 @@ mod harness;
 #[allow(dead_code)]
 mod helper;
 mod pushes;
+#[path = "../../tests/it/metrics/sink.rs"]
+mod sink;
 #[path = "../../tests/it/metrics/stand.rs"]
 #[allow(dead_code)]
 mod stand;

@@ -2,13 +2,13 @@
 //! page and write it to the same receiver. The receiver reads everything and keeps nothing.
 
 use super::helper::{free_port, get, peer, samples, Helper, Scratch};
+use super::sink::{sink, Sink};
 use super::stand::{picodata, Stand};
 use super::{page_of, scaled, Peer};
 use gostech::iproto::auth::Method::ChapSha1;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,25 +24,6 @@ struct Look {
     bytes: u64,
 }
 
-/// Bytes that came to a receiver.
-struct Sink {
-    port: u16,
-    bytes: Arc<AtomicU64>,
-}
-
-fn sink(http: bool, body: Arc<Vec<u8>>) -> Sink {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let sink = Sink { port: listener.local_addr().expect("an address").port(), bytes: Arc::default() };
-    let bytes = sink.bytes.clone();
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            let (bytes, body) = (bytes.clone(), body.clone());
-            std::thread::spawn(move || swallow(BufReader::with_capacity(1 << 20, socket), http, &bytes, &body));
-        }
-    });
-    sink
-}
-
 fn datagrams() -> Sink {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let sink = Sink { port: socket.local_addr().expect("an address").port(), bytes: Arc::default() };
@@ -54,35 +35,6 @@ fn datagrams() -> Sink {
         }
     });
     sink
-}
-
-/// Reads all; answers each request of HTTP with this body, or with none.
-fn swallow(mut from: BufReader<TcpStream>, http: bool, bytes: &AtomicU64, body: &[u8]) -> Option<()> {
-    loop {
-        let mut left = u64::MAX;
-        if http {
-            let mut line = String::new();
-            left = 0;
-            while from.read_line(&mut line).ok().filter(|n| *n > 0)? > 2 {
-                let length = line.to_ascii_lowercase().strip_prefix("content-length: ").map(|n| n.trim().parse());
-                left = length.map_or(left, |n| n.expect("a length"));
-                line.clear();
-            }
-        }
-        while left > 0 {
-            let some = from.fill_buf().ok().filter(|b| !b.is_empty())?.len().min(left as usize);
-            from.consume(some);
-            left -= some as u64;
-            bytes.fetch_add(some as u64, Ordering::Relaxed);
-        }
-        let head = match body.len() {
-            0 => "HTTP/1.1 204 No Content\r\n\r\n".to_string(),
-            size => {
-                format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {size}\r\n\r\n")
-            }
-        };
-        from.get_mut().write_all(head.as_bytes()).and_then(|()| from.get_mut().write_all(body)).ok()?;
-    }
 }
 
 /// Processor time of a process so far, in seconds.

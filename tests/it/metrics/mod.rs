@@ -16,6 +16,7 @@ mod push;
 mod queries;
 mod reload;
 mod requests;
+mod sink;
 mod sizes;
 pub mod stand;
 mod statsd;

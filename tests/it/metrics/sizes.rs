@@ -1,12 +1,11 @@
 //! Pages that are too large: the program says so and lives, within the memory that its unit gives it.
 
 use super::helper::{Helper, Scratch};
+use super::sink::sink;
 use super::stand::{data, picodata, Asked, Stand};
 use gostech::iproto::auth::Method::ChapSha1;
 use serde_json::json;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,58 +67,22 @@ fn a_page_that_is_too_large_is_told_and_the_memory_of_the_unit_is_enough() {
     helper.tells("--without");
 }
 
-/// A receiver that reads everything and keeps nothing; over HTTP it answers each request. A stand-in: it is there for its size.
-fn sink(http: bool) -> (u16, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let (port, bytes) = (listener.local_addr().expect("an address").port(), Arc::<AtomicU64>::default());
-    let count = bytes.clone();
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            let count = count.clone();
-            std::thread::spawn(move || swallow(BufReader::with_capacity(1 << 20, socket), http, &count));
-        }
-    });
-    (port, bytes)
-}
-
-fn swallow(mut from: BufReader<TcpStream>, http: bool, count: &AtomicU64) -> Option<()> {
-    loop {
-        let mut body = u64::MAX;
-        if http {
-            let mut line = String::new();
-            body = 0;
-            while from.read_line(&mut line).ok().filter(|n| *n > 0)? > 2 {
-                let length = line.to_ascii_lowercase().strip_prefix("content-length: ").map(|n| n.trim().parse());
-                body = length.map_or(body, |n| n.expect("a length"));
-                line.clear();
-            }
-        }
-        while body > 0 {
-            let some = from.fill_buf().ok().filter(|b| !b.is_empty())?.len().min(body as usize);
-            from.consume(some);
-            body -= some as u64;
-            count.fetch_add(some as u64, Ordering::Relaxed);
-        }
-        from.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
-    }
-}
-
 #[test]
 fn a_hundred_thousand_series_are_pushed_within_the_memory_of_the_unit() {
     const SERIES: usize = 100_000;
     let text = families(SERIES / 10, "# TYPE family_# gauge\n", &line_of_ten());
     let stand = Stand::start(&[("pico_service", ChapSha1, "x")], page(text));
     let scratch = Scratch::new("push-many");
-    let plain = sink(false);
-    let posted: Vec<_> = (0..4).map(|_| sink(true)).collect();
+    let plain = sink(false, Arc::default());
+    let posted: Vec<_> = (0..4).map(|_| sink(true, Arc::default())).collect();
     // Nobody is there, for a minute and more: what waits for it is bounded as well.
     let gone = super::helper::free_port();
     let urls = [
-        format!("graphite://127.0.0.1:{}", plain.0),
-        format!("influx+http://127.0.0.1:{}/?db=p", posted[0].0),
-        format!("prometheus+http://127.0.0.1:{}/api/v1/write", posted[1].0),
-        format!("victoria+http://127.0.0.1:{}", posted[2].0),
-        format!("otlp+http://127.0.0.1:{}/v1/metrics", posted[3].0),
+        format!("graphite://127.0.0.1:{}", plain.port),
+        format!("influx+http://127.0.0.1:{}/?db=p", posted[0].port),
+        format!("prometheus+http://127.0.0.1:{}/api/v1/write", posted[1].port),
+        format!("victoria+http://127.0.0.1:{}", posted[2].port),
+        format!("otlp+http://127.0.0.1:{}/v1/metrics", posted[3].port),
         format!("file://{}/p.prom", scratch.0.display()),
         format!("graphite://127.0.0.1:{gone}"),
     ];
@@ -134,8 +97,8 @@ fn a_hundred_thousand_series_are_pushed_within_the_memory_of_the_unit() {
         let enough = of("gostech_metrics_push_samples_total").iter().filter(|n| **n >= wanted).count();
         enough == urls.len() - 1 && of("gostech_metrics_push_waiting").iter().any(|n| *n >= 2.0)
     });
-    for (what, (_, bytes)) in urls.iter().zip(std::iter::once(&plain).chain(&posted)) {
-        let bytes = bytes.load(Ordering::Relaxed);
+    for (what, sink) in urls.iter().zip(std::iter::once(&plain).chain(&posted)) {
+        let bytes = sink.bytes.load(Ordering::Relaxed);
         eprintln!("{}: {bytes} bytes", what.split("://").next().unwrap());
         assert!(bytes > 1 << 20, "{what}: {bytes}");
     }
