@@ -164,6 +164,9 @@ fn looking_at_a_running_helper_changes_nothing_and_a_repair_is_refused() {
     picodata.events(&mut events, 200, 10_000);
     let verified = || spool_tool(&den, &setup, &["spool", "verify"]);
     wait("all records in the spool", LIMIT, || text(&verified().stdout).contains("clean (200 records"));
+    // Both are first saved a moment after the first record.
+    let house = den.path().join("spool/i1");
+    wait("a state and a cursor", LIMIT, || house.join("state").exists() && house.join("cursor-r1").exists());
     // Cursors and state still move; records and names do not.
     let still = || -> Vec<_> {
         let all = files_below(&den.path().join("spool"));
