@@ -8,12 +8,16 @@ use crate::harness::{wait, Den, Events, Picodata, Setup};
 use crate::outlets::docs_of;
 use std::time::Duration;
 
-/// Streams so many events at a rate while `faults` happens beside it.
+/// Streams so many events at a rate while `faults` happens beside it, and slowly on until it is done: on a busy machine it
+/// takes longer than the stream, and a disk that nobody writes to is not seen to be full.
 fn beside(picodata: &mut Picodata, count: usize, rate: u32, faults: impl FnOnce() + Send) {
     let mut events = Events::new(1, 1);
     std::thread::scope(|scope| {
         let done = scope.spawn(faults);
         picodata.events(&mut events, count, rate);
+        while !done.is_finished() {
+            picodata.events(&mut events, 10, 100);
+        }
         done.join().expect("the fault was done");
     });
     // It works as before: what comes now lies on the disk again.
