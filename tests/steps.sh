@@ -1,4 +1,4 @@
-# What the scripts of this project share: timed steps with names, and packages that are installed without a question
+# What the scripts of this project share: timed steps with names, commands beside them, and packages that are installed without a question
 # and without starting a service. Sourced by tests/run, tests/long, .ci/run and packaging/*; does nothing by itself.
 
 export DEBIAN_FRONTEND=noninteractive
@@ -26,6 +26,33 @@ step() {
     STEP_TABLE+="$(printf '%6d s  %-8s %s' $((SECONDS - start)) "$word" "$name")"$'\n'
     say "=== $name: $word, $((SECONDS - start)) s"
     return $status
+}
+
+# beside NAME COMMAND…: begins a command on what others leave of the processors. `joined NAME` waits for it, says what it said
+# and has its status; `leave_beside` ends those that nobody waits for any more.
+declare -A BESIDE=()
+beside() {
+    local name="$1" low=(nice -n 19)
+    shift
+    ! chrt --idle 0 true 2>/dev/null || low=(chrt --idle 0)
+    BESIDE[$name]="$(mktemp -d)"
+    # A group of its own, so that all of it can be ended. (`joined` may stand in a pipeline, where `wait` knows no children.)
+    setsid "${low[@]}" bash -c '"${@:2}" >"$1/said" 2>&1; echo $? >"$1/ended"' beside "${BESIDE[$name]}" "$@" </dev/null &
+    echo $! >"${BESIDE[$name]}/group"
+}
+joined() {
+    local at="${BESIDE[$1]}"
+    while [ ! -s "$at/ended" ] && kill -0 "$(cat "$at/group")" 2>/dev/null; do sleep 0.2; done
+    sleep 0.2
+    cat "$at/said"
+    return "$(cat "$at/ended" 2>/dev/null || echo 1)"
+}
+leave_beside() {
+    local at
+    for at in "${BESIDE[@]}"; do
+        [ -s "$at/ended" ] || kill -- "-$(cat "$at/group")" 2>/dev/null
+        rm -rf "$at"
+    done
 }
 
 # The times of all steps so far.
