@@ -1,4 +1,4 @@
-//! ○ Points in time as text: RFC 3339 out, what the database writes in, HTTP dates in. Pure: `now` is an argument.
+//! ○ Points in time as text: RFC 3339 and HTTP dates out, what the database writes in. Pure: `now` is an argument.
 //!
 //! Refuses: time zones by name, leap second tables, years outside 0–9999.
 
@@ -24,6 +24,19 @@ pub fn civil_of(days: i64) -> (i64, u32, u32) {
     let month = ((shifted + 2) % 12 + 1) as u32;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
+}
+
+/// As HTTP and mail name the months.
+pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` of Unix seconds.
+pub fn http_date(seconds: i64) -> String {
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil_of(days);
+    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][days.rem_euclid(7) as usize];
+    let month = MONTHS[month as usize - 1];
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
 fn put2(out: &mut [u8], n: u32) {

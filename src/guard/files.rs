@@ -27,9 +27,6 @@ const LOG: Rights = landlock::READ_FILE | landlock::WRITE_FILE | landlock::READ_
 /// To bind a Unix socket and to remove the one that is left over.
 const BIND: Rights = landlock::MAKE_SOCK | landlock::REMOVE_FILE;
 
-/// The same in a directory of one's own making.
-const SOCKET_DIR: Rights = BIND | landlock::MAKE_DIR | landlock::REMOVE_DIR;
-
 /// One thing that is to be possible.
 #[derive(Clone, Debug)]
 pub enum Wish {
@@ -51,8 +48,6 @@ pub enum Wish {
     Follow(PathBuf),
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
-    /// Make a directory in this one, for a socket, and remove it.
-    SocketDir(PathBuf),
     /// Remove the Unix socket that was bound here.
     Unbind(PathBuf),
 }
@@ -112,7 +107,6 @@ impl Wish {
             }
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
-            Wish::SocketDir(dir) => vec![(dir.clone(), SOCKET_DIR)],
             Wish::Unbind(socket) => vec![(parent(socket), landlock::REMOVE_FILE)],
         }
     }

@@ -1,6 +1,6 @@
 //! ○ The bounds of iproto and of `gostech-metrics`: answers, polls, pages, logins, pushes. Refuses: a bound without its reason.
 
-use super::porch::{PORCH_AHEAD_BYTES, PORCH_LINKS, PORCH_THREADS};
+use super::porch::{PORCH_AHEAD_BYTES, PORCH_PAGES, PORCH_THREADS};
 
 /// All answers to what was asked in one go: a page of 100,000 series is about 12 MB.
 pub const IPROTO_ANSWER_BYTES: usize = 64 << 20;
@@ -19,7 +19,7 @@ pub const METRICS_PAGE_BYTES: usize = 20 << 20;
 /// A line of it: a name, labels, a number, or the words of HELP.
 pub const METRICS_LINE_BYTES: usize = 256 << 10;
 /// What a page may take in memory while it is gathered, about, everything that grows counted twice. Beside it stand the answer
-/// (`IPROTO_ANSWER_BYTES`), the numbers before it (half as much) and a page for each link: together they fit the 256 MiB
+/// (`IPROTO_ANSWER_BYTES`), the numbers before it (half as much) and the pages that are made at once: together they fit the 256 MiB
 /// that the unit gives the program.
 pub const METRICS_PAGE_COST_BYTES: usize = 64 << 20;
 /// What a family takes beside its name and samples: a draft, a place in two maps, six pieces from the heap.
@@ -27,7 +27,7 @@ pub const METRICS_FAMILY_COST_BYTES: usize = 512;
 /// What a TYPE line takes: a place in a map that doubles.
 pub const METRICS_KIND_COST_BYTES: usize = 80;
 const _: () = assert!(
-    IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_LINKS - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
+    IPROTO_ANSWER_BYTES + METRICS_PAGE_COST_BYTES * 3 / 2 + (PORCH_PAGES - 1) * METRICS_PAGE_BYTES + PORCH_AHEAD_BYTES
         <= 232 << 20
 );
 /// Own queries in all files together: each is work for the database again and again.
@@ -105,10 +105,9 @@ pub const METRICS_HUNG_SECONDS: u64 = 900;
 pub const METRICS_LARGE_BYTES: usize = 1 << 20;
 /// Addresses to listen on.
 pub const METRICS_ADDRESSES: usize = 16;
-/// Descriptors that the program needs at its busiest: two for each visitor, the inner server's, files that are read.
+/// Descriptors that the program needs at its busiest: two for each visitor, files that are read.
 pub const METRICS_DESCRIPTORS: u64 = 256;
-const _: () =
-    assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + 4 * PORCH_LINKS as u64 + METRICS_ADDRESSES as u64);
+const _: () = assert!(METRICS_DESCRIPTORS >= 2 * PORCH_THREADS as u64 + METRICS_ADDRESSES as u64);
 /// Memory that the unit gives the program, and that the largest page fits.
 pub const METRICS_MEMORY_BYTES: u64 = 256 << 20;
 /// Instances of a cluster: each has a thread, a connection and its numbers.

@@ -23,17 +23,14 @@ pub const PORCH_TAKE_SECONDS: u64 = 10;
 pub const PORCH_TAKE_GRACE_MILLIS: u64 = 1_000;
 /// And so does one who has taken nothing at all for this long: no network that works stalls so long between two packets.
 pub const PORCH_STALL_MILLIS: u64 = 250;
-/// Pages read ahead for visitors who take theirs slowly, all visitors together: 64 of the usual ones (30 to 120 KB) fit, so
-/// that nobody's slowness keeps a link.
+/// Pages of visitors who take theirs slowly, all visitors together: 64 of the usual ones (30 to 120 KB) fit, so that nobody's
+/// slowness keeps others from theirs.
 pub const PORCH_AHEAD_BYTES: usize = 8 << 20;
-/// What is passed on at once.
+/// A page of this size goes in one write with its head.
 pub const PORCH_COPY_BYTES: usize = 16 * 1024;
-/// The head of an answer of our own pages.
-pub const PORCH_ANSWER_HEAD_BYTES: usize = 16 * 1024;
-/// Requests that are answered at once: connections into the inner server, made once at start. More would only wait for
-/// the same snapshot. One of them is for the page of health alone.
-pub const PORCH_LINKS: usize = 4;
-/// Stack of a visitor's thread: a TLS handshake with RSA takes the most of it.
+/// Pages that are made at once. More would only wait for the same snapshot. One of them is for the page of health alone.
+pub const PORCH_PAGES: usize = 4;
+/// Stack of a visitor's thread, and of one that makes a page: a TLS handshake with RSA takes the most of it.
 pub const PORCH_STACK_BYTES: usize = 256 * 1024;
 /// Pause after an accept that failed for want of descriptors or memory.
 pub const PORCH_PAUSE_MILLIS: u64 = 50;
@@ -59,4 +56,4 @@ pub const BCRYPT_WAIT_SECONDS: u64 = 3;
 pub const USERS_CACHE: usize = 64;
 
 const _: () = assert!(PORCH_VISITORS < PORCH_THREADS);
-const _: () = assert!(1 < PORCH_LINKS && PORCH_LINKS < PORCH_VISITORS);
+const _: () = assert!(1 < PORCH_PAGES && PORCH_PAGES < PORCH_VISITORS);

@@ -90,10 +90,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     // systemd's sockets stand in place of --addr.
     let listeners = given();
     let open = listeners.is_empty().then(|| options.addresses.clone());
-    let prepared = match listeners.is_empty() {
-        true => Prepared::open(&options.addresses),
-        false => Prepared::links_alone(),
-    };
+    let prepared = Prepared::open(open.as_deref().unwrap_or_default());
     confine(&options, open.as_deref().unwrap_or_default(), &prepared);
     let readings = Arc::new(Readings::default());
     let register = Arc::new(Register::default());
@@ -107,8 +104,6 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let pages = Arc::new(Mutex::new(first));
     look_at_certificates(&pages);
     let interval = options.interval;
-    // In which it may make directories: the record of logins is there.
-    let own = options.login.ledger.directory().map(Into::into);
     let asker = Asker::new(options.database, options.login, options.wishes);
     let inbox = Arc::new(Inbox::default());
     poll::start(readings.clone(), inbox.clone(), asker, interval)
@@ -117,7 +112,7 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     outlets.start(cluster.clone()).map_err(|e| failed("cannot start the clock of the pushes", e))?;
     let addresses = open.clone().unwrap_or_default();
     let (tls, users) = (options.web_tls, options.web_users);
-    let wanted = PorchOptions { addresses, listeners, tls, users, prepared, own };
+    let wanted = PorchOptions { addresses, listeners, tls, users, prepared };
     let now = pages.clone();
     let current = move || now.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let porch = porch::start(wanted, Arc::new(move |request| current().answer(request)));
@@ -199,10 +194,6 @@ fn confine(options: &Options, addresses: &[Address], prepared: &Prepared) {
     let mut files = vec![Wish::Device("/dev/null".into())];
     // The record of logins, which all runs share.
     files.extend(options.login.ledger.directory().map(|dir| Wish::Work(dir.into())));
-    if prepared.lacks_links() {
-        // Every directory that may yet become a place for them: nobody would start this program again.
-        files.extend(porch::places().into_iter().map(Wish::SocketDir));
-    }
     let mut calls = Extra::default();
     for path in options.push.routes.iter().filter_map(|(_, route)| route.to.target.path()) {
         files.push(Wish::Rotate(path.into()));

@@ -47,8 +47,7 @@ fn http_date(text: &str) -> Option<u64> {
         [_, month, day, time, year] => (*day, *month, *year, *time),
         _ => return None,
     };
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let month = months.iter().position(|m| *m == month)? as u64 + 1;
+    let month = stamp::MONTHS.iter().position(|m| *m == month)? as u64 + 1;
     let (day, mut year) = (number(day)?, number(year)?);
     if year < 100 {
         year += if year < 70 { 2000 } else { 1900 };

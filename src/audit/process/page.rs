@@ -21,7 +21,6 @@ use crate::sys::clock::wall_ms;
 use crate::sys::ring::Word;
 use crate::words;
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -40,16 +39,11 @@ pub fn ahead(options: &Options) -> porch::Prepared {
     porch::Prepared::open(options.metrics_addr.as_slice())
 }
 
-/// Serves them, if they are asked for, until the end of the process. `home`: the spool's directory.
-pub fn start(
-    options: &Options,
-    ahead: porch::Prepared,
-    home: Option<PathBuf>,
-    source: Arc<Source>,
-) -> Option<porch::Porch> {
+/// Serves them, if they are asked for, until the end of the process.
+pub fn start(options: &Options, ahead: porch::Prepared, source: Arc<Source>) -> Option<porch::Porch> {
     let address = options.metrics_addr.clone()?;
     let handler: porch::Handler = Arc::new(move |request: &PageRequest| source.answer(request));
-    let street = PorchOptions { addresses: vec![address], prepared: ahead, own: home, ..PorchOptions::default() };
+    let street = PorchOptions { addresses: vec![address], prepared: ahead, ..PorchOptions::default() };
     Some(porch::start(street, handler))
 }
 

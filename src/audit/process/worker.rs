@@ -153,7 +153,7 @@ impl Worker {
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
         let source = self.source();
-        let _porch = page::start(&self.options, ahead, self.home.as_ref().map(|home| home.dir.clone()), source.clone());
+        let _porch = page::start(&self.options, ahead, source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
         let mut ended: Option<(Instant, u64)> = None;
         let mut elders = Elders::default();

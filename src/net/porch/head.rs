@@ -1,11 +1,11 @@
 //! ○ The head of a visitor's request: checked whole and strictly before anything else sees it.
 //!
-//! GET and HEAD, HTTP/1.0 and 1.1, no body, nothing folded, no control characters. What is passed on is written anew
-//! from what was understood, so that the server behind never parses a foreign byte. `Authorization` and what frames
-//! the message is never passed on.
+//! GET and HEAD, HTTP/1.0 and 1.1, no body, nothing folded, no control characters. The pages see only what was understood;
+//! `Authorization` and what frames the message is never passed on to them. And the head of the answer.
 
 use crate::limits;
-use crate::net::page::PageRequest;
+use crate::net::page::{reason, Page, PageRequest};
+use crate::stamp;
 
 /// Why a visitor is sent away; the words are for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Refusal {
             503 => "Retry-After: 1\r\n",
             _ => "",
         };
-        let (status, reason) = (self.status, crate::net::page::reason(self.status));
+        let (status, reason) = (self.status, reason(self.status));
         let (length, words) = (self.words.len() + 1, if head_only { "" } else { self.words });
         let end = if head_only { "" } else { "\n" };
         format!(
@@ -68,7 +68,7 @@ pub fn parse(bytes: &[u8], visitor: &str) -> Result<Head, Refusal> {
     if bytes.iter().any(|&b| (b < b' ' && !matches!(b, b'\r' | b'\n' | b'\t')) || b == 0x7f) {
         return Err(bad("a control character in the request"));
     }
-    // Values may be Latin-1 by the letter of the standard; they are replaced, since no page looks at such.
+    // Values may be Latin-1 by the letter of the standard; no page looks at such.
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.strip_suffix("\r\n\r\n").ok_or(bad("a head without its end"))?.split("\r\n");
     let (head_only, target) = request_line(lines.next().unwrap_or_default())?;
@@ -89,7 +89,7 @@ pub fn parse(bytes: &[u8], visitor: &str) -> Result<Head, Refusal> {
     let authorization = headers.iter().find(|(n, _)| n == "authorization").map(|(_, v)| v.clone());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let (path, query) = (path.to_string(), query.to_string());
-    headers.retain(|(n, _)| !kept_back(n));
+    headers.retain(|(n, v)| !kept_back(n) && v.is_ascii() && !v.is_empty());
     Ok(Head { head_only, authorization, request: PageRequest { path, query, headers, visitor: visitor.to_string() } })
 }
 
@@ -173,31 +173,33 @@ fn kept_back(name: &str) -> bool {
         "content-length",
         "upgrade",
         "expect",
-        VISITOR,
     ];
     NAMES.contains(&name)
 }
 
-/// How the visitor's address travels through the inner server.
-pub const VISITOR: &str = "x-gostech-visitor";
-
-/// The request as it is passed on.
-pub fn passed_on(head: &Head) -> Vec<u8> {
-    let r = &head.request;
-    let method = if head.head_only { "HEAD" } else { "GET" };
-    let mark = if r.query.is_empty() { "" } else { "?" };
-    let mut out = format!("{method} {}{mark}{} HTTP/1.1\r\n{VISITOR}: {}\r\n", r.path, r.query, r.visitor);
-    let mut named = false;
-    for (name, value) in r.headers.iter().filter(|(_, v)| v.is_ascii() && !v.is_empty()) {
-        named |= name == "host";
+/// The head of the answer that brings this page.
+pub fn answer(page: &Page, now: i64) -> Vec<u8> {
+    let (status, reason) = (page.status, reason(page.status));
+    let mut out = format!("HTTP/1.1 {status} {reason}\r\nServer: gostech\r\nDate: {}\r\n", stamp::http_date(now));
+    let own = [("Content-Type", page.content_type.as_str())];
+    let given = page.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    // A header that HTTP cannot carry is left out: a page with less is better than none.
+    for (name, value) in own.into_iter().chain(given).filter(|(n, v)| may_stand(n, v)) {
         out.push_str(&format!("{name}: {value}\r\n"));
     }
-    // HTTP/1.0 has none, HTTP/1.1 must.
-    if !named {
-        out.push_str("host: localhost\r\n");
+    if !matches!(status, 204 | 304) {
+        out.push_str(&format!("Content-Length: {}\r\n", page.body.len()));
     }
-    out.push_str("\r\n");
+    out.push_str("Connection: close\r\n\r\n");
     out.into_bytes()
+}
+
+fn may_stand(name: &str, value: &str) -> bool {
+    let framing = ["content-length", "transfer-encoding", "connection"];
+    !framing.iter().any(|f| name.eq_ignore_ascii_case(f))
+        && !name.is_empty()
+        && name.bytes().all(is_token)
+        && value.bytes().all(|b| (b' '..0x7f).contains(&b))
 }
 
 #[cfg(test)]
@@ -209,20 +211,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_understood_is_passed_on_anew() {
+    fn of_what_is_understood_the_pages_see_what_is_theirs() {
         let text =
             "HEAD http://x:1/metrics?a=b HTTP/1.1\r\nHost: x\r\nACCEPT:  text/plain \r\nAuthorization: Basic eA==\r\n\
-                    X-Gostech-Visitor: liar\r\nTE: chunked\r\nContent-Length: 0\r\nX-Odd: é\r\n\r\n";
+                    TE: chunked\r\nContent-Length: 0\r\nCookie: a\r\nX-None:\r\nX-Odd: é\r\n\r\n";
         let head = parse(text.as_bytes(), "1.2.3.4:5").unwrap();
         assert!(head.head_only && head.authorization.as_deref() == Some("Basic eA=="));
         assert_eq!((head.request.path.as_str(), head.request.query.as_str()), ("/metrics", "a=b"));
-        assert_eq!(head.request.header("accept"), Some("text/plain"));
-        let want =
-            "HEAD /metrics?a=b HTTP/1.1\r\nx-gostech-visitor: 1.2.3.4:5\r\nhost: x\r\naccept: text/plain\r\n\r\n";
-        assert_eq!(String::from_utf8(passed_on(&head)).unwrap(), want);
-        // HTTP/1.0 needs no Host; what is passed on is HTTP/1.1.
-        let old = parse(b"GET / HTTP/1.0\r\n\r\n", "v").unwrap();
-        assert!(String::from_utf8(passed_on(&old)).unwrap().contains("\r\nhost: localhost\r\n"));
+        let seen = [("host", "x"), ("accept", "text/plain")].map(|(n, v)| (n.to_string(), v.to_string()));
+        assert_eq!((&head.request.headers[..], head.request.visitor.as_str()), (&seen[..], "1.2.3.4:5"));
+        // HTTP/1.0 needs no Host.
+        assert!(parse(b"GET / HTTP/1.0\r\n\r\n", "v").unwrap().request.headers.is_empty());
+    }
+
+    #[test]
+    fn an_answer_says_its_length_and_nothing_that_http_cannot_carry() {
+        let page = Page::text(200, "ok").with("X-More", "yes").with("X-Bad", "a\r\nb").with("Content-Length", "7");
+        let want = "HTTP/1.1 200 OK\r\nServer: gostech\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                    Content-Type: text/plain; charset=utf-8\r\nX-More: yes\r\nContent-Length: 3\r\n\
+                    Connection: close\r\n\r\n";
+        assert_eq!(String::from_utf8(answer(&page, 784_111_777)).unwrap(), want);
+        let none = String::from_utf8(answer(&Page::text(204, ""), 0)).unwrap();
+        assert!(none.contains("Date: Thu, 01 Jan 1970 00:00:00 GMT") && !none.contains("Content-Length"), "{none}");
     }
 
     #[test]
@@ -280,9 +290,9 @@ mod tests {
             }
             if let Ok(head) = parse(&bytes, "v") {
                 understood += 1;
-                let out = String::from_utf8(passed_on(&head)).unwrap();
-                assert_eq!(end(out.as_bytes()), Some(out.len()), "{out:?}");
-                assert!(out.is_ascii() && out.split("\r\n").all(|l| !l.contains(['\r', '\n'])), "{out:?}");
+                let r = &head.request;
+                let seen = r.headers.iter().flat_map(|(n, v)| [n, v]).chain([&r.path, &r.query]);
+                assert!(seen.into_iter().all(|t| t.is_ascii() && !t.contains(['\r', '\n'])), "{r:?}");
             }
         }
         assert!(understood > 1000, "only {understood} were understood: the test has lost its teeth");

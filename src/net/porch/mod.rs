@@ -1,15 +1,14 @@
-//! What stands between the street and tiny_http: the porch owns the public listeners.
+//! What stands between the street and the pages: the porch owns the public listeners.
 //!
-//! Nothing from the network reaches tiny_http directly. A visitor gets a seat (bounded), some seconds for one request
-//! head (bounded), TLS and a name if they are wanted; a request that was understood is written anew and taken to the
-//! inner server, its answer back. Running out of descriptors or threads costs a visitor, never the server; an address
-//! that is taken is tried again for ever. Refuses: bodies, other methods, keep-alive.
+//! A visitor gets a seat (bounded), some seconds for one request head (bounded), TLS and a name if they are wanted; a request
+//! that was understood has its page made by a thread of its own, a few at once. Running out of descriptors or threads costs a
+//! visitor, never the server; an address that is taken is tried again for ever. Refuses: bodies, other methods, keep-alive.
 
 pub mod head;
-mod inner;
 mod listen;
 mod prepared;
 mod seats;
+mod turns;
 mod users;
 mod visit;
 
@@ -19,7 +18,6 @@ use crate::net::address::Address;
 use crate::net::stream::Socket;
 use crate::net::tls;
 use crate::sys::thread;
-pub use inner::{places, Handler};
 pub use listen::Listener;
 use listen::{Door, Next};
 pub use prepared::{sweep, Closed, Prepared};
@@ -30,8 +28,9 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+pub use turns::Handler;
 pub use users::check_file as check_users;
-use visit::{InnerState, Patience, Shared};
+use visit::{Patience, Shared};
 
 /// What a porch is made of.
 #[derive(Default)]
@@ -46,8 +45,6 @@ pub struct PorchOptions {
     pub users: Option<PathBuf>,
     /// What was opened before the process confined itself.
     pub prepared: Prepared,
-    /// A directory of the program's own, in which it may make others.
-    pub own: Option<PathBuf>,
 }
 
 /// An open porch; dropping it closes it.
@@ -76,13 +73,10 @@ fn start_with(mut options: PorchOptions, handler: Handler, patience: Patience) -
         tls: Mutex::new(options.tls.map(|o| Arc::new(tls::Server::new(o)))),
         users: Mutex::new(options.users.map(|path| Arc::new(users::Users::new(path)))),
         handler,
-        inner: Mutex::new(InnerState { server: None, connected: options.prepared.connected.take() }),
-        own: options.own,
+        turns: Arc::default(),
         patience,
         read_ahead: AtomicUsize::new(0),
     });
-    // Made before the first visitor, while descriptors are there.
-    shared.current();
     // What is wrong with a file is said now, not to the first visitor.
     shared.look();
     let mut porch = Porch { doors: Vec::new(), seats: Arc::default(), shared, open: Arc::default() };
@@ -153,7 +147,6 @@ impl Drop for Porch {
     fn drop(&mut self) {
         close(std::mem::take(&mut self.doors));
         self.seats.close();
-        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner).server = None;
     }
 }
 

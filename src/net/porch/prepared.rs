@@ -1,10 +1,9 @@
-//! What a process that is about to confine itself opens of its porch before: the Unix sockets and the inner server's links.
+//! What a process that is about to confine itself opens of its porch before: the Unix sockets.
 //!
 //! Afterwards it needs no right to make or remove directories and sockets, nor to change modes. Starts no thread, and says
 //! nothing: what cannot be had now is told by the porch, which tries again. Refuses: Internet addresses, which need no such
 //! right; their names would have to be looked up, and somebody may be waiting.
 
-use super::inner::{self, Connected};
 use super::listen::{self, Door};
 use crate::log;
 use crate::net::address::Address;
@@ -17,7 +16,6 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub struct Prepared {
     pub(super) doors: Vec<(Address, Door)>,
-    pub(super) connected: Option<Connected>,
     closed: Vec<Refused>,
     sealed: bool,
 }
@@ -33,7 +31,7 @@ struct Refused {
 impl Prepared {
     /// For these addresses, as far as it can be had now.
     pub fn open(addresses: &[Address]) -> Prepared {
-        let mut prepared = if addresses.is_empty() { Prepared::default() } else { Prepared::links_alone() };
+        let mut prepared = Prepared::default();
         let unix = addresses.iter().filter(|a| matches!(a, Address::Unix { .. }));
         for (address, mut door) in
             unix.flat_map(|a| Door::for_address(a).into_iter().map(move |door| (a.clone(), door)))
@@ -47,19 +45,9 @@ impl Prepared {
         prepared
     }
 
-    /// Whether the pages lack what they need and cannot do without.
-    pub fn lacks_links(&self) -> bool {
-        self.connected.is_none()
-    }
-
     /// What is not open is not tried again by this process: another one will.
     pub fn seal(&mut self) {
         self.sealed = true;
-    }
-
-    /// For listeners that somebody else opened.
-    pub fn links_alone() -> Prepared {
-        Prepared { connected: inner::connect(None).ok(), ..Prepared::default() }
     }
 
     /// Whether this address is open.
@@ -149,7 +137,7 @@ mod tests {
         let address = page(&path);
         let other = UnixListener::bind(&path).unwrap();
         let prepared = Prepared::open(std::slice::from_ref(&address));
-        assert!(!prepared.has(&address) && !prepared.lacks_links());
+        assert!(!prepared.has(&address));
         let mut closed = Closed::of(&address, &prepared).unwrap();
         assert!(!closed.is_possible_now());
         sweep(&address);
@@ -191,6 +179,5 @@ mod tests {
         assert!(closed.is_possible_now());
         let came_before_the_look = Closed::of(&address, &prepared);
         assert!(came_before_the_look.is_some_and(|mut closed| closed.is_possible_now()));
-        assert!(Prepared::open(&[]).lacks_links(), "nobody wants a page");
     }
 }

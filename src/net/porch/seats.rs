@@ -27,18 +27,18 @@ enum Stage {
         since: Instant,
         /// When some of it was taken last.
         moved: Instant,
-        /// Whether it keeps a link.
-        link: bool,
+        /// Whether it keeps its turn.
+        turn: bool,
     },
 }
 
 impl State {
     /// The seat of the one who takes nothing, or has been taking for too long: the one who moved longest ago.
-    fn slowest(&self, with_link: bool) -> Option<usize> {
+    fn slowest(&self, with_turn: bool) -> Option<usize> {
         let (grace, stall) = (limits::PORCH_TAKE_GRACE_MILLIS, limits::PORCH_STALL_MILLIS);
         let over = |since: Instant, millis| since.elapsed() >= Duration::from_millis(millis);
         let slow = |s: &Visit| match s.stage {
-            Stage::Taking { since, moved, link } if link || !with_link => {
+            Stage::Taking { since, moved, turn } if turn || !with_turn => {
                 (over(since, grace) || over(moved, stall)).then_some(moved)
             }
             _ => None,
@@ -123,23 +123,23 @@ impl Seat {
         self.stage(Stage::Waiting)
     }
 
-    /// The answer has begun, over a link.
+    /// The answer has begun, and has its turn yet.
     pub fn taking(&self) {
         let now = Instant::now();
-        self.stage(Stage::Taking { since: now, moved: now, link: true });
+        self.stage(Stage::Taking { since: now, moved: now, turn: true });
     }
 
-    /// Some of the answer was taken; whether it still keeps its link.
-    pub fn moved(&self, with_link: bool) {
+    /// Some of the answer was taken; whether it still keeps its turn.
+    pub fn moved(&self, with_turn: bool) {
         let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
         let seat = state.seats.iter_mut().find(|s| s.number == self.number);
-        if let Some(Visit { stage: Stage::Taking { moved, link, .. }, .. }) = seat {
-            (*moved, *link) = (Instant::now(), with_link);
+        if let Some(Visit { stage: Stage::Taking { moved, turn, .. }, .. }) = seat {
+            (*moved, *turn) = (Instant::now(), with_turn);
         }
     }
 
-    /// Sends out one who keeps a link and does not take, or not fast enough: somebody else waits for one.
-    pub fn wants_a_link(&self) {
+    /// Sends out one who keeps a turn and does not take, or not fast enough: somebody else waits for one.
+    pub fn wants_a_turn(&self) {
         let mut state = self.seats.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = state.slowest(true) {
             state.seats.remove(at).socket.shutdown();
@@ -208,7 +208,7 @@ mod tests {
         [&waiting.0, &taking.0, &idle.0].iter().for_each(|t| assert!(t.asked()));
         taking.0.taking();
         idle.0.taking();
-        waiting.0.wants_a_link();
+        waiting.0.wants_a_turn();
         let there = |visit: &mut (Seat, UnixStream)| {
             visit.1.set_nonblocking(true).unwrap();
             visit.1.read(&mut [0]).is_err()
@@ -216,15 +216,15 @@ mod tests {
         assert!(there(&mut taking) && there(&mut idle), "somebody was sent out who had only begun");
         std::thread::sleep(Duration::from_millis(limits::PORCH_STALL_MILLIS + 20));
         taking.0.moved(true);
-        waiting.0.wants_a_link();
+        waiting.0.wants_a_turn();
         assert!(there(&mut taking) && !there(&mut idle));
-        // Too long is too long; but without a link he is in nobody's way.
+        // Too long is too long; but without a turn he is in nobody's way.
         std::thread::sleep(Duration::from_millis(limits::PORCH_TAKE_GRACE_MILLIS));
         taking.0.moved(false);
-        waiting.0.wants_a_link();
+        waiting.0.wants_a_turn();
         assert!(there(&mut taking));
         taking.0.moved(true);
-        waiting.0.wants_a_link();
+        waiting.0.wants_a_turn();
         assert!(!there(&mut taking));
     }
 }

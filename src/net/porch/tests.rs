@@ -114,8 +114,8 @@ fn whoever_asks_wrongly_is_told_so() {
     assert_eq!(status("GET / HTTP/1.1\r\nHost: x\r\n"), "408");
     assert!(begun.elapsed() > Duration::from_millis(350));
     assert_eq!(get(at, "/slow").split(' ').nth(1), Some("504"));
-    // The link of the slow page is cleared and used again: more of them than there are links.
-    for _ in 0..2 * limits::PORCH_LINKS {
+    // The turn of a slow page ends with it: more of them than there are turns.
+    for _ in 0..2 * limits::PORCH_PAGES {
         assert_eq!(get(at, "/slow").split(' ').nth(1), Some("504"));
     }
     wait_for(|| get(at, "/").ends_with("home\n"));
@@ -125,7 +125,7 @@ fn whoever_asks_wrongly_is_told_so() {
 fn a_visitor_who_does_not_take_his_page_costs_nothing_else() {
     let (porch, at) = opened(options("127.0.0.1:0"), Patience { take: Duration::from_millis(300), ..short() });
     let mut idle: Vec<TcpStream> = Vec::new();
-    for _ in 0..3 * limits::PORCH_LINKS {
+    for _ in 0..3 * limits::PORCH_PAGES {
         let mut s = TcpStream::connect(at).unwrap();
         s.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         idle.push(s);

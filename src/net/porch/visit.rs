@@ -1,20 +1,21 @@
-//! One visit: TLS, one request head, who it is, the answer of the inner server, goodbye.
+//! One visit: TLS, one request head, who it is, the page, goodbye.
 //!
-//! A link to the inner server is kept no longer than it must be: what a slow visitor does not take yet is read ahead, as far
-//! as the bound for all of them goes, and beyond that whoever takes for too long makes room. Refuses: to let one visitor's
-//! slowness be another's wait.
+//! A turn is kept no longer than it must be: what a slow visitor does not take yet waits for him, as far as the bound for all
+//! of them goes, and beyond that whoever takes for too long makes room. Refuses: to let one visitor's slowness be another's
+//! wait.
 
 use crate::limits;
 use crate::log;
-use crate::net::failure::{Failure, FailureKind};
+use crate::net::failure::{words, Failure, FailureKind};
+use crate::net::page::Page;
 use crate::net::porch::head::{self, Head, Refusal};
-use crate::net::porch::inner::{Connected, Handler, Inner};
 use crate::net::porch::seats::Seat;
+use crate::net::porch::turns::{self, Handler, Turn, Turns};
 use crate::net::porch::users::Users;
 use crate::net::stream::{Socket, Stream};
 use crate::net::tls;
 use crate::net::verdict::Names;
-use std::path::PathBuf;
+use crate::sys::clock::wall_ms;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,17 +26,10 @@ pub struct Shared {
     pub tls: Mutex<Option<Arc<tls::Server>>>,
     pub users: Mutex<Option<Arc<Users>>>,
     pub handler: Handler,
-    pub inner: Mutex<InnerState>,
-    pub own: Option<PathBuf>,
+    pub turns: Arc<Turns>,
     pub patience: Patience,
-    /// Bytes read ahead for slow visitors, of all visits.
+    /// Bytes of pages that slow visitors have not taken, without those of visits with a turn.
     pub read_ahead: AtomicUsize,
-}
-
-/// The inner server, or the links that are connected for its first start.
-pub struct InnerState {
-    pub server: Option<Arc<Inner>>,
-    pub connected: Option<Connected>,
 }
 
 /// How long each part of a visit may take.
@@ -85,7 +79,7 @@ pub fn receive(shared: &Shared, socket: Arc<Socket>, visitor: &str, seat: Seat) 
     }
     let admitted = asked.and_then(|head| admit(shared, head));
     match admitted {
-        Ok(head) => serve(shared, guest, &head, &seat),
+        Ok(head) => serve(shared, guest, head, &seat),
         Err(Some(refusal)) => refuse(&mut guest, &refusal, false),
         Err(None) => {}
     }
@@ -151,218 +145,114 @@ pub fn turn_away(shared: &Shared, socket: &Socket) {
     socket.shutdown();
 }
 
-/// Takes the request to the inner server and its answer back.
-fn serve(shared: &Shared, mut guest: Stream, head: &Head, seat: &Seat) {
+/// Has the page made, and gives it to the visitor.
+fn serve(shared: &Shared, mut guest: Stream, head: Head, seat: &Seat) {
     let deadline = Instant::now() + shared.patience.answer;
-    let Some(inner) = shared.current() else { return refuse(&mut guest, &BROKEN, head.head_only) };
-    let hurry = head.request.path == HEALTHY;
-    let Some(link) = free_link(&inner, seat, deadline, hurry) else {
-        return refuse(&mut guest, &FULL, head.head_only);
+    let (head_only, hurry) = (head.head_only, head.request.path == HEALTHY);
+    let Some(turn) = free_turn(&shared.turns, seat, deadline, hurry) else {
+        return refuse(&mut guest, &FULL, head_only);
     };
-    let mut link = Link { stream: Stream::over(link, "inner server"), left: 0 };
-    match link.ask(head, deadline) {
-        Ok(begun) => {
-            seat.taking();
-            let mut ahead = ReadAhead { bytes: begun, at: 0, held: 0, of_all: &shared.read_ahead };
-            let deadline = Instant::now() + shared.patience.take;
-            match pass(link, &mut ahead, &mut guest, deadline, (&inner, seat)) {
-                Ok(()) => {
-                    // Only the goodbye is left: the seat is for who comes next.
-                    seat.leave();
-                    return farewell(&mut guest);
-                }
-                Err(None) => return,
-                Err(Some(kept)) => link = kept,
-            }
+    let (page, turn) = match turns::make(&shared.handler, head.request, turn, deadline) {
+        Ok(Some(made)) => made,
+        Ok(None) => return refuse(&mut guest, &NO_ANSWER, head_only),
+        Err(e) => {
+            log::warn("page", format!("no thread for a page: {}", words(&e)));
+            return refuse(&mut guest, &BROKEN, head_only);
         }
-        Err(f) if f.kind == FailureKind::Timeout => refuse(&mut guest, &NO_ANSWER, head.head_only),
-        Err(_) => {
-            shared.renew(&inner);
-            return refuse(&mut guest, &BROKEN, head.head_only);
-        }
-    }
-    drop(guest);
-    seat.leave();
-    // A link is never closed: what is left of its answer, even one that did not come yet, is read away first.
-    match link.clear(head) {
-        Ok(()) => link.give_back(&inner),
-        Err(_) => shared.renew(&inner),
+    };
+    seat.taking();
+    let mut rest = Rest::of(page, head_only, &shared.read_ahead);
+    if pass(turn, &mut rest, &mut guest, Instant::now() + shared.patience.take, seat).is_some() {
+        drop(rest);
+        // Only the goodbye is left: the seat is for who comes next.
+        seat.leave();
+        farewell(&mut guest);
     }
 }
 
-/// A link; whoever keeps one for too long makes room for who waits.
-fn free_link(inner: &Inner, seat: &Seat, deadline: Instant, hurry: bool) -> Option<Arc<Socket>> {
+/// A turn; whoever keeps one for too long makes room for who waits.
+fn free_turn(turns: &Arc<Turns>, seat: &Seat, deadline: Instant, hurry: bool) -> Option<Turn> {
     let stall = Duration::from_millis(limits::PORCH_STALL_MILLIS);
     loop {
-        let link = inner.link(deadline.min(Instant::now() + stall), hurry);
-        if link.is_some() || Instant::now() >= deadline {
-            return link;
+        let turn = turns.take(deadline.min(Instant::now() + stall), hurry);
+        if turn.is_some() || Instant::now() >= deadline {
+            return turn;
         }
-        seat.wants_a_link();
+        seat.wants_a_turn();
     }
 }
 
-/// Passes the answer on. The link is given back as soon as all of the page has been read from it; it comes back to the caller
-/// when the visitor went away, or was too slow, before that.
-fn pass(
-    link: Link,
-    ahead: &mut ReadAhead<'_>,
-    guest: &mut Stream,
-    deadline: Instant,
-    (inner, seat): (&Inner, &Seat),
-) -> Result<(), Option<Link>> {
-    let mut link = Some(link);
-    loop {
-        if link.as_ref().is_some_and(|l| l.left == 0) {
-            link.take().into_iter().for_each(|l| l.give_back(inner));
+/// Passes a page on. The turn ends as soon as what is left of the page has room among all that wait. Nothing when the visitor
+/// went away or was too slow.
+fn pass(turn: Turn, rest: &mut Rest<'_>, guest: &mut Stream, deadline: Instant, seat: &Seat) -> Option<()> {
+    let mut turn = Some(turn);
+    while !rest.bytes().is_empty() {
+        if turn.is_some() && rest.finds_room() {
+            turn = None;
             seat.moved(false);
         }
-        let taken = if ahead.is_empty() { Ok(0) } else { guest.write_now(ahead.bytes()) };
-        match (taken, &mut link) {
-            (Err(_), _) => return Err(link),
-            (Ok(n @ 1..), _) => {
-                ahead.gone(n);
-                seat.moved(link.is_some());
-            }
-            // All is taken, or he takes nothing now and there is room for more of it.
-            (_, Some(l)) if ahead.is_empty() || ahead.has_room() => {
-                if l.read_into(ahead, deadline).is_err() {
-                    return Err(link);
-                }
-            }
-            (_, None) if ahead.is_empty() => return guest.flush(deadline).map_err(|_| None),
-            _ => {
-                if guest.until_writable(deadline).is_err() {
-                    return Err(link);
-                }
+        match guest.write_now(rest.bytes()).ok()? {
+            0 => guest.until_writable(deadline).ok()?,
+            n => {
+                rest.at += n;
+                seat.moved(turn.is_some());
             }
         }
         if Instant::now() >= deadline {
-            return Err(link);
+            return None;
         }
     }
+    guest.flush(deadline).ok()
 }
 
-/// What was read of a page and is not taken yet.
-struct ReadAhead<'h> {
-    bytes: Vec<u8>,
+/// What is not taken yet of an answer.
+struct Rest<'h> {
+    head: Vec<u8>,
+    body: Vec<u8>,
+    /// How much of both was taken.
     at: usize,
     /// What it has of the room for all.
     held: usize,
     of_all: &'h AtomicUsize,
 }
 
-impl ReadAhead<'_> {
+impl<'h> Rest<'h> {
+    fn of(page: Page, head_only: bool, of_all: &'h AtomicUsize) -> Self {
+        let mut head = head::answer(&page, wall_ms().div_euclid(1000));
+        let mut body = if head_only { Vec::new() } else { page.body };
+        if body.len() <= limits::PORCH_COPY_BYTES {
+            // In one packet, or as few as may be.
+            head.append(&mut body);
+        }
+        Rest { head, body, at: 0, held: 0, of_all }
+    }
+
     fn bytes(&self) -> &[u8] {
-        &self.bytes[self.at..]
-    }
-
-    fn is_empty(&self) -> bool {
-        self.at == self.bytes.len()
-    }
-
-    fn gone(&mut self, n: usize) {
-        self.at += n;
-        if self.is_empty() {
-            self.bytes.clear();
-            self.at = 0;
-            self.of_all.fetch_sub(std::mem::take(&mut self.held), Ordering::SeqCst);
+        match self.at.checked_sub(self.head.len()) {
+            None => &self.head[self.at..],
+            Some(at) => &self.body[at..],
         }
     }
 
-    /// Takes room for one more piece, if there is any.
-    fn has_room(&mut self) -> bool {
-        let piece = limits::PORCH_COPY_BYTES;
-        let more = |all: usize| (all + piece <= limits::PORCH_AHEAD_BYTES).then_some(all + piece);
-        let granted = self.of_all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok();
-        self.held += if granted { piece } else { 0 };
-        granted
+    /// Takes room for what is left, if there is any; what was taken is let go.
+    fn finds_room(&mut self) -> bool {
+        let left = self.head.len() + self.body.len() - self.at;
+        let more = |all: usize| (all + left <= limits::PORCH_AHEAD_BYTES).then_some(all + left);
+        if self.of_all.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_err() {
+            return false;
+        }
+        self.held = left;
+        let of_body = self.at.saturating_sub(self.head.len());
+        self.body.drain(..of_body);
+        self.body.shrink_to_fit();
+        self.at -= of_body;
+        true
     }
 }
 
-impl Drop for ReadAhead<'_> {
+impl Drop for Rest<'_> {
     fn drop(&mut self) {
         self.of_all.fetch_sub(self.held, Ordering::SeqCst);
-    }
-}
-
-/// A link with an answer under way.
-struct Link {
-    stream: Stream,
-    /// Bytes of the body still to come; `u64::MAX` while the head has not come.
-    left: u64,
-}
-
-impl Link {
-    /// Sends the request and reads the head of the answer, written anew for the visitor.
-    fn ask(&mut self, head: &Head, deadline: Instant) -> Result<Vec<u8>, Failure> {
-        self.left = u64::MAX;
-        self.stream.write_all(&head::passed_on(head), deadline)?;
-        self.begin(head, deadline)
-    }
-
-    fn begin(&mut self, head: &Head, deadline: Instant) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::with_capacity(512);
-        let mut chunk = [0; 512];
-        let end = loop {
-            if let Some(end) = head::end(&bytes) {
-                break end;
-            }
-            let n = self.stream.read(&mut chunk, deadline)?;
-            bytes.extend_from_slice(&chunk[..n]);
-            if n == 0 || bytes.len() > limits::PORCH_ANSWER_HEAD_BYTES {
-                return Err(Failure::new(FailureKind::Protocol, "the inner server gave no whole answer"));
-            }
-        };
-        let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        let length =
-            text.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.eq_ignore_ascii_case("content-length"));
-        let length: u64 = length.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
-        let bodyless = head.head_only || text.starts_with("HTTP/1.1 204") || text.starts_with("HTTP/1.1 304");
-        let body = &bytes[end..];
-        self.left = if bodyless { 0 } else { length.saturating_sub(body.len() as u64) };
-        // This connection ends with the answer; the link does not.
-        let mut out = text.trim_end().as_bytes().to_vec();
-        out.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
-        out.extend_from_slice(body);
-        Ok(out)
-    }
-
-    /// Reads one more piece of the page.
-    fn read_into(&mut self, ahead: &mut ReadAhead<'_>, deadline: Instant) -> Result<(), Failure> {
-        let begin = ahead.bytes.len();
-        ahead.bytes.resize(begin + limits::PORCH_COPY_BYTES.min(self.left as usize), 0);
-        let read = self.stream.read(&mut ahead.bytes[begin..], deadline);
-        ahead.bytes.truncate(begin + read.as_ref().map_or(0, |n| *n));
-        match read? {
-            0 => Err(Failure::new(FailureKind::Closed, "the inner server closed a link")),
-            n => {
-                self.left = self.left.saturating_sub(n as u64);
-                Ok(())
-            }
-        }
-    }
-
-    /// Reads away what is left. The page may hang for as long as it likes: that costs this link and its thread.
-    fn clear(&mut self, head: &Head) -> Result<(), Failure> {
-        while self.left == u64::MAX {
-            match self.begin(head, in_an_hour()) {
-                Err(f) if f.kind == FailureKind::Timeout => {}
-                other => drop(other?),
-            }
-        }
-        let mut chunk = [0; 4096];
-        while self.left > 0 {
-            match self.stream.read(&mut chunk, in_an_hour())? {
-                0 => return Err(Failure::new(FailureKind::Closed, "the inner server closed a link")),
-                n => self.left = self.left.saturating_sub(n as u64),
-            }
-        }
-        Ok(())
-    }
-
-    fn give_back(self, inner: &Inner) {
-        inner.give_back(self.stream.into_socket());
     }
 }
 
@@ -384,32 +274,4 @@ impl Shared {
             users.look();
         }
     }
-
-    /// The inner server; started if there is none.
-    pub fn current(&self) -> Option<Arc<Inner>> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.server.is_none() {
-            match Inner::start(&self.handler, &mut inner.connected, self.own.as_deref()) {
-                Ok(started) => inner.server = Some(Arc::new(started)),
-                Err(e) => {
-                    let why = crate::net::failure::words(&e);
-                    log::warn("page", format!("cannot start the inner server of the pages: {why}"));
-                }
-            }
-        }
-        inner.server.clone()
-    }
-
-    /// Gives up an inner server that broke a link; the next visitor starts another.
-    fn renew(&self, broken: &Arc<Inner>) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.server.as_ref().is_some_and(|i| Arc::ptr_eq(i, broken)) {
-            inner.server = None;
-        }
-    }
-}
-
-/// For our own pages, which are waited for as long as they take, and looked after again now and then.
-fn in_an_hour() -> Instant {
-    Instant::now() + Duration::from_secs(3600)
 }
