@@ -305,10 +305,10 @@ pub const HTTP_IDLE_SECONDS: u64 = 50;
 /// A connection is given up after this, however busy, and its name is asked for again: a receiver that has moved, or came to
 /// more addresses, is found although the old one still takes. A handshake every ten minutes costs nothing.
 pub const HTTP_AGE_SECONDS: u64 = 600;
-/// What is handed to the socket at once: 450 KB bodies in seven writes, and the largest buffer a connection keeps.
-pub const HTTP_OUTPUT_BYTES: usize = 64 * 1024;
-/// The head of an answer must fit; bodies pass through it.
+/// The head of an answer, with those before it that only say that it is to come; and what stands behind the last chunk.
 pub const HTTP_INPUT_BYTES: usize = 16 * 1024;
+/// The line before a chunk: its length, and what nobody reads.
+pub const HTTP_LINE_BYTES: usize = 4 * 1024;
 /// The body of an answer that is read so that the connection can be used again; a longer one costs the connection.
 pub const HTTP_ANSWER_BYTES: usize = 64 * 1024;
 /// The beginning of an answer's body that is kept for people.

@@ -7,6 +7,7 @@
 use crate::limits;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::proxy::Proxy;
+use crate::net::reply;
 use crate::net::secret::Wiped;
 use crate::net::stream::Stream;
 use crate::net::target::Place;
@@ -106,8 +107,7 @@ fn tunnel(stream: &mut Stream, proxy: &Proxy, to: &str, deadline: Instant) -> Re
             return Err(fail(FailureKind::Protocol, "its answer has no end"));
         }
     }
-    let line = String::from_utf8_lossy(head.split(|&b| b == b'\r').next().unwrap_or_default()).into_owned();
-    let status = line.strip_prefix("HTTP/1.").and_then(|l| l.get(2..5)).and_then(|s| s.parse::<u16>().ok());
+    let status = reply::head(&head).ok().flatten().map(|(head, _)| head.status);
     match status {
         Some(200..=299) => Ok(()),
         Some(407) => {

@@ -1,4 +1,4 @@
-//! POST to one receiver over ureq: keep-alive, every timeout set, exact failures, secrets read again when they change.
+//! POST to one receiver: keep-alive, every timeout set, exact failures, secrets read again when they change.
 //!
 //! Refuses: redirects (they come back as answers), decompression, to believe a success that was said before the whole
 //! request was taken, and to call a kept connection that was closed meanwhile a failure: that is tried once more at once, on
@@ -9,21 +9,19 @@ use crate::json;
 use crate::limits;
 use crate::net::answer::{self, Answer};
 use crate::net::dial::{self, Dial};
-use crate::net::failure::{words, Failure, FailureKind};
+pub use crate::net::exchange::Timeouts;
+use crate::net::exchange::{late, Exchange, CONNECT, TOTAL};
+use crate::net::failure::{Failure, FailureKind};
 use crate::net::gzip::Gzip;
+use crate::net::kept::Kept;
 use crate::net::mask::Mask;
 use crate::net::proxy::Proxy;
+use crate::net::reply::{is_name, may_be_value};
 use crate::net::secret::{Secret, Wiped};
 use crate::net::target::{Place, Target};
 use crate::net::tls;
-pub use crate::net::wire::Timeouts;
-use crate::net::wire::{self, NoResolver, Trace, Wire};
-use std::io::Read;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use ureq::http::{header, HeaderName, HeaderValue, Request, Uri};
-use ureq::{Agent, Body};
 
 /// Who we say we are.
 #[derive(Clone, Debug)]
@@ -79,7 +77,17 @@ impl HttpOptions {
             token_word: "Bearer",
         }
     }
+
+    /// A connection straight there, for who speaks something else: nobody may acknowledge in the name of another.
+    pub fn straight(&self) -> Kept {
+        let tls = self.target.is_tls().then(|| Arc::new(tls::Client::new(self.tls.clone())));
+        let dial = Dial { tls, ..Dial::new(self.target.place().clone()) };
+        Kept::new(dial, self.target.display(), self.timeouts.connect)
+    }
 }
+
+/// Those that say how a message ends, and what we alone decide.
+const OURS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "content-encoding", "expect"];
 
 /// Parses `--header 'Name: value'`; a value `@file` is read from the file, again whenever it changes.
 pub fn parse_header(text: &str) -> Result<(String, Secret)> {
@@ -88,38 +96,45 @@ pub fn parse_header(text: &str) -> Result<(String, Secret)> {
         return Err(Error::usage("header without a `:`; it should be like `Name: value` or `Name: @file`"));
     };
     let (name, value) = (name.trim(), value.trim());
-    let parsed = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| Error::usage("header with a name that no header can have; it should be like `Name: value`"))?;
-    let ours = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::CONTENT_ENCODING];
-    if ours.contains(&parsed) || parsed == header::EXPECT {
+    if !is_name(name.as_bytes()) {
+        return Err(Error::usage("header with a name that no header can have; it should be like `Name: value`"));
+    }
+    let lower = name.to_ascii_lowercase();
+    if OURS.contains(&lower.as_str()) {
         return Err(Error::usage(format!("header `{name}` is made by this program and cannot be given")));
     }
     if let Some(path) = value.strip_prefix('@') {
         return match path {
             "" => Err(Error::usage(format!("header `{name}`: no file name after the `@`"))),
-            path => Ok((parsed.to_string(), Secret::file(path))),
+            path => Ok((lower, Secret::file(path))),
         };
     }
-    if HeaderValue::from_str(value).is_err() {
+    if !value.is_ascii() || !may_be_value(value.as_bytes()) {
         return Err(Error::usage(format!("header `{name}` has a value with control characters")));
     }
-    Ok((parsed.to_string(), Secret::literal(value)))
+    Ok((lower, Secret::literal(value)))
 }
+
+/// What stands in a request and comes from options and files.
+type Secrets = Vec<(String, Wiped)>;
 
 /// Posts to one receiver.
 pub struct Client {
     options: HttpOptions,
-    uri: Uri,
-    tls: Arc<tls::Client>,
-    trace: Arc<Trace>,
-    agent: Option<Agent>,
-    /// When the agent, and with it the connection, was made.
-    born: Instant,
+    /// What the request line asks for: of a proxy, the whole URL.
+    uri: String,
+    kept: Kept,
+    /// When its last request was over.
+    used: Instant,
     gzip: Option<Gzip>,
     packed: Vec<u8>,
     put: bool,
     /// How much of an answer's body is kept as it came.
     keep: usize,
+    was_sending: bool,
+    spent: u32,
+    #[cfg(test)]
+    opened: usize,
 }
 
 impl Client {
@@ -131,28 +146,30 @@ impl Client {
         if options.headers.len() > limits::HTTP_HEADERS {
             return Err(Error::usage(format!("more than {} headers", limits::HTTP_HEADERS)));
         }
-        let scheme = if options.target.is_tls() { "https" } else { "http" };
-        let uri = format!("{scheme}://{}{}", options.target.authority(), options.target.uri());
-        let uri = uri
-            .parse()
-            .map_err(|_| Error::usage(format!("URL `{}` is nothing an HTTP request can carry", options.target)))?;
+        let path = options.target.uri();
+        if path.bytes().any(|b| matches!(b, 0..=b' ' | b'<' | b'>' | b'`' | 0x7f)) {
+            return Err(Error::usage(format!("URL `{}` is nothing an HTTP request can carry", options.target)));
+        }
+        let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
         if let (Auth::None, Some(user)) = (&options.auth, options.target.user()) {
             let password = Secret::literal(user.password.clone().unwrap_or_default());
             options.auth = Auth::Basic { user: user.name.clone(), password };
         }
-        let tls = Arc::new(tls::Client::new(options.tls.clone()));
-        let (trace, packed) = (Arc::default(), Vec::new());
+        let (dial, before) = way(&options);
+        let connect = options.timeouts.connect.min(options.timeouts.total);
         Ok(Client {
+            uri: before + &path,
+            kept: Kept::new(dial, options.target.display(), connect),
             options,
-            uri,
-            tls,
-            trace,
-            agent: None,
-            born: Instant::now(),
+            used: Instant::now(),
             gzip: None,
-            packed,
+            packed: Vec::new(),
             put: false,
             keep: 0,
+            was_sending: false,
+            spent: 0,
+            #[cfg(test)]
+            opened: 0,
         })
     }
 
@@ -170,7 +187,7 @@ impl Client {
     /// Secrets and certificates are read again and the kept connection is given up.
     pub fn reload(&mut self) {
         self.rest();
-        self.tls.reload();
+        self.kept.reload();
         match &mut self.options.auth {
             Auth::None => {}
             Auth::Basic { password, .. } => password.forget(),
@@ -181,7 +198,7 @@ impl Client {
 
     /// Gives the kept connection and every buffer back, for a time without events.
     pub fn rest(&mut self) {
-        self.agent = None;
+        self.kept.rest();
         self.gzip = None;
         self.packed = Vec::new();
     }
@@ -191,10 +208,10 @@ impl Client {
         self.secret_headers()?;
         // Files that are named are looked at even where `http` has no use for them: they were named for something.
         let named = self.options.tls.ca.is_some() || self.options.tls.certificate.is_some();
-        if self.options.target.is_tls() || named {
-            self.tls.config()?;
+        match self.options.target.is_tls() || !named {
+            true => self.kept.check(),
+            false => tls::Client::new(self.options.tls.clone()).config().map(drop),
         }
-        Ok(())
     }
 
     /// Sends one body and returns what was answered. `now` is for a `Retry-After` that is a date.
@@ -212,94 +229,122 @@ impl Client {
         } else {
             body
         };
-        let opened = self.trace.opened.load(Ordering::Relaxed);
-        self.trace.sending.store(false, Ordering::Relaxed);
+        let head = self.request(body.len(), headers, &secrets);
+        (self.was_sending, self.spent) = (false, 0);
         let begun = Instant::now();
-        let mut result = self.once(body, headers, &secrets, now);
-        if let Err(f) = &result {
-            let reused = self.trace.opened.load(Ordering::Relaxed) == opened;
-            if f.kind == FailureKind::Closed && reused && !self.trace.answered.load(Ordering::Relaxed) {
-                result = self.once(body, headers, &secrets, now);
-            }
+        let mut result = self.once(&head, body, &secrets, now);
+        if matches!(&result, Err((f, true)) if f.kind == FailureKind::Closed) {
+            result = self.once(&head, body, &secrets, now);
         }
         self.packed = packed;
-        self.trace.spent.fetch_max(dial::spent(begun, self.options.timeouts.total).into(), Ordering::Relaxed);
-        result
+        self.used = Instant::now();
+        self.spent = self.spent.max(dial::spent(begun, self.options.timeouts.total));
+        result.map_err(|(failure, _)| failure)
     }
 
     /// Whether anything of the last request was handed to a connection.
     pub fn was_sending(&self) -> bool {
-        self.trace.sending.load(Ordering::Relaxed)
+        self.was_sending
     }
 
     /// How much of its time the last request has taken, in percent: of that for its slowest phase, or of all.
     pub fn spent(&self) -> u32 {
-        self.trace.spent.load(Ordering::Relaxed) as u32
+        self.spent
     }
 
+    /// One try. With a failure comes whether it is one of a kept connection of which nothing of an answer had come.
     fn once(
         &mut self,
+        head: &Wiped,
         body: &[u8],
-        headers: &[(&str, &str)],
-        secrets: &[(HeaderName, HeaderValue)],
+        secrets: &Secrets,
         now: SystemTime,
-    ) -> std::result::Result<Answer, Failure> {
-        let request = self.request(body, headers, secrets)?;
-        self.trace.answered.store(false, Ordering::Relaxed);
-        self.trace.cut.store(false, Ordering::Relaxed);
-        self.trace.spent.store(0, Ordering::Relaxed);
-        let agent = self.agent();
-        let mut response = agent.run(request).map_err(|e| self.failure(e))?;
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok());
-        let retry_after = retry_after.and_then(|v| answer::retry_after(v, now));
+    ) -> std::result::Result<Answer, (Failure, bool)> {
+        let times = self.options.timeouts;
+        let end = Instant::now() + times.total;
+        if self.used.elapsed() > Duration::from_secs(limits::HTTP_IDLE_SECONDS) {
+            self.kept.rest();
+        }
+        let place = self.kept.place().to_string();
+        let what = if times.connect < times.total { CONNECT } else { TOTAL };
+        let conn = self.kept.take().map_err(|f| match f.kind {
+            FailureKind::Timeout => (late(&place, what), false),
+            _ => (f, false),
+        })?;
+        let reused = conn.is_new().is_none();
+        #[cfg(test)]
+        {
+            self.opened += usize::from(!reused);
+        }
+        self.was_sending = true;
+        let mut exchange = Exchange::new(conn, &place, times, end);
+        let answer = self.answer(&mut exchange, [head.bytes(), body], secrets, now);
+        self.spent = exchange.spent;
+        let stale = reused && !exchange.answered;
+        let (answer, keeps) = answer.map_err(|f| (f, stale))?;
+        exchange.into_conn().filter(|_| keeps).into_iter().for_each(|conn| self.kept.put(conn));
+        Ok(answer)
+    }
+
+    /// The answer to this request, and whether another one may follow.
+    fn answer(
+        &self,
+        exchange: &mut Exchange<'_>,
+        request: [&[u8]; 2],
+        secrets: &Secrets,
+        now: SystemTime,
+    ) -> std::result::Result<(Answer, bool), Failure> {
+        exchange.send(request)?;
+        let mut head = exchange.head()?;
+        let status = head.status;
+        let retry_after = head.retry_after.and_then(|v| answer::retry_after(&v, now));
         let mask = self.mask(secrets);
         let shown = limits::HTTP_EXCERPT_BYTES + mask.longest();
         let (keep, most) = (self.keep.max(shown), self.keep.max(limits::HTTP_ANSWER_BYTES));
-        let (read, kept) = read_body(response.body_mut(), keep, most);
+        let mut kept = Vec::new();
+        let read = exchange.body(&mut head.body, most, keep, &mut kept);
         let excerpt = answer::excerpt(&mask.apply(kept[..kept.len().min(shown)].to_vec()));
         let body = if self.keep > 0 { kept } else { Vec::new() };
-        if (200..300).contains(&status) && self.trace.cut.load(Ordering::Relaxed) {
+        if (200..300).contains(&status) && exchange.cut {
             // What it has not read it cannot have taken, whatever it says.
-            let place = self.options.target.display();
+            let place = self.kept.place();
             let text = format!("`{place}` answered {status} before it had the whole request");
             return Err(Failure::new(FailureKind::Closed, text));
         }
-        match read {
+        let whole = match read {
             // A refusal whose words were cut off is a refusal; only a success must be whole to be believed.
-            Err(e) if (200..300).contains(&status) => Err(self.failure(e)),
-            _ => Ok(Answer { status, retry_after, excerpt, body }),
-        }
+            Err(f) if (200..300).contains(&status) => return Err(f),
+            read => read.unwrap_or(false),
+        };
+        Ok((Answer { status, retry_after, excerpt, body }, whole && head.keeps))
     }
 
-    fn request<'b>(
-        &self,
-        body: &'b [u8],
-        headers: &[(&str, &str)],
-        secrets: &[(HeaderName, HeaderValue)],
-    ) -> std::result::Result<Request<&'b [u8]>, Failure> {
-        let bad = |what: &str| Failure::new(FailureKind::Protocol, format!("request header `{what}` cannot be sent"));
-        let request = if self.put { Request::put(self.uri.clone()) } else { Request::post(self.uri.clone()) };
-        let mut request = request.body(body).map_err(|e| bad(&e.to_string()))?;
-        let map = request.headers_mut();
-        for (name, value) in headers {
-            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(name))?;
-            map.append(parsed, HeaderValue::from_str(value).map_err(|_| bad(name))?);
-        }
-        for (name, _) in secrets {
-            map.remove(name);
-        }
-        for (name, value) in secrets {
-            map.append(name.clone(), value.clone());
-        }
+    /// The head of a request. What comes from options stands in the place of what would be sent under the same name.
+    fn request(&self, length: usize, headers: &[(&str, &str)], secrets: &Secrets) -> Wiped {
+        let (method, host, length) =
+            (if self.put { "PUT" } else { "POST" }, self.options.target.authority(), length.to_string());
+        let mut ours = vec![("host", host.as_str()), ("user-agent", &self.options.user_agent), ("accept", "*/*")];
+        ours.extend(headers);
+        ours.retain(|(name, _)| secrets.iter().all(|(given, _)| !given.eq_ignore_ascii_case(name)));
+        ours.push(("content-length", &length));
         if self.options.gzip {
-            map.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            ours.push(("content-encoding", "gzip"));
         }
-        Ok(request)
+        let all = ours.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let all: Vec<_> = all.chain(secrets.iter().map(|(name, value)| (name.as_str(), value.bytes()))).collect();
+        // Room for all of it at once: a vector that grows leaves copies behind.
+        let room: usize = all.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+        let mut head = Vec::with_capacity(room + self.uri.len() + 32);
+        [method, " ", &self.uri, " HTTP/1.1\r\n"].iter().for_each(|part| head.extend_from_slice(part.as_bytes()));
+        for (name, value) in all {
+            [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| head.extend_from_slice(part));
+        }
+        head.extend_from_slice(b"\r\n");
+        Wiped::new(head)
     }
 
     /// The headers that come from options and files, as they are now.
-    fn secret_headers(&mut self) -> std::result::Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    fn secret_headers(&mut self) -> std::result::Result<Secrets, Failure> {
         let mut out = Vec::new();
         let authorization = match &mut self.options.auth {
             Auth::None => None,
@@ -317,28 +362,32 @@ impl Client {
             Auth::Bearer(token) => Some(Wiped::new([self.options.token_word.as_bytes(), b" ", token.read()?].concat())),
         };
         if let Some(value) = authorization {
-            out.push((header::AUTHORIZATION, hidden(value.bytes(), "authorization")?));
+            out.push((AUTHORIZATION.to_string(), value));
         }
         if !self.options.target.is_tls() {
             if let Some(value) = self.options.proxy.as_ref().and_then(Proxy::authorization) {
-                out.push((header::PROXY_AUTHORIZATION, hidden(value, "proxy-authorization")?));
+                out.push((PROXY_AUTHORIZATION.to_string(), Wiped::new(value.to_vec())));
             }
         }
         for (name, value) in &mut self.options.headers {
-            let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| Failure::new(FailureKind::Protocol, format!("header `{name}` cannot be sent")))?;
-            out.push((parsed, hidden(value.read()?, name)?));
+            out.push((name.clone(), Wiped::new(value.read()?.to_vec())));
         }
-        Ok(out)
+        match out.iter().find(|(_, value)| !may_be_value(value.bytes())) {
+            Some((name, _)) => {
+                let text = format!("the value for the header `{name}` has control characters");
+                Err(Failure::new(FailureKind::Secret, text))
+            }
+            None => Ok(out),
+        }
     }
 
     /// What of an answer is one of our secrets, said back.
-    fn mask(&self, secrets: &[(HeaderName, HeaderValue)]) -> Mask {
+    fn mask(&self, secrets: &Secrets) -> Mask {
         let mut mask = Mask::default();
         for (name, value) in secrets {
-            let value = value.as_bytes();
+            let value = value.bytes();
             mask.add(value);
-            if *name == header::AUTHORIZATION || *name == header::PROXY_AUTHORIZATION {
+            if name == AUTHORIZATION || name == PROXY_AUTHORIZATION {
                 mask.add(value.splitn(2, |b| *b == b' ').last().unwrap_or_default());
             }
         }
@@ -348,106 +397,22 @@ impl Client {
         mask.add_query(self.options.target.uri());
         mask
     }
-
-    /// The agent with its connection; another one when it is too old.
-    /// The agent with its connection; another one when it is too old.
-    fn agent(&mut self) -> Agent {
-        let old = self.born.elapsed() > Duration::from_secs(limits::HTTP_AGE_SECONDS);
-        if let Some(agent) = self.agent.as_ref().filter(|_| !old) {
-            return agent.clone();
-        }
-        let agent = self.new_agent();
-        self.born = Instant::now();
-        self.agent = Some(agent.clone());
-        agent
-    }
-
-    fn new_agent(&self) -> Agent {
-        let t = &self.options.timeouts;
-        let config = Agent::config_builder()
-            .proxy(None)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(&self.options.user_agent)
-            .accept_encoding("")
-            .max_response_header_size(limits::HTTP_INPUT_BYTES)
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
-            .max_idle_age(Duration::from_secs(limits::HTTP_IDLE_SECONDS))
-            .timeout_connect(Some(t.connect))
-            .timeout_send_request(Some(t.send))
-            .timeout_send_body(Some(t.send))
-            // Its time begins when the request has left the kernel (`wire`), which this library does not know.
-            .timeout_recv_response(Some(t.total))
-            .timeout_recv_body(Some(t.first_byte))
-            .timeout_global(Some(t.total))
-            .build();
-        let (dial, absolute) = self.way();
-        let place = self.options.target.display();
-        let wire = Wire { place, dial, absolute, trace: Arc::clone(&self.trace), timeouts: self.options.timeouts };
-        Agent::with_parts(config, wire, NoResolver)
-    }
-
-    /// How it is reached. With TLS a proxy gives a tunnel; without, it is the one who is asked, with the whole URL: what
-    /// stands before the path there comes second.
-    fn way(&self) -> (Dial, Option<String>) {
-        let (target, proxy) = (&self.options.target, self.options.proxy.clone());
-        if target.is_tls() {
-            let tls = Some(Arc::clone(&self.tls));
-            return (Dial { place: target.place().clone(), proxy, tls }, None);
-        }
-        let Some(proxy) = proxy else { return (Dial::new(target.place().clone()), None) };
-        let whole = format!("http://{}", target.authority());
-        (Dial::new(Place::Net { host: proxy.host, port: proxy.port }), Some(whole))
-    }
-
-    /// What ureq says, as one of our failures.
-    fn failure(&self, e: ureq::Error) -> Failure {
-        let place = self.options.target.display();
-        match e {
-            ureq::Error::Other(inner) => match inner.downcast::<Failure>() {
-                Ok(own) => *own,
-                Err(e) => Failure::new(FailureKind::Protocol, format!("`{place}`: {e}")),
-            },
-            ureq::Error::Timeout(reason) => wire::timeout(&place, reason),
-            ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Failure::new(FailureKind::Closed, format!("`{place}` closed the connection before a whole answer"))
-            }
-            ureq::Error::Io(e) => {
-                Failure::new(FailureKind::Closed, format!("connection to `{place}` broke: {}", words(&e)))
-            }
-            other => Failure::new(FailureKind::Protocol, format!("`{place}` does not answer as HTTP should: {other}")),
-        }
-    }
 }
 
-fn hidden(value: &[u8], name: &str) -> std::result::Result<HeaderValue, Failure> {
-    let text = || format!("the value for the header `{name}` has control characters");
-    let mut value = HeaderValue::from_bytes(value).map_err(|_| Failure::new(FailureKind::Secret, text()))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
+const AUTHORIZATION: &str = "authorization";
+const PROXY_AUTHORIZATION: &str = "proxy-authorization";
 
-/// Reads the body, so that the connection can be used again, up to a bound, and gives its beginning, `keep` bytes of it; and
-/// whether all of it came.
-fn read_body(body: &mut Body, keep: usize, most: usize) -> (std::result::Result<(), ureq::Error>, Vec<u8>) {
-    let mut kept = Vec::new();
-    let mut chunk = [0; 4096];
-    let mut total = 0;
-    let mut reader = body.as_reader();
-    while total <= most {
-        let n = match reader.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n) => n,
-            // ureq's own errors travel inside io errors through `Read`.
-            Err(e) => return (Err(e.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io)), kept),
-        };
-        total += n;
-        let room = keep - kept.len();
-        kept.extend_from_slice(&chunk[..n.min(room)]);
+/// How it is reached. With TLS a proxy gives a tunnel; without, it is the one who is asked, with the whole URL: what stands
+/// before the path there comes second.
+fn way(options: &HttpOptions) -> (Dial, String) {
+    let (target, proxy) = (&options.target, options.proxy.clone());
+    if target.is_tls() {
+        let tls = Some(Arc::new(tls::Client::new(options.tls.clone())));
+        return (Dial { place: target.place().clone(), proxy, tls }, String::new());
     }
-    (Ok(()), kept)
+    let Some(proxy) = proxy else { return (Dial::new(target.place().clone()), String::new()) };
+    let whole = format!("http://{}", target.authority());
+    (Dial::new(Place::Net { host: proxy.host, port: proxy.port }), whole)
 }
 
 #[cfg(test)]

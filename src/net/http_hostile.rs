@@ -8,7 +8,7 @@ use crate::net::target::OF_HTTP;
 use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -162,7 +162,7 @@ fn a_bomb_costs_its_connection_and_no_memory() {
         for n in 1..=3 {
             let a = post(&mut c, b"x").unwrap();
             assert!(matches!(a.status, 200 | 500) && a.excerpt.len() <= 2 * limits::HTTP_EXCERPT_BYTES, "{a:?}");
-            assert_eq!(c.trace.opened.load(Ordering::Relaxed), n, "a connection with an endless answer was used again");
+            assert_eq!(c.opened, n, "a connection with an endless answer was used again");
         }
     }
     // A gzip bomb is passed over packed: nothing here unpacks.
@@ -222,10 +222,10 @@ fn a_connection_does_not_outlive_its_time_however_busy() {
     let mut c = client(port, LONG);
     let opened = |c: &mut Client| {
         assert_eq!(post(c, b"x").unwrap().status, 200);
-        c.trace.opened.load(Ordering::Relaxed)
+        c.opened
     };
     assert_eq!((opened(&mut c), opened(&mut c)), (1, 1));
-    c.born = Instant::now().checked_sub(Duration::from_secs(limits::HTTP_AGE_SECONDS + 1)).expect("a past");
+    c.kept.grow_old();
     assert_eq!((opened(&mut c), opened(&mut c)), (2, 2));
 }
 

@@ -1,16 +1,13 @@
 //! One connection to one place, kept from one use to the next as long as it is whole and young.
 //!
-//! Whoever sends over a stream without HTTP takes it here and puts it back when all went well; one that is not put back is
+//! Whoever sends over a stream takes it here and puts it back when all went well; one that is not put back is
 //! closed, and the next use opens another. Refuses: to hand out a connection that the other side has ended or spoken on
 //! meanwhile.
 
 use crate::limits;
 use crate::net::dial::{Dial, Patience};
 use crate::net::failure::{Failure, FailureKind};
-use crate::net::http::HttpOptions;
 use crate::net::stream::Stream;
-use crate::net::tls;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A place, and the connection to it.
@@ -44,12 +41,9 @@ impl Drop for Conn {
 }
 
 impl Kept {
-    /// To where the options say; straight there, as nobody may acknowledge in the name of another.
-    pub fn new(options: &HttpOptions) -> Kept {
-        let target = &options.target;
-        let tls = target.is_tls().then(|| Arc::new(tls::Client::new(options.tls.clone())));
-        let dial = Dial { tls, ..Dial::new(target.place().clone()) };
-        Kept { dial, place: target.display(), connect: options.timeouts.connect, have: None }
+    /// To there, within this time; `place` is its name for people.
+    pub fn new(dial: Dial, place: String, connect: Duration) -> Kept {
+        Kept { dial, place, connect, have: None }
     }
 
     /// Where it goes, for people.
@@ -98,6 +92,13 @@ impl Kept {
     /// Gives the connection up.
     pub fn rest(&mut self) {
         self.have = None;
+    }
+
+    /// As it will be when it has been kept for too long.
+    #[cfg(test)]
+    pub fn grow_old(&mut self) {
+        let long = Duration::from_secs(limits::HTTP_AGE_SECONDS + 1);
+        self.have.iter_mut().for_each(|conn| conn.born = conn.born.checked_sub(long).expect("a past"));
     }
 
     fn explained(&self, f: Failure) -> Failure {

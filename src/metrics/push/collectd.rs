@@ -32,7 +32,7 @@ pub const UNIX: Outlet = Outlet {
     settings: &["host"],
     options: &[],
     open: |route| {
-        let (origin, kept) = (origin(route)?, Kept::new(&route.to));
+        let (origin, kept) = (origin(route)?, route.to.straight());
         Ok(Box::new(Unix { kept, origin, lines: Vec::new() }))
     },
 };

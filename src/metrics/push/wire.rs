@@ -22,7 +22,7 @@ pub trait Wire: Send {
 
 /// Over a stream, with TLS where the scheme says so.
 pub fn stream(route: &Route) -> Box<dyn Wire> {
-    Box::new(Streamed(Kept::new(&route.to)))
+    Box::new(Streamed(route.to.straight()))
 }
 
 /// In datagrams.

@@ -1,10 +1,11 @@
-//! What a receiver says: `Retry-After` in any bytes, an excerpt that is one harmless line, times as the database writes them.
+//! What a receiver says: an answer of HTTP, which is the same in one piece and byte by byte, `Retry-After` in any bytes, an excerpt that is one harmless line, times as the database writes them.
 //!
 //! Refuses: to judge an answer (the sender's tests do).
 
 use super::is_one_line;
 use gostech::limits::HTTP_EXCERPT_BYTES;
 use gostech::net::answer::{excerpt, retry_after};
+use gostech::net::reply::{self, Head};
 use gostech::stamp;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -21,12 +22,39 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "2026-11-21T01:27:57.349+0300",
         "9999-12-31 23:59:60.999999999-23:59",
         "0000-02-29T00:00:00Z",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok and more",
+        "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n!",
+        "HTTP/1.0 503\n\nuntil the end",
+        "HTTP/1.1 100 Continue\r\n\r\n",
     ];
     texts.iter().map(|t| t.as_bytes().to_vec()).collect()
 }
 
+/// The body behind a head in pieces of this size: what it is, how much was not taken, whether it is whole.
+fn body(mut head: Head, mut rest: &[u8], piece: usize) -> Result<(Vec<u8>, usize, bool), &'static str> {
+    let mut body = Vec::new();
+    while !rest.is_empty() && !head.body.is_whole() {
+        let (taken, own) = head.body.take(&rest[..piece.min(rest.len())])?;
+        assert!(taken > 0 && own.len() <= taken);
+        body.extend_from_slice(own);
+        rest = &rest[taken..];
+    }
+    Ok((body, rest.len(), head.body.is_whole()))
+}
+
+fn an_answer_is_the_same_in_any_pieces(input: &[u8]) {
+    let Ok(Some((head, length))) = reply::head(input) else { return };
+    assert!((100..=999).contains(&head.status) && length <= input.len());
+    // Nothing less is a head, and what stands behind it does not change it.
+    assert!(matches!(reply::head(&input[..length - 1]), Ok(None)));
+    let again = || reply::head(&input[..length]).expect("a head").expect("a whole one").0;
+    assert_eq!(again(), head);
+    assert_eq!(body(head, &input[length..], usize::MAX), body(again(), &input[length..], 1));
+}
+
 /// The target.
 pub fn check(input: &[u8]) {
+    an_answer_is_the_same_in_any_pieces(input);
     let text = String::from_utf8_lossy(input);
     let now = UNIX_EPOCH + Duration::from_secs(784_111_767);
     if let Some(wait) = retry_after(&text, now) {

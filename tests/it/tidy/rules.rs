@@ -58,6 +58,7 @@ pub const PURE: &[&str] = &[
     "src/net/page.rs",
     "src/net/porch/head.rs",
     "src/net/proxy.rs",
+    "src/net/reply.rs",
     "src/net/aes.rs",
     "src/net/scram.rs",
     "src/net/subject.rs",

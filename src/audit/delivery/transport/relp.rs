@@ -50,7 +50,7 @@ pub const TLS: Transport = Transport {
 
 fn open(route: &Route) -> Result<Box<dyn Sink>> {
     route.to.target.only_queries(&[])?;
-    let (kept, times) = (Kept::new(&route.to), route.to.timeouts);
+    let (kept, times) = (route.to.straight(), route.to.timeouts);
     Ok(Box::new(Relp { kept, times, number: 0, spent: 0, out: Vec::new(), heard: Vec::new() }))
 }
 

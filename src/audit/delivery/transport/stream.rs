@@ -88,7 +88,7 @@ impl Line {
     /// Connects to nobody yet.
     pub fn new(route: &Route) -> Line {
         let times = &route.to.timeouts;
-        Line { kept: Kept::new(&route.to), send: times.send, total: times.total, spent: 0 }
+        Line { kept: route.to.straight(), send: times.send, total: times.total, spent: 0 }
     }
 
     /// Sends these bytes, which are all of the parcel, and answers when they are acknowledged.

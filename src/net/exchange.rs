@@ -1,0 +1,236 @@
+//! One HTTP request over one connection, and its answer, each part before its deadline.
+//!
+//! The other side may answer, or close, before it has the whole request: what is left of it is not sent then, and the answer,
+//! which explains it, is read. Refuses: to wait for an answer while the request has not left the kernel, and to let that take
+//! for ever.
+
+use crate::limits;
+use crate::net::dial;
+use crate::net::failure::{Failure, FailureKind};
+use crate::net::kept::Conn;
+use crate::net::reply::{self, Body, Head};
+use crate::net::stream::Sent;
+use std::time::{Duration, Instant};
+
+/// How long each part of a delivery may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Name, TCP, proxy and TLS together.
+    pub connect: Duration,
+    /// From the first byte of the request to its last.
+    pub send: Duration,
+    /// From the moment at which the other side's kernel has that one to the head of the answer.
+    pub first_byte: Duration,
+    /// Everything.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Timeouts {
+            connect: Duration::from_secs(limits::HTTP_CONNECT_SECONDS),
+            send: Duration::from_secs(limits::HTTP_SEND_SECONDS),
+            first_byte: Duration::from_secs(limits::HTTP_FIRST_BYTE_SECONDS),
+            total: Duration::from_secs(limits::HTTP_TOTAL_SECONDS),
+        }
+    }
+}
+
+/// What was over time, by the option that says how long it may take.
+pub const CONNECT: &str = "no connection within --connect-timeout";
+const SEND: &str = "it did not take the request within --send-timeout";
+const FIRST_BYTE: &str = "no answer within --first-byte-timeout";
+/// All of it.
+pub const TOTAL: &str = "no whole answer within --total-timeout";
+
+/// The failure of what was over time.
+pub fn late(place: &str, what: &str) -> Failure {
+    Failure::new(FailureKind::Timeout, format!("`{place}`: {what}"))
+}
+
+/// One.
+pub struct Exchange<'p> {
+    conn: Conn,
+    /// Where, for sentences.
+    place: &'p str,
+    times: Timeouts,
+    /// When all of it must be over.
+    end: Instant,
+    /// What came and was not understood yet.
+    came: Vec<u8>,
+    /// Something of an answer came.
+    pub answered: bool,
+    /// The other side answered or closed before it had the whole request.
+    pub cut: bool,
+    /// The largest part of its time that any phase has taken so far, in percent.
+    pub spent: u32,
+}
+
+impl<'p> Exchange<'p> {
+    /// Over this connection, until then.
+    pub fn new(conn: Conn, place: &'p str, times: Timeouts, end: Instant) -> Self {
+        Exchange { conn, place, times, end, came: Vec::new(), answered: false, cut: false, spent: 0 }
+    }
+
+    /// Sends the request, as far as it is taken.
+    pub fn send(&mut self, parts: [&[u8]; 2]) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let (until, what) = match begun + self.times.send {
+            own if own < self.end => (own, SEND),
+            _ => (self.end, TOTAL),
+        };
+        for part in parts {
+            self.cut = self.conn.stream.send(part, until).map_err(|f| self.exact(f, what))? == Sent::Stopped;
+            if self.cut {
+                break;
+            }
+        }
+        self.spend(begun, self.times.send);
+        Ok(())
+    }
+
+    /// Reads the head of the answer; those that only say that it is to come are passed over.
+    pub fn head(&mut self) -> Result<Head, Failure> {
+        let (mut wait, mut passed) = (Wait::new(), 0);
+        loop {
+            match reply::head(&self.came).map_err(|why| self.not_http(why))? {
+                Some((head, length)) => {
+                    self.came.drain(..length);
+                    passed += length;
+                    if head.status == 101 || head.status >= 200 {
+                        return Ok(head);
+                    }
+                }
+                None => self.await_head(&mut wait)?,
+            }
+            if passed + self.came.len() > limits::HTTP_INPUT_BYTES {
+                return Err(self.not_http("a head that is too long"));
+            }
+        }
+    }
+
+    /// Waits for more of the head. Its time begins when the other side's kernel has the last byte of the request, or something of
+    /// the answer is there; until then each piece of progress is waited for as long as a request may take.
+    fn await_head(&mut self, wait: &mut Wait) -> Result<(), Failure> {
+        loop {
+            let whole = wait.begun.map(|begun| begun + self.times.first_byte);
+            let until = self.end.min(whole.unwrap_or_else(|| Instant::now() + wait.slice));
+            match self.read(until) {
+                Ok(0) => return Err(self.ended()),
+                Ok(_) => {
+                    let begun = *wait.begun.get_or_insert_with(Instant::now);
+                    self.spend(begun, self.times.first_byte);
+                    if !std::mem::replace(&mut self.answered, true) {
+                        self.no_tls_here()?;
+                    }
+                    return Ok(());
+                }
+                Err(f) if f.kind != FailureKind::Timeout || Instant::now() < until => {
+                    return Err(self.exact(f, FIRST_BYTE));
+                }
+                Err(_) if until == self.end => return Err(late(self.place, TOTAL)),
+                Err(_) if whole.is_some() => return Err(late(self.place, FIRST_BYTE)),
+                Err(_) => {}
+            }
+            if !wait.look(self.conn.stream.unsent(), self.times.send) {
+                return Err(late(self.place, SEND));
+            }
+        }
+    }
+
+    /// Reads the body, so that the connection can be used again, up to a bound, into `kept`, of which `keep` bytes are wanted.
+    /// Whether all of it came.
+    pub fn body(&mut self, body: &mut Body, most: usize, keep: usize, kept: &mut Vec<u8>) -> Result<bool, Failure> {
+        let until = self.end.min(Instant::now() + self.times.first_byte);
+        let (mut at, mut total) = (0, 0);
+        while !body.is_whole() && total <= most {
+            if at == self.came.len() {
+                self.came.clear();
+                at = 0;
+                match self.read(until) {
+                    Ok(0) if *body == Body::UntilTheEnd => break,
+                    Ok(0) => return Err(self.ended()),
+                    Ok(_) => {}
+                    Err(f) => return Err(self.exact(f, TOTAL)),
+                }
+            }
+            let (n, own) = body.take(&self.came[at..]).map_err(|why| self.not_http(why))?;
+            kept.extend_from_slice(&own[..own.len().min(keep - kept.len())]);
+            (at, total) = (at + n, total + own.len());
+        }
+        self.came.drain(..at);
+        Ok(body.is_whole())
+    }
+
+    /// The connection, when the other side has said nothing that nobody asked for.
+    pub fn into_conn(self) -> Option<Conn> {
+        (self.came.is_empty() && !self.cut).then_some(self.conn)
+    }
+
+    fn read(&mut self, until: Instant) -> Result<usize, Failure> {
+        let mut chunk = [0; 4096];
+        let n = self.conn.stream.read(&mut chunk, until)?;
+        self.came.extend_from_slice(&chunk[..n]);
+        Ok(n)
+    }
+
+    /// A phase that has begun then has taken so much of its time.
+    fn spend(&mut self, begun: Instant, of: Duration) {
+        self.spent = self.spent.max(dial::spent(begun, of));
+    }
+
+    /// A TLS record where an answer should begin: the port wants `https://`.
+    fn no_tls_here(&self) -> Result<(), Failure> {
+        if self.conn.stream.is_tls() || !self.came.starts_with(&[0x15, 0x03]) {
+            return Ok(());
+        }
+        let text = format!("`{}` answers with TLS: its URL should begin with https://", self.place);
+        Err(Failure::new(FailureKind::Tls, text))
+    }
+
+    fn not_http(&self, why: &str) -> Failure {
+        let text = format!("`{}` does not answer as HTTP should: {why}", self.place);
+        Failure::new(FailureKind::Protocol, text)
+    }
+
+    fn ended(&self) -> Failure {
+        let text = format!("`{}` closed the connection before a whole answer", self.place);
+        Failure::new(FailureKind::Closed, text)
+    }
+
+    fn exact(&self, f: Failure, what: &str) -> Failure {
+        match f.kind {
+            FailureKind::Timeout => late(self.place, what),
+            _ => f,
+        }
+    }
+}
+
+/// The wait for the head of an answer.
+struct Wait {
+    /// Since when the other side has the whole request, or something of the answer is there.
+    begun: Option<Instant>,
+    unsent: usize,
+    moved: Instant,
+    slice: Duration,
+}
+
+impl Wait {
+    fn new() -> Wait {
+        let slice = Duration::from_millis(limits::UNSENT_LOOK_MILLIS.0);
+        Wait { begun: None, unsent: usize::MAX, moved: Instant::now(), slice }
+    }
+
+    /// Looks at what is not sent yet. False: nothing of it has gone for too long.
+    fn look(&mut self, unsent: usize, patience: Duration) -> bool {
+        let now = Instant::now();
+        if unsent == 0 {
+            self.begun = Some(now);
+        }
+        if unsent < self.unsent {
+            (self.unsent, self.moved) = (unsent, now);
+        }
+        self.slice = (self.slice * 2).min(Duration::from_millis(limits::UNSENT_LOOK_MILLIS.1));
+        now.duration_since(self.moved) < patience
+    }
+}
