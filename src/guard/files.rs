@@ -46,6 +46,8 @@ pub enum Wish {
     Rotate(PathBuf),
     /// Read this file and those that rotations make of it beside it, and look for them.
     Follow(PathBuf),
+    /// Read the files of this directory, and look for them.
+    List(PathBuf),
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
     /// Remove the Unix socket that was bound here.
@@ -105,6 +107,7 @@ impl Wish {
                 let places = Wish::Read(file.clone()).places();
                 places.into_iter().map(|(p, r)| if p.is_dir() { (p, r | landlock::READ_DIR) } else { (p, r) }).collect()
             }
+            Wish::List(dir) => vec![(dir.clone(), READ | landlock::READ_DIR)],
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
             Wish::Unbind(socket) => vec![(parent(socket), landlock::REMOVE_FILE)],
@@ -175,6 +178,15 @@ mod tests {
         assert_eq!(places(&wish), [(dir.clone(), landlock::MAKE_DIR)]);
         fs::create_dir_all(dir.join("a/b/c")).unwrap();
         assert_eq!(places(&wish), [(dir.join("a/b/c"), WORK)]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_is_listed_is_read_and_nothing_beside_it() {
+        let dir = scratch("list");
+        fs::create_dir(dir.join("old")).unwrap();
+        assert_eq!(places(&Wish::List(dir.join("old"))), [(dir.join("old"), READ | landlock::READ_DIR)]);
+        assert_eq!(places(&Wish::List(dir.join("not yet"))), []);
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -40,8 +40,10 @@ impl Log<'_> {
     }
 
     fn follower(&self, receiver: &Receiver) -> Picodata {
-        let log = self.den.file("audit.log");
-        Setup::new(self.den).url(&receiver.url()).args(&["--type", "file", "--filename", &log]).exec().picodata()
+        let (log, old) = (self.den.file("audit.log"), self.den.file("old"));
+        let more: &[&str] = if Path::new(&old).exists() { &["--old-dir", &old] } else { &[] };
+        let args = ["--type", "file", "--filename", &log];
+        Setup::new(self.den).url(&receiver.url()).args(&args).args(more).exec().picodata()
     }
 }
 
@@ -69,6 +71,7 @@ enum Then {
 fn rotations(name: &str, ways: &str, then: &Then) {
     let Some(logrotate) = peer("logrotate") else { return };
     let den = Den::new(name);
+    let ways = ways.replace("$HOME", &den.path().display().to_string());
     let config = format!("\"{}\" {{\n rotate 500\n missingok\n{ways}\n}}\n", den.file("audit.log"));
     let config = den.put("rotate.conf", config);
     let rotate = || {
@@ -77,6 +80,9 @@ fn rotations(name: &str, ways: &str, then: &Then) {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };
     let (receiver, mut chance) = (Receiver::start(), Chance::new(12));
+    if ways.contains("olddir") {
+        fs::create_dir(den.path().join("old")).unwrap();
+    }
     let mut log = Log::new(&den);
     log.write(100);
     let mut program = log.follower(&receiver);
@@ -129,6 +135,17 @@ fn a_log_that_is_renamed_and_packed_later_is_followed() {
 #[test]
 fn a_log_that_is_renamed_and_packed_at_once_is_followed() {
     rotations("file-compressed", " create\n compress", &Then::Reopens);
+}
+
+#[test]
+fn a_log_that_is_moved_to_another_directory_is_followed() {
+    rotations("file-moved", " create\n olddir $HOME/old", &Then::WritesOn);
+}
+
+#[test]
+fn a_log_that_is_moved_to_another_directory_and_packed_is_followed() {
+    rotations("file-moved-packed", " create\n olddir $HOME/old\n compress\n delaycompress", &Then::WritesOn);
+    rotations("file-moved-compressed", " create\n olddir $HOME/old\n compress", &Then::Reopens);
 }
 
 #[test]

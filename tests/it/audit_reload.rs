@@ -114,7 +114,12 @@ fn a_configuration_with_a_fault_is_refused_whole() {
     stand.write(&lines(&[&url, &alarm]));
     let mut picodata = stand.start();
     let [keeper, worker, _] = pids(&picodata);
-    for (fault, place) in [("retain soon", "line 3"), ("ulr http://x", "line 3"), ("spool-max 1K", "line 3")] {
+    for (fault, place) in [
+        ("retain soon", "line 3"),
+        ("ulr http://x", "line 3"),
+        ("spool-max 1K", "line 3"),
+        ("filename audit.log", "line 3: --type pipe has no use for it"),
+    ] {
         let said = "the configuration is refused, the old one stays in force";
         stand.reload(&picodata, keeper, &lines(&[&url, &alarm, fault]), said);
         let name = fault.split(' ').next().unwrap_or_default();

@@ -50,7 +50,7 @@ fn the_old_flags_are_known() {
     let certs = Certs::new();
     let [ca, _, _, client, key] = certs.put(&den, "a");
     let receiver = Receiver::start_tls(certs.server_config());
-    let old = ["--type", "pipe", "--filename", "audit.log", "--debug", "--certificate", &client, "--private-key", &key];
+    let old = ["--type", "pipe", "--debug", "--certificate", &client, "--private-key", &key];
     let setup = Setup::new(&den).url(&receiver.url()).args(&old).args(&["--ca-certificate", &ca]);
     let mut picodata = setup.picodata();
     picodata.write(&Events::new(1, 1).event()).expect("a reader");

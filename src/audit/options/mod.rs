@@ -13,7 +13,7 @@ use crate::audit::delivery::filter::Filter;
 use crate::audit::delivery::format::Form;
 use crate::audit::delivery::sender::Portion;
 use crate::audit::delivery::transport::Route;
-use crate::audit::intake::source::{table as sources, Choice};
+use crate::audit::intake::source::{table as sources, Choice, Row};
 use crate::audit::spool::Full;
 use crate::error::{Error, Result};
 use crate::flags::{value, Item, Parsed};
@@ -111,25 +111,37 @@ fn of_env(env: &[(OsString, OsString)], name: &str) -> Option<String> {
 
 fn source_of(parsed: &Parsed) -> Result<Choice> {
     let kind = parsed.need("type");
+    let row = sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?;
+    fits(parsed, row)?;
     let choice = Choice {
-        row: sources::find(value::listed(&kind)?).map_err(|why| kind.error(why))?,
+        row,
         filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)),
+        old_dir: parsed.get("old-dir").map(value::path).transpose()?,
         from_end: value::listed(&parsed.need("read-from"))? == "end",
         once: parsed.is_on("once"),
         matches: parsed.all("journal-match").into_iter().map(|i| i.value.clone()).collect(),
         stream: value::listed(&parsed.need("socket"))? == "stream",
         mode: mode_of(&parsed.need("socket-mode"))?,
     };
-    match parsed.get("once") {
-        Some(once) if choice.once && !choice.row.ends => {
-            Err(once.error(format!("is for what can be read to its end: `--type {}` cannot", choice.row.name)))
-        }
-        // Systemd may have opened it.
-        _ if choice.row.is_held && std::env::var_os("LISTEN_FDS").is_none() => {
-            choice.place().map(drop).map(|()| choice)
-        }
-        _ => Ok(choice),
+    // Systemd may have opened it.
+    if choice.row.is_held && std::env::var_os("LISTEN_FDS").is_none() {
+        choice.place()?;
     }
+    Ok(choice)
+}
+
+/// An option that the source cannot take would be passed over without a word, and something else be read than was meant.
+fn fits(parsed: &Parsed, source: &Row) -> Result<()> {
+    for option in parsed.rows().map(|row| row.name).filter(|name| !source.options.contains(name)) {
+        let takers = sources::takers(option);
+        if let Some(item) = parsed.get(option).filter(|item| !takers.is_empty() && item.value != "false") {
+            let (name, takers) = (source.name, takers.join(" or "));
+            return Err(item.error(format!(
+                "--type {name} has no use for it, --type {takers} has: leave out the one or name the other"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// `660`, `0660`
@@ -364,6 +376,43 @@ mod tests {
                 assert!(read(&args).is_ok() || row.own, "{args:?}");
             }
         }
+    }
+
+    /// Over the whole table, from the command line and from a file: a source takes its options and no others.
+    #[test]
+    fn a_source_takes_its_options_and_no_others() {
+        let value = |name: &str| match name {
+            "filename" => "/l/audit.log",
+            "old-dir" => "/l/old",
+            "read-from" => "end",
+            "journal-match" => "_COMM=picodata",
+            "socket" => "stream",
+            "socket-mode" => "600",
+            "once" => "yes",
+            name => panic!("a value for --{name}"),
+        };
+        let of_sources: Vec<&str> =
+            PROGRAM.rows.iter().map(|row| row.name).filter(|name| !sources::takers(name).is_empty()).collect();
+        assert!(sources::TABLE.iter().all(|s| s.options.iter().all(|o| of_sources.contains(o))), "{of_sources:?}");
+        for source in sources::TABLE {
+            for name in &of_sources {
+                let place = if source.is_held && *name != "filename" { "filename /l/place\n" } else { "" };
+                let text = format!("url http://a\ntype {}\n{place}{name} {}\n", source.name, value(name));
+                let args = ["--config", "/c"].map(OsString::from);
+                let parsed = flags::parse(&PROGRAM, &args, &[], &|_| Ok(text.clone().into_bytes()));
+                let Ok(Outcome::Run(parsed)) = parsed else { panic!("{text}: {parsed:?}") };
+                let got = Options::read(&parsed, &[], true).map_err(|e| e.text().to_string());
+                if source.options.contains(name) {
+                    assert!(got.is_ok(), "{text}: {got:?}");
+                    continue;
+                }
+                let why = got.expect_err(&text);
+                let (line, kind) = (format!("`{name}` in `/c` line"), format!("--type {} has no use", source.name));
+                assert!(why.contains(&line) && why.contains(&kind), "{text}: {why}");
+            }
+        }
+        let why = read(&["--url", "http://a", "--from", "end"]).unwrap_err().text().to_string();
+        assert!(why.starts_with("`--from`: --type pipe has no use for it, --type file or journal has"), "{why}");
     }
 
     #[test]

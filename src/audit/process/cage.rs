@@ -159,7 +159,10 @@ mod tests {
             "file",
             "--filename",
             "/l/audit.log",
+            "--old-dir",
+            "/l/old",
         ]);
+        assert!(n.files.iter().any(|w| matches!(w, Wish::List(dir) if dir == Path::new("/l/old"))), "{n:?}");
         assert!(n.files.iter().any(|w| matches!(w, Wish::Follow(log) if log == Path::new("/l/audit.log"))), "{n:?}");
         let read: Vec<String> = n
             .files

@@ -7,7 +7,7 @@
 //! The keeper opens no file of an administrator: one that hangs (a FIFO, a lost mount) would hold it, and what kills the
 //! parser would kill it. Refuses: half a configuration; to take what cannot change while the helper runs.
 
-use crate::audit::intake::source::Choice;
+use crate::audit::intake::source::{table as sources, Choice};
 use crate::audit::options::in_force::{self, Change};
 use crate::audit::options::table::PROGRAM;
 use crate::audit::options::Options;
@@ -225,9 +225,10 @@ pub struct News {
 /// Brings what cannot change back to what it was, and says what is new.
 pub fn compare(old: &Options, new: &mut Options) -> News {
     let mut news = News::default();
-    // What the keeper has opened under its name stays what it is.
-    let opened = !old.source.row.rereads;
-    let stays = |name: &str, of: &str| of.is_empty() && (FOR_GOOD.contains(&name) || opened && name == "filename");
+    // What the keeper has opened under its name stays what it is; and what belongs to a source that does not come is for none.
+    let opened = !old.source.row.rereads || new.source.row.name != old.source.row.name;
+    let of_source = |name: &str| opened && !sources::takers(name).is_empty();
+    let stays = |name: &str, of: &str| of.is_empty() && (FOR_GOOD.contains(&name) || of_source(name));
     for change in in_force::changes(&old.in_force, &new.in_force) {
         match stays(change.name, &change.of) {
             true => news.refused.push(format!("{} needs a restart of the instance", change.text)),
@@ -237,8 +238,11 @@ pub fn compare(old: &Options, new: &mut Options) -> News {
     new.spool_dir.clone_from(&old.spool_dir);
     new.instance.clone_from(&old.instance);
     new.cluster.clone_from(&old.cluster);
-    let filename = if opened { &old.source.filename } else { &new.source.filename }.clone();
-    new.source = Choice { filename, from_end: new.source.from_end, ..old.source.clone() };
+    let again = std::mem::replace(&mut new.source, old.source.clone());
+    if !opened {
+        let Choice { filename, old_dir, from_end, .. } = again;
+        new.source = Choice { filename, old_dir, from_end, ..old.source.clone() };
+    }
     new.unconfined = old.unconfined;
     new.memory_max = old.memory_max;
     if new.event_max as u64 > old.memory_max / 2 {
@@ -307,14 +311,20 @@ mod tests {
         assert!(news.applied.iter().any(|c| c.text == "retain: `2h` instead of `1h`"), "{news:?}");
         assert_eq!((&new.spool_dir, &new.cluster, new.memory_max), (&old.spool_dir, &old.cluster, old.memory_max));
         // What was opened stays; a log that is read again and again may be another one.
-        for (kind, other, refused) in [("fifo", "unix", 2), ("file", "pipe", 1)] {
+        for (kind, other, refused) in
+            [("fifo", "unix", 2), ("fifo", "fifo", 1), ("file", "fifo", 2), ("file", "file", 0)]
+        {
             let of = |kind: &str, name: &str| options(&["--url", "http://a", "--type", kind, "--filename", name]);
             let (old, mut new) = (of(kind, "/a"), of(other, "/b"));
             let news = compare(&old, &mut new);
-            let name = if refused == 2 { "/a" } else { "/b" };
-            assert_eq!((news.refused.len(), news.applied.len()), (refused, 2 - refused), "{news:?}");
+            let name = if refused > 0 { "/a" } else { "/b" };
+            assert_eq!((news.refused.len(), news.applied.len()), (refused, usize::from(refused == 0)), "{news:?}");
             assert_eq!((new.source.row.name, new.source.filename.as_deref()), (kind, Some(Path::new(name))));
         }
+        let old = options(&["--url", "http://a", "--type", "file", "--filename", "/a"]);
+        let mut new = options(&["--url", "http://a", "--type", "pipe"]);
+        assert_eq!(compare(&old, &mut new).refused.len(), 2);
+        assert_eq!(new.source.filename, old.source.filename, "no other log is read than was");
         let again = compare(&new.clone(), &mut new);
         assert!(again.applied.is_empty() && again.refused.is_empty(), "{again:?}");
     }

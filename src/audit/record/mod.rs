@@ -127,6 +127,10 @@ impl Splitter {
             }
             Ending::Silent => at,
             Ending::Crowded => {
+                if let Some((_, behind)) = hole(rest) {
+                    self.line(data, at, at + behind, true, out);
+                    return at + behind;
+                }
                 let glued = glued_bytes(rest);
                 if self.pieces == 0 && glued > 0 {
                     self.line(data, at, at + glued, true, out);
@@ -142,6 +146,16 @@ impl Splitter {
     /// A line without its newline (`ends`), or whole pieces of one that goes on.
     fn line(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
         let mut at = from;
+        while let Some((zeros, behind)) = hole(&data[at..to]).filter(|_| ends) {
+            match self.pieces {
+                0 => {
+                    self.one(data, at, at + zeros, true, out);
+                    self.one(data, at + zeros, at + behind, false, out);
+                }
+                _ => self.cut_in_pieces(data, at, at + behind, true, out),
+            }
+            at += behind;
+        }
         if self.pieces > 0 || !ends {
             return self.cut_in_pieces(data, at, to, ends, out);
         }
@@ -190,6 +204,15 @@ impl Splitter {
             self.pieces = 0;
         }
     }
+}
+
+/// Where zeros stand with a record glued to them, and where that one begins: a power cut leaves them in a file, in the place of
+/// what was not on the disk yet. No record has one of its own.
+fn hole(line: &[u8]) -> Option<(usize, usize)> {
+    let first = memchr::memchr(0, line)?;
+    let behind = first + memchr::memmem::find(&line[first..], b"\0{\"")? + 1;
+    let zeros = line[..behind].iter().rposition(|b| *b != 0).map_or(0, |n| n + 1);
+    Some((zeros, behind))
 }
 
 /// How many bytes of cut records, glued to one another, `rest` begins with; what follows the last is left.
@@ -339,6 +362,33 @@ mod tests {
         s.split(&input[4_000..], Ending::Open, 100, &mut out);
         let pieces: Vec<(u32, u32)> = out.iter().map(|i| (i.part, i.parts)).collect();
         assert_eq!(pieces, [(1, 0), (2, 0), (3, 3), (0, 0)]);
+    }
+
+    #[test]
+    fn zeros_that_a_power_cut_left_are_records_of_their_own() {
+        let (one, two, half) = (record(1, 200), record(2, 20_000), &record(3, 300)[..150]);
+        let kinds = |items: &[Item]| items.iter().map(|i| i.facts.kind).collect::<Vec<_>>();
+        let line = [&[0; 4096][..], &one, b"\n", half, &[0; 70], &two[..PIPE_RECORD_BYTES], &one, b"\n"].concat();
+        let (items, used) = split(&line, Ending::Open);
+        let wanted = [Kind::Unparsed, Kind::Object, Kind::Cut, Kind::Unparsed, Kind::Cut, Kind::Object];
+        assert_eq!((kinds(&items), used), (wanted.to_vec(), line.len()));
+        assert_eq!(items.iter().map(|i| i.facts.event.map_or(0, |e| e.count)).collect::<Vec<_>>(), [0, 1, 3, 0, 2, 1]);
+        // Whoever goes on behind any of them finds the same.
+        for (n, item) in items.iter().enumerate() {
+            let (rest, _) = split(&line[item.end..], Ending::Open);
+            assert_eq!(kinds(&rest), wanted[n + 1..], "behind record {n}");
+        }
+        // More zeros than there is room for.
+        let mut splitter = Splitter::new(1000, 0);
+        let (mut out, line) = (Vec::new(), [&[0; 2500][..], &one, b"\n"].concat());
+        assert_eq!(splitter.split(&line[..2400], Ending::Crowded, 100, &mut out), 2000);
+        assert_eq!(splitter.split(&line[2000..2600], Ending::Crowded, 100, &mut out), 500);
+        assert_eq!(splitter.split(&line[2500..], Ending::Open, 100, &mut out), one.len() + 1);
+        assert_eq!(out.iter().map(|i| (i.part, i.parts)).collect::<Vec<_>>(), [(1, 0), (2, 0), (3, 3), (0, 0)]);
+        // Zeros in a text are no hole, nor are those of UTF-16.
+        for line in [&b"\0{\0\"\0a\0\n"[..], b"a\0b\n"] {
+            assert_eq!(split(line, Ending::Open).0.len(), 1, "{}", String::from_utf8_lossy(line));
+        }
     }
 
     #[test]

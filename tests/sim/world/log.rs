@@ -286,6 +286,7 @@ impl World {
         let relay = Arc::new(pipe::pair().map_err(|e| e.to_string())?);
         let filler = Filler::resume(self.ring.clone(), relay).map_err(|e| e.to_string())?;
         let choice = Choice {
+            old_dir: None,
             row: table::find("file")?,
             filename: Some(log.path()),
             from_end: false,

@@ -16,8 +16,16 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The row.
-pub const ROW: Row =
-    Row { name: "fifo", what: text("a FIFO", "FIFO"), term_ends: true, is_held: true, prepare, check, ..pipe::ROW };
+pub const ROW: Row = Row {
+    name: "fifo",
+    what: text("a FIFO", "FIFO"),
+    term_ends: true,
+    options: &["filename", "socket-mode"],
+    is_held: true,
+    prepare,
+    check,
+    ..pipe::ROW
+};
 
 fn prepare(choice: &Choice, given: Option<OwnedFd>) -> Result<Shown> {
     if let Some(given) = given {

@@ -35,6 +35,7 @@ pub const ROW: Row = Row {
     name: "journal",
     what: text("systemd's journal", "журнал systemd"),
     term_ends: true,
+    options: &["read-from", "journal-match"],
     feed: Some(feed),
     prepare,
     check,

@@ -116,6 +116,8 @@ pub struct Choice {
     pub row: &'static Row,
     /// `--filename`, for those that have one.
     pub filename: Option<PathBuf>,
+    /// `--old-dir`: where its older files are put, besides its own directory.
+    pub old_dir: Option<PathBuf>,
     /// `--read-from end`: what is there at the very first start is not wanted.
     pub from_end: bool,
     /// `--once`: what is there is read, with what is older, and that is all.
@@ -156,8 +158,8 @@ pub struct Row {
     pub rereads: bool,
     /// SIGTERM and SIGINT end the reading, after what is there; else only the source itself does.
     pub term_ends: bool,
-    /// It can be read to its end, and that is all (`--once`).
-    pub ends: bool,
+    /// The options of sources that it takes; all others are a usage error.
+    pub options: &'static [&'static str],
     /// The keeper holds it open, under the name of --filename; or systemd does, and hands it over.
     pub is_held: bool,
     /// Becomes a program that writes into standard input, behind this place of what it reads; the keeper starts it.

@@ -20,7 +20,7 @@ pub const ROW: Row = Row {
     what: text("standard input", "стандартный ввод"),
     rereads: false,
     term_ends: false,
-    ends: false,
+    options: &[],
     is_held: false,
     feed: None,
     prepare,

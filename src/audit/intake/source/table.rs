@@ -14,6 +14,11 @@ pub fn find(name: &str) -> Result<&'static Row, &'static str> {
     TABLE.iter().find(|row| row.name == name).ok_or("there is no such source")
 }
 
+/// Those that take this option; none: it speaks of no source.
+pub fn takers(option: &str) -> Vec<&'static str> {
+    TABLE.iter().filter(|row| row.options.contains(&option)).map(|row| row.name).collect()
+}
+
 /// The values of `--type`.
 pub const NAMES: &str = joined!(&{
     let mut parts = [""; 2 * TABLE.len()];

@@ -27,7 +27,7 @@ static FILES: Row = Row {
     what: text("files of a test", "файлы теста"),
     rereads: true,
     term_ends: true,
-    ends: false,
+    options: &[],
     is_held: false,
     feed: None,
     prepare: |_, _| Ok(Shown { what: "files".into(), holds: None }),
@@ -142,6 +142,7 @@ impl Family {
         let filler = Filler::resume(self.ring.clone(), self.relay.clone()).unwrap();
         let cushion = Arc::new(Cushion::new(self.ring.clone(), false));
         let choice = Choice {
+            old_dir: None,
             row: &FILES,
             filename: Some(dir.to_path_buf()),
             from_end: false,

@@ -32,6 +32,7 @@ pub const ROW: Row = Row {
     name: "unix",
     what: text("a Unix socket", "Unix-сокет"),
     term_ends: true,
+    options: &["filename", "socket", "socket-mode"],
     is_held: true,
     prepare,
     open: |_| Box::new(Listener::new()),

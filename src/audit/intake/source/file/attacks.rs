@@ -218,7 +218,7 @@ fn rotations_that_leave_the_extension_are_followed() {
     let line = |n: u32| format!("{n}\n");
     den.add("audit.log", &line(1), 10);
     let mut reader = read(&den);
-    reader.source = Follow::new(den.path("audit.log"), false, false);
+    reader.source = Follow::new(Place { path: den.path("audit.log"), old_dir: None }, false, false);
     assert_eq!(reader.more(), "1\n");
     let kept = reader.kept("1");
     for (name, n) in [("audit.2.log", 2), ("audit-20261129.log", 3), ("audit.1.log", 4), ("audit.log", 5)] {
@@ -229,7 +229,7 @@ fn rotations_that_leave_the_extension_are_followed() {
         den.add(name, &line(n), 10 + u64::from(n));
     }
     let mut again = read(&den);
-    again.source = Follow::new(den.path("audit.log"), false, false);
+    again.source = Follow::new(Place { path: den.path("audit.log"), old_dir: None }, false, false);
     again.source.resume(kept, &mut again.filler);
     assert_eq!(again.more(), "2\n|3\n|4\n|5\n");
     let mut text = String::new();
@@ -244,7 +244,7 @@ fn files_that_are_renamed_while_they_are_looked_into_are_looked_into_again() {
     let den = Den::new("shifted");
     den.add("log.1", "one\n", 10);
     den.add("log", "two\n", 20);
-    let source = Follow::new(den.path("log"), false, false);
+    let source = Follow::new(Place { path: den.path("log"), old_dir: None }, false, false);
     let (number, rests_at) = (std::cell::Cell::new(1), std::cell::Cell::new(4));
     let found = |all: &[Candidate]| {
         let n: u32 = number.get();
@@ -258,4 +258,52 @@ fn files_that_are_renamed_while_they_are_looked_into_are_looked_into_again() {
     // One that is never at rest is no file that is gone.
     rests_at.set(u32::MAX);
     assert!(source.steadily(found).is_err());
+}
+
+/// The newer one of two has an older time, by a number or by its date: a clock was set back between two rotations.
+#[test]
+fn a_file_that_a_clock_has_hidden_among_the_older_ones_is_read_in_its_turn() {
+    let record = |n: u32| format!("{{\"id\":\"1.7.{n}\",\"message\":\"x\"}}\n");
+    for (first, second, third) in [("log.3", "log.2", "log.1"), ("log-20261130", "log-20261128", "log-20261129")] {
+        let den = Den::new(&format!("clock-{first}"));
+        den.add("log-20251101", &record(1), 5);
+        den.add("log", &record(2), 1000);
+        let mut reader = read(&den);
+        assert_eq!(reader.more(), record(2));
+        let kept = reader.kept(record(2).trim_end());
+        den.rename("log", first);
+        den.add(second, &record(3), 100);
+        den.add(third, &record(4), 200);
+        den.add("log", &record(5), 300);
+        let rest = format!("{}|{}|{}", record(3), record(4), record(5));
+        assert_eq!(reader.more(), rest, "while it runs");
+        assert_eq!(den.reader(false, kept.clone()).more(), rest, "while it was away");
+        den.pack(first);
+        den.pack(second);
+        assert_eq!(den.reader(false, kept).more(), rest, "packed");
+    }
+}
+
+/// As `olddir` of logrotate has it, or a hand that keeps the name.
+#[test]
+fn what_was_moved_to_another_directory_is_found_there() {
+    let den = Den::new("old-dir");
+    den.add("log", "one\n", 10);
+    let mut reader = read(&den);
+    assert_eq!(reader.more(), "one\n", "the directory is not there yet");
+    let kept = reader.kept("one");
+    fs::create_dir(den.path("old")).unwrap();
+    den.add("log", "two\n", 11);
+    den.rename("log", "old/log.2");
+    den.pack("old/log.2");
+    den.add("old/log-20261129", "three\n", 12);
+    den.add("old/log", "four\n", 13);
+    den.add("old/other.1", "not ours\n", 13);
+    den.add("log", "five\n", 14);
+    assert_eq!(den.reader(false, kept.clone()).more(), "two\n|three\n|four\n|five\n");
+    let mut reader = den.reader(false, kept);
+    reader.source.place.old_dir = Some(den.path("."));
+    assert_eq!(reader.more(), "five\n", "its own directory by another name");
+    assert_eq!(reader.skipped, [Word::SourceGone]);
+    assert_eq!(reader.source.place.look().unwrap().len(), 1);
 }

@@ -6,7 +6,7 @@
 use super::place::{id_of, Candidate, Id};
 use super::text::{is_damage, Text};
 use crate::audit::intake::source::Kept;
-use crate::audit::record::{self, mark::Mark};
+use crate::audit::record::{self, mark::Mark, EventId};
 use crate::hash::xxh64;
 use crate::limits;
 use crate::stamp::parse_written;
@@ -139,6 +139,20 @@ impl Found {
         // Behind it stand its newline, if it was not cut before one, and empty lines.
         let end = there.iter().rposition(|b| *b != b'\n').map_or(0, |n| n + 1);
         Ok(there[..end].len() as u64 >= bytes && xxh64(&there[end - bytes as usize..end], 0) == hash)
+    }
+
+    /// The number of its first record.
+    pub fn first_event(&self) -> Option<EventId> {
+        record::read(self.begin.strip_suffix(b"\n").unwrap_or(&self.begin), true).event
+    }
+
+    /// The number of the last record before this place.
+    pub fn event_before(&mut self, to: u64) -> Option<EventId> {
+        let from = to.saturating_sub(limits::FOLLOWED_TAIL_BYTES);
+        let mut there = vec![0; (to - from) as usize];
+        let got = self.text.read(from, &mut there).ok()?;
+        let last = there[..got].rsplit(|b| *b == b'\n').find(|line| !line.is_empty())?;
+        record::read(last, true).event
     }
 
     /// When it was last written to, as far as is known.

@@ -15,6 +15,7 @@
 #[cfg(test)]
 mod attacks;
 mod found;
+mod next;
 mod place;
 mod reading;
 #[cfg(test)]
@@ -49,12 +50,14 @@ pub const ROW: Row = Row {
     what: flags::text("the log file of --filename", "файл журнала из --filename"),
     rereads: true,
     term_ends: true,
-    ends: true,
+    options: &["filename", "old-dir", "read-from", "once"],
     is_held: false,
     feed: None,
     prepare,
-    wishes: |choice| vec![Wish::Follow(path_of(choice))],
-    open: |choice| Box::new(Follow::new(path_of(choice), choice.from_end, choice.once)),
+    wishes: |choice| {
+        [Wish::Follow(path_of(choice))].into_iter().chain(choice.old_dir.clone().map(Wish::List)).collect()
+    },
+    open: |choice| Box::new(Follow::new(place_of(choice), choice.from_end, choice.once)),
     check,
     is_pressed: |_| false,
 };
@@ -63,29 +66,44 @@ fn path_of(choice: &Choice) -> PathBuf {
     choice.filename.clone().unwrap_or_else(|| DEFAULT.into())
 }
 
+fn place_of(choice: &Choice) -> Place {
+    Place { path: path_of(choice), old_dir: choice.old_dir.clone() }
+}
+
 /// What is to be read once has to be there, and to be readable.
 fn prepare(choice: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
     let path = path_of(choice);
     if choice.once {
         let failed = |e: &io::Error, path: &Path| Error::failed(format!("cannot read `{}`: {e}", path.display()));
-        let all = Place { path: path.clone() }.list().map_err(|e| failed(&e, &path))?;
+        let all = place_of(choice).list().map_err(|e| failed(&e, &path))?;
         if all.is_empty() {
             return Err(failed(&io::ErrorKind::NotFound.into(), &path));
         }
         all.iter().try_for_each(|c| text::readable(&c.path).map_err(|e| failed(&e, &c.path)))?;
     }
-    Ok(Shown { what: format!("the file `{}`", path.display()), holds: None })
+    Ok(Shown { what: format!("the file `{}`{}", path.display(), old_dir_of(choice)), holds: None })
+}
+
+/// What is to be said of the other directory.
+fn old_dir_of(choice: &Choice) -> String {
+    choice.old_dir.as_ref().map_or_else(String::new, |dir| match std::fs::read_dir(dir) {
+        Ok(_) => format!(", older ones in `{}` too", dir.display()),
+        Err(e) => format!(", older ones in `{}` too, which cannot be read yet: {e}", dir.display()),
+    })
 }
 
 /// Whether it can be read now, or may come.
 fn check(choice: &Choice) -> std::result::Result<String, String> {
-    let place = Place { path: path_of(choice) };
+    let place = place_of(choice);
     let shown = place.path.display();
     let of_dir =
         |e: io::Error| format!("the directory of the log `{shown}` cannot be read: {e}; mend the path or its rights");
     let older = place.list().map_err(of_dir)?.iter().filter(|c| c.path != place.path).count() as u64;
     match text::readable(&place.path) {
-        Ok(()) => Ok(format!("the log `{shown}` can be read; {} beside it", words::count(older, "older file"))),
+        Ok(()) => {
+            let older = words::count(older, "older file");
+            Ok(format!("the log `{shown}` can be read; {older} beside it{}", old_dir_of(choice)))
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound && !choice.once => {
             Ok(format!("the log `{shown}` is not there yet: it is waited for"))
         }
@@ -124,10 +142,10 @@ struct Follow {
 }
 
 impl Follow {
-    fn new(path: PathBuf, from_end: bool, once: bool) -> Follow {
+    fn new(place: Place, from_end: bool, once: bool) -> Follow {
         let once = once.then(Once::default);
         Follow {
-            place: Place { path },
+            place,
             from_end,
             once,
             kept: None,
@@ -277,15 +295,17 @@ impl Follow {
     /// There is no more of the file at hand: what is read then. None: nothing yet. What is still to be read before it changes
     /// is read at the next call.
     fn go_on(&mut self) -> io::Result<Option<Reading>> {
-        let Some(at) = &self.at else { return Ok(None) };
+        let Some(at) = &mut self.at else { return Ok(None) };
         if !at.found.is_whole(at.mark.position)? {
             return self.shortened();
         }
         if self.place.id() == Some(at.found.id) {
             return Ok(None);
         }
+        at.see_last();
         // It had begun before the last look at the file at hand.
         let had_begun = self.next.take().is_some();
+        let Some(at) = &self.at else { return Ok(None) };
         let next = self.behind(at, true)?;
         match next {
             // By another look, which finds what a rotation may have hidden from the first one.
@@ -329,40 +349,6 @@ impl Follow {
         let before = self.done.iter().rev().find(|epoch| Mark::from((**epoch, 0)).is_of(found.stream));
         let mark = Mark { epoch: before.copied().unwrap_or(found.stream), position: found.base };
         Reading::at(found, mark.anew())
-    }
-
-    /// The file behind this one, by two looks that agree: between a look at the directory and that at a file there may be a
-    /// rotation, or the copy of a file may have begun.
-    fn behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
-        let mut before = self.look_behind(at, whole)?;
-        for _ in 0..limits::FOLLOWED_LOOKS {
-            let now = self.look_behind(at, whole)?;
-            if now.as_ref().map(|f| f.stream) == before.map(|f| f.stream) {
-                return Ok(now);
-            }
-            before = now;
-        }
-        Ok(None)
-    }
-
-    /// The file behind this one, if it has begun. `whole`: it is what it was, so that its place says which are newer.
-    fn look_behind(&self, at: &Reading, whole: bool) -> io::Result<Option<Found>> {
-        self.steadily(|all| {
-            // Truncated, it may be another one by now, under whatever name: those are newer that were written after it was read.
-            let here = all.iter().rposition(|c| c.id == at.found.id).filter(|_| whole);
-            let is_later = |i: usize, c: &Candidate| match here {
-                Some(here) => i > here,
-                None => c.path == self.place.path || c.modified >= at.written,
-            };
-            for (_, c) in all.iter().enumerate().filter(|(i, c)| is_later(*i, c)) {
-                match self.open(c)? {
-                    Some(f) if !at.mark.is_of(f.stream) && !self.is_done(&f) => return Ok(Some(f)),
-                    None if self.is_to_come(c) => return Ok(None),
-                    _ => {}
-                }
-            }
-            Ok(None)
-        })
     }
 
     /// Another file with the same beginning that reaches as far.

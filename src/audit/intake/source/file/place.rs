@@ -20,10 +20,12 @@ pub fn id_of(meta: &Metadata) -> Id {
     (meta.dev(), meta.ino())
 }
 
-/// Where a log is, with the names that its older files have beside it.
+/// Where a log is, with the names that its older files have.
 pub struct Place {
     /// The newest one.
     pub path: PathBuf,
+    /// Where older ones are put, besides the directory of the newest.
+    pub old_dir: Option<PathBuf>,
 }
 
 /// A file that may be one of the log's.
@@ -79,18 +81,35 @@ impl Place {
         let mut all = Vec::new();
         for path in [Some(self.path.clone()), self.target()].into_iter().flatten() {
             let name = path.file_name().unwrap_or_default();
-            for entry in std::fs::read_dir(dir_of(&path))?.take(limits::FOLLOWED_ENTRIES) {
-                let entry = entry?;
-                if is_older(name, &entry.file_name()) {
-                    all.extend(Candidate::of(&entry.path())?);
-                }
+            older_in(dir_of(&path), |other| is_older(name, other), &mut all)?;
+            // Whoever moves one there by hand lets it keep its name.
+            let moved = |other: &OsStr| is_older(name, other) || plain(other) == name.as_encoded_bytes();
+            match self.old_dir.as_ref().map_or(Ok(()), |dir| older_in(dir, moved, &mut all)) {
+                // It may be made by the first rotation.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                done => done?,
             }
         }
         // Packed ones keep their times. Of two of one moment that with the greater number is older, or that of the earlier date.
         sorted::by_key(&mut all, |c| (c.modified, Reverse(number_of(&c.path)), c.path.clone()));
-        all.extend(Candidate::of(&self.path)?);
+        let newest = Candidate::of(&self.path)?;
+        // By a link, or where a directory was named twice.
+        all.dedup_by_key(|c| c.id);
+        all.retain(|c| newest.as_ref().is_none_or(|newest| newest.id != c.id));
+        all.extend(newest);
         Ok(all)
     }
+}
+
+fn older_in(dir: &Path, is_one: impl Fn(&OsStr) -> bool, all: &mut Vec<Candidate>) -> io::Result<()> {
+    let failed = |e: io::Error| io::Error::new(e.kind(), format!("`{}`: {e}", dir.display()));
+    for entry in std::fs::read_dir(dir).map_err(failed)?.take(limits::FOLLOWED_ENTRIES) {
+        let entry = entry?;
+        if is_one(&entry.file_name()) {
+            all.extend(Candidate::of(&entry.path())?);
+        }
+    }
+    Ok(())
 }
 
 /// Which file has which name.
@@ -105,14 +124,19 @@ fn dir_of(path: &Path) -> &Path {
 /// `audit.log.1`, `audit.log-20261129`, `audit.log.2.gz`, `audit-20261129.log`: what rotations make of a name. A copy that
 /// somebody has made for himself (`audit.log.bak`) is none.
 fn is_older(name: &OsStr, other: &OsStr) -> bool {
-    let (name, other) = (name.as_encoded_bytes(), other.as_encoded_bytes());
-    let other = other.strip_suffix(b".gz").unwrap_or(other);
+    let (name, other) = (name.as_encoded_bytes(), plain(other));
     let behind = other.strip_prefix(name);
     // A rotation may leave the extension where it was.
     let dot = memchr::memrchr(b'.', name).filter(|dot| *dot > 0).unwrap_or(name.len());
     let (stem, extension) = name.split_at(dot);
     let within = other.strip_prefix(stem).and_then(|rest| rest.strip_suffix(extension));
     behind.into_iter().chain(within).any(is_of_rotation)
+}
+
+/// Without what packing adds.
+fn plain(name: &OsStr) -> &[u8] {
+    let name = name.as_encoded_bytes();
+    name.strip_suffix(b".gz").unwrap_or(name)
 }
 
 /// A number, a date, a time.
@@ -175,7 +199,7 @@ mod tests {
             let file = File::create(dir.join(name)).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
-        let all = Place { path: dir.join("log") }.list().unwrap();
+        let all = Place { path: dir.join("log"), old_dir: None }.list().unwrap();
         let found: Vec<&str> = all.iter().filter_map(|c| c.path.file_name()?.to_str()).collect();
         assert_eq!(found[..3], ["log.12", "log.9.gz", "log.1"]);
         assert_eq!(found[3..], ["log-20261128", "log-20261129", "log"]);
@@ -199,7 +223,7 @@ mod tests {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             });
-            let place = Place { path: dir.join("log") };
+            let place = Place { path: dir.join("log"), old_dir: None };
             let least = (0..300).map(|_| place.list().unwrap().len()).min();
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
             assert_eq!(least, Some(30));

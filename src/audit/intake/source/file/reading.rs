@@ -2,6 +2,7 @@
 
 use super::found::Found;
 use crate::audit::record::mark::Mark;
+use crate::audit::record::EventId;
 use crate::limits;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -39,12 +40,27 @@ pub struct Reading {
     pub written: SystemTime,
     /// The rest of it cannot be unpacked, and that was told.
     pub damaged: bool,
+    /// The number of the last record, and behind which place.
+    last: (u64, Option<EventId>),
 }
 
 impl Reading {
     /// From this place on.
     pub fn at(found: Found, mark: Mark) -> Option<Reading> {
-        Some(Reading { written: found.modified(), found, mark, turned: false, damaged: false })
+        Some(Reading { written: found.modified(), found, mark, turned: false, damaged: false, last: (0, None) })
+    }
+
+    /// Looks at the last record that was read, once.
+    pub fn see_last(&mut self) {
+        if self.last.0 != self.mark.position {
+            self.last = (self.mark.position, self.found.event_before(self.mark.position));
+        }
+    }
+
+    /// Whether that file begins with the record behind the last one of this.
+    pub fn is_followed_by(&self, next: &Found) -> bool {
+        let numbers = self.last.1.zip(next.first_event());
+        numbers.is_some_and(|(last, first)| last.is_before(first))
     }
 
     /// The same place in another file with the same beginning.

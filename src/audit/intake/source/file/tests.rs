@@ -10,8 +10,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-const CHOICE: Choice =
-    Choice { row: &ROW, filename: None, from_end: false, once: false, matches: Vec::new(), stream: false, mode: 0o660 };
+const CHOICE: Choice = Choice {
+    row: &ROW,
+    filename: None,
+    old_dir: None,
+    from_end: false,
+    once: false,
+    matches: Vec::new(),
+    stream: false,
+    mode: 0o660,
+};
 
 pub struct Den(PathBuf);
 
@@ -61,7 +69,8 @@ impl Den {
     pub fn open(&self, from_end: bool, once: bool, kept: Kept) -> Reader {
         let ring = Arc::new(Ring::create(1 << 16, 1).unwrap());
         let mut filler = Filler::resume(ring.clone(), Arc::new(pipe::pair().unwrap())).unwrap();
-        let mut source = Follow::new(self.path("log"), from_end, once);
+        let place = Place { path: self.path("log"), old_dir: Some(self.path("old")) };
+        let mut source = Follow::new(place, from_end, once);
         source.resume(kept, &mut filler);
         Reader { source, filler, taker: Taker::new(ring), skipped: Vec::new() }
     }
@@ -265,7 +274,7 @@ fn once_reads_all_that_is_there_oldest_first_and_ends() {
             && prepare(&Choice { filename: Some(den.path("other")), ..choice }, None).is_err()
     );
     let mut reader = den.open(false, true, Kept::default());
-    reader.source = Follow::new(path, false, true);
+    reader.source = Follow::new(Place { path, old_dir: None }, false, true);
     assert_eq!(reader.more(), "one\n");
 }
 
