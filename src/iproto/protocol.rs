@@ -10,9 +10,9 @@
 //! of SQL does is the matter of whoever sends it.
 
 use super::auth::{self, Method};
+use crate::json::from_base64;
 use crate::limits;
 use crate::msgpack::{self, Bad, Reader, Value};
-use crate::net::base64;
 
 /// Bytes of a greeting.
 pub const GREETING_BYTES: usize = 128;
@@ -60,7 +60,7 @@ impl Greeting {
             _ => return Err("a greeting of an unknown kind".into()),
         }
         let uuid = words.next().unwrap_or_default().to_string();
-        let salt = base64::decode(second.trim_end()).and_then(|salt| salt.get(..20)?.try_into().ok());
+        let salt = from_base64(second.trim_end()).and_then(|salt| salt.get(..20)?.try_into().ok());
         let salt = salt.ok_or("a greeting without a salt")?;
         Ok(Greeting { version, uuid, salt })
     }

@@ -49,9 +49,10 @@ pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Writes bytes in base64 (RFC 4648, padded).
 pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for three in bytes.chunks(3) {
         let n = three.iter().enumerate().fold(0u32, |n, (i, &b)| n | u32::from(b) << (16 - 8 * i));
         for i in 0..4 {
@@ -61,32 +62,44 @@ pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Reads base64 as `push_base64` writes it.
+/// Reads base64; nothing where it is not exactly that, with its padding: one text for one value.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let value = |b: u8| {
-        Some(match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        })
-    };
-    if text.len() % 4 != 0 {
+    let body = text.trim_end_matches('=');
+    if text.len() % 4 != 0 || text.len() - body.len() > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
-    let plain = text.trim_end_matches('=');
-    if text.len() - plain.len() > 2 {
-        return None;
-    }
-    for four in plain.as_bytes().chunks(4) {
-        let mut n = 0u32;
-        for (i, &b) in four.iter().enumerate() {
-            n |= u32::from(value(b)?) << (18 - 6 * i);
+    let (mut group, mut bits) = (0u32, 0);
+    for b in body.bytes() {
+        group = group << 6 | LETTERS.iter().position(|&a| a == b)? as u32;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            out.push((group >> bits) as u8);
+            group &= (1 << bits) - 1;
         }
-        out.extend_from_slice(&n.to_be_bytes()[1..four.len().max(1)]);
     }
-    Some(out)
+    // Bits that belong to no byte.
+    (group == 0).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vectors_of_the_rfc() {
+        let vectors =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
+        for (plain, coded) in vectors {
+            assert_eq!(from_base64(coded).as_deref(), Some(plain.as_bytes()));
+        }
+        let all: Vec<u8> = (0..=255).collect();
+        let mut coded = Vec::new();
+        push_base64(&mut coded, &all);
+        assert_eq!(from_base64(std::str::from_utf8(&coded).unwrap()), Some(all));
+        for bad in ["Zg=", "Zg", "Z===", "Zh==", "Zm9v!Zm9", "====", "Zm=v"] {
+            assert_eq!(from_base64(bad), None, "{bad}");
+        }
+    }
 }

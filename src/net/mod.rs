@@ -7,7 +7,6 @@
 pub mod address;
 pub mod aes;
 pub mod answer;
-pub mod base64;
 pub mod crypto;
 pub mod datagram;
 mod der;

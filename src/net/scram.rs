@@ -3,9 +3,8 @@
 //! Chance comes as an argument. Refuses: channel binding, a server that asks for less work than the standard or for so much
 //! that it would stop us, one that does not prove itself.
 
-use crate::json::push_base64;
+use crate::json::{from_base64, push_base64};
 use crate::limits;
-use crate::net::base64;
 use crate::net::secret::Wiped;
 use ring::{digest, hmac, pbkdf2};
 use std::num::NonZeroU32;
@@ -110,7 +109,7 @@ impl Expected {
 fn challenge(text: &str) -> Option<(&str, Vec<u8>, u32)> {
     let mut parts = text.split(',');
     let nonce = parts.next()?.strip_prefix("r=")?;
-    let salt = base64::decode(parts.next()?.strip_prefix("s=")?)?;
+    let salt = from_base64(parts.next()?.strip_prefix("s=")?)?;
     let rounds = parts.next()?.strip_prefix("i=")?.parse().ok()?;
     Some((nonce, salt, rounds))
 }

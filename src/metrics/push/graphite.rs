@@ -1,15 +1,12 @@
 //! Graphite: lines over TCP, TLS or UDP; labels as parts of the path, or as tags (`?style=tags`).
 
-use super::row::{Outlet, Push, Route, Trouble, OF_TLS};
+use super::row::{Outlet, Push, Route, OF_TLS};
 use super::wire::{self, Wire};
 use crate::error::Result;
 use crate::flags::text;
-use crate::metrics::assemble::Assembled;
 use crate::metrics::render::graphite;
-use crate::metrics::render::lines::Written;
 use crate::metrics::render::names::Style;
 use crate::net::target::{Scheme, Shape};
-use std::time::Instant;
 
 const PORT: Shape = Shape::Host { port: 2003 };
 
@@ -42,27 +39,8 @@ pub const UDP: Outlet = Outlet {
     ..TCP
 };
 
-struct Graphite {
-    wire: Box<dyn Wire>,
-    style: Style,
-    prefix: String,
-    lines: Vec<u8>,
-}
-
 fn open(route: &Route, wire: Box<dyn Wire>) -> Result<Box<dyn Push>> {
     let style = if route.choice("style", &["dots", "tags"])? == "tags" { Style::Semicolons } else { Style::Dots };
-    Ok(Box::new(Graphite { wire, style, prefix: route.prefix.clone(), lines: Vec::new() }))
-}
-
-impl Push for Graphite {
-    fn push(&mut self, page: &Assembled<'_>, deadline: Instant) -> std::result::Result<Written, Trouble> {
-        self.lines.clear();
-        let written = graphite::put(page, &self.prefix, self.style, &mut self.lines);
-        self.wire.send(&self.lines, deadline)?;
-        Ok(written)
-    }
-
-    fn reload(&mut self) {
-        self.wire.reload();
-    }
+    let prefix = route.prefix.clone();
+    Ok(wire::pieces(wire, move |page, out| graphite::put(page, &prefix, style, out)))
 }

@@ -1,15 +1,12 @@
 //! InfluxDB: the line protocol over HTTP(S), to version 1 (`?db=`) and to 2 and 3 (`?org=&bucket=`), or in datagrams.
 
 use super::posted::Posted;
-use super::row::{Outlet, Push, Route, Trouble, OF_HTTP, OF_HTTPS};
+use super::row::{Outlet, Push, Route, OF_HTTP, OF_HTTPS};
 use super::wire::{self, Wire};
 use crate::error::{Error, Result};
 use crate::flags::text;
-use crate::metrics::assemble::Assembled;
 use crate::metrics::render::influx;
-use crate::metrics::render::lines::Written;
 use crate::net::target::{Scheme, Shape};
-use std::time::Instant;
 
 const PORT: Shape = Shape::Host { port: 8086 };
 
@@ -43,16 +40,18 @@ pub const UDP: Outlet = Outlet {
     about: text("InfluxDB's lines in datagrams", "строки InfluxDB в датаграммах"),
     settings: &[],
     options: &[],
-    open: |route| {
-        let (wire, prefix) = (wire::packets(route), route.prefix.clone());
-        Ok(Box::new(Udp { wire, prefix, lines: Vec::new() }))
-    },
+    open: |route| Ok(lines(route, wire::packets(route))),
     ..HTTP
 };
 
 fn http(route: &Route) -> Result<Box<dyn Push>> {
-    let (prefix, lines) = (route.prefix.clone(), Vec::new());
-    Ok(Box::new(Http { post: Posted::new(route, uri(route)?, "Token")?, prefix, lines }))
+    let post = Posted::new(route, uri(route)?, "Token")?;
+    Ok(lines(route, wire::requests(post, "text/plain; charset=utf-8")))
+}
+
+fn lines(route: &Route, wire: Box<dyn Wire>) -> Box<dyn Push> {
+    let prefix = route.prefix.clone();
+    wire::pieces(wire, move |page, out| influx::put(page, &prefix, out))
 }
 
 /// Where it writes to; one of both pairs must be there.
@@ -67,42 +66,4 @@ fn uri(route: &Route) -> Result<String> {
     };
     let query: Vec<String> = route.query().map(|(name, value)| format!("{name}={value}")).collect();
     Ok(format!("{}?{}", route.path(place), query.join("&")))
-}
-
-struct Http {
-    post: Posted,
-    prefix: String,
-    lines: Vec<u8>,
-}
-
-impl Push for Http {
-    fn push(&mut self, page: &Assembled<'_>, _: Instant) -> std::result::Result<Written, Trouble> {
-        self.lines.clear();
-        let written = influx::put(page, &self.prefix, &mut self.lines);
-        self.post.send(&self.lines, &[("content-type", "text/plain; charset=utf-8")])?;
-        Ok(written)
-    }
-
-    fn reload(&mut self) {
-        self.post.reload();
-    }
-}
-
-struct Udp {
-    wire: Box<dyn Wire>,
-    prefix: String,
-    lines: Vec<u8>,
-}
-
-impl Push for Udp {
-    fn push(&mut self, page: &Assembled<'_>, deadline: Instant) -> std::result::Result<Written, Trouble> {
-        self.lines.clear();
-        let written = influx::put(page, &self.prefix, &mut self.lines);
-        self.wire.send(&self.lines, deadline)?;
-        Ok(written)
-    }
-
-    fn reload(&mut self) {
-        self.wire.reload();
-    }
 }

@@ -3,6 +3,7 @@
 
 use super::posted::Posted;
 use super::row::{Outlet, Push, Route, Trouble, OF_HTTP, OF_HTTPS};
+use super::wire;
 use crate::error::{Error, Result};
 use crate::flags::text;
 use crate::metrics::assemble::Assembled;
@@ -113,12 +114,6 @@ impl Push for Remote {
     }
 }
 
-struct Paged {
-    post: Posted,
-    timed: bool,
-    page: Vec<u8>,
-}
-
 fn gateway(route: &Route) -> Result<Box<dyn Push>> {
     let uri = route.path("/");
     if !uri.starts_with("/metrics/job") {
@@ -131,21 +126,12 @@ fn paged(route: &Route, usual: &str, timed: bool) -> Result<Box<dyn Push>> {
     route.without_prefix()?;
     let query = route.to.target.uri().split_once('?').map_or(String::new(), |(_, query)| format!("?{query}"));
     let post = Posted::new(route, format!("{}{query}", route.path(usual)), "Bearer")?;
-    Ok(Box::new(Paged { post: if timed { post } else { post.by_put() }, timed, page: Vec::new() }))
-}
-
-impl Push for Paged {
-    fn push(&mut self, page: &Assembled<'_>, _: Instant) -> std::result::Result<Written, Trouble> {
-        self.page.clear();
-        match self.timed {
-            true => prometheus::write_timed(page, &mut self.page),
-            false => prometheus::write(page, &mut self.page),
+    let wire = wire::requests(if timed { post } else { post.by_put() }, "text/plain; version=0.0.4; charset=utf-8");
+    Ok(wire::pieces(wire, move |page, out| {
+        match timed {
+            true => prometheus::write_timed(page, out),
+            false => prometheus::write(page, out),
         }
-        self.post.send(&self.page, &[("content-type", "text/plain; version=0.0.4; charset=utf-8")])?;
-        Ok(Written::whole(page))
-    }
-
-    fn reload(&mut self) {
-        self.post.reload();
-    }
+        Written::whole(page)
+    }))
 }

@@ -1,9 +1,12 @@
-//! The ways for bytes that nobody answers: one kept stream, or packets of whole lines.
+//! An outlet whose page is one piece of bytes, and the ways for such: one kept stream, packets of whole lines, a request.
 //!
 //! A stream's bytes count as sent when the other side's kernel has acknowledged all of them. Refuses: to cut a line in two.
 
-use super::row::Route;
+use super::posted::Posted;
+use super::row::{Push, Route, Trouble};
 use crate::limits;
+use crate::metrics::assemble::Assembled;
+use crate::metrics::render::lines::Written;
 use crate::net::datagram::Datagrams;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::foreign;
@@ -12,12 +15,59 @@ use crate::net::stream::Stream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Takes lines to one place.
+/// Takes a piece to one place.
 pub trait Wire: Send {
-    /// Sends them, until the deadline.
-    fn send(&mut self, lines: &[u8], deadline: Instant) -> Result<(), Failure>;
-    /// Reads certificates again.
+    /// Sends it, until the deadline.
+    fn send(&mut self, piece: &[u8], deadline: Instant) -> Result<(), Trouble>;
+    /// Reads certificates and secrets again.
     fn reload(&mut self);
+}
+
+/// How a page becomes a piece.
+type Write = Box<dyn FnMut(&Assembled<'_>, &mut Vec<u8>) -> Written + Send>;
+
+/// An outlet that sends each page as one piece, written so.
+pub fn pieces(
+    wire: Box<dyn Wire>,
+    write: impl FnMut(&Assembled<'_>, &mut Vec<u8>) -> Written + Send + 'static,
+) -> Box<dyn Push> {
+    Box::new(Pieces { wire, write: Box::new(write), piece: Vec::new() })
+}
+
+struct Pieces {
+    wire: Box<dyn Wire>,
+    write: Write,
+    piece: Vec<u8>,
+}
+
+impl Push for Pieces {
+    fn push(&mut self, page: &Assembled<'_>, deadline: Instant) -> Result<Written, Trouble> {
+        self.piece.clear();
+        let written = (self.write)(page, &mut self.piece);
+        self.wire.send(&self.piece, deadline)?;
+        Ok(written)
+    }
+
+    fn reload(&mut self) {
+        self.wire.reload();
+    }
+}
+
+/// In requests of this type.
+pub fn requests(post: Posted, content_type: &'static str) -> Box<dyn Wire> {
+    Box::new(Requests(post, content_type))
+}
+
+struct Requests(Posted, &'static str);
+
+impl Wire for Requests {
+    fn send(&mut self, piece: &[u8], _: Instant) -> Result<(), Trouble> {
+        self.0.send(piece, &[("content-type", self.1)]).map(drop)
+    }
+
+    fn reload(&mut self) {
+        self.0.reload();
+    }
 }
 
 /// Over a stream, with TLS where the scheme says so.
@@ -33,7 +83,7 @@ pub fn packets(route: &Route) -> Box<dyn Wire> {
 struct Streamed(Kept);
 
 impl Wire for Streamed {
-    fn send(&mut self, lines: &[u8], deadline: Instant) -> Result<(), Failure> {
+    fn send(&mut self, lines: &[u8], deadline: Instant) -> Result<(), Trouble> {
         let mut conn = self.0.take()?;
         conn.stream.write_all(lines, deadline)?;
         conn.stream.flush(deadline)?;
@@ -81,14 +131,14 @@ fn arrived(stream: &Stream, deadline: Instant) -> Result<(), Failure> {
 struct Packets(Datagrams);
 
 impl Wire for Packets {
-    fn send(&mut self, mut lines: &[u8], deadline: Instant) -> Result<(), Failure> {
+    fn send(&mut self, mut lines: &[u8], deadline: Instant) -> Result<(), Trouble> {
         while !lines.is_empty() {
             let (packet, rest) = lines.split_at(packet_end(lines, limits::PUSH_PACKET_BYTES));
             // Without the last line's end: some take it for an empty line.
             self.0.send_paced(packet.strip_suffix(b"\n").unwrap_or(packet), deadline)?;
             lines = rest;
         }
-        self.0.settled()
+        Ok(self.0.settled()?)
     }
 
     fn reload(&mut self) {
@@ -137,7 +187,7 @@ mod tests {
             let format = &crate::metrics::render::PROMETHEUS;
             let mut wire = stream(&Route { to, prefix, interval, format });
             let f = wire.send(b"a 1", Instant::now() + Duration::from_secs(20)).unwrap_err();
-            assert!(f.text.contains(words), "{f}");
+            assert!(f.text.contains(words), "{}", f.text);
             server.join().unwrap();
         }
     }

@@ -4,9 +4,9 @@
 //! salted SHA-256, so that a scrape does not cost 100 ms each time; few passwords are checked at once. An unknown name
 //! costs as much as a known one.
 
+use crate::json::from_base64;
 use crate::limits;
 use crate::log;
-use crate::net::base64;
 use crate::net::crypto;
 use crate::net::failure::{Failure, FailureKind};
 use crate::net::porch::head::Refusal;
@@ -165,7 +165,7 @@ fn credentials(value: &str) -> Option<(String, Wiped)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let pair = Wiped::new(base64::decode(coded.trim())?);
+    let pair = Wiped::new(from_base64(coded.trim())?);
     let at = pair.bytes().iter().position(|&b| b == b':')?;
     let name = String::from_utf8(pair.bytes()[..at].to_vec()).ok()?;
     Some((name, Wiped::new(pair.bytes()[at + 1..].to_vec())))

@@ -49,7 +49,6 @@ pub const PURE: &[&str] = &[
     "src/log/gate.rs",
     "src/net/address.rs",
     "src/net/answer.rs",
-    "src/net/base64.rs",
     "src/net/der.rs",
     "src/net/failure.rs",
     "src/net/foreign.rs",
