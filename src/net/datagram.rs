@@ -121,10 +121,7 @@ impl Datagrams {
             return Err(self.failure(FailureKind::Connect, "no file goes there"));
         };
         let pass = || {
-            let unix = UnixDatagram::unbound()?;
-            unix.set_nonblocking(true)?;
-            unix.connect(path)?;
-            let socket = Socket::Unix(unix);
+            let socket = open_unix(path)?;
             loop {
                 match descriptors::send(socket.as_fd(), &[], &[file.as_fd()]) {
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -142,13 +139,7 @@ impl Datagrams {
     }
 
     fn send_unix(&self, path: &Path, bytes: &[u8], deadline: Instant) -> Result<Socket, Failure> {
-        let open = || {
-            let unix = UnixDatagram::unbound()?;
-            unix.set_nonblocking(true)?;
-            unix.connect(path)?;
-            Ok(Socket::Unix(unix))
-        };
-        let socket = open().map_err(|e: io::Error| self.failure(FailureKind::Connect, &words(&e)))?;
+        let socket = open_unix(path).map_err(|e| self.failure(FailureKind::Connect, &words(&e)))?;
         match socket.send(bytes, deadline) {
             Ok(()) => Ok(socket),
             Err(e) => Err(self.not_sent(bytes.len(), &e)),
@@ -201,6 +192,13 @@ impl Datagrams {
 /// Longer than this road takes.
 fn is_too_long(e: &io::Error) -> bool {
     e.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+fn open_unix(path: &Path) -> io::Result<Socket> {
+    let unix = UnixDatagram::unbound()?;
+    unix.set_nonblocking(true)?;
+    unix.connect(path)?;
+    Ok(Socket::Unix(unix))
 }
 
 fn open_udp(address: &SocketAddr) -> io::Result<Socket> {

@@ -146,11 +146,6 @@ impl Client {
         if options.headers.len() > limits::HTTP_HEADERS {
             return Err(Error::usage(format!("more than {} headers", limits::HTTP_HEADERS)));
         }
-        let path = options.target.uri();
-        if path.bytes().any(|b| matches!(b, 0..=b' ' | b'<' | b'>' | b'`' | 0x7f)) {
-            return Err(Error::usage(format!("URL `{}` is nothing an HTTP request can carry", options.target)));
-        }
-        let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
         if let (Auth::None, Some(user)) = (&options.auth, options.target.user()) {
             let password = Secret::literal(user.password.clone().unwrap_or_default());
             options.auth = Auth::Basic { user: user.name.clone(), password };
@@ -158,7 +153,7 @@ impl Client {
         let (dial, before) = way(&options);
         let connect = options.timeouts.connect.min(options.timeouts.total);
         Ok(Client {
-            uri: before + &path,
+            uri: before + options.target.uri(),
             kept: Kept::new(dial, options.target.display(), connect),
             options,
             used: Instant::now(),

@@ -50,7 +50,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, &'static str> {
     let before = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let text = &bytes[before..];
     if text.iter().zip(b"HTTP/1.").any(|(is, should)| is != should) {
-        return Err("it begins with something else");
+        return Err("it does not begin with `HTTP/1.`");
     }
     let mut lines = Vec::new();
     let mut at = 0;
@@ -245,7 +245,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nA: \x01\r\n\r\n", Err("a control character in a header")),
             ("HTTP/1.1 099 OK\r\n\r\n", Err("a status line that is none")),
             ("HTTP/1.1 +20 OK\r\n\r\n", Err("a status line that is none")),
-            ("SSH-2.0", Err("it begins with something else")),
+            ("SSH-2.0", Err("it does not begin with `HTTP/1.`")),
         ] {
             let want = want.map(|(status, body, whole, left)| (status, body.as_bytes().to_vec(), whole, left));
             for piece in 1..=answer.len() {

@@ -305,11 +305,6 @@ impl Stream {
         self.socket.as_ref().finish();
     }
 
-    /// The socket, without TLS and its state.
-    pub fn into_socket(self) -> Arc<Socket> {
-        self.socket
-    }
-
     /// Waits for the socket; over time is a failure.
     fn ready(&self, read: bool, write: bool, deadline: Instant) -> Result<Ready, Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
