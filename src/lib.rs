@@ -4,7 +4,7 @@
 //! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
 //!
 //! ```text
-//! limits  → backoff, stamp, hash, json, msgpack, sorted → error, words → flags, sys → log → guard → net → iproto → audit | metrics
+//! limits  → backoff, stamp, hash, json, msgpack, sorted → error, words → flags, sys → log → guard → net → iproto, page → audit | metrics
 //! ```
 
 pub mod limits;
@@ -29,6 +29,7 @@ pub mod guard;
 pub mod net;
 
 pub mod iproto;
+pub mod page;
 
 pub mod audit;
 pub mod metrics;

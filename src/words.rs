@@ -52,7 +52,8 @@ pub fn shown(path: &Path) -> String {
 /// Text with its control characters as escapes, so that it moves nothing on a terminal and begins no line.
 pub fn line_escaped(text: &str) -> String {
     // Also what turns the direction of writing: a name would be read as another one.
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let escape = |c: char| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }
@@ -80,7 +81,12 @@ pub fn quoted(path: &Path) -> String {
 
 /// Foreign text in one line, bounded, without control characters.
 pub fn line(text: &str, most: usize) -> String {
-    let mut out: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    cut(text, most).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// So many characters of it; where there are more, that is shown.
+pub fn cut(text: &str, most: usize) -> String {
+    let mut out: String = text.chars().take(most).collect();
     if text.chars().nth(most).is_some() {
         out.push('…');
     }

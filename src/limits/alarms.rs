@@ -2,6 +2,7 @@
 //! its reason.
 
 use super::lengths::{CURSOR_SLOT_BYTES, LABEL_BYTES, PIPE_ATOM_BYTES, STATE_RECEIVERS, STATE_SLOT_BYTES};
+use super::page::PAGE_HISTORY_WORDS;
 
 /// Matters of alarms that are known at once: some for each receiver, and those of the spool; more are only logged.
 pub const ALARMS: usize = 128;
@@ -40,6 +41,7 @@ pub const STATUS_OPTION_CHARS: usize = 400;
 pub const STATUS_ANSWER_BYTES: u64 = STATE_SLOT_BYTES
     + STATE_RECEIVERS as u64 * CURSOR_SLOT_BYTES
     + 2 * (ALARMS * PIPE_ATOM_BYTES) as u64
+    + (PAGE_HISTORY_WORDS * 21) as u64
     + (STATUS_OPTIONS * (6 * STATUS_OPTION_CHARS + 128)) as u64;
 /// How long `status` waits for that, and the helper for whoever asks to take it.
 pub const STATUS_MILLIS: u64 = 2_000;

@@ -197,6 +197,11 @@ impl Cluster {
         Some(Seen { labels, view: readings.read(floor, patience) })
     }
 
+    /// Whether other instances than the one that was named are looked for.
+    pub fn discovers(&self) -> bool {
+        self.lock().maker.wishes.discover
+    }
+
     /// Every instance as `http_sd` has it; none: nobody looks for them.
     pub fn sd(&self) -> Option<Vec<u8>> {
         let all = Some(self.lock()).filter(|s| s.maker.wishes.discover)?.all.clone();

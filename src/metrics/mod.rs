@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod login;
 pub mod numbers;
 pub mod options;
+pub mod overview;
 pub mod own;
 pub mod pages;
 pub mod poll;

@@ -5,6 +5,7 @@
 
 use super::assemble::Assembled;
 use super::options::Options;
+use super::overview;
 use super::own::{self, Program};
 use super::push::counts::Register;
 use super::queries::run::Desk;
@@ -16,6 +17,7 @@ use super::snapshot::Snapshot;
 use crate::guard::{self, Parts};
 use crate::log;
 use crate::net::expiry::Expiry;
+use crate::page::{Lang, Sheet};
 use crate::sys::clock::wall_ms;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,6 +46,30 @@ impl Numbers {
         let certificates = Arc::new(Expiry::new(options.certificates()));
         let rules = options.wishes.rules.clone();
         Numbers { rules, started, memory: resident, protection, certificates, outlets, queries }
+    }
+
+    /// The status page of what is seen; `history`: the curves.
+    pub fn sheet(
+        &self,
+        seen: &[Seen],
+        lang: Lang,
+        (place, user, discover): (&str, &str, bool),
+        history: &[u64],
+    ) -> Sheet {
+        let facts = overview::Facts {
+            now_ms: wall_ms(),
+            place,
+            user,
+            discover,
+            seen,
+            outlets: &self.outlets.all(),
+            queries: &self.queries.told(),
+            started: self.started,
+            memory: (self.memory)(),
+            protection: (self.protection)().0,
+            history,
+        };
+        overview::sheet(&facts, lang)
     }
 
     /// All there is to show of what is seen.

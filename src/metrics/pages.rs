@@ -2,14 +2,18 @@
 
 use super::cluster::Cluster;
 use super::numbers::Numbers;
+use super::overview::{self, Series, SERIES};
 use super::readings::{Readings, Seen};
 use super::render::{Render, OPENMETRICS, PROMETHEUS, RENDERS};
 use crate::limits;
 use crate::net::gzip::Gzip;
-use crate::net::page::{escaped, Page, PageRequest};
+use crate::net::page::{Page, PageRequest};
+use crate::page::{answer, history};
+use crate::sys::clock::wall_ms;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// What the pages are made from.
 pub struct Pages {
@@ -27,6 +31,8 @@ pub struct Pages {
     pub place: String,
     /// As whom it is asked.
     pub user: String,
+    /// The curves of the status page.
+    pub curves: Curves,
     /// Packs pages, once somebody wants them packed.
     pub zip: Zip,
 }
@@ -55,7 +61,7 @@ impl Pages {
     pub fn answer(&self, request: &PageRequest) -> Page {
         match request.path.as_str() {
             "/metrics" => self.metrics(request, negotiate(request.header("accept").unwrap_or_default())),
-            "/" => self.landing(),
+            "/" => self.landing(request),
             "/sd" => match self.cluster.sd() {
                 Some(body) => Page { content_type: "application/json".into(), body, ..Page::text(200, "") },
                 None => Page::text(404, "the instances of the cluster are known with --discover"),
@@ -125,63 +131,43 @@ impl Pages {
         }
     }
 
-    fn landing(&self) -> Page {
-        let view = self.readings.glance();
-        let (state, grade) = match &view.reading {
-            None => ("not asked yet".into(), "-".into()),
-            // This page asks nobody: what it knows may be old, and it says how old.
-            Some(r) => match (&r.result, r.at.elapsed().as_secs()) {
-                (Ok((page, grade)), age) => {
-                    (format!("up, when asked {}", in_words(age)), format!("{} ({})", grade.name(), page.via))
-                }
-                (Err(trouble), age) => {
-                    (format!("down, when asked {}: {}", in_words(age), trouble.reason.name()), "-".into())
-                }
-            },
+    /// As much as is there soon: who looks does not wait for long.
+    fn landing(&self, request: &PageRequest) -> Page {
+        let seen = self.cluster.read(self.floor, Duration::from_secs(limits::PAGE_WAIT_SECONDS));
+        let history: Vec<u64> = self.curves.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        let of = (self.place.as_str(), self.user.as_str(), self.cluster.discovers());
+        answer::page(request, &self.numbers.sheet(&seen, answer::lang(request), of, &history))
+    }
+
+    /// Takes note of how it stands, if anybody has asked lately.
+    pub fn note(&self) {
+        let lately = |seen: &Seen| {
+            let reading = seen.view.reading.as_ref();
+            reading.is_some_and(|r| r.at.elapsed() < Duration::from_secs(limits::METRICS_STALE_SECONDS))
         };
-        let (version, instance) = view.counts.database.clone().unwrap_or(("-".into(), "-".into()));
-        let since = view.counts.since.map_or("-".into(), ago);
-        let last = view.counts.last.as_ref().map_or("none".into(), |(at, words)| format!("{}: {words}", ago(*at)));
-        let rows = [
-            ("Database", self.place.clone()),
-            ("User", self.user.clone()),
-            ("State", state),
-            ("Since", since),
-            ("Source", grade),
-            ("Tarantool version", version),
-            ("Instance", instance),
-            ("Polls", format!("{} good, {} failed", view.counts.good, view.counts.failed)),
-            ("Last error", last),
-            ("Started", ago(self.numbers.started)),
-            ("Version", env!("CARGO_PKG_VERSION").into()),
-        ];
-        let rows: String =
-            rows.iter().map(|(name, text)| format!("<tr><th>{name}</th><td>{}</td></tr>\n", escaped(text))).collect();
-        Page::html(200, LANDING.replace("{rows}", &rows))
-            .with("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-            .with("X-Content-Type-Options", "nosniff")
+        if self.readings.glance().reading.is_none() {
+            return;
+        }
+        let mut seen = self.cluster.read(Duration::MAX, Duration::ZERO);
+        seen.retain(lately);
+        if !seen.is_empty() {
+            for (series, value) in overview::noted(&seen).into_iter().enumerate() {
+                let at = series * history::WORDS;
+                // Of those that answer the last count is the one that holds.
+                let most = series != Series::Answer as usize;
+                history::note(&self.curves[at..at + history::WORDS], wall_ms(), value, most);
+            }
+        }
     }
 }
 
-const LANDING: &str =
-    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-metrics</title>\n\
-<style>body{font-family:sans-serif;margin:2em}th{text-align:left;padding-right:1em;vertical-align:top}</style></head>\n\
-<body><h1>gostech-metrics</h1>\n<p><a href=\"metrics\">/metrics</a> <a href=\"json\">/json</a> \
-<a href=\"graphite\">/graphite</a> <a href=\"varz\">/varz</a> <a href=\"-/healthy\">/-/healthy</a> \
-<a href=\"-/ready\">/-/ready</a></p>\n<table>\n{rows}</table></body></html>\n";
-
-fn ago(at: SystemTime) -> String {
-    in_words(at.elapsed().map_or(0, |d| d.as_secs()))
+/// The curves of the status page, empty.
+pub fn curves() -> Curves {
+    (0..SERIES * history::WORDS).map(|_| AtomicU64::new(0)).collect()
 }
 
-fn in_words(seconds: u64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s ago"),
-        120..=7199 => format!("{} min ago", seconds / 60),
-        7200..=172_799 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
-}
+/// Those.
+pub type Curves = Arc<[AtomicU64]>;
 
 /// How long this scraper waits, less what the way back takes.
 fn patience(header: Option<&str>, offset: Duration) -> Duration {
@@ -285,7 +271,7 @@ mod tests {
             offset: Duration::ZERO,
             numbers: Arc::new(Numbers {
                 rules: Rules::default(),
-                started: SystemTime::now(),
+                started: std::time::SystemTime::now(),
                 memory: || Some(1),
                 protection: || (guard::in_force(), 0),
                 certificates: Arc::default(),
@@ -294,6 +280,7 @@ mod tests {
             }),
             place: "<db>:3301".into(),
             user: "mon".into(),
+            curves: curves(),
             zip: Zip::default(),
         }
     }
@@ -304,15 +291,20 @@ mod tests {
         assert_eq!(get("/-/healthy").status, 200);
         assert_eq!(get("/favicon.ico").status, 404);
         let landing = String::from_utf8(get("/").body).unwrap();
-        assert!(landing.contains("&lt;db&gt;:3301") && landing.contains("not asked yet"), "{landing}");
+        assert!(landing.contains("&lt;db&gt;:3301") && landing.contains("has not answered yet"), "{landing}");
         // An old reading is never shown as how it is now.
-        let pages = pages();
+        let pages = Pages { floor: Duration::ZERO, ..pages() };
         let (at, result) = (Instant::now(), Ok((Default::default(), Grade::Least)));
         pages.readings.publish(Reading { result, sources: Vec::new(), at, wall_ms: 0, took: Duration::ZERO }, None);
-        let landing = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
-        let landing = String::from_utf8(landing.body).unwrap();
-        assert!(landing.contains("<td>up, when asked 0 s ago</td>"), "{landing}");
-        assert_eq!(in_words(600), "10 min ago");
+        let landing = |pages: &Pages| {
+            let page = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
+            String::from_utf8(page.body).unwrap()
+        };
+        assert!(landing(&pages).contains("verdict warn"), "{}", landing(&pages));
+        let pages = Pages { floor: Duration::from_secs(60), ..pages };
+        assert!(landing(&pages).contains("verdict good\">The database answers"), "{}", landing(&pages));
+        pages.note();
+        assert!(landing(&pages).contains("<polyline"), "what was noted is drawn");
     }
 
     #[test]

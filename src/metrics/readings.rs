@@ -5,6 +5,7 @@
 //! were new.
 
 use super::rules::Tally;
+use super::snapshot::{Part, Snapshot};
 use super::source::{Grade, Page};
 use crate::iproto::{Reason, Trouble};
 use crate::limits;
@@ -41,6 +42,8 @@ pub struct Counts {
     pub last: Option<(SystemTime, String)>,
     /// Version and identity of the database.
     pub database: Option<(String, String)>,
+    /// Requests a second between the last two readings, where the database counts them.
+    pub load: Option<f64>,
     /// The configuration was read again, had a fault and was refused.
     pub refused_configuration: bool,
 }
@@ -87,6 +90,32 @@ pub struct Ticket {
     before: Option<u64>,
     /// It answered the last time, and does not take long now.
     pub well: bool,
+}
+
+/// What two readings say of the requests between them.
+enum Load {
+    /// Nothing: one of them failed, or the database began anew.
+    New,
+    /// They are too close.
+    Soon,
+    /// So many a second.
+    Of(f64),
+}
+
+/// Requests of all kinds so far, where the database counts them.
+fn requests(page: &Snapshot) -> Option<f64> {
+    let family = page.family("tnt_net_requests_total")?;
+    Some(family.samples().iter().filter(|s| s.part == Part::Plain).map(|s| s.value).sum())
+}
+
+fn load(before: &Reading, now: &Reading) -> Load {
+    let total = |r: &Reading| requests(&r.result.as_ref().ok()?.0.snapshot);
+    let seconds = now.at.saturating_duration_since(before.at).as_secs_f64();
+    match (total(before), total(now)) {
+        (Some(a), Some(b)) if b >= a && seconds < limits::METRICS_LOAD_SECONDS => Load::Soon,
+        (Some(a), Some(b)) if b >= a => Load::Of((b - a) / seconds),
+        _ => Load::New,
+    }
 }
 
 impl View {
@@ -180,7 +209,13 @@ impl Readings {
     pub fn publish(&self, reading: Reading, database: Option<(String, String)>) {
         let mut state = self.lock();
         let was = state.reading.as_ref().map(|r| r.result.is_ok());
+        let load = state.reading.as_ref().map_or(Load::New, |before| load(before, &reading));
         let counts = &mut state.counts;
+        match load {
+            Load::New => counts.load = None,
+            Load::Soon => {}
+            Load::Of(rate) => counts.load = Some(rate),
+        }
         if was != Some(reading.result.is_ok()) {
             counts.since = Some(SystemTime::now());
         }

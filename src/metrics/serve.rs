@@ -4,7 +4,7 @@ use super::asker::Asker;
 use super::cluster::Cluster;
 use super::numbers::Numbers;
 use super::options::Options;
-use super::pages::{Pages, Zip};
+use super::pages::{self, Curves, Pages, Zip};
 use super::poll::{self, Inbox, Orders};
 use super::push::counts::Register;
 use super::push::work::Outlets;
@@ -38,6 +38,7 @@ fn pages(
     started: SystemTime,
     outlets: Arc<Register>,
     queries: Arc<Desk>,
+    curves: Curves,
 ) -> Pages {
     Pages {
         readings,
@@ -47,6 +48,7 @@ fn pages(
         numbers: Arc::new(Numbers::new(options, started, outlets, queries)),
         place: options.database.dial.place.to_string(),
         user: options.wishes.user.clone(),
+        curves,
         zip: Zip::default(),
     }
 }
@@ -96,7 +98,8 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
     let register = Arc::new(Register::default());
     let cluster = Arc::new(Cluster::new(readings.clone(), options.maker()));
     let queries = Arc::<Desk>::default();
-    let first = pages(&options, readings.clone(), cluster.clone(), started, register.clone(), queries.clone());
+    let first =
+        pages(&options, readings.clone(), cluster.clone(), started, register.clone(), queries.clone(), pages::curves());
     let first = Arc::new(first);
     let orders = queries::run::Orders::of(&options, false);
     let outlets = Arc::new(Outlets::new(register.clone()));
@@ -127,6 +130,10 @@ pub fn run(options: Options, again: Again, started: SystemTime) -> Result<Exit> 
 }
 
 impl Service {
+    fn current(&self) -> Arc<Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Looks after everything, and reloads, until a signal ends it.
     fn until_a_signal_ends_it(&mut self, signals: &Signals, notify: &Notify) {
         let look = Duration::from_secs(limits::CERTIFICATE_LOOK_SECONDS);
@@ -134,6 +141,7 @@ impl Service {
         loop {
             let woken = pipe::wait([signals.as_fd()], Some(tick));
             look_at_certificates(&self.pages);
+            self.current().note();
             let hung = self.readings.running().is_some_and(|r| r > Duration::from_secs(limits::METRICS_HUNG_SECONDS));
             if !hung {
                 notify.say("WATCHDOG=1");
@@ -162,6 +170,7 @@ impl Service {
                 self.started,
                 self.register.clone(),
                 self.queries.clone(),
+                self.current().curves.clone(),
             ));
             self.queries.change(queries::run::Orders::of(&options, reconnect));
             match push {

@@ -66,11 +66,6 @@ impl Page {
     }
 }
 
-/// Text between tags, or in an attribute.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 /// Words of the statuses that this program answers with.
 pub fn reason(status: u16) -> &'static str {
     match status {

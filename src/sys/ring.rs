@@ -25,7 +25,11 @@ use std::sync::Arc;
 const MAGIC: u64 = u64::from_le_bytes(*b"GOSTRNG1");
 const PAGE: usize = 4096;
 /// The control words, notes and marks stand in the first pages, the data after them.
-pub(super) const CONTROL: usize = 6 * PAGE;
+pub(super) const CONTROL: usize = 7 * PAGE;
+/// What the status page remembers stands in the last of these pages.
+const HISTORY_AT: usize = 6 * PAGE;
+/// Words of that page.
+pub const HISTORY_WORDS: usize = PAGE / 8;
 const WORDS_AT: usize = 64;
 const NOTE_AT: usize = PAGE;
 /// The longest note.
@@ -194,6 +198,12 @@ impl Ring {
     pub(super) fn mark(&self, slot: usize, word: usize) -> &AtomicU64 {
         debug_assert!(slot < MARKS && word < 8);
         self.raw(MARKS_AT + 64 * slot + 8 * word)
+    }
+
+    /// What the status page remembers: nothing else depends on it.
+    pub fn history(&self) -> &[AtomicU64] {
+        // SAFETY: a page of the control area, aligned, and only ever accessed as atomics.
+        unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(HISTORY_AT).cast::<AtomicU64>(), HISTORY_WORDS) }
     }
 
     /// The number that tells this ring from all others.

@@ -83,7 +83,9 @@ fn a_standstill_stands_first_in_status_page_metrics_and_log() {
             assert!(metrics.contains(&format!("gostech_audit_{line}\n")), "{line}\n{metrics}");
         }
         let (_, html) = get(port, "/").expect("a page");
-        assert!(html.find("THE DATABASE WAITS").is_some_and(|at| at < html.find("<h1>").expect("a title")), "{html}");
+        let verdict =
+            "<p class=\"verdict bad\">nothing is read any more and the pipe is full: the database stands still";
+        assert!(html.find(verdict).is_some_and(|at| at < html.find("<main>").expect("the rest")), "{html}");
         receiver.up();
         wait("all is well again", LIMIT, || get(port, "/-/ready").is_some_and(|(head, _)| head.contains(" 200 ")));
     });

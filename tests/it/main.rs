@@ -38,5 +38,6 @@ mod metrics;
 mod outlets;
 mod packages;
 mod pages;
+mod status_pages;
 mod tidy;
 mod units;

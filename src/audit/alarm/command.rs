@@ -4,9 +4,12 @@
 //! told again after `--alarm-repeat`. The table lives as long as the keeper, so it outlives workers, and each new one is
 //! given it. Refuses: to run two commands at once, to wait for one, to hand on a variable that may hold a secret.
 
+use crate::audit::alarm::diary;
 use crate::audit::alarm::{Alarm, AlarmKind, State, OF_KEEPER};
 use crate::sorted::Map;
+use crate::sys::clock::wall_ms;
 use crate::sys::process::{self, Ended};
+use crate::sys::ring::Ring;
 use crate::sys::{pipe, signal};
 use crate::{limits, log, stamp};
 use std::fs::File;
@@ -14,6 +17,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What the command is still to be told of a matter.
@@ -47,12 +51,19 @@ pub struct Alarms {
     rest: Vec<u8>,
     started: Option<Instant>,
     running: Option<(Child, Instant)>,
+    /// Where the page finds what was the matter.
+    diary: Option<Arc<Ring>>,
 }
 
 impl Alarms {
     /// For this command, if there is one; `repeat`: what lasts is told again after this.
     pub fn new(command: Vec<String>, repeat: Option<Duration>) -> Alarms {
-        Alarms { command, repeat, all: Map::new(), rest: Vec::new(), started: None, running: None }
+        Alarms { command, repeat, all: Map::new(), rest: Vec::new(), started: None, running: None, diary: None }
+    }
+
+    /// And what is the matter is noted here.
+    pub fn noting(self, ring: &Arc<Ring>) -> Alarms {
+        Alarms { diary: Some(ring.clone()), ..self }
     }
 
     /// From now on this command is told, and what lasts is told again after this.
@@ -99,6 +110,9 @@ impl Alarms {
         let key = (alarm.kind, alarm.about.clone());
         if alarm.state == State::Resolved {
             if let Some(e) = self.all.get_mut(&key) {
+                if let Some(ring) = self.diary.as_ref().filter(|_| e.alarm.state == State::Firing) {
+                    diary::over(ring, e.alarm.kind, e.alarm.since_ms, wall_ms());
+                }
                 e.alarm.state = State::Resolved;
                 e.alarm.text = alarm.text;
                 e.owed = if e.told { Owed::Resolved } else { Owed::Nothing };
@@ -109,6 +123,10 @@ impl Alarms {
             return;
         }
         let lasts = alarm.kind.row().lasts;
+        let known = self.all.get(&key).is_some_and(|e| e.alarm.state == State::Firing);
+        if let Some(ring) = self.diary.as_ref().filter(|_| !known || !lasts) {
+            diary::began(ring, alarm.kind, alarm.since_ms);
+        }
         let e =
             self.all.at(key, || Entry { alarm: alarm.clone(), owed: Owed::Firing, told: false, last: None, more: 0 });
         if !lasts {

@@ -4,6 +4,7 @@
 //! page and both READMEs take their words from it. The gravest stands first. Refuses: to decide when there is one.
 
 pub mod command;
+pub mod diary;
 pub mod troubles;
 
 use crate::flags::{text, Entry, Text};
@@ -271,8 +272,8 @@ const ROWS_CONST: [Row; 24] = [
         Warning,
         "HAS NOT TAKEN EVENTS",
         text(
-            "a receiver has taken nothing for 5 minutes while events wait",
-            "приёмник 5 минут ничего не берёт, а события ждут",
+            "a receiver takes nothing while events wait; told after 5 minutes of it",
+            "приёмник ничего не берёт, а события ждут; сообщается через 5 минут",
         ),
     ),
     lasting(

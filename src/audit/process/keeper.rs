@@ -88,7 +88,7 @@ pub fn run(options: Options, heirlooms: &Heirlooms, call: Call) -> Result<Exit> 
         born: Instant::now(),
         quick_deaths: 0,
         start_at: Some(Instant::now()),
-        alarms: Alarms::new(options.on_alarm.clone(), options.alarm_repeat),
+        alarms: Alarms::new(options.on_alarm.clone(), options.alarm_repeat).noting(&heirlooms.ring),
         options,
         lives,
         promise: None,
@@ -230,7 +230,8 @@ impl Keeper<'_> {
         (self.worker, self.stand_in, self.quick_deaths) = (None, None, 0);
         self.feeder = Feeder::default();
         (self.start_at, self.stand_in_at) = (Some(Instant::now()), Instant::now());
-        self.alarms = Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat);
+        self.alarms =
+            Alarms::new(self.options.on_alarm.clone(), self.options.alarm_repeat).noting(&self.heirlooms.ring);
         self.alarms.fires(AlarmKind::KeeperDied, "keeper", text, wall_ms());
         self.renewal.forget();
         // Those of the keeper before have ended with it.

@@ -1,25 +1,26 @@
-//! The pages of the audit helper: `/metrics`, and a short status for people.
+//! The pages of the audit helper: `/metrics`, and the status page for people.
 //!
 //! Numbers are taken at one moment, so that for each receiver read + own = delivered + quarantined + dropped + filtered +
 //! in spool. Refuses: secrets (there are none in what it is given), to count anything itself.
 
-use crate::audit::alarm;
+use crate::audit::alarm::{self, diary};
 use crate::audit::intake::reader::Cushion;
 use crate::audit::intake::source::COUNTS;
 use crate::audit::options::in_force::{self, Setting};
 use crate::audit::options::Options;
 use crate::audit::process::certificates::Certificates;
+use crate::audit::process::pace::Pace;
+use crate::audit::process::{history, overview};
 use crate::audit::record::account::Account;
-use crate::audit::spool::moment::{Moment, Standing};
+use crate::audit::spool::moment::{Around, Moment, Standing};
 use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::Spool;
-use crate::net::page::{escaped, Page, PageRequest};
+use crate::net::page::{Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
+use crate::page::answer;
 use crate::sorted;
-use crate::stamp;
 use crate::sys::clock::wall_ms;
 use crate::sys::ring::Word;
-use crate::words;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub struct Source {
     begin_ms: i64,
     certificates: Arc<Certificates>,
     in_force: Vec<Setting>,
+    pace: Pace,
 }
 
 /// What is opened of them before the cage closes.
@@ -56,7 +58,7 @@ impl Source {
         certificates: Arc<Certificates>,
         in_force: Vec<Setting>,
     ) -> Source {
-        Source { spool, cushion, orphans, begin_ms: wall_ms(), certificates, in_force }
+        Source { spool, cushion, orphans, begin_ms: wall_ms(), certificates, in_force, pace: Pace::default() }
     }
 
     /// All of it as it is now.
@@ -67,8 +69,39 @@ impl Source {
         moment.in_force = in_force::rows(&self.in_force);
         moment.input = self.cushion.input();
         let count = |w| self.cushion.ring.word(w).load(Ordering::Relaxed);
+        moment.around = self.around(&moment.receivers);
         moment.happened = COUNTS.iter().map(|(word, name, _)| ((*name).to_string(), count(*word))).collect();
         moment
+    }
+
+    fn around(&self, receivers: &[Standing]) -> Around {
+        let ring = &self.cushion.ring;
+        let identity = &self.spool.settings.identity;
+        let of = [identity.cluster.as_str(), identity.instance.as_str()];
+        Around {
+            place: self.spool.place(),
+            of: of.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join("/"),
+            begin_ms: self.begin_ms,
+            restarts: ring.word(Word::Restarts).load(Ordering::Relaxed),
+            protections: crate::guard::in_force().iter().map(|(kind, on)| ((*kind).to_string(), *on)).collect(),
+            stranded: self.orphans.stranded(),
+            rates: self.pace.rates(receivers),
+            history: history::words(ring),
+            alarms: diary::all(ring),
+        }
+    }
+
+    /// Takes note of how it stands, from time to time.
+    pub fn note(&self) {
+        if !self.pace.is_due() {
+            return;
+        }
+        let (account, receivers, _) = self.spool.snapshot();
+        let live = receivers.iter().filter(|r| r.live);
+        let taken = live.clone().map(|r| r.cursor.delivered).sum();
+        let waiting = live.map(|r| (account.seq + 1).saturating_sub(r.cursor.next)).max().unwrap_or(0);
+        history::note(&self.cushion.ring, wall_ms(), account.counters.read, taken, waiting);
+        self.pace.note(receivers.iter().map(|r| (r.name.clone(), r.cursor.delivered)).collect());
     }
 
     fn answer(&self, request: &PageRequest) -> Page {
@@ -77,7 +110,7 @@ impl Source {
                 let content_type = "text/plain; version=0.0.4; charset=utf-8".to_string();
                 Page { status: 200, content_type, headers: Vec::new(), body: self.metrics().into_bytes() }
             }
-            "/" => Page::html(200, self.status()),
+            "/" => answer::page(request, &overview::sheet(&self.moment(), answer::lang(request))),
             "/-/healthy" => Page::text(200, "the worker lives"),
             "/-/ready" => {
                 let moment = self.moment();
@@ -158,56 +191,6 @@ impl Source {
         p.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         p.one("start_timestamp_seconds", "gauge", "When this worker began.", self.begin_ms as f64 / 1000.0);
     }
-
-    fn status(&self) -> String {
-        let moment = self.moment();
-        let (account, b, now) = (&moment.account, &moment.bytes, moment.now_ms);
-        let mut out = String::from(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>gostech-audit-log</title><style>\
-             body{font:16px/1.5 sans-serif;margin:2em;max-width:60em}table{border-collapse:collapse}\
-             td,th{border:1px solid #999;padding:.3em .7em;text-align:left}.bad{color:#a00}</style></head><body>",
-        );
-        for sentence in moment.sentences() {
-            let _ = write!(out, "<p class=\"bad\">{}</p>", escaped(&sentence));
-        }
-        let (live, retained, max) = (words::size(b.live), words::size(b.retained), words::size(b.max));
-        let _ = write!(
-            out,
-            "<h1>gostech-audit-log {}</h1><p>{} records read, {} of our own; spool {}: {live} waiting, {retained} kept for \
-             replay, {max} at most.</p>",
-            env!("CARGO_PKG_VERSION"),
-            account.counters.read,
-            account.counters.own,
-            escaped(&self.spool.place()),
-        );
-        out.push_str("<table><tr><th>receiver</th><th>waiting</th><th>oldest</th><th>delivered</th><th>refused</th><th>dropped</th><th>last answer</th></tr>");
-        for r in &moment.receivers {
-            let c = &r.cursor;
-            let waiting = r.waiting(moment.next);
-            let oldest = r.oldest_ms.map_or_else(String::new, |ms| ago(now, ms));
-            let answer = if c.last_answer_ms == 0 {
-                String::new()
-            } else {
-                format!("{} ago: {}", ago(now, c.last_answer_ms), c.last_answer)
-            };
-            let _ = write!(
-                out,
-                "<tr><td>{}{}</td><td>{waiting}</td><td>{oldest}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-                escaped(&r.name),
-                if r.live { "" } else { " (no such receiver any more)" },
-                c.delivered,
-                c.quarantined,
-                c.dropped + account.counters.dropped,
-                escaped(&answer)
-            );
-        }
-        out.push_str("</table><p><a href=\"metrics\">/metrics</a> · <a href=\"-/healthy\">/-/healthy</a> · <a href=\"-/ready\">/-/ready</a></p></body></html>\n");
-        out
-    }
-}
-
-fn ago(now: i64, then: i64) -> String {
-    stamp::for_people((now - then).max(0) as f64 / 1000.0)
 }
 
 fn receivers_part(p: &mut Text, account: &Account, receivers: &[Standing], now: i64) {

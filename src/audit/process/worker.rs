@@ -154,12 +154,13 @@ impl Worker {
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
         let source = self.source();
         let _porch = page::start(&self.options, ahead, source.clone());
-        let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source));
+        let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source.clone()));
         let mut ended: Option<(Instant, u64)> = None;
         let mut elders = Elders::default();
         let mut still = Standstill::default();
         loop {
             crew.complete();
+            source.note();
             if adopter.is_some_and(|at| at <= Instant::now()) {
                 let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
                 adopter = self.start_adopter().is_err().then_some(again);
@@ -176,10 +177,7 @@ impl Worker {
                 self.run_state.hurry.store(true, Ordering::Release);
                 self.run_state.announce();
             }
-            if self.cushion.ended() && ended.is_none() {
-                log::info("input", format!("{} has ended; delivering what is left", self.options.source.row.what.en));
-                ended = Some((Instant::now(), 0));
-            }
+            self.note_end(&mut ended);
             if self.is_drained(&mut ended) {
                 self.orders.last_call.store(true, Ordering::Release);
                 self.spool.wake();
@@ -198,6 +196,13 @@ impl Worker {
         self.spool.wake();
         let _ = tender.join();
         Some(self.finish(given))
+    }
+
+    fn note_end(&self, ended: &mut Option<(Instant, u64)>) {
+        if self.cushion.ended() && ended.is_none() {
+            log::info("input", format!("{} has ended; delivering what is left", self.options.source.row.what.en));
+            *ended = Some((Instant::now(), 0));
+        }
     }
 
     /// Whether `--drain` is over. Of what is read once by hand nobody else would deliver the rest: there it begins anew as often

@@ -3,7 +3,8 @@
 //! All figures are taken under the same locks, so that for each receiver read + own = delivered + quarantined + dropped +
 //! filtered + waiting. Refuses: a secret, a number that no spool has.
 
-use crate::audit::alarm::{Alarm, Gravity};
+use crate::audit::alarm::diary::Entry;
+use crate::audit::alarm::{Alarm, AlarmKind, Gravity};
 use crate::audit::record::account::Account;
 use crate::audit::spool::cursor::Cursor;
 use crate::limits;
@@ -65,6 +66,29 @@ pub struct Input {
     pub wrong: Option<String>,
 }
 
+/// What the status page shows besides: what the worker knows of itself, and what was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Around {
+    /// Where the spool is.
+    pub place: String,
+    /// Cluster and instance.
+    pub of: String,
+    /// When this worker began, milliseconds since the epoch.
+    pub begin_ms: i64,
+    /// How often a worker was started again.
+    pub restarts: u64,
+    /// What restricts the worker, and whether that is in force.
+    pub protections: Vec<(String, bool)>,
+    /// Spools of others that wait for nobody, and how many events are in them.
+    pub stranded: Vec<(String, u64)>,
+    /// How much a receiver has taken a second in the last minute.
+    pub rates: Vec<(String, f64)>,
+    /// The curves, as they are kept.
+    pub history: Vec<u64>,
+    /// The alarms of the last day, the newest first.
+    pub alarms: Vec<Entry>,
+}
+
 /// The whole of it.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -90,6 +114,8 @@ pub struct Moment {
     pub input: Option<Input>,
     /// What has happened there, by the name of the count.
     pub happened: Vec<(String, u64)>,
+    /// The rest of the page.
+    pub around: Around,
 }
 
 impl Input {
@@ -100,6 +126,43 @@ impl Input {
     fn load(v: &Value) -> Option<Input> {
         let (at, wrong) = (v[0].as_str()?.into(), v[4].as_str().map(String::from));
         Some(Input { at, offset: v[1].as_u64()?, behind: v[2].as_u64()?, oldest_ms: v[3].as_i64(), wrong })
+    }
+}
+
+impl Around {
+    fn save(&self) -> Value {
+        let alarms: Vec<Value> = self.alarms.iter().map(|a| json!([a.kind.row().id, a.since_ms, a.over_ms])).collect();
+        json!([
+            self.place,
+            self.of,
+            self.begin_ms,
+            self.restarts,
+            self.protections,
+            self.stranded,
+            self.history,
+            alarms,
+            self.rates
+        ])
+    }
+
+    /// A worker of a version before says nothing of it.
+    fn load(v: &Value) -> Around {
+        let all = |i: usize, most: usize| v[i].as_array().into_iter().flatten().take(most);
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
+        let alarm = |a: &Value| {
+            Some(Entry { kind: AlarmKind::of(a[0].as_str()?)?, since_ms: a[1].as_i64()?, over_ms: a[2].as_i64()? })
+        };
+        Around {
+            place: text(&v[0]),
+            of: text(&v[1]),
+            begin_ms: v[2].as_i64().unwrap_or(0),
+            restarts: v[3].as_u64().unwrap_or(0),
+            protections: all(4, 16).map(|p| (text(&p[0]), p[1] == true)).collect(),
+            stranded: all(5, limits::STATE_RECEIVERS).map(|s| (text(&s[0]), s[1].as_u64().unwrap_or(0))).collect(),
+            history: all(6, limits::PAGE_HISTORY_WORDS).map(|n| n.as_u64().unwrap_or(0)).collect(),
+            rates: all(8, limits::STATE_RECEIVERS).map(|r| (text(&r[0]), r[1].as_f64().unwrap_or(0.0))).collect(),
+            alarms: all(7, limits::PAGE_ALARMS).filter_map(alarm).collect(),
+        }
     }
 }
 
@@ -138,7 +201,7 @@ impl Moment {
         json!({
             "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
             "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
-            "in_force": in_force, "input": self.input.as_ref().map(Input::save), "happened": self.happened,
+            "in_force": in_force, "input": self.input.as_ref().map(Input::save), "happened": self.happened, "around": self.around.save(),
         })
         .to_string()
         .into_bytes()
@@ -182,6 +245,7 @@ impl Moment {
             in_force: rows.collect(),
             input: Input::load(&v["input"]),
             happened: happened.collect(),
+            around: Around::load(&v["around"]),
         })
     }
 }
@@ -215,9 +279,21 @@ mod tests {
             in_force: vec![Row { name: "url of r1".into(), value: "https://a/".into(), given: true }],
             input: Some(Input { at: "/l".into(), offset: 7, behind: 2, oldest_ms: Some(3), wrong: None }),
             happened: vec![("rotations".into(), 1)],
+            around: Around {
+                place: "/var/lib/s".into(),
+                of: "prod/i1".into(),
+                begin_ms: 5,
+                restarts: 2,
+                protections: vec![("seccomp".into(), true)],
+                stranded: vec![("h-2".into(), 3)],
+                rates: vec![("r1".into(), 1.5)],
+                history: vec![1 << 63, 0, 7],
+                alarms: vec![Entry { kind: AlarmKind::DiskFull, since_ms: 1, over_ms: 2 }],
+            },
         };
         let back = Moment::load(&moment.save()).expect("read back");
         assert_eq!((back.save(), back.receivers[0].waiting(back.next)), (moment.save(), 6));
+        assert_eq!(back.around, moment.around);
         assert_eq!((&back.in_force, &back.input, &back.happened), (&moment.in_force, &moment.input, &moment.happened));
         assert_eq!(back.sentences(), ["THE DATABASE WAITS since 2026-11-21T01:27:11 UTC (46 s): the spool is full"]);
         assert!(!back.is_ready());

@@ -5,7 +5,7 @@
 use super::{is_full, Full, Ledger, Receiver, Segment, Sizes, Spool, Store};
 use crate::audit::alarm::{AlarmKind, OF_RECEIVERS};
 use crate::audit::record::account::Account;
-use crate::audit::spool::moment::{Bytes, Moment, Standing};
+use crate::audit::spool::moment::{Around, Bytes, Moment, Standing};
 use crate::log;
 use std::sync::atomic::Ordering;
 
@@ -77,6 +77,7 @@ impl Spool {
             in_force: Vec::new(),
             input: None,
             happened: Vec::new(),
+            around: Around::default(),
         }
     }
 

@@ -27,10 +27,10 @@ pub static PROGRAM: Program = Program {
     description: &[
         text(
             "Asks an instance over iproto, at most once a `--min-interval` and only when someone asks for the page, and \
-             serves what it says on `/metrics`, strictly written. When the instance cannot be asked, the page says so: \
+             serves what it says on `/metrics`, strictly written; `/` is a status page for people. When the instance cannot be asked, the page says so: \
              `picodata_up 0` and the reason.",
             "Опрашивает инстанс по iproto не чаще `--min-interval` и только когда страницу запрашивают, и отдаёт \
-             результат на `/metrics` в строгом виде. Если инстанс недоступен, страница сообщает об этом: \
+             результат на `/metrics` в строгом виде; `/` — страница состояния для людей. Если инстанс недоступен, страница сообщает об этом: \
              `picodata_up 0` и причину.",
         ),
         text(

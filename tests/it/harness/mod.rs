@@ -5,6 +5,7 @@
 //! loopback, signals to processes it did not start.
 #![allow(dead_code, unused_imports)] // the tests and the benches each use their own part of it
 
+pub mod browser;
 pub mod counter;
 pub mod den;
 pub mod dns;

@@ -24,7 +24,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["log"],
     &["guard"],
     &["net"],
-    &["iproto"],
+    &["iproto", "page"],
     &["audit", "metrics"],
 ];
 
@@ -68,6 +68,7 @@ pub const PURE: &[&str] = &[
     "src/iproto/auth.rs",
     "src/iproto/md5.rs",
     "src/iproto/protocol.rs",
+    "src/page/",
     "src/audit/alarm/mod.rs",
     "src/audit/delivery/batch.rs",
     "src/audit/delivery/event.rs",
@@ -89,6 +90,7 @@ pub const PURE: &[&str] = &[
     "src/audit/delivery/sender/proof.rs",
     "src/audit/delivery/sender/size.rs",
     "src/audit/options/in_force.rs",
+    "src/audit/process/overview.rs",
     "src/audit/record/",
     "src/audit/spool/ledger.rs",
     "src/audit/spool/moment.rs",
@@ -103,6 +105,7 @@ pub const PURE: &[&str] = &[
     "src/metrics/catalog.rs",
     "src/metrics/options/table.rs",
     "src/metrics/own.rs",
+    "src/metrics/overview.rs",
     "src/metrics/render/",
     "src/metrics/rules.rs",
     "src/metrics/snapshot.rs",
