@@ -6,7 +6,8 @@
 //! - `b` stdin to a receiver that only counts, and a backlog of a million events, against syslog-ng 3.38 and rsyslog;
 //! - `c` memory at idle; the peaks of `a` and `b` are printed with them;
 //! - `d` latency from a record's write to its arrival;
-//! - `e` a log in a file followed to its end, against `tail -F | cat`, syslog-ng's `file()` and rsyslog's `imfile`;
+//! - `e` a log in a file followed to its end, against `tail -F | cat`, syslog-ng's `file()`, rsyslog's `imfile` and Fluent Bit's
+//!   `tail`; how long a line takes; memory for a small log and for a large one;
 //! - `p` packing of the spool's segments, against `gzip -1` and `zstd -1` of the same bytes;
 //! - `t` stdin to each kind of receiver, beside rsyslog's `omfwd`, `omrelp`, `omfile` and syslog-ng's `network()`;
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
@@ -24,6 +25,7 @@ mod harness;
 mod blocked;
 mod come;
 mod deliver;
+mod fluent_bit;
 mod follow;
 mod latency;
 mod measure;

@@ -52,9 +52,9 @@ pub fn start_network(program: &Path, den: &Den, port: u16) -> Picodata {
 }
 
 /// Starts it as the one who follows the log that is there.
-pub fn follow(program: &Path, den: &Den, port: u16, buffer: Buffer) -> Picodata {
+pub fn follow(program: &Path, den: &Den, port: u16, timeout: &str) -> Picodata {
     let source = format!("file(\"{}\" follow-freq(0.1) ", den.file("audit.log"));
-    run(program, den, buffer, &http(port, "batch-timeout(200)"), &source)
+    run(program, den, Buffer::Reliable, &http(port, timeout), &source)
 }
 
 /// A destination without its buffer.

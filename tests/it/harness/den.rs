@@ -141,13 +141,18 @@ pub fn long() -> bool {
 
 /// The path of a real program, or «skipped» said and None. `GOSTECH_PEERS=required` makes its absence a failure.
 pub fn peer(name: &str) -> Option<PathBuf> {
-    let found = find_peer(name, &std::env::var_os("PATH").unwrap_or_default(), &own_peers());
+    let found = peer_here(name);
     if found.is_none() {
         let required = std::env::var_os("GOSTECH_PEERS").is_some_and(|v| v == "required");
         assert!(!required, "no {name} here, and GOSTECH_PEERS=required");
         eprintln!("skipped: no {name} here");
     }
     found
+}
+
+/// The path of a real program that nobody has to have.
+pub fn peer_here(name: &str) -> Option<PathBuf> {
+    find_peer(name, &std::env::var_os("PATH").unwrap_or_default(), &own_peers())
 }
 
 /// Where `tests/run` puts those that cannot be installed.
