@@ -422,7 +422,7 @@ pub const READ_STOP_MILLIS: u64 = 200;
 pub const FOLLOWED_LOOK_MILLIS: u64 = 25;
 /// The same where the kernel tells of changes: of those that others make on a file server it does not.
 pub const FOLLOWED_WATCHED_MILLIS: u64 = 250;
-/// After a change so long nothing is looked at: many small ones come at once, and in a busy directory most are not ours.
+/// After a change that is no line so long nothing is looked at: many come at once, and in a busy directory most are not ours.
 pub const FOLLOWED_PAUSE_MILLIS: u64 = 1;
 /// By so much of its beginning a file is known; its first line, where that is shorter. Any record of the database has an id and a
 /// time there.

@@ -416,6 +416,12 @@ impl Follow {
         })
     }
 
+    /// There is more of the file at hand, as far as it can be read.
+    fn has_grown(&self) -> bool {
+        let more = |at: &Reading| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position));
+        !self.stuck && self.at.as_ref().is_some_and(more)
+    }
+
     fn fill_now(&mut self, to: &mut Filler) -> io::Result<Fill> {
         for _ in 0..limits::FOLLOWED_ROUNDS {
             if self.at.is_none() {
@@ -535,9 +541,7 @@ impl Source for Follow {
         };
         let until = Instant::now() + patience.unwrap_or(look);
         loop {
-            if !self.stuck
-                && self.at.as_ref().is_some_and(|at| at.found.bytes().is_ok_and(|n| n > Some(at.mark.position)))
-            {
+            if self.has_grown() {
                 return Ok(true);
             }
             let left = until.saturating_duration_since(Instant::now());
@@ -545,9 +549,11 @@ impl Source for Follow {
                 return Ok(false);
             }
             match &self.watch {
-                // Whatever happens there may be one of its older files, or none of its; what lasts is seen at the next look.
+                // What is no line may be one of its older files, or none of its; what lasts is seen at the next look.
                 Some(watch) if watch.wait(left.min(look))? => {
-                    std::thread::sleep(Duration::from_millis(limits::FOLLOWED_PAUSE_MILLIS));
+                    if !self.has_grown() {
+                        std::thread::sleep(Duration::from_millis(limits::FOLLOWED_PAUSE_MILLIS));
+                    }
                     return Ok(true);
                 }
                 Some(_) => {}
