@@ -4,7 +4,7 @@
 //! list and nothing below; `audit` and `metrics` never use each other. `tests/it/tidy.rs` holds it.
 //!
 //! ```text
-//! limits  → backoff, stamp, hash, json, msgpack, sorted → error, words → flags, sys → log → guard → net → iproto, page → audit | metrics
+//! limits  → backoff, stamp, hash, json, msgpack, sorted → error, words → flags, sys → log → guard → net → iproto, page → watch → audit | metrics
 //! ```
 
 pub mod limits;
@@ -30,6 +30,8 @@ pub mod net;
 
 pub mod iproto;
 pub mod page;
+
+pub mod watch;
 
 pub mod audit;
 pub mod metrics;

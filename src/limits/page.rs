@@ -34,5 +34,11 @@ pub const PAGE_WAIT_SECONDS: u64 = 2;
 pub const METRICS_LOAD_SECONDS: f64 = 0.2;
 /// A reading that is older is none for the curves: twice a stretch.
 pub const METRICS_STALE_SECONDS: u64 = 30;
+/// How often `--watch` draws.
+pub const WATCH_MILLIS: u64 = 1_000;
+/// Columns at most: no terminal is wider.
+pub const WATCH_COLUMNS: usize = 1_000;
+/// Columns and rows where there is no terminal to ask.
+pub const WATCH_SIZE: (usize, usize) = (80, 24);
 /// A day, over which alarms are shown.
 pub const PAGE_DAY_MILLIS: i64 = 86_400_000;

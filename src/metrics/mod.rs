@@ -35,6 +35,7 @@ pub mod snapshot;
 pub mod source;
 pub mod text;
 pub mod tries;
+mod watching;
 
 use crate::error::{Error, Exit, Result};
 use crate::flags::call::Call;
@@ -81,8 +82,10 @@ fn run() -> Result<Exit> {
         reload::Read::Run(options, prints) => (*options, prints),
     };
     let sink = if matches!(options.job, Job::Serve) { log::sink(&call.env) } else { log::Sink::Plain };
-    log::init("gostech-metrics", options.level, sink);
-    options.login.one_shot = !matches!(options.job, Job::Serve);
+    // The screen is not to be written over.
+    let level = if matches!(options.job, Job::Watch) { log::Level::Error } else { options.level };
+    log::init("gostech-metrics", level, sink);
+    options.login.one_shot = !matches!(options.job, Job::Serve | Job::Watch);
     options.login.ledger = Ledger::open(&ledger::places(&call.env));
     options.warnings.iter().for_each(|w| log::warn("options", w));
     if !matches!(options.job, Job::Serve) {
@@ -94,6 +97,7 @@ fn run() -> Result<Exit> {
         Job::Serve => serve::run(options, Again { call, prints, sink }, started),
         Job::Once(format) => print_once(options, format, started),
         Job::Check => print_check(options, started),
+        Job::Watch => watching::run(options, started),
     }
 }
 

@@ -134,9 +134,8 @@ impl Pages {
     /// As much as is there soon: who looks does not wait for long.
     fn landing(&self, request: &PageRequest) -> Page {
         let seen = self.cluster.read(self.floor, Duration::from_secs(limits::PAGE_WAIT_SECONDS));
-        let history: Vec<u64> = self.curves.iter().map(|word| word.load(Ordering::Relaxed)).collect();
         let of = (self.place.as_str(), self.user.as_str(), self.cluster.discovers());
-        answer::page(request, &self.numbers.sheet(&seen, answer::lang(request), of, &history))
+        answer::page(request, &self.numbers.sheet(&seen, answer::lang(request), of, &self::seen(&self.curves)))
     }
 
     /// Takes note of how it stands, if anybody has asked lately.
@@ -150,15 +149,26 @@ impl Pages {
         }
         let mut seen = self.cluster.read(Duration::MAX, Duration::ZERO);
         seen.retain(lately);
-        if !seen.is_empty() {
-            for (series, value) in overview::noted(&seen).into_iter().enumerate() {
-                let at = series * history::WORDS;
-                // Of those that answer the last count is the one that holds.
-                let most = series != Series::Answer as usize;
-                history::note(&self.curves[at..at + history::WORDS], wall_ms(), value, most);
-            }
-        }
+        note(&self.curves, &seen);
     }
+}
+
+/// Takes note of what is seen, for the curves.
+pub fn note(curves: &[AtomicU64], seen: &[Seen]) {
+    if seen.is_empty() {
+        return;
+    }
+    for (series, value) in overview::noted(seen).into_iter().enumerate() {
+        let at = series * history::WORDS;
+        // Of those that answer the last count is the one that holds.
+        let most = series != Series::Answer as usize;
+        history::note(&curves[at..at + history::WORDS], wall_ms(), value, most);
+    }
+}
+
+/// The curves as they are now.
+pub fn seen(curves: &[AtomicU64]) -> Vec<u64> {
+    curves.iter().map(|word| word.load(Ordering::Relaxed)).collect()
 }
 
 /// The curves of the status page, empty.

@@ -21,7 +21,7 @@ fn width_of(text: &str) -> usize {
 }
 
 /// As much of a text as fits so many columns.
-fn fitted(text: &str, columns: usize) -> String {
+pub fn fitted(text: &str, columns: usize) -> String {
     if width_of(text) <= columns {
         return text.to_string();
     }
@@ -83,6 +83,13 @@ impl Paper {
         }
         self.line(tone, &(" ".repeat(indent) + &line));
     }
+}
+
+/// Lines alone.
+pub fn lines(cells: impl Iterator<Item = Cell>, columns: usize, colour: bool) -> Vec<String> {
+    let mut p = Paper { columns, colour, lines: Vec::new() };
+    cells.for_each(|cell| p.line(cell.tone, &cell.text));
+    p.lines
 }
 
 /// The page in so many columns; colours where they are wanted.

@@ -25,6 +25,7 @@ pub mod ring;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;
+pub mod terminal;
 pub mod thread;
 pub mod trial;
 pub mod turns;

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use libc::{SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGSYS, SIGTERM};
+pub use libc::{SIGQUIT, SIGSTOP, SIGTSTP, SIGWINCH};
 
 /// A set of blocked signals that are read instead of delivered.
 #[derive(Debug)]

@@ -121,3 +121,59 @@ fn the_page_of_the_metrics_helper_is_seen_by_all_its_readers() {
     }
     assert_looks_well(&den, "metrics", &url);
 }
+
+/// A run in a terminal of this size, ended by this signal: what it has written there.
+fn in_a_terminal(den: &Den, command: &str, columns: u32, signal: &str) -> String {
+    let typescript = den.file("typescript");
+    let line = format!("stty cols {columns} rows 24; timeout -s {signal} 4 {command}; stty -a | head -1");
+    let done = Command::new("script").args(["-qec", &line, &typescript]).stdin(std::process::Stdio::null()).output();
+    done.expect("script of util-linux");
+    String::from_utf8_lossy(&std::fs::read(typescript).expect("what was written")).into_owned()
+}
+
+#[test]
+fn the_same_is_seen_in_a_terminal_which_is_left_as_it_was() {
+    let (den, receiver) = (Den::new("page-watch"), Receiver::start());
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--name", "siem"]);
+    let mut picodata = setup.picodata();
+    picodata.write("{\"title\":\"a\\u001b[2Jb\u{202e}\",\"severity\":\"high\",\"id\":\"1.0.1\"}").expect("written");
+    receiver.wait_count(1, LIMIT);
+    let program = setup.program.display();
+    let watch = format!("{program} --no-config --spool-dir {} top", den.file("spool"));
+    for (columns, signal) in [(80, "INT"), (40, "TERM"), (80, "HUP")] {
+        let seen = in_a_terminal(&den, &watch, columns, signal);
+        let frames = seen.matches("\x1b[H").count();
+        assert!(frames >= 2 && seen.contains("siem"), "{frames}: {seen:?}");
+        let (enter, leave) = (seen.find("\x1b[?1049h\x1b[?25l"), seen.rfind("\x1b[?25h\x1b[?1049l"));
+        assert!(enter.is_some() && enter < leave, "{signal}: {seen:?}");
+        assert!(!seen.contains("\x1b[2J") && !seen.contains('\u{202e}') && seen.contains("\x1b[1;36m"), "{seen:?}");
+    }
+    let plain = in_a_terminal(&den, &format!("env NO_COLOR=1 {watch}"), 80, "INT");
+    assert!(!plain.contains("\x1b[1;36m") && plain.contains("The way of an event"), "{plain:?}");
+    // No terminal: lines, and the end when nobody reads.
+    let line = format!("timeout 20 {watch} | head -3; exit ${{PIPESTATUS[0]}}");
+    let piped = Command::new("bash").args(["-c", &line]).output().expect("bash");
+    let text = String::from_utf8_lossy(&piped.stdout).into_owned();
+    assert!(piped.status.success() && text.starts_with("gostech-audit-log ") && !text.contains('\x1b'), "{piped:?}");
+    picodata.close();
+}
+
+#[test]
+fn the_metrics_are_seen_in_a_terminal() {
+    let den = Den::new("page-watch-metrics");
+    let stand = Stand::start(&[("pico_service", ChapSha1, "x")], picodata(None));
+    let state = helper::state();
+    let watch = format!(
+        "env GOSTECH_METRICS_PASSWORD=x STATE_DIRECTORY={} {} --no-config --port {} --watch",
+        state.display(),
+        helper::program(),
+        stand.port
+    );
+    let seen = in_a_terminal(&den, &watch, 80, "INT");
+    assert!(
+        seen.contains("An instance is not online: default_1_2: Offline") && seen.contains("lines more"),
+        "{seen:?}"
+    );
+    assert!(!seen.contains("info:"), "nothing is written over the screen: {seen:?}");
+    assert!(seen.contains("\x1b[?25h\x1b[?1049l"), "{seen:?}");
+}

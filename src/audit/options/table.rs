@@ -90,6 +90,7 @@ static ROWS: &[Row] = &[
     Row::value(SEEING, "log-level", "error|warn|info|debug", "what to write to stderr", "что писать в stderr").default("info"),
     Row::switch(SEEING, "debug", "the same as --log-level debug", "то же, что --log-level debug"),
     Row::switch(TOOLS, "json", "print JSON", "печатать JSON").only_in(&["status", "spool verify", "quarantine list"]).only_flag(),
+    Row::switch(TOOLS, "watch", "show the status page in the terminal, drawn anew each second", "показывать страницу состояния в терминале, обновляя каждую секунду").only_in(&["status"]).only_flag(),
     Row::switch(TOOLS, "send", "deliver a test event to every receiver", "доставить каждому приёмнику проверочное событие").only_in(&["check"]).only_flag(),
     Row::value(TOOLS, "as", "USER", "root checks with the rights of this user (default: the owner of the spool)", "root проверяет с правами этого пользователя (по умолчанию — владельца очереди)").only_in(&["check"]).only_flag(),
     Row::switch(TOOLS, "apply", "do it, after a backup; without it, only say what would be done", "сделать это, после резервной копии; без него только сказать, что было бы сделано").only_in(&["spool repair"]).only_flag(),
@@ -104,6 +105,12 @@ static COMMANDS: &[Command] = &[
         operands: "",
         help: "show backlog, receivers and their last answers",
         help_ru: "показать очередь, приёмники и их последние ответы",
+    },
+    Command {
+        name: &["top"],
+        operands: "",
+        help: "the same as status --watch",
+        help_ru: "то же, что status --watch",
     },
     Command {
         name: &["check"],

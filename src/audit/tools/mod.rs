@@ -19,6 +19,7 @@ pub mod rights;
 pub mod scan;
 pub mod status;
 pub mod verify;
+pub mod watching;
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +67,8 @@ fn give_up_rights(call: &Call<'_>) -> Result<()> {
 
 fn dispatch(call: &mut Call<'_>) -> Result<Exit> {
     match call.parsed.command_name().as_str() {
-        "status" => status::run(call),
+        "status" if !call.is_on("watch") => status::run(call),
+        "status" | "top" => watching::run(call),
         "check" => check::run(call),
         "spool verify" => verify::run(call),
         "spool export" => export::run(call),

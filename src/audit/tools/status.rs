@@ -90,7 +90,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
 }
 
 /// What the helper that works there says of itself now.
-fn asked(look: &mut Look) -> Option<Moment> {
+pub(super) fn asked(look: &mut Look) -> Option<Moment> {
     if !look.in_use.may_change() {
         return None;
     }

@@ -39,6 +39,8 @@ pub enum Job {
     Once(&'static Render),
     /// Say what can be seen.
     Check,
+    /// Show the status page in the terminal.
+    Watch,
 }
 
 /// What a call comes to.
@@ -174,11 +176,15 @@ fn format(parsed: &Parsed) -> Result<&'static Render> {
 }
 
 fn job(parsed: &Parsed) -> Result<Job> {
-    match (parsed.is_on("once"), parsed.is_on("check")) {
-        (true, true) => Err(parsed.need("check").error("`--once` and `--check` are two jobs: name one")),
-        (true, false) => Ok(Job::Once(format(parsed)?)),
-        (false, true) => Ok(Job::Check),
-        (false, false) => Ok(Job::Serve),
+    let asked: Vec<&str> = ["once", "check", "watch"].into_iter().filter(|name| parsed.is_on(name)).collect();
+    match asked[..] {
+        [] => Ok(Job::Serve),
+        ["once"] => Ok(Job::Once(format(parsed)?)),
+        ["check"] => Ok(Job::Check),
+        [_] => Ok(Job::Watch),
+        [first, second, ..] => {
+            Err(parsed.need(second).error(format!("`--{first}` and `--{second}` are two jobs: name one")))
+        }
     }
 }
 

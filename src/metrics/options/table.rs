@@ -160,6 +160,7 @@ const ROWS: &[Row] = &[
     Row::value(PUSH.en, "push-tls-cert", "FILE", "our certificate there", "наш сертификат").receiver(),
     Row::value(PUSH.en, "push-tls-key", "FILE", "its private key (default: in the same file)", "его закрытый ключ (по умолчанию в том же файле)").receiver(),
     Row::switch(ONCE.en, "once", "print the page and end", "напечатать страницу и завершиться"),
+    Row::switch(ONCE.en, "watch", "show the status page in the terminal, drawn anew each second", "показывать страницу состояния в терминале, обновляя каждую секунду"),
     Row::switch(ONCE.en, "check", "say what this user can see, what a grant would add, what is wrong with the page, and whether each outlet takes it", "сообщить, что видно этому пользователю, что добавят права, что не так со страницей и принимает ли её каждый получатель"),
     Row::value(ONCE.en, "format", "prometheus|openmetrics|influx|graphite|json|varz", "the format of `--once` and of `stdout:`", "формат для `--once` и `stdout:`").default("prometheus"),
 ];

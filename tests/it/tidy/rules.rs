@@ -25,6 +25,7 @@ pub const FLOORS: &[&[&str]] = &[
     &["guard"],
     &["net"],
     &["iproto", "page"],
+    &["watch"],
     &["audit", "metrics"],
 ];
 

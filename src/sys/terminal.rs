@@ -1,0 +1,11 @@
+//! How large the terminal at standard output is. Refuses: to change anything about it.
+
+use super::check;
+
+/// Columns and rows; none: it is no terminal, or does not say.
+pub fn size() -> Option<(usize, usize)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request fills in one winsize, which is plain numbers.
+    check(unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) }).ok()?;
+    Some((usize::from(size.ws_col), usize::from(size.ws_row))).filter(|(columns, rows)| *columns > 0 && *rows > 0)
+}
