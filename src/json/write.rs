@@ -16,6 +16,12 @@ pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Appends pieces of JSON, or of whatever else, one behind the other.
+pub fn push_parts(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    out.reserve(parts.iter().map(|p| p.len()).sum());
+    parts.iter().for_each(|p| out.extend_from_slice(p));
+}
+
 fn push_str(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {

@@ -132,12 +132,17 @@ fn escaped(raw: &[u8]) -> Vec<u8> {
 
 /// Names that a receiver allows, each given once.
 #[derive(Debug, Default)]
-pub struct Names(Map<String, u32>);
+pub struct Names {
+    /// Those that a format gives to fields of its own.
+    taken: &'static [&'static str],
+    /// Each with how many have asked for it.
+    given: Map<String, u32>,
+}
 
 impl Names {
     /// Some that are given already.
-    pub fn without(taken: &[&str]) -> Names {
-        Names(taken.iter().map(|name| (name.to_string(), 1)).collect())
+    pub fn without(taken: &'static [&'static str]) -> Names {
+        Names { taken, given: Map::default() }
     }
 
     /// The name of a field; `allowed` says which characters one may have.
@@ -150,15 +155,15 @@ impl Names {
             name.push('_');
         }
         loop {
-            match self.0.get_mut(&name) {
-                None => break,
-                Some(times) => {
-                    *times += 1;
-                    name = format!("{name}_{times}");
-                }
-            }
+            let times = match self.given.get_mut(&name) {
+                None if !self.taken.contains(&name.as_str()) => break,
+                None => self.given.at(name.clone(), || 1),
+                Some(times) => times,
+            };
+            *times += 1;
+            name = format!("{name}_{times}");
         }
-        self.0.insert(name.clone(), 1);
+        self.given.insert(name.clone(), 1);
         name
     }
 }

@@ -69,13 +69,11 @@ pub fn write(_pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
 }
 
 fn inner(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
-    out.extend_from_slice(value);
-    out.push(b'"');
+    json::push_parts(out, &[b",\"", name.as_bytes(), b"\":\"", value, b"\""]);
 }
 
 fn text(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(format!(",\"{name}\":\"").as_bytes());
+    json::push_parts(out, &[b",\"", name.as_bytes(), b"\":\""]);
     json::push_text(out, value);
     out.push(b'"');
 }
@@ -117,8 +115,7 @@ fn push_rest(out: &mut Vec<u8>, told: &Told<'_>) {
         match f.kind {
             Value::Text => inner(out, &name, f.value),
             Value::Scalar if is_exact(f.value) => {
-                out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-                out.extend_from_slice(f.value);
+                json::push_parts(out, &[b",\"", name.as_bytes(), b"\":", f.value]);
             }
             _ => text(out, &name, f.value),
         }

@@ -8,7 +8,7 @@ use super::fields::{plain, Told};
 use super::pen::Pen;
 use super::titles::syslog_level;
 use crate::audit::delivery::event::Event;
-use crate::{limits, stamp};
+use crate::{json, limits, stamp};
 
 /// What writes the message.
 pub type Body = fn(&mut Pen, &mut Vec<u8>, &Event<'_>);
@@ -53,7 +53,9 @@ pub fn rfc3164(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, body: Body) {
 
 fn push_pri(pen: &Pen, out: &mut Vec<u8>, told: &Told<'_>) {
     let pri = u32::from(pen.manner().facility) * 8 + u32::from(syslog_level(told.severity));
-    out.extend_from_slice(format!("<{pri}>").as_bytes());
+    out.push(b'<');
+    json::push_number(out, pri.into());
+    out.push(b'>');
 }
 
 /// RFC 5424 takes six digits of a fraction, and no leap second.
@@ -92,23 +94,32 @@ fn push_data(pen: &Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>) {
         ("instance", &e.origin.instance),
     ] {
         if !value.is_empty() {
-            out.extend_from_slice(format!(" {name}=\"").as_bytes());
-            push_value(out, value);
-            out.push(b'"');
+            push_pair(out, "", name, value);
         }
     }
     for (name, said) in e.framed() {
-        out.extend_from_slice(format!(" gostech.{name}=\"").as_bytes());
-        push_value(out, &said);
-        out.push(b'"');
+        push_pair(out, "gostech.", name, &said);
     }
     // From 1 to 2147483647, and then from 1 again.
     let number = (e.seq.max(1) - 1) % 0x7fff_ffff + 1;
-    out.extend_from_slice(format!("][meta sequenceId=\"{number}\"]").as_bytes());
+    out.extend_from_slice(b"][meta sequenceId=\"");
+    json::push_number(out, number);
+    out.extend_from_slice(b"\"]");
+}
+
+fn push_pair(out: &mut Vec<u8>, prefix: &str, name: &str, value: &str) {
+    json::push_parts(out, &[b" ", prefix.as_bytes(), name.as_bytes(), b"=\""]);
+    push_value(out, value);
+    out.push(b'"');
 }
 
 /// A value of structured data. All of it stands in the message: here it is for sorting, and is bounded.
 fn push_value(out: &mut Vec<u8>, text: &str) {
+    // Nearly all of them are, and that is asked quickly.
+    let plain = |b: u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\' | b']');
+    if text.len() <= limits::SYSLOG_VALUE_CHARS && text.bytes().all(plain) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let mut utf8 = [0; 4];
     for c in text.chars().take(limits::SYSLOG_VALUE_CHARS) {
         match c {
@@ -120,9 +131,12 @@ fn push_value(out: &mut Vec<u8>, text: &str) {
 }
 
 fn push_message(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, body: Body) {
-    let from = out.len();
+    let mut from = out.len();
     body(pen, out, e);
-    out[from..].iter_mut().filter(|b| **b == b'\n').for_each(|b| *b = b' ');
+    while let Some(n) = memchr::memchr(b'\n', &out[from..]) {
+        out[from + n] = b' ';
+        from += n + 1;
+    }
 }
 
 #[cfg(test)]
