@@ -56,7 +56,7 @@ fn ways() -> Vec<Way> {
         rsyslog::program().map(|p| way(rsyslog::NAME, lossy, move |den, port, _| rsyslog::follow(&p, den, port))),
     );
     all.extend(fluent_bit::program().map(|program| {
-        way(fluent_bit::NAME, fluent_bit::DURABLE, move |den, port, at_once| {
+        way(fluent_bit::NAME, "yes, but for a power cut: chunks are not synced", move |den, port, at_once| {
             fluent_bit::follow(&program, den, port, if at_once { "0.01" } else { "0.2" })
         })
     }));

@@ -9,7 +9,7 @@
 //! - `e` a log in a file followed to its end, against `tail -F | cat`, syslog-ng's `file()`, rsyslog's `imfile` and Fluent Bit's
 //!   `tail`; how long a line takes; memory for a small log and for a large one;
 //! - `p` packing of the spool's segments, against `gzip -1` and `zstd -1` of the same bytes;
-//! - `t` stdin to each kind of receiver, beside rsyslog's `omfwd`, `omrelp`, `omfile`, syslog-ng's `network()` and Fluent Bit;
+//! - `t` stdin to each kind of receiver, beside rsyslog's `omfwd`, `omrelp`, `omfile` and syslog-ng's `network()`;
 //! - `blocked` the producer's longest blocked write, also with a disk that stalls half a second at each fsync.
 //!
 //! Settings by environment: `GOSTECH_AUDIT_BIN` another binary, `GOSTECH_BENCH_SCALE` a factor on the amounts (0.1 for a

@@ -7,7 +7,7 @@ use crate::come::{counter, file, kafka, lines_at, number_in, relp, Come};
 use crate::harness::{peer, procs, Den, Picodata, Setup};
 use crate::measure::{cpu, median, pids, rounds, scaled, Watch};
 use crate::producer::{Stock, Way};
-use crate::{fluent_bit, rsyslog, syslog_ng};
+use crate::{rsyslog, syslog_ng};
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -72,15 +72,11 @@ fn rows() -> Vec<Row> {
     let to_rsyslog = |name, durable, action, to: fn() -> Come| {
         rsyslog::program().map(|p| theirs(name, durable, move |den, port| rsyslog::start(&p, den, port, action), to))
     };
-    let mut rows = vec![ours("http", ANSWERED, || counter("http://127.0.0.1:$PORT/"))];
-    rows.extend(fluent_bit::program().map(|p| {
-        let start = move |den: &Den, port| fluent_bit::read(&p, den, port);
-        theirs("  Fluent Bit stdin, http", fluent_bit::DURABLE, start, || counter(""))
-    }));
-    rows.extend([
+    let mut rows = vec![
+        ours("http", ANSWERED, || counter("http://127.0.0.1:$PORT/")),
         ours("gelf+tcp", KERNEL, || counter("gelf+tcp://127.0.0.1:$PORT")),
         ours("syslog+tcp", KERNEL, || counter("syslog+tcp://127.0.0.1:$PORT?framing=lf")),
-    ]);
+    ];
     rows.extend(to_rsyslog("  rsyslog omfwd, RFC 5424", BOTH, rsyslog::SYSLOG, || counter("")));
     rows.push(ours("tcp, lines of JSON", KERNEL, || counter("tcp://127.0.0.1:$PORT")));
     rows.extend(to_rsyslog("  rsyslog omfwd, as they came", BOTH, rsyslog::OMFWD, || counter("")));
