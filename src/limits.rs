@@ -437,8 +437,10 @@ pub const FOLLOWED_BLANK_BYTES: u64 = 4096;
 pub const FOLLOWED_LOOKS: usize = 32;
 /// So much of what a source has skipped is kept in words until it is told; more is told without.
 pub const SKIPS_IN_WORDS: usize = 16;
-/// So many entries of a log's directory are looked at for older files.
-pub const FOLLOWED_ENTRIES: usize = 10_000;
+/// So many entries of a log's directory are looked at for older files: half a second.
+pub const FOLLOWED_ENTRIES: usize = 1_000_000;
+/// So many older files of a log are kept apart: one for each hour of a year.
+pub const FOLLOWED_FILES: usize = 10_000;
 /// A packed file that ends too early may be in the making when it was written to so lately: whoever packs writes all the time.
 pub const PACKING_SECONDS: u64 = 10;
 /// What stands before a message of syslog is no longer than this: names and times have their own bounds in its RFCs.

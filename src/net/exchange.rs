@@ -129,7 +129,7 @@ impl<'p> Exchange<'p> {
                     return Err(self.exact(f, FIRST_BYTE));
                 }
                 Err(_) if until == self.end => return Err(late(self.place, TOTAL)),
-                Err(_) if whole.is_some() => return Err(late(self.place, FIRST_BYTE)),
+                Err(_) if whole.is_some() => return Err(self.silent()),
                 Err(_) => {}
             }
             if !wait.look(self.conn.stream.unsent(), self.times.send) {
@@ -191,6 +191,13 @@ impl<'p> Exchange<'p> {
     fn not_http(&self, why: &str) -> Failure {
         let text = format!("`{}` does not answer as HTTP should: {why}", self.place);
         Failure::new(FailureKind::Protocol, text)
+    }
+
+    fn silent(&self) -> Failure {
+        match self.conn.is_new() {
+            Some(_) if !self.answered => late(self.place, &format!("{FIRST_BYTE}; does it speak HTTP on this port?")),
+            _ => late(self.place, FIRST_BYTE),
+        }
     }
 
     fn ended(&self) -> Failure {

@@ -356,7 +356,8 @@ impl Client {
             }
             Auth::Bearer(token) => Some(Wiped::new([self.options.token_word.as_bytes(), b" ", token.read()?].concat())),
         };
-        if let Some(value) = authorization {
+        let own = self.options.headers.iter().any(|(name, _)| name == AUTHORIZATION);
+        if let Some(value) = authorization.filter(|_| !own) {
             out.push((AUTHORIZATION.to_string(), value));
         }
         if !self.options.target.is_tls() {

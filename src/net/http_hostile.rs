@@ -6,7 +6,7 @@
 use super::*;
 use crate::net::target::OF_HTTP;
 use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -267,4 +267,41 @@ fn words_of_tls_without_an_end_end_the_connection() {
     let f = post(&mut Client::new(o).unwrap(), b"x").unwrap_err();
     assert!(matches!(f.kind, FailureKind::Closed | FailureKind::Tls | FailureKind::Timeout), "{f}");
     assert!(begun.elapsed() < LONG * 3, "{f}, {:?}", begun.elapsed());
+}
+
+#[test]
+fn what_came_behind_an_answer_over_tls_is_not_believed_for_the_next_request() {
+    let (dir, ca) = (Scratch::new("http-behind"), Authority::new("test authority"));
+    dir.write("ca.pem", &ca.pem());
+    let (chain, key) = ca.issue("localhost");
+    let server = tls::Server::new(tls::ServerOptions {
+        certificate: dir.write("server.pem", &chain),
+        key: Some(dir.write("server.key", &key)),
+        client_ca: None,
+    });
+    let config = server.config().unwrap();
+    // One read of ours takes exactly the first answer; the second one came with it.
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 0000\r\n\r\n".len();
+    let (head, body) = (format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 4096 - head), "x".repeat(4096 - head));
+    let answers = [head.as_bytes(), body.as_bytes(), OK].concat();
+    let port = serve(move |s, _| {
+        let mut s = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), s);
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\nx") {
+            let mut piece = [0; 1024];
+            match s.read(&mut piece) {
+                Ok(n) if n > 0 => seen.extend_from_slice(&piece[..n]),
+                _ => return,
+            }
+        }
+        s.write_all(&answers).unwrap();
+        let _ = s.read(&mut [0; 1024]);
+    });
+    let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{port}/"), OF_HTTP).unwrap());
+    o.tls.ca = Some(dir.path("ca.pem"));
+    let mut c = Client::new(o).unwrap();
+    for opened in 1..=3 {
+        assert_eq!(post(&mut c, b"x").unwrap().status, 200);
+        assert_eq!(c.opened, opened);
+    }
 }

@@ -68,6 +68,17 @@ fn posts_go_over_one_connection_whole_and_with_their_headers() {
 }
 
 #[test]
+fn a_header_that_is_given_replaces_ours() {
+    let (port, told) = recorder(OK);
+    let mut o = options(&format!("http://user:pass@127.0.0.1:{port}/"));
+    o.headers = vec![parse_header("Authorization: Splunk 1").unwrap()];
+    post(&mut Client::new(o).unwrap(), b"[]").unwrap();
+    let (_, seen) = told.recv().unwrap();
+    assert_eq!(seen.header("authorization"), Some("Splunk 1"));
+    assert_eq!(seen.head.to_ascii_lowercase().matches("authorization:").count(), 1, "{}", seen.head);
+}
+
+#[test]
 fn gzip_tokens_and_headers_from_files_follow_their_files() {
     let dir = Scratch::new("http-secrets");
     let (port, told) = recorder(OK);

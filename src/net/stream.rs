@@ -262,6 +262,10 @@ impl Stream {
 
     /// Whether the stream is whole and nothing came that nobody asked for. Never waits.
     pub fn is_idle(&mut self) -> bool {
+        // What came with the last of an answer is in the hands of TLS already, where no socket tells of it.
+        if self.tls.as_mut().is_some_and(|t| !holds_nothing(t)) {
+            return false;
+        }
         let Ok(ready) = wait(self.as_fd(), true, false, Duration::ZERO) else { return false };
         if !ready.read {
             return true;
@@ -270,7 +274,7 @@ impl Stream {
         if self.tls.is_none() || !matches!(self.pull_tls(), Ok(Pulled::Something)) {
             return false;
         }
-        self.tls.as_mut().is_some_and(|t| t.reader().read(&mut [0]).is_err_and(|e| is_again(&e)))
+        self.tls.as_mut().is_some_and(holds_nothing)
     }
 
     /// Says goodbye, as far as that goes without waiting.
@@ -423,6 +427,11 @@ enum Pulled {
 
 fn no_connection(peer: &str, e: &io::Error) -> Failure {
     Failure::new(FailureKind::Connect, format!("cannot connect to `{peer}`: {}", words(e)))
+}
+
+/// Whether TLS has neither words for us nor the other side's goodbye.
+fn holds_nothing(tls: &mut Box<Connection>) -> bool {
+    tls.reader().read(&mut [0]).is_err_and(|e| is_again(&e))
 }
 
 fn is_again(e: &io::Error) -> bool {

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::flags::text;
 use crate::limits;
 use crate::net::answer::{excerpt, Answer};
+use crate::net::failure::FailureKind;
 use crate::net::target::{Scheme, Shape};
 use serde_json::Value;
 
@@ -40,18 +41,30 @@ fn open(route: &Route) -> Result<Box<dyn Sink>> {
 }
 
 fn taken(parcel: &Parcel<'_>, answer: Answer) -> Delivery {
+    let none = |why, text| Delivery::none(why, Said { status: None, text });
     match refused(&answer.body) {
-        None => Delivery::whole(parcel, Said { status: Some(answer.status), text: answer.excerpt }),
-        Some((n, why)) => {
-            let text = format!("has refused {n} of {} records: {why}", parcel.len());
-            Delivery::none(Why::Content(Blame::NeedsWitness), Said { status: None, text })
+        Ok(None) => Delivery::whole(parcel, Said { status: Some(answer.status), text: answer.excerpt }),
+        Ok(Some((n, why))) => {
+            none(Why::Content(Blame::NeedsWitness), format!("has refused {n} of {} records: {why}", parcel.len()))
         }
+        // A longer one than is read is about refused records: of fewer of them there is less to say.
+        Err(_) if answer.body.len() >= limits::HTTP_ANSWER_BYTES => {
+            none(Why::Content(Blame::NeedsWitness), "its answer is too long to be read whole".to_string())
+        }
+        Err(e) => none(Why::Unanswered(FailureKind::Protocol), format!("its answer is no whole JSON: {e}")),
     }
 }
 
-/// How many records an answer says were refused, and why; none: it says nothing of that.
-fn refused(body: &[u8]) -> Option<(u64, String)> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+/// How many records an answer says were refused, and why; none: it says nothing of that. An error: it is cut, or no JSON though
+/// it begins as such, and may have said so.
+fn refused(body: &[u8]) -> serde_json::Result<Option<(u64, String)>> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Ok(None);
+    }
+    Ok(refused_part(&serde_json::from_slice(body)?))
+}
+
+fn refused_part(answer: &Value) -> Option<(u64, String)> {
     let partial = &answer["partialSuccess"];
     // A 64-bit number is a text in this JSON.
     let n = &partial["rejectedLogRecords"];
@@ -65,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_part_that_is_refused_is_seen() {
-        let says = |body: &str| refused(body.as_bytes());
+        let says = |body: &str| refused(body.as_bytes()).expect("whole");
         for none in [
             "",
             "{}",
@@ -78,5 +91,31 @@ mod tests {
         let some = Some((3, "too old".to_string()));
         assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too\nold"}}"#), some);
         assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"too old"}}"#), some);
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_takes_nothing() {
+        let of = |body: &[u8]| {
+            let (events, ids) = ([0..1, 1..2], [0..1, 0..1]);
+            let parcel = Parcel {
+                bytes: b"xx",
+                events: &events,
+                ids: (b"i", &ids),
+                content_type: "",
+                key: "",
+                node: None,
+                wall: std::time::SystemTime::UNIX_EPOCH,
+            };
+            taken(&parcel, Answer { status: 200, retry_after: None, excerpt: String::new(), body: body.to_vec() })
+        };
+        let long = "x".repeat(2 * limits::HTTP_ANSWER_BYTES);
+        let text = format!(r#"{{"partialSuccess":{{"rejectedLogRecords":"2","errorMessage":"{long}"}}}}"#);
+        let stop = of(&text.as_bytes()[..limits::HTTP_ANSWER_BYTES]).stop.expect("a stop");
+        assert_eq!(stop.why, Why::Content(Blame::NeedsWitness));
+        for n in 1..100 {
+            let stop = of(&text.as_bytes()[..n]).stop.expect("a stop");
+            assert_eq!(stop.why, Why::Unanswered(FailureKind::Protocol), "{n}");
+        }
+        assert_eq!(of(b"").taken, 2);
     }
 }

@@ -307,3 +307,23 @@ fn what_was_moved_to_another_directory_is_found_there() {
     assert_eq!(reader.skipped, [Word::SourceGone]);
     assert_eq!(reader.source.place.look().unwrap().len(), 1);
 }
+
+/// A directory where others keep their files too.
+#[test]
+fn older_files_are_found_among_more_than_ten_thousand_others() {
+    let den = Den::new("crowd");
+    for n in 0..30_000 {
+        fs::write(den.path(&format!("other-{n}")), b"").unwrap();
+    }
+    den.add("log", "first\n", 10);
+    let mut reader = read(&den);
+    assert_eq!(reader.more(), "first\n");
+    let kept = reader.kept("first");
+    den.rename("log", "log.7");
+    for n in 1..=6 {
+        den.add(&format!("log.{n}"), &format!("{n}\n"), 1_000 - n);
+    }
+    den.add("log", "now\n", 2_000);
+    let all: String = (1..=6).rev().map(|n| format!("{n}\n|")).collect();
+    assert_eq!(den.reader(false, kept).more(), format!("{all}now\n"));
+}

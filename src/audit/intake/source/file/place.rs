@@ -103,10 +103,16 @@ impl Place {
 
 fn older_in(dir: &Path, is_one: impl Fn(&OsStr) -> bool, all: &mut Vec<Candidate>) -> io::Result<()> {
     let failed = |e: io::Error| io::Error::new(e.kind(), format!("`{}`: {e}", dir.display()));
-    for entry in std::fs::read_dir(dir).map_err(failed)?.take(limits::FOLLOWED_ENTRIES) {
+    // Nobody is passed over in silence: what is beyond the bounds is told, and waits for who makes room.
+    let many =
+        || failed(io::Error::other("more entries, or more older files of the log, than are looked at: move some away"));
+    for (n, entry) in std::fs::read_dir(dir).map_err(failed)?.enumerate() {
         let entry = entry?;
         if is_one(&entry.file_name()) {
             all.extend(Candidate::of(&entry.path())?);
+        }
+        if n >= limits::FOLLOWED_ENTRIES || all.len() > limits::FOLLOWED_FILES {
+            return Err(many());
         }
     }
     Ok(())
