@@ -67,6 +67,16 @@ impl Painter<'_> {
         self.m.receivers.iter().map(|r| r.waiting(self.m.next)).max().unwrap_or(0)
     }
 
+    /// Events that were lost, set aside, or wait for a receiver that is configured no more.
+    fn missing(&self) -> u64 {
+        let (m, c) = (self.m, &self.m.account.counters);
+        let of = m.receivers.iter().map(|r| {
+            let left = if r.live { 0 } else { r.waiting(m.next) };
+            r.cursor.dropped + r.cursor.quarantined + left
+        });
+        c.gaps + c.dropped + c.damaged + of.sum::<u64>()
+    }
+
     fn meaning(&self, a: &Alarm) -> String {
         let meaning = a.kind.row().meaning;
         // The rest says what is done about it.
@@ -77,6 +87,17 @@ impl Painter<'_> {
     fn verdict(&self) -> Cell {
         let waiting = self.waiting();
         let Some(first) = self.m.wrong.first() else {
+            // What happened once is over as an alarm; it was not delivered all the same.
+            match self.missing() {
+                0 => {}
+                n => {
+                    let words = self.t(
+                        "Works; but not everything was delivered, see «Evidence»",
+                        "Работает, но доставлено не всё, см. «Полнота»",
+                    );
+                    return Cell::text(format!("{words}: {}", self.lang.count(n))).tone(Tone::Warn);
+                }
+            }
             let words = match waiting {
                 0 => self
                     .t(

@@ -110,5 +110,9 @@ fn it_is_small_with_twenty_receivers_and_all_titles_and_drawn_when_there_is_noth
     let sheet = sheet(&empty, Lang::En);
     assert_eq!(sheet.verdict.text, "All is well: everything that was read is delivered");
     assert!(html::draw(&sheet, None).contains("0 % of 0 bytes"));
+    let mut lost = empty.clone();
+    lost.account.counters.dropped = 7;
+    let verdict = self::sheet(&lost, Lang::En).verdict;
+    assert_eq!(verdict.text, "Works; but not everything was delivered, see «Evidence»: 7");
     assert!(term::draw(&sheet, 40, false).iter().all(|l| l.chars().count() <= 40));
 }
