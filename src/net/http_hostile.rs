@@ -229,9 +229,9 @@ fn a_connection_does_not_outlive_its_time_however_busy() {
     assert_eq!((opened(&mut c), opened(&mut c)), (2, 2));
 }
 
-#[test]
-fn words_of_tls_without_an_end_end_the_connection() {
-    let (dir, ca) = (Scratch::new("http-tickets"), Authority::new("test authority"));
+/// A server of TLS for `localhost`; `ca.pem` of the directory is who vouches for it.
+fn over_tls(name: &str) -> (Scratch, tls::Server) {
+    let (dir, ca) = (Scratch::new(name), Authority::new("test authority"));
     dir.write("ca.pem", &ca.pem());
     let (chain, key) = ca.issue("localhost");
     let server = tls::Server::new(tls::ServerOptions {
@@ -239,6 +239,12 @@ fn words_of_tls_without_an_end_end_the_connection() {
         key: Some(dir.write("server.key", &key)),
         client_ca: None,
     });
+    (dir, server)
+}
+
+#[test]
+fn words_of_tls_without_an_end_end_the_connection() {
+    let (dir, server) = over_tls("http-tickets");
     let mut config = (*server.config().unwrap()).clone();
     // Megabytes of tickets where the answer should be, all at once.
     config.send_tls13_tickets = 20_000;
@@ -271,14 +277,7 @@ fn words_of_tls_without_an_end_end_the_connection() {
 
 #[test]
 fn what_came_behind_an_answer_over_tls_is_not_believed_for_the_next_request() {
-    let (dir, ca) = (Scratch::new("http-behind"), Authority::new("test authority"));
-    dir.write("ca.pem", &ca.pem());
-    let (chain, key) = ca.issue("localhost");
-    let server = tls::Server::new(tls::ServerOptions {
-        certificate: dir.write("server.pem", &chain),
-        key: Some(dir.write("server.key", &key)),
-        client_ca: None,
-    });
+    let (dir, server) = over_tls("http-behind");
     let config = server.config().unwrap();
     // One read of ours takes exactly the first answer; the second one came with it.
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 0000\r\n\r\n".len();
