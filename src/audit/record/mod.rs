@@ -86,7 +86,7 @@ impl Splitter {
             }
             if self.entries && self.pieces == 0 && frame::is_entry(&data[at..]) {
                 let Some((bytes, whole)) = frame::entry_bytes(&data[at..]) else {
-                    return self.rest(data, at, ending, out);
+                    return self.rest(data, at, ending, most, out);
                 };
                 if whole {
                     self.one(data, at, at + bytes - 1, false, out);
@@ -98,10 +98,15 @@ impl Splitter {
                 continue;
             }
             let Some(length) = memchr::memchr(b'\n', &data[at..]) else {
-                return self.rest(data, at, ending, out);
+                return self.rest(data, at, ending, most, out);
             };
-            self.line(data, at, at + length, true, out);
-            at += length + 1;
+            let end = at + length;
+            at = self.holes(data, at, end, most, out);
+            if out.len() >= most {
+                break;
+            }
+            self.line(data, at, end, true, out);
+            at = end + 1;
             // The newline belongs to the last record of its line.
             if let Some(last) = out.last_mut() {
                 if last.end + 1 == at {
@@ -113,24 +118,27 @@ impl Splitter {
     }
 
     /// What stands after the last newline.
-    fn rest(&mut self, data: &[u8], at: usize, ending: Ending, out: &mut Vec<Item>) -> usize {
+    fn rest(&mut self, data: &[u8], from: usize, ending: Ending, most: usize, out: &mut Vec<Item>) -> usize {
+        let at = match ending {
+            Ending::Ended | Ending::Crowded => self.holes(data, from, data.len(), most, out),
+            Ending::Open | Ending::Silent => from,
+        };
         let rest = &data[at..];
         match ending {
             Ending::Open => at,
+            // The next call goes on there.
+            _ if out.len() >= most => at,
             Ending::Ended => {
                 self.line(data, at, data.len(), true, out);
                 data.len()
             }
-            Ending::Silent if self.pieces == 0 && ends_in_cut(rest) => {
+            Ending::Silent if self.pieces == 0 && ends_in_cut(rest) && hole(rest).is_none() => {
                 self.line(data, at, data.len(), true, out);
                 data.len()
             }
             Ending::Silent => at,
+            Ending::Crowded if at > from => at,
             Ending::Crowded => {
-                if let Some((_, behind)) = hole(rest) {
-                    self.line(data, at, at + behind, true, out);
-                    return at + behind;
-                }
                 let glued = glued_bytes(rest);
                 if self.pieces == 0 && glued > 0 {
                     self.line(data, at, at + glued, true, out);
@@ -143,10 +151,12 @@ impl Splitter {
         }
     }
 
-    /// A line without its newline (`ends`), or whole pieces of one that goes on.
-    fn line(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
+    /// Of a line that ends at `to` what stands before its holes, and these, until about `most` are out; gives where the rest
+    /// begins. A line may be nothing but holes: three bytes for each.
+    fn holes(&mut self, data: &[u8], from: usize, to: usize, most: usize, out: &mut Vec<Item>) -> usize {
         let mut at = from;
-        while let Some((zeros, behind)) = hole(&data[at..to]).filter(|_| ends) {
+        while out.len() < most {
+            let Some((zeros, behind)) = hole(&data[at..to]) else { break };
             match self.pieces {
                 0 => {
                     self.one(data, at, at + zeros, true, out);
@@ -156,6 +166,12 @@ impl Splitter {
             }
             at += behind;
         }
+        at
+    }
+
+    /// A line without its newline and without holes (`ends`), or whole pieces of one that goes on.
+    fn line(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
+        let mut at = from;
         if self.pieces > 0 || !ends {
             return self.cut_in_pieces(data, at, to, ends, out);
         }
@@ -389,6 +405,28 @@ mod tests {
         for line in [&b"\0{\0\"\0a\0\n"[..], b"a\0b\n"] {
             assert_eq!(split(line, Ending::Open).0.len(), 1, "{}", String::from_utf8_lossy(line));
         }
+    }
+
+    /// As many records as there are holes: whoever writes such a line must not make millions of them at once.
+    #[test]
+    fn a_line_of_nothing_but_holes_comes_in_portions() {
+        let line = b"\0{\"".repeat(16_383);
+        for (ending, newline) in [(Ending::Open, "\n"), (Ending::Ended, ""), (Ending::Crowded, "")] {
+            let data = [&line[..], newline.as_bytes()].concat();
+            let (mut s, mut at, mut got) = (Splitter::new(1 << 20, 0), 0, Vec::new());
+            // The last record of a line that may go on waits for its rest.
+            let end = if ending == Ending::Crowded { data.len() - 2 } else { data.len() };
+            while at < end {
+                let mut out = Vec::new();
+                let used = s.split(&data[at..], ending, 100, &mut out);
+                assert!(used > 0 && out.len() <= 101, "{ending:?}: {used} bytes, {} records", out.len());
+                out.iter().for_each(|i| got.extend_from_slice(i.raw.of(&data[at..])));
+                at += used;
+            }
+            assert!(got == line[..end.min(line.len())], "{ending:?}");
+        }
+        // As long as a cut record, and none.
+        assert_eq!(split(&line[..PIPE_RECORD_BYTES], Ending::Silent).1, 0);
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     );
     seeds.push(b"\x05\x40\x03\x01{\"id\":\"1.0.1\",\"m\":\"\xfe\xff\xfe\xff\"}\n\n\r\nplain\r\n{}\n".to_vec());
     seeds.push(b"\x02\x01\x03\x01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n\xff\xff\n{\"title\":\"x\"".to_vec());
+    // What a power cut leaves, and a line of nothing else.
+    seeds.push(
+        [&b"\x02\x40\x03\x01{\"id\":\"1.0.1\"\0\0{\"id\":\"1.0.2\"}\n"[..], &b"\0{\"".repeat(40), b"\n{}"].concat(),
+    );
     seeds
 }
 
