@@ -1,8 +1,8 @@
 //! One HTTP request over one connection, and its answer, each part before its deadline.
 //!
 //! The other side may answer, or close, before it has the whole request: what is left of it is not sent then, and the answer,
-//! which explains it, is read. Refuses: to wait for an answer while the request has not left the kernel, and to let that take
-//! for ever.
+//! which explains it, is read. Heads that only say that an answer is to come (1xx) stop nothing. Refuses: to wait for an answer
+//! while the request has not left the kernel, and to let that take for ever.
 
 use crate::limits;
 use crate::net::dial;
@@ -40,6 +40,7 @@ impl Default for Timeouts {
 pub const CONNECT: &str = "no connection within --connect-timeout";
 const SEND: &str = "it did not take the request within --send-timeout";
 const FIRST_BYTE: &str = "no answer within --first-byte-timeout";
+const BODY: &str = "the rest of its answer did not come within --first-byte-timeout";
 /// All of it.
 pub const TOTAL: &str = "no whole answer within --total-timeout";
 
@@ -58,6 +59,8 @@ pub struct Exchange<'p> {
     end: Instant,
     /// What came and was not understood yet.
     came: Vec<u8>,
+    /// How long the heads were that only said that an answer is to come.
+    passed: usize,
     /// Something of an answer came.
     pub answered: bool,
     /// The other side answered or closed before it had the whole request.
@@ -69,42 +72,64 @@ pub struct Exchange<'p> {
 impl<'p> Exchange<'p> {
     /// Over this connection, until then.
     pub fn new(conn: Conn, place: &'p str, times: Timeouts, end: Instant) -> Self {
-        Exchange { conn, place, times, end, came: Vec::new(), answered: false, cut: false, spent: 0 }
+        Exchange { conn, place, times, end, came: Vec::new(), passed: 0, answered: false, cut: false, spent: 0 }
     }
 
     /// Sends the request, as far as it is taken.
     pub fn send(&mut self, parts: [&[u8]; 2]) -> Result<(), Failure> {
         let begun = Instant::now();
-        let (until, what) = match begun + self.times.send {
-            own if own < self.end => (own, SEND),
-            _ => (self.end, TOTAL),
-        };
-        for part in parts {
-            self.cut = self.conn.stream.send(part, until).map_err(|f| self.exact(f, what))? == Sent::Stopped;
-            if self.cut {
-                break;
+        let (until, what) = self.within(self.times.send, SEND);
+        for mut part in parts {
+            while !self.cut {
+                match self.conn.stream.send(part, until).map_err(|f| self.exact(f, what))? {
+                    Sent::All => break,
+                    Sent::Gone => self.cut = true,
+                    Sent::Early(taken) => {
+                        part = &part[taken..];
+                        let more = self.hear(until).map_err(|f| self.exact(f, what))?;
+                        self.cut = more == 0 || self.last_head()?.is_some();
+                    }
+                }
             }
         }
         self.spend(begun, self.times.send);
         Ok(())
     }
 
-    /// Reads the head of the answer; those that only say that it is to come are passed over.
+    /// The end of a phase that may take so long, and what was over time if it is not over then.
+    fn within(&self, long: Duration, what: &'static str) -> (Instant, &'static str) {
+        match Instant::now() + long {
+            own if own < self.end => (own, what),
+            _ => (self.end, TOTAL),
+        }
+    }
+
+    /// Reads the head of the answer.
     pub fn head(&mut self) -> Result<Head, Failure> {
-        let (mut wait, mut passed) = (Wait::new(), 0);
+        let mut wait = Wait::new();
         loop {
-            match reply::head(&self.came).map_err(|why| self.not_http(why))? {
-                Some((head, length)) => {
-                    self.came.drain(..length);
-                    passed += length;
-                    if head.status == 101 || head.status >= 200 {
-                        return Ok(head);
-                    }
-                }
-                None => self.await_head(&mut wait)?,
+            if let Some((head, length)) = self.last_head()? {
+                self.came.drain(..length);
+                return Ok(head);
             }
-            if passed + self.came.len() > limits::HTTP_INPUT_BYTES {
-                return Err(self.not_http("a head that is too long"));
+            self.await_head(&mut wait)?;
+        }
+    }
+
+    /// The head of the answer, and how long it is, where it is there whole; those that only say that it is to come are passed over.
+    fn last_head(&mut self) -> Result<Option<(Head, usize)>, Failure> {
+        loop {
+            let head = reply::head(&self.came).map_err(|why| self.not_http(why))?;
+            match head {
+                Some((head, length)) if head.status == 101 || head.status >= 200 => return Ok(Some((head, length))),
+                _ if self.passed + self.came.len() > limits::HTTP_INPUT_BYTES => {
+                    return Err(self.not_http("a head that is too long"));
+                }
+                None => return Ok(None),
+                Some((_, length)) => {
+                    self.came.drain(..length);
+                    self.passed += length;
+                }
             }
         }
     }
@@ -115,14 +140,11 @@ impl<'p> Exchange<'p> {
         loop {
             let whole = wait.begun.map(|begun| begun + self.times.first_byte);
             let until = self.end.min(whole.unwrap_or_else(|| Instant::now() + wait.slice));
-            match self.read(until) {
+            match self.hear(until) {
                 Ok(0) => return Err(self.ended()),
                 Ok(_) => {
                     let begun = *wait.begun.get_or_insert_with(Instant::now);
                     self.spend(begun, self.times.first_byte);
-                    if !std::mem::replace(&mut self.answered, true) {
-                        self.no_tls_here()?;
-                    }
                     return Ok(());
                 }
                 Err(f) if f.kind != FailureKind::Timeout || Instant::now() < until => {
@@ -141,7 +163,7 @@ impl<'p> Exchange<'p> {
     /// Reads the body, so that the connection can be used again, up to a bound, into `kept`, of which `keep` bytes are wanted.
     /// Whether all of it came.
     pub fn body(&mut self, body: &mut Body, most: usize, keep: usize, kept: &mut Vec<u8>) -> Result<bool, Failure> {
-        let until = self.end.min(Instant::now() + self.times.first_byte);
+        let (until, what) = self.within(self.times.first_byte, BODY);
         let (mut at, mut total) = (0, 0);
         while !body.is_whole() && total <= most {
             if at == self.came.len() {
@@ -151,7 +173,7 @@ impl<'p> Exchange<'p> {
                     Ok(0) if *body == Body::UntilTheEnd => break,
                     Ok(0) => return Err(self.ended()),
                     Ok(_) => {}
-                    Err(f) => return Err(self.exact(f, TOTAL)),
+                    Err(f) => return Err(self.exact(f, what)),
                 }
             }
             let (n, own) = body.take(&self.came[at..]).map_err(|why| self.not_http(why))?;
@@ -165,6 +187,15 @@ impl<'p> Exchange<'p> {
     /// The connection, when the other side has said nothing that nobody asked for.
     pub fn into_conn(self) -> Option<Conn> {
         (self.came.is_empty() && !self.cut).then_some(self.conn)
+    }
+
+    /// Reads some of the head of an answer.
+    fn hear(&mut self, until: Instant) -> Result<usize, Failure> {
+        let n = self.read(until)?;
+        if n > 0 && !std::mem::replace(&mut self.answered, true) {
+            self.no_tls_here()?;
+        }
+        Ok(n)
     }
 
     fn read(&mut self, until: Instant) -> Result<usize, Failure> {

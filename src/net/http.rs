@@ -151,10 +151,9 @@ impl Client {
             options.auth = Auth::Basic { user: user.name.clone(), password };
         }
         let (dial, before) = way(&options);
-        let connect = options.timeouts.connect.min(options.timeouts.total);
         Ok(Client {
             uri: before + options.target.uri(),
-            kept: Kept::new(dial, options.target.display(), connect),
+            kept: Kept::new(dial, options.target.display(), options.timeouts.connect),
             options,
             used: Instant::now(),
             gzip: None,
@@ -227,9 +226,10 @@ impl Client {
         let head = self.request(body.len(), headers, &secrets);
         (self.was_sending, self.spent) = (false, 0);
         let begun = Instant::now();
-        let mut result = self.once(&head, body, &secrets, now);
+        let end = begun + self.options.timeouts.total;
+        let mut result = self.once(&head, body, &secrets, now, end);
         if matches!(&result, Err((f, true)) if f.kind == FailureKind::Closed) {
-            result = self.once(&head, body, &secrets, now);
+            result = self.once(&head, body, &secrets, now, end);
         }
         self.packed = packed;
         self.used = Instant::now();
@@ -254,16 +254,14 @@ impl Client {
         body: &[u8],
         secrets: &Secrets,
         now: SystemTime,
+        end: Instant,
     ) -> std::result::Result<Answer, (Failure, bool)> {
-        let times = self.options.timeouts;
-        let end = Instant::now() + times.total;
         if self.used.elapsed() > Duration::from_secs(limits::HTTP_IDLE_SECONDS) {
             self.kept.rest();
         }
         let place = self.kept.place().to_string();
-        let what = if times.connect < times.total { CONNECT } else { TOTAL };
-        let conn = self.kept.take().map_err(|f| match f.kind {
-            FailureKind::Timeout => (late(&place, what), false),
+        let conn = self.kept.take(end).map_err(|f| match f.kind {
+            FailureKind::Timeout => (late(&place, if Instant::now() < end { CONNECT } else { TOTAL }), false),
             _ => (f, false),
         })?;
         let reused = conn.is_new().is_none();
@@ -272,7 +270,7 @@ impl Client {
             self.opened += usize::from(!reused);
         }
         self.was_sending = true;
-        let mut exchange = Exchange::new(conn, &place, times, end);
+        let mut exchange = Exchange::new(conn, &place, self.options.timeouts, end);
         let answer = self.answer(&mut exchange, [head.bytes(), body], secrets, now);
         self.spent = exchange.spent;
         let stale = reused && !exchange.answered;

@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::net::target::OF_HTTP;
-use crate::net::testing::{read_head, read_request, serve, Authority, Scratch};
+use crate::net::testing::{read_head, read_request, serve, Authority, Duplex, Scratch, Seen};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,6 +107,90 @@ fn a_success_that_is_said_before_the_request_was_read_is_not_believed() {
     let mut c = client(port, LONG);
     assert_eq!(post(&mut c, &vec![b'x'; 30_000_000]).unwrap().status, 503);
     assert_eq!(post(&mut c, &vec![b'x'; 300_000]).unwrap().status, 200);
+}
+
+/// Says `early` as soon as it has the head, and the rest of it when it has read the body, slowly at first. How much that was.
+fn early(s: &mut dyn Duplex, early: &[u8], late: &[u8]) -> usize {
+    let seen = Seen { head: read_head(s).unwrap(), body: vec![] };
+    let length: usize = seen.header("content-length").unwrap().parse().unwrap();
+    s.write_all(early).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let (mut read, mut piece) = (0, vec![0; 0x10000]);
+    while read < length {
+        match s.read(&mut piece) {
+            Ok(n) if n > 0 => read += n,
+            _ => return read,
+        }
+    }
+    let _ = s.write_all(late);
+    read
+}
+
+#[test]
+fn what_only_says_that_an_answer_is_to_come_does_not_stop_the_request() {
+    const BODY: usize = 20_000_000;
+    let (dir, server) = over_tls("http-early");
+    let config = server.config().unwrap();
+    let more = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(150);
+    let more: &'static str = Box::leak(format!("HTTP/1.1 102 Processing\r\n\r\n{more}").into());
+    for (said, late) in [
+        ("HTTP/1.1 100 Continue\r\n\r\n", ""),
+        (more, ""),
+        ("HTTP/1.1 100 Con", "tinue\r\n\r\n"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", ""),
+    ] {
+        let answer = [late.as_bytes(), &OK[if said.ends_with(" 2") { 10 } else { 0 }..]].concat();
+        let (read, config) = (Arc::new(AtomicUsize::new(0)), config.clone());
+        let (count, over) = (read.clone(), answer.clone());
+        let plain =
+            serve(move |mut s, _| drop(count.fetch_add(early(&mut s, said.as_bytes(), &over), Ordering::SeqCst)));
+        let count = read.clone();
+        let tls = serve(move |s, _| {
+            let mut s = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), s);
+            count.fetch_add(early(&mut s, said.as_bytes(), &answer), Ordering::SeqCst);
+        });
+        assert_eq!(post(&mut client(plain, LONG), &vec![b'x'; BODY]).map(|a| a.status), Ok(200), "{said:?}");
+        let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{tls}/"), OF_HTTP).unwrap());
+        o.tls.ca = Some(dir.path("ca.pem"));
+        let mut c = Client::new(o).unwrap();
+        assert_eq!(post(&mut c, &vec![b'x'; BODY]).map(|a| a.status), Ok(200), "{said:?} over TLS");
+        assert_eq!(read.load(Ordering::SeqCst), 2 * BODY, "{said:?}: not each byte came once");
+    }
+    // An answer behind it is one, and there is an end to what may come before it.
+    for (again, status) in
+        [("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", Some(413)), ("HTTP/1.1 100 Go\r\n\r\n", None)]
+    {
+        let port = serve(move |mut s, _| {
+            read_head(&mut s);
+            let mut said = s.write_all(b"HTTP/1.1 100 Continue\r\n\r\n");
+            while said.is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+                said = s.write_all(again.as_bytes());
+            }
+        });
+        let answer = post(&mut client(port, LONG), &vec![b'x'; BODY]);
+        assert_eq!(answer.as_ref().ok().map(|a| a.status), status, "{answer:?}");
+        assert!(answer.is_ok() || answer.is_err_and(|f| f.text.contains("a head that is too long")));
+    }
+}
+
+#[test]
+fn all_tries_together_are_over_within_the_total() {
+    // A kept connection that ends without a word, and then one that says nothing.
+    let port = serve(|mut s, n| {
+        if n == 0 && read_request(&mut s).is_some() {
+            let _ = s.write_all(OK);
+            read_request(&mut s);
+            return std::thread::sleep(Duration::from_millis(1100));
+        }
+        std::thread::sleep(LONG);
+    });
+    let mut c = client(port, Duration::from_millis(1500));
+    assert_eq!(post(&mut c, b"x").unwrap().status, 200);
+    let begun = Instant::now();
+    let f = post(&mut c, b"x").unwrap_err();
+    assert!(f.text.contains("--total-timeout") && c.opened == 2, "{f}");
+    assert!(begun.elapsed() < Duration::from_millis(2300), "{:?}", begun.elapsed());
 }
 
 /// What a server says without an end after `first`.

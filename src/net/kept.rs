@@ -51,8 +51,8 @@ impl Kept {
         &self.place
     }
 
-    /// The connection, for one use.
-    pub fn take(&mut self) -> Result<Conn, Failure> {
+    /// The connection, for one use; opening one may not last longer than until then.
+    pub fn take(&mut self, end: Instant) -> Result<Conn, Failure> {
         let young = |c: &Conn| c.born.elapsed() < Duration::from_secs(limits::HTTP_AGE_SECONDS);
         if let Some(mut conn) = self.have.take().filter(young) {
             if conn.stream.is_idle() {
@@ -60,7 +60,7 @@ impl Kept {
             }
         }
         let born = Instant::now();
-        let stream = self.dial.open(Patience::Until(born + self.connect)).map_err(|f| self.explained(f))?;
+        let stream = self.dial.open(Patience::Until(end.min(born + self.connect))).map_err(|f| self.explained(f))?;
         Ok(Conn { stream, born, opening: Some(born.elapsed()) })
     }
 

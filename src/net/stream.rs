@@ -82,9 +82,11 @@ impl AsFd for Socket {
 pub enum Sent {
     /// The system has all of it.
     All,
-    /// The other side answered, or closed, before it had all of it; the answer may be there to be read. Nothing more
-    /// can be sent.
-    Stopped,
+    /// The other side said something, or its last, before it had all of it, and that is there to be read. So much of it was
+    /// taken; the rest can still be sent.
+    Early(usize),
+    /// The other side takes nothing more; what it said before may be there to be read.
+    Gone,
 }
 
 /// A connected stream, over a socket of its own or one that is shared.
@@ -168,7 +170,7 @@ impl Stream {
             if Instant::now() >= deadline {
                 return Err(self.late());
             }
-            if self.flush_tls(deadline, false)? == Sent::Stopped {
+            if self.flush_tls(deadline, false)? != Sent::All {
                 // Why it was closed is often there to be read: an alert.
                 self.pull_tls()?;
                 return Err(self.ended_in_handshake("it was closed"));
@@ -219,14 +221,14 @@ impl Stream {
     pub fn write_all(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Failure> {
         match self.push(bytes, deadline, false)? {
             Sent::All => Ok(()),
-            Sent::Stopped => {
+            Sent::Early(_) | Sent::Gone => {
                 let text = format!("connection to `{}` broke: the other side takes no more", self.peer);
                 Err(Failure::new(FailureKind::Closed, text))
             }
         }
     }
 
-    /// Writes everything, unless the other side answers or closes first.
+    /// Writes everything, unless the other side says something or closes first.
     pub fn send(&mut self, bytes: &[u8], deadline: Instant) -> Result<Sent, Failure> {
         self.push(bytes, deadline, true)
     }
@@ -327,29 +329,32 @@ impl Stream {
         Failure::new(FailureKind::Timeout, format!("connection to `{}`: the time was over", self.peer))
     }
 
-    fn push(&mut self, mut bytes: &[u8], deadline: Instant, early: bool) -> Result<Sent, Failure> {
-        while !bytes.is_empty() {
+    fn push(&mut self, bytes: &[u8], deadline: Instant, early: bool) -> Result<Sent, Failure> {
+        let mut taken = 0;
+        loop {
+            // What TLS has taken goes first: also what it holds since the last time.
+            match self.flush_tls(deadline, early)? {
+                Sent::All if taken == bytes.len() => return Ok(Sent::All),
+                Sent::All => {}
+                Sent::Early(_) => return Ok(Sent::Early(taken)),
+                Sent::Gone => return Ok(Sent::Gone),
+            }
             if let Some(tls) = &mut self.tls {
                 // Takes as much as its buffer bound allows; the rest after the flush.
-                let n = tls.writer().write(bytes).map_err(|e| self.broke(&e))?;
-                bytes = &bytes[n..];
-                if self.flush_tls(deadline, early)? == Sent::Stopped {
-                    return Ok(Sent::Stopped);
-                }
+                taken += tls.writer().write(&bytes[taken..]).map_err(|e| self.broke(&e))?;
                 continue;
             }
-            match self.socket.as_ref().write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
+            match self.socket.as_ref().write(&bytes[taken..]) {
+                Ok(n) => taken += n,
                 Err(e) if is_again(&e) => {
                     if !self.ready(early, true, deadline)?.write {
-                        return Ok(Sent::Stopped);
+                        return Ok(Sent::Early(taken));
                     }
                 }
-                Err(e) if is_gone(&e) => return Ok(Sent::Stopped),
+                Err(e) if is_gone(&e) => return Ok(Sent::Gone),
                 Err(e) => return Err(self.broke(&e)),
             }
         }
-        Ok(Sent::All)
     }
 
     /// Writes what TLS has to say to the socket.
@@ -359,13 +364,17 @@ impl Stream {
             match tls.write_tls(&mut self.socket.as_ref()) {
                 Ok(_) => {}
                 Err(e) if is_again(&e) => {
+                    // What TLS has in its hands already no socket tells of.
+                    if early && self.has_answer() {
+                        return Ok(Sent::Early(0));
+                    }
                     let ready = self.ready(early, true, deadline)?;
                     // What can be read may be a ticket, an alert (a failure from here), or the answer.
-                    if !ready.write && (self.pull_tls()? == Pulled::End || self.has_answer()) {
-                        return Ok(Sent::Stopped);
+                    if !ready.write && self.pull_tls()? == Pulled::End {
+                        return Ok(Sent::Early(0));
                     }
                 }
-                Err(e) if is_gone(&e) => return Ok(Sent::Stopped),
+                Err(e) if is_gone(&e) => return Ok(Sent::Gone),
                 Err(e) => return Err(self.broke(&e)),
             }
         }

@@ -70,7 +70,7 @@ impl Push for Unix {
     fn push(&mut self, page: &Assembled<'_>, deadline: Instant) -> std::result::Result<Written, Trouble> {
         self.lines.clear();
         let mut written = collectd::lines(page, &self.origin, &mut self.lines);
-        let (mut conn, mut answers) = (self.kept.take()?, Answers::default());
+        let (mut conn, mut answers) = (self.kept.take(deadline)?, Answers::default());
         // Neither side waits for room while the other does.
         let mut rest = &self.lines[..];
         while !rest.is_empty() {

@@ -84,7 +84,7 @@ struct Streamed(Kept);
 
 impl Wire for Streamed {
     fn send(&mut self, lines: &[u8], deadline: Instant) -> Result<(), Trouble> {
-        let mut conn = self.0.take()?;
+        let mut conn = self.0.take(deadline)?;
         conn.stream.write_all(lines, deadline)?;
         conn.stream.flush(deadline)?;
         arrived(&conn.stream, deadline)?;

@@ -125,7 +125,7 @@ fn said_of(code: u16, words_of: &str) -> Said {
 impl Relp {
     /// A session, opened where there is none.
     fn session(&mut self, end: Instant) -> std::result::Result<Conn, Halt> {
-        let mut conn = self.kept.take().map_err(Halt::Before)?;
+        let mut conn = self.kept.take(end).map_err(Halt::Before)?;
         if conn.is_new().is_none() {
             return Ok(conn);
         }

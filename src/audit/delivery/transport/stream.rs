@@ -107,7 +107,7 @@ impl Line {
     fn try_to(&mut self, bytes: &[u8]) -> std::result::Result<(), NotTaken> {
         let begun = Instant::now();
         self.spent = 0;
-        let mut conn = self.kept.take().map_err(NotTaken::Before)?;
+        let mut conn = self.kept.take(begun + self.total).map_err(NotTaken::Before)?;
         let written = Instant::now();
         let result = self.write(&mut conn, bytes, begun + self.total);
         self.spent = dial::spent(written, self.send);
@@ -125,7 +125,7 @@ impl Line {
         match conn.stream.send(bytes, until) {
             Ok(Sent::All) => self.acknowledged(conn, end),
             // What it has said before it closed is there to be read.
-            Ok(Sent::Stopped) => {
+            Ok(Sent::Early(_) | Sent::Gone) => {
                 listen(conn, Duration::from_millis(limits::STREAM_WORDS_MILLIS))?;
                 let text = format!("connection to `{}` broke: the other side takes no more", self.kept.place());
                 Err(NotTaken::Failed(Failure::new(FailureKind::Closed, text)))
