@@ -142,8 +142,9 @@ fn what_only_says_that_an_answer_is_to_come_does_not_stop_the_request() {
         let answer = [late.as_bytes(), &OK[if said.ends_with(" 2") { 10 } else { 0 }..]].concat();
         let (read, config) = (Arc::new(AtomicUsize::new(0)), config.clone());
         let (count, over) = (read.clone(), answer.clone());
-        let plain =
-            serve(move |mut s, _| drop(count.fetch_add(early(&mut s, said.as_bytes(), &over), Ordering::SeqCst)));
+        let plain = serve(move |mut s, _| {
+            count.fetch_add(early(&mut s, said.as_bytes(), &over), Ordering::SeqCst);
+        });
         let count = read.clone();
         let tls = serve(move |s, _| {
             let mut s = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), s);

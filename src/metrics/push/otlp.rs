@@ -53,9 +53,15 @@ impl Push for Otlp {
         let mut written = otlp::put(page, &self.prefix, self.start, &mut bodies);
         for body in &bodies {
             let said = self.post.send(body, &[("content-type", "application/x-protobuf")])?;
-            written.refused += otlp::rejected(&said);
+            let n = otlp::rejected(&said).ok_or_else(|| Trouble {
+                reason: "answer",
+                text: "its answer is cut, and may say that it has rejected some".to_string(),
+                forever: false,
+            })?;
+            // Whatever it says: no more than it was sent.
+            let n = n.min(written.samples);
+            (written.samples, written.refused) = (written.samples - n, written.refused + n);
         }
-        written.samples = written.samples.saturating_sub(written.refused);
         Ok(written)
     }
 

@@ -18,7 +18,7 @@ impl Posted {
         let mut to = route.to.clone();
         to.target = to.target.over_http(uri);
         to.token_word = token_word;
-        Ok(Posted(Client::new(to)?.keeping(limits::HTTP_EXCERPT_BYTES)))
+        Ok(Posted(Client::new(to)?.keeping(limits::HTTP_ANSWER_BYTES)))
     }
 
     /// By PUT: what was there before is replaced.

@@ -135,17 +135,45 @@ fn point(f: &Family, group: &[Sample], at_ms: i64, start: Start) -> Vec<u8> {
     out
 }
 
-/// How many points an answer says were rejected: 1: { 1: number … }.
-pub fn rejected(answer: &[u8]) -> u64 {
-    let [0x0a, _, 0x08, rest @ ..] = answer else { return 0 };
-    let mut n = 0;
-    for (i, b) in rest.iter().take(9).enumerate() {
-        n |= u64::from(b & 0x7f) << (7 * i);
-        if b & 0x80 == 0 {
-            return n;
+/// How many points an answer says were rejected, 1: { 1: number, 2: why }; nothing: it is cut, and may have said so. What is no
+/// protobuf from its first byte on, as from a receiver that says the same to all, says nothing of that.
+pub fn rejected(answer: &[u8]) -> Option<u64> {
+    let (mut outer, mut n) = (answer, 0);
+    while !outer.is_empty() {
+        let Some((key, _, mut inner)) = field(&mut outer) else { return (answer[0] != PARTIAL).then_some(0) };
+        while key == u64::from(PARTIAL) && !inner.is_empty() {
+            let (key, value, _) = field(&mut inner)?;
+            if key == 1 << 3 {
+                n = value;
+            }
         }
     }
-    0
+    Some(n)
+}
+
+/// The key of what an answer says of those that were rejected.
+const PARTIAL: u8 = 1 << 3 | 2;
+
+/// The next field of a message: its key, its number or length, and what it holds.
+fn field<'b>(bytes: &mut &'b [u8]) -> Option<(u64, u64, &'b [u8])> {
+    let key = take_varint(bytes)?;
+    let (n, size) = match key & 7 {
+        0 => (take_varint(bytes)?, 0),
+        1 => (8, 8),
+        2 => take_varint(bytes).map(|n| (n, n))?,
+        5 => (4, 4),
+        _ => return None,
+    };
+    let (content, rest) = bytes.split_at_checked(usize::try_from(size).ok()?)?;
+    *bytes = rest;
+    Some((key, n, content))
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let end = bytes.iter().take(10).position(|b| b & 0x80 == 0)? + 1;
+    let (own, rest) = bytes.split_at(end);
+    *bytes = rest;
+    Some(own.iter().rev().fold(0, |n, b| n << 7 | u64::from(b & 0x7f)))
 }
 
 #[cfg(test)]
@@ -261,9 +289,21 @@ mod tests {
 
     #[test]
     fn what_is_rejected_is_read() {
-        for n in [0, 7, 300, u64::from(u32::MAX)] {
-            assert_eq!(rejected(&answer(n)), n);
+        let mut inner = Vec::new();
+        put_text(&mut inner, 2, &"why ".repeat(50));
+        inner.extend_from_slice(&[1 << 3, 7, 9 << 3 | 5, 0, 0, 0, 0]);
+        for n in [0, 7, 300, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(rejected(&answer(n)), Some(n));
         }
-        assert_eq!([rejected(b""), rejected(b"{}"), rejected(&[0x0a, 9, 0x08, 0xff])], [0; 3]);
+        // The words first, and so many that their length is two bytes; and beside fields that nobody knows.
+        let mut long = vec![3 << 3, 1];
+        put_bytes(&mut long, 1, &inner);
+        assert_eq!(rejected(&long), Some(7));
+        for cut in 3..long.len() {
+            let n = rejected(&long[2..cut]);
+            assert_eq!(n, None, "{cut} of {}", long.len());
+        }
+        assert_eq!([rejected(b""), rejected(b"{}"), rejected(b"ok\n"), rejected(b"<html>")], [Some(0); 4]);
+        assert_eq!(rejected(&[0x0a, 2, 0x08, 0xff]), None);
     }
 }
