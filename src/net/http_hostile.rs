@@ -109,8 +109,8 @@ fn a_success_that_is_said_before_the_request_was_read_is_not_believed() {
     assert_eq!(post(&mut c, &vec![b'x'; 300_000]).unwrap().status, 200);
 }
 
-/// Says `early` as soon as it has the head, and the rest of it when it has read the body, slowly at first. How much that was.
-fn early(s: &mut dyn Duplex, early: &[u8], late: &[u8]) -> usize {
+/// Says `early` as soon as it has the head, and `late` when it has read the body, slowly at first; that is counted.
+fn early(s: &mut dyn Duplex, early: &[u8], late: &[u8], count: &AtomicUsize) {
     let seen = Seen { head: read_head(s).unwrap(), body: vec![] };
     let length: usize = seen.header("content-length").unwrap().parse().unwrap();
     s.write_all(early).unwrap();
@@ -119,11 +119,11 @@ fn early(s: &mut dyn Duplex, early: &[u8], late: &[u8]) -> usize {
     while read < length {
         match s.read(&mut piece) {
             Ok(n) if n > 0 => read += n,
-            _ => return read,
+            _ => return,
         }
     }
+    count.fetch_add(read, Ordering::SeqCst);
     let _ = s.write_all(late);
-    read
 }
 
 #[test]
@@ -143,12 +143,12 @@ fn what_only_says_that_an_answer_is_to_come_does_not_stop_the_request() {
         let (read, config) = (Arc::new(AtomicUsize::new(0)), config.clone());
         let (count, over) = (read.clone(), answer.clone());
         let plain = serve(move |mut s, _| {
-            count.fetch_add(early(&mut s, said.as_bytes(), &over), Ordering::SeqCst);
+            early(&mut s, said.as_bytes(), &over, &count);
         });
         let count = read.clone();
         let tls = serve(move |s, _| {
             let mut s = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), s);
-            count.fetch_add(early(&mut s, said.as_bytes(), &answer), Ordering::SeqCst);
+            early(&mut s, said.as_bytes(), &answer, &count);
         });
         assert_eq!(post(&mut client(plain, LONG), &vec![b'x'; BODY]).map(|a| a.status), Ok(200), "{said:?}");
         let mut o = HttpOptions::new(Target::parse(&format!("https://localhost:{tls}/"), OF_HTTP).unwrap());
