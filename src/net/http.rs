@@ -132,6 +132,8 @@ pub struct Client {
     /// How much of an answer's body is kept as it came.
     keep: usize,
     was_sending: bool,
+    /// What of an answer would be a secret of the last request, said back.
+    mask: Mask,
     spent: u32,
     #[cfg(test)]
     opened: usize,
@@ -161,6 +163,7 @@ impl Client {
             put: false,
             keep: 0,
             was_sending: false,
+            mask: Mask::default(),
             spent: 0,
             #[cfg(test)]
             opened: 0,
@@ -195,6 +198,7 @@ impl Client {
         self.kept.rest();
         self.gzip = None;
         self.packed = Vec::new();
+        self.mask = Mask::default();
     }
 
     /// Reads every file of this receiver without connecting: the first trouble, if any.
@@ -224,17 +228,23 @@ impl Client {
             body
         };
         let head = self.request(body.len(), headers, &secrets);
+        self.mask = self.mask_of(&secrets);
         (self.was_sending, self.spent) = (false, 0);
         let begun = Instant::now();
         let end = begun + self.options.timeouts.total;
-        let mut result = self.once(&head, body, &secrets, now, end);
+        let mut result = self.once(&head, body, now, end);
         if matches!(&result, Err((f, true)) if f.kind == FailureKind::Closed) {
-            result = self.once(&head, body, &secrets, now, end);
+            result = self.once(&head, body, now, end);
         }
         self.packed = packed;
         self.used = Instant::now();
         self.spent = self.spent.max(dial::spent(begun, self.options.timeouts.total));
         result.map_err(|(failure, _)| failure)
+    }
+
+    /// Words that were found in the body of the last answer, without the secrets that they say back.
+    pub fn masked(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.mask.apply(text.into())).into_owned()
     }
 
     /// Whether anything of the last request was handed to a connection.
@@ -252,7 +262,6 @@ impl Client {
         &mut self,
         head: &Wiped,
         body: &[u8],
-        secrets: &Secrets,
         now: SystemTime,
         end: Instant,
     ) -> std::result::Result<Answer, (Failure, bool)> {
@@ -271,7 +280,7 @@ impl Client {
         }
         self.was_sending = true;
         let mut exchange = Exchange::new(conn, &place, self.options.timeouts, end);
-        let answer = self.answer(&mut exchange, [head.bytes(), body], secrets, now);
+        let answer = self.answer(&mut exchange, [head.bytes(), body], now);
         self.spent = exchange.spent;
         let stale = reused && !exchange.answered;
         let (answer, keeps) = answer.map_err(|f| (f, stale))?;
@@ -284,19 +293,17 @@ impl Client {
         &self,
         exchange: &mut Exchange<'_>,
         request: [&[u8]; 2],
-        secrets: &Secrets,
         now: SystemTime,
     ) -> std::result::Result<(Answer, bool), Failure> {
         exchange.send(request)?;
         let mut head = exchange.head()?;
         let status = head.status;
         let retry_after = head.retry_after.and_then(|v| answer::retry_after(&v, now));
-        let mask = self.mask(secrets);
-        let shown = limits::HTTP_EXCERPT_BYTES + mask.longest();
+        let shown = limits::HTTP_EXCERPT_BYTES + self.mask.longest();
         let (keep, most) = (self.keep.max(shown), self.keep.max(limits::HTTP_ANSWER_BYTES));
         let mut kept = Vec::new();
         let read = exchange.body(&mut head.body, most, keep, &mut kept);
-        let excerpt = answer::excerpt(&mask.apply(kept[..kept.len().min(shown)].to_vec()));
+        let excerpt = answer::excerpt(&self.mask.apply(kept[..kept.len().min(shown)].to_vec()));
         let body = if self.keep > 0 { kept } else { Vec::new() };
         if (200..300).contains(&status) && exchange.cut {
             // What it has not read it cannot have taken, whatever it says.
@@ -376,7 +383,7 @@ impl Client {
     }
 
     /// What of an answer is one of our secrets, said back.
-    fn mask(&self, secrets: &Secrets) -> Mask {
+    fn mask_of(&self, secrets: &Secrets) -> Mask {
         let mut mask = Mask::default();
         for (name, value) in secrets {
             let value = value.bytes();

@@ -4,6 +4,7 @@
 //! Refuses: to look for what is shorter than any secret should be; half of the everyday words would go with it.
 
 use super::secret::Wiped;
+use super::target::decoded;
 use crate::limits;
 
 /// The secrets to look for, the longest first.
@@ -21,12 +22,16 @@ impl Mask {
         }
     }
 
-    /// The query of a URI, and each value in it: that is where tokens stand.
+    /// The query of a URI, and each value in it, also as it is meant: that is where tokens stand.
     pub fn add_query(&mut self, uri: &str) {
         let Some((_, query)) = uri.split_once('?') else { return };
         self.add(query.as_bytes());
         for pair in query.split('&').take(limits::MASK_PAIRS) {
-            self.add(pair.split_once('=').map_or(pair, |(_, value)| value).as_bytes());
+            let value = pair.split_once('=').map_or(pair, |(_, value)| value);
+            self.add(value.as_bytes());
+            if let Some(meant) = decoded(value).filter(|meant| meant != value) {
+                self.add(meant.as_bytes());
+            }
         }
     }
 
@@ -35,22 +40,45 @@ impl Mask {
         self.secrets.first().map_or(0, |s| s.bytes().len())
     }
 
-    /// The text without them, and without the beginning of one at its end.
+    /// The text without them, as they are or as JSON escapes them, and without the beginning of one at its end.
     pub fn apply(&self, mut text: Vec<u8>) -> Vec<u8> {
         for secret in self.secrets.iter().map(Wiped::bytes) {
-            let whole = memchr::memmem::find_iter(&text, secret).collect::<Vec<_>>();
-            for at in whole.into_iter().rev() {
-                text.splice(at..at + secret.len(), *b"***");
+            let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
+            while at < text.len() {
+                match said_back(&text[at..], secret) {
+                    Some(n) => {
+                        out.extend_from_slice(b"***");
+                        at += n;
+                    }
+                    None => {
+                        out.push(text[at]);
+                        at += 1;
+                    }
+                }
             }
-            let most = text.len().min(secret.len() - 1);
-            let begun = (limits::MASK_BYTES..=most).rev().find(|n| text.ends_with(&secret[..*n]));
-            if let Some(n) = begun {
-                text.truncate(text.len() - n);
-                text.extend_from_slice(b"***");
-            }
+            text = out;
         }
         text
     }
+}
+
+/// How much of the text, from its beginning, is this secret; or as much of it as the text has before it ends.
+fn said_back(text: &[u8], secret: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for (same, byte) in secret.iter().enumerate() {
+        at += match &text[at..] {
+            [is, ..] if is == byte => 1,
+            [b'\\', is, ..] if is == byte => 2,
+            [b'\\', b'u', a, b, c, d, ..] => {
+                let code = [*a, *b, *c, *d];
+                let code = u8::from_str_radix(std::str::from_utf8(&code).ok()?, 16).ok()?;
+                (code == *byte).then_some(6)?
+            }
+            [] | [b'\\'] | [b'\\', b'u', ..] => return (same >= limits::MASK_BYTES).then_some(text.len()),
+            _ => return None,
+        };
+    }
+    Some(at)
 }
 
 #[cfg(test)]
@@ -71,6 +99,15 @@ mod tests {
         assert_eq!(masked(&["hush-hush"], "hus"), "hus");
         assert_eq!(masked(&["abc", ""], "abc"), "abc");
         assert_eq!(masked(&["aaaa"], "aaaaaaaaa"), "******a");
+        for text in [r"x: a+b\/c\u003d\u003D.", r"x: a\u002bb/c==.", "x: a+b/c==."] {
+            assert_eq!(masked(&["a+b/c=="], text), "x: ***.", "{text}");
+        }
+        for text in [r"x: a+b\/c\u003", r"x: a+b/c\", "x: a+b/"] {
+            assert_eq!(masked(&["a+b/c=="], text), "x: ***", "{text}");
+        }
+        for text in [r"x: a+b\/d", r"x: a+b/c\u003x=", r"a\u", r"\u12d4\u\"] {
+            assert_eq!(masked(&["a+b/c=="], text), text);
+        }
     }
 
     #[test]
@@ -80,6 +117,8 @@ mod tests {
         let text = mask.apply(b"/in?k=t0ken&x=1&hooked; t0ken; x=1; hooked".to_vec());
         assert_eq!(text, b"/in?***; ***; x=1; ***");
         assert_eq!(mask.longest(), 18);
+        mask.add_query("/in?token=s%2Fcr%3Dt");
+        assert_eq!(mask.apply(b"of s%2Fcr%3Dt, s/cr=t".to_vec()), b"of ***, ***");
         Mask::default().add_query("/in");
     }
 }

@@ -5,7 +5,7 @@
 
 use super::route::Route;
 use super::row::{Promise, Transport, OF_TLS};
-use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Why};
+use crate::audit::delivery::parcel::{Blame, Delivery, Parcel, Said, Sink, Verdict, Why};
 use crate::error::Result;
 use crate::flags::text;
 use crate::net::answer::Answer;
@@ -123,6 +123,15 @@ pub fn answered(parcel: &Parcel<'_>, status: u16, text: String, retry_after: Opt
     }
 }
 
+/// All that a receiver has said to a parcel.
+fn said(delivery: &mut Delivery) -> impl Iterator<Item = &mut Said> {
+    let also = delivery.also.iter_mut().filter_map(|(_, verdict)| match verdict {
+        Verdict::Refused(said) => Some(said),
+        Verdict::Taken => None,
+    });
+    also.chain([&mut delivery.said]).chain(delivery.stop.iter_mut().map(|stop| &mut stop.said))
+}
+
 impl Sink for Post {
     fn deliver(&mut self, parcel: &Parcel<'_>) -> Delivery {
         let node = parcel.node.map(|n| n.to_string());
@@ -138,7 +147,12 @@ impl Sink for Post {
             }
         };
         match self.client.post(bytes, &headers, parcel.wall) {
-            Ok(a) if a.is_success() => (self.api.taken)(parcel, a),
+            Ok(a) if a.is_success() => {
+                let mut delivery = (self.api.taken)(parcel, a);
+                // What an API has found in a body may be a secret of ours, said back.
+                said(&mut delivery).for_each(|said| said.text = self.client.masked(&said.text));
+                delivery
+            }
             Ok(a) => answered(parcel, a.status, a.excerpt, a.retry_after),
             Err(f) => Delivery::failed(f, self.client.was_sending()),
         }
@@ -168,7 +182,41 @@ impl Sink for Post {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Lines;
     use super::*;
+    use crate::audit::delivery::transport;
+    use crate::net::http::{Auth, HttpOptions};
+    use crate::net::secret::Secret;
+    use crate::net::target::Target;
+    use crate::net::testing::{read_request, serve};
+    use std::io::Write;
+
+    #[test]
+    fn a_secret_that_is_said_back_in_a_success_is_in_none_of_the_words() {
+        let refused = r#"{"create":{"status":400,"error":{"type":"no","reason":"header SAID"}}}"#;
+        let items = format!(r#"{{"items":[{refused},{{"create":{{"status":201}}}},{refused}]}}"#);
+        for (scheme, answer, words) in [
+            ("elasticsearch+http", items.as_str(), 2),
+            ("elasticsearch+http", r#"{"authorization":"SAID"}"#, 1),
+            ("otlp+http", r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"SAID"}}"#, 1),
+            ("otlp+http", "SAID", 1),
+        ] {
+            let answer = answer.replace("SAID", r"Bearer t0ken\/of+ours\u003d=");
+            let port = serve(move |mut s, _| {
+                read_request(&mut s);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+                s.write_all((head + &answer).as_bytes()).unwrap();
+            });
+            let url = format!("{scheme}://127.0.0.1:{port}/x");
+            let mut to = HttpOptions::new(Target::parse(&url, &transport::schemes()).unwrap());
+            to.auth = Auth::Bearer(Secret::literal("t0ken/of+ours=="));
+            let mut sink = transport::open(&Route::new(to, Vec::new())).unwrap();
+            let mut delivery = sink.deliver(&Lines::of(0..3, 10).parcel());
+            let said: Vec<String> = said(&mut delivery).map(|said| said.text.clone()).collect();
+            assert_eq!(said.iter().filter(|text| text.contains("***")).count(), words, "{said:?}");
+            assert!(!said.iter().any(|text| text.contains("t0ken") || text.contains("ours")), "{said:?}");
+        }
+    }
 
     #[test]
     fn answers_mean_what_the_table_says() {
