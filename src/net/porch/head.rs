@@ -5,6 +5,7 @@
 
 use crate::limits;
 use crate::net::page::{reason, Page, PageRequest};
+use crate::net::reply::{is_name, may_be_value};
 use crate::stamp;
 
 /// Why a visitor is sent away; the words are for people.
@@ -100,7 +101,7 @@ fn request_line(line: &str) -> Result<(bool, &str), Refusal> {
     else {
         return bad("a request line that is not `METHOD /path HTTP/1.1`");
     };
-    if method.is_empty() || !method.bytes().all(is_token) {
+    if !is_name(method.as_bytes()) {
         return bad("a method that is none");
     }
     match version {
@@ -130,7 +131,7 @@ fn header(line: &str) -> Result<(String, String), Refusal> {
         return bad("a header folded over two lines");
     }
     let Some((name, value)) = line.split_once(':') else { return bad("a header without its colon") };
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_name(name.as_bytes()) {
         return bad("a header with a name that is none");
     }
     if value.contains(['\r', '\n']) {
@@ -152,10 +153,6 @@ fn no_body(headers: &[(String, String)]) -> Result<(), Refusal> {
         }
     }
     Ok(())
-}
-
-fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
 /// Headers that end here: secrets, and what belongs to this connection and not to the request.
@@ -197,9 +194,9 @@ pub fn answer(page: &Page, now: i64) -> Vec<u8> {
 fn may_stand(name: &str, value: &str) -> bool {
     let framing = ["content-length", "transfer-encoding", "connection"];
     !framing.iter().any(|f| name.eq_ignore_ascii_case(f))
-        && !name.is_empty()
-        && name.bytes().all(is_token)
-        && value.bytes().all(|b| (b' '..0x7f).contains(&b))
+        && is_name(name.as_bytes())
+        && value.is_ascii()
+        && may_be_value(value.as_bytes())
 }
 
 #[cfg(test)]
