@@ -19,6 +19,11 @@ impl EventId {
         (self.raft_id, self.gen, self.count.checked_add(1)) == (next.raft_id, next.gen, Some(next.count))
     }
 
+    /// Whether `later` comes after it, of the same node.
+    pub fn is_below(self, later: EventId) -> bool {
+        self.raft_id == later.raft_id && self < later
+    }
+
     /// Reads `1.0.26`; nothing else.
     pub fn parse(text: &[u8]) -> Option<EventId> {
         let (mut numbers, mut which, mut digits, mut n) = ([0u64; 3], 0, 0, 0u64);

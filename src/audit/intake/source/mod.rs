@@ -20,6 +20,7 @@ pub mod unix;
 
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
+use crate::audit::record::EventId;
 use crate::audit::spool::moment::Input;
 use crate::error::{Error, Result};
 use crate::flags::Text;
@@ -72,18 +73,22 @@ pub struct Kept {
     pub last: Option<(u64, u64)>,
     /// The streams before that one, the newest last.
     pub streams: Vec<u64>,
+    /// The number of the last event, or of one before it, where that is known.
+    pub event: Option<EventId>,
 }
 
 impl Kept {
     /// By what is in the spool.
     pub fn of(account: &Account) -> Kept {
-        Kept { mark: account.mark, last: account.at_mark, streams: account.streams.clone() }
+        let (mark, last) = (account.mark, account.at_mark);
+        Kept { mark, last, streams: account.streams.clone(), event: account.last }
     }
 
     /// The reading stands here in a ring that outlived its worker: as far as that, all is kept. `passed`: the streams in it.
     pub fn read_to(self, mark: Mark, passed: Vec<u64>) -> Kept {
         let all = self.streams.into_iter().chain([self.mark.epoch]).chain(passed);
-        Kept { mark, last: None, streams: all.filter(|epoch| *epoch > 0 && *epoch != mark.epoch).collect() }
+        let streams = all.filter(|epoch| *epoch > 0 && *epoch != mark.epoch).collect();
+        Kept { mark, last: None, streams, event: self.event }
     }
 }
 

@@ -155,6 +155,12 @@ impl Found {
         record::read(last, true).event
     }
 
+    /// The number of the last record in it.
+    pub fn last_event(&mut self) -> Option<EventId> {
+        let end = self.text.end().ok()?;
+        self.event_before(end)
+    }
+
     /// When it was last written to, as far as is known.
     pub fn modified(&self) -> SystemTime {
         match &self.text {

@@ -14,6 +14,7 @@
 
 #[cfg(test)]
 mod attacks;
+mod begin;
 mod found;
 mod next;
 mod place;
@@ -24,6 +25,7 @@ mod text;
 
 use crate::audit::intake::source::{Choice, Kept, Row, Shown, Source};
 use crate::audit::record::mark::Mark;
+use crate::audit::record::EventId;
 use crate::audit::spool::moment::Input;
 use crate::error::{Error, Result};
 use crate::flags;
@@ -43,6 +45,9 @@ use std::time::{Duration, Instant};
 
 /// What is followed where nothing is said, as the withdrawn program did.
 const DEFAULT: &str = "audit.log";
+
+/// What is to be done about one that cannot be read.
+const CURE: &str = "give this user the right to read it, or move it away if nothing of it is wanted";
 
 /// The row.
 pub const ROW: Row = Row {
@@ -124,6 +129,8 @@ struct Follow {
     kept: Option<Kept>,
     /// Streams that were read to their ends.
     done: Vec<u64>,
+    /// The number of the last event that was read, or of one before it.
+    event: Option<EventId>,
     at: Option<Reading>,
     /// It could not be read; found again under no name, it may be read on all the same.
     held: Option<Reading>,
@@ -150,6 +157,7 @@ impl Follow {
             once,
             kept: None,
             done: Vec::new(),
+            event: None,
             at: None,
             held: None,
             stuck: false,
@@ -174,7 +182,7 @@ impl Follow {
     /// This file, when it has begun. Of what has nothing more to come half a line is a beginning.
     fn open(&self, c: &Candidate) -> io::Result<Option<Found>> {
         let ends = c.is_silent() && (self.once.is_some() || c.path != self.place.path);
-        Found::of(c, ends).map_err(|e| io::Error::new(e.kind(), format!("`{}`: {e}", c.path.display())))
+        Found::of(c, ends).map_err(|e| io::Error::new(e.kind(), format!("`{}`: {e}; {CURE}", c.path.display())))
     }
 
     /// Whether it may begin yet.
@@ -213,71 +221,6 @@ impl Follow {
             }
             Ok((all, wrong))
         })
-    }
-
-    /// Where reading begins; none: there is nothing yet.
-    fn begin(&mut self) -> io::Result<Option<Reading>> {
-        let Some(kept) = &self.kept else { return self.begin_new() };
-        let (mut all, wrong) = self.all()?;
-        // One that is packed beside its packed one is whole.
-        let (plain, packed): (Vec<usize>, Vec<usize>) = (0..all.len()).rev().partition(|i| !all[*i].is_packed());
-        for i in plain.into_iter().chain(packed) {
-            if kept.mark.is_of(all[i].stream) && all[i].holds(kept)? {
-                let mark = kept.mark;
-                (self.kept, self.held) = (None, None);
-                return Ok(Reading::at(all.swap_remove(i), mark));
-            }
-        }
-        let half = kept.mark;
-        if let Some(e) = wrong {
-            // It may be the one.
-            return Err(e);
-        }
-        if let Some(held) = self.held.take_if(|r| r.found.is_whole(r.mark.position).is_ok_and(|whole| whole)) {
-            self.kept = None;
-            return Ok(Some(held));
-        }
-        // Files behind those that were read; first the one that was read in part.
-        let read = all.iter().rposition(|f| self.is_done(f) && !half.is_of(f.stream));
-        let first = all.iter().position(|f| half.is_of(f.stream)).or(read.map(|n| n + 1)).unwrap_or(0);
-        if first >= all.len() {
-            return Ok(None);
-        }
-        let found = all.swap_remove(first);
-        let (log, name) = (self.place.path.display(), found.path.display());
-        let text = "what was read last is gone, or is not what it was: reading goes on at the beginning of";
-        self.skip(Word::SourceGone, format!("`{log}`: {text} `{name}`"));
-        (self.kept, self.held) = (None, None);
-        let epoch = if half.is_of(found.stream) { half.anew().epoch } else { found.stream };
-        let position = found.base;
-        Ok(Reading::at(found, Mark { epoch, position }))
-    }
-
-    fn begin_new(&mut self) -> io::Result<Option<Reading>> {
-        if self.once.is_some() && !self.from_end {
-            return self.begin_oldest();
-        }
-        let found = self.newest()?;
-        let from_end = std::mem::take(&mut self.from_end);
-        let Some(mut found) = found else { return Ok(None) };
-        let position = if from_end { found.last_line()? } else { found.base };
-        let epoch = found.stream;
-        Ok(Reading::at(found, Mark { epoch, position }))
-    }
-
-    fn begin_oldest(&mut self) -> io::Result<Option<Reading>> {
-        let (found, waits) = self.steadily(|all| {
-            for c in all {
-                match self.open(c)? {
-                    None if self.is_to_come(c) => return Ok((None, true)),
-                    None => {}
-                    found => return Ok((found, false)),
-                }
-            }
-            Ok((None, false))
-        })?;
-        self.once.iter_mut().for_each(|o| o.waits = waits);
-        Ok(found.and_then(Reading::start))
     }
 
     fn is_done(&self, found: &Found) -> bool {
@@ -472,7 +415,7 @@ impl Follow {
 
 impl Source for Follow {
     fn resume(&mut self, kept: Kept, _: &mut Filler) {
-        self.done.clone_from(&kept.streams);
+        (self.done, self.event) = (kept.streams.clone(), kept.event);
         self.kept = Some(kept).filter(|k| k.mark.rereads());
     }
 
@@ -498,7 +441,9 @@ impl Source for Follow {
         Ok(got.unwrap_or_else(|e| {
             self.say(&format!("cannot be read: {e}; trying again"));
             // It may be another one that has the name: on a file server files come back under new handles.
-            if let Some(at) = self.at.take() {
+            if let Some(mut at) = self.at.take() {
+                at.see_last();
+                self.event = at.last_event().or(self.event);
                 self.kept = Some(Kept { mark: at.mark, ..Kept::default() });
                 self.held = Some(at);
             }

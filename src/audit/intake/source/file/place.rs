@@ -152,7 +152,7 @@ fn is_of_rotation(text: &[u8]) -> bool {
 }
 
 /// The number that a rotation has given it, and gives another one the next time; none of a date.
-fn number_of(path: &Path) -> Option<u32> {
+pub fn number_of(path: &Path) -> Option<u32> {
     let name = path.to_str()?;
     // In front of an extension too.
     let digits = name.strip_suffix(".gz").unwrap_or(name).rsplit('.').take(2).find_map(|part| {

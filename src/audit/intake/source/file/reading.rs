@@ -57,6 +57,11 @@ impl Reading {
         }
     }
 
+    /// The number of that record.
+    pub fn last_event(&self) -> Option<EventId> {
+        self.last.1
+    }
+
     /// Whether that file begins with the record behind the last one of this.
     pub fn is_followed_by(&self, next: &Found) -> bool {
         let numbers = self.last.1.zip(next.first_event());

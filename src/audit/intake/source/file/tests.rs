@@ -105,7 +105,12 @@ impl Reader {
     /// As the spool has it when all of that is in it, and `last` was the last record.
     pub fn kept(&self, last: &str) -> Kept {
         let mark = self.taker.place().into();
-        Kept { mark, last: Some((last.len() as u64, xxh64(last.as_bytes(), 0))), streams: self.source.done.clone() }
+        Kept {
+            mark,
+            last: Some((last.len() as u64, xxh64(last.as_bytes(), 0))),
+            streams: self.source.done.clone(),
+            event: None,
+        }
     }
 }
 

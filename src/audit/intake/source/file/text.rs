@@ -97,6 +97,19 @@ impl Text {
         Ok(None)
     }
 
+    /// Where it ends now.
+    pub fn end(&mut self) -> io::Result<u64> {
+        match self {
+            Text::Plain(file) => file.metadata().map(|m| m.len()),
+            Text::Packed(packed, passed) => {
+                let end = io::copy(packed, &mut io::sink()).map(|n| *passed + n);
+                // Whoever unpacks tells of damage once.
+                self.again();
+                end
+            }
+        }
+    }
+
     /// Reads from a place on, as much as there is.
     pub fn read(&mut self, at: u64, room: &mut [u8]) -> io::Result<usize> {
         if matches!(self, Text::Packed(_, passed) if *passed > at) {
