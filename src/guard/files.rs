@@ -46,7 +46,7 @@ pub enum Wish {
     Rotate(PathBuf),
     /// Read this file and those that rotations make of it beside it, and look for them.
     Follow(PathBuf),
-    /// Read the files of this directory, and look for them.
+    /// Read all that is in this directory and below it, and look for files there. Of one at the root it would be too much.
     List(PathBuf),
     /// Bind a Unix socket here; where its directory is not there yet, below the nearest that is.
     Bind(PathBuf),
@@ -107,6 +107,7 @@ impl Wish {
                 let places = Wish::Read(file.clone()).places();
                 places.into_iter().map(|(p, r)| if p.is_dir() { (p, r | landlock::READ_DIR) } else { (p, r) }).collect()
             }
+            Wish::List(dir) if is_shallow(dir) => vec![],
             Wish::List(dir) => vec![(dir.clone(), READ | landlock::READ_DIR)],
             Wish::Bind(socket) if parent(socket).is_dir() => vec![(parent(socket), BIND)],
             Wish::Bind(socket) => vec![(above(&parent(socket)), BIND)],
@@ -125,6 +126,12 @@ fn reading(file: &Path) -> Vec<(PathBuf, Rights)> {
         true => vec![(file.to_path_buf(), READ)],
         false => vec![(dir, READ)],
     }
+}
+
+/// Whether this directory, wherever links lead, is the root or stands at it.
+pub fn is_shallow(dir: &Path) -> bool {
+    let real = std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir));
+    real.is_ok_and(|d| d.components().count() < limits::GUARD_DEPTH)
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -187,6 +194,10 @@ mod tests {
         fs::create_dir(dir.join("old")).unwrap();
         assert_eq!(places(&Wish::List(dir.join("old"))), [(dir.join("old"), READ | landlock::READ_DIR)]);
         assert_eq!(places(&Wish::List(dir.join("not yet"))), []);
+        symlink("/", dir.join("root")).unwrap();
+        for shallow in ["/", "/usr", "/usr/lib/..", dir.join("root").to_str().unwrap()] {
+            assert_eq!(places(&Wish::List(shallow.into())), [], "{shallow}");
+        }
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -116,7 +116,7 @@ fn source_of(parsed: &Parsed) -> Result<Choice> {
     let choice = Choice {
         row,
         filename: parsed.get("filename").map(|i| PathBuf::from(&i.value)),
-        old_dir: parsed.get("old-dir").map(value::path).transpose()?,
+        old_dir: parsed.get("old-dir").map(old_dir_of).transpose()?,
         from_end: value::listed(&parsed.need("read-from"))? == "end",
         once: parsed.is_on("once"),
         matches: parsed.all("journal-match").into_iter().map(|i| i.value.clone()).collect(),
@@ -142,6 +142,16 @@ fn fits(parsed: &Parsed, source: &Row) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// All of it is open to the worker.
+fn old_dir_of(item: &Item) -> Result<PathBuf> {
+    let dir = value::path(item)?;
+    if crate::guard::files::is_shallow(&dir) {
+        let text = format!("{} holds too much besides a log: name the directory of its older files", item.shown());
+        return Err(item.error(format!("{text}, which is no directory at the root, as /srv/log")));
+    }
+    Ok(dir)
 }
 
 /// `660`, `0660`
@@ -436,6 +446,8 @@ mod tests {
             &["--url", "https://x", "--tls-server-name", "a b"],
             &["--url", "http://x", "--on-alarm", "  "],
             &["--ulr", "http://x"],
+            &["--url", "http://x", "--type", "file", "--old-dir", "/"],
+            &["--url", "http://x", "--type", "file", "--old-dir", "/srv"],
         ];
         for args in bad {
             let e = read(args).unwrap_err();

@@ -101,8 +101,11 @@ fn old_dir_of(choice: &Choice) -> String {
 fn check(choice: &Choice) -> std::result::Result<String, String> {
     let place = place_of(choice);
     let shown = place.path.display();
-    let of_dir =
-        |e: io::Error| format!("the directory of the log `{shown}` cannot be read: {e}; mend the path or its rights");
+    let of_dir = |e: io::Error| match e.kind() {
+        // It has a cure of its own.
+        io::ErrorKind::Other => format!("the older files of the log `{shown}` cannot be told apart: {e}"),
+        _ => format!("the directory of the log `{shown}` cannot be read: {e}; mend the path or its rights"),
+    };
     let older = place.list().map_err(of_dir)?.iter().filter(|c| c.path != place.path).count() as u64;
     match text::readable(&place.path) {
         Ok(()) => {
@@ -457,14 +460,20 @@ impl Source for Follow {
     }
 
     fn standing(&mut self) -> Option<Input> {
-        let all = self.place.look().unwrap_or_default();
+        let (all, unseen) = match self.place.look() {
+            Ok(all) => (all, None),
+            Err(e) => {
+                (Vec::new(), Some(format!("`{}`: its older files cannot be seen: {e}", self.place.path.display())))
+            }
+        };
+        let wrong = self.wrong.clone().or(unseen);
         let bytes = |all: &[Candidate]| all.iter().map(|c| c.bytes).sum();
         let Some(at) = &mut self.at else {
-            let wrong = text::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
-            let wrong = wrong.map(|e| format!("`{}` cannot be read: {e}", self.place.path.display()));
+            let unread = text::readable(&self.place.path).err().filter(|e| e.kind() != io::ErrorKind::NotFound);
+            let unread = unread.map(|e| format!("`{}` cannot be read: {e}", self.place.path.display()));
             let behind = all.last().filter(|c| c.path == self.place.path).map_or(0, |c| c.bytes);
             let at = self.place.path.display().to_string();
-            return Some(Input { at, behind, wrong: self.wrong.clone().or(wrong), ..Input::default() });
+            return Some(Input { at, behind, wrong: wrong.or(unread), ..Input::default() });
         };
         let here = all.iter().rposition(|c| c.id == at.found.id);
         let rest = at.found.bytes().ok().flatten().map_or(0, |n| n.saturating_sub(at.mark.position));
@@ -472,7 +481,7 @@ impl Source for Follow {
         let oldest_ms = if rest > 0 { at.found.time_behind(at.mark.position) } else { None };
         let next = here.and_then(|here| all.get(here + 1)).filter(|_| behind > 0).and_then(Candidate::modified_ms);
         let name = here.map_or(&at.found.path, |here| &all[here].path).display().to_string();
-        let (offset, wrong) = (at.mark.position, self.wrong.clone());
+        let offset = at.mark.position;
         Some(Input { at: name, offset, behind, oldest_ms: oldest_ms.or(next), wrong })
     }
 

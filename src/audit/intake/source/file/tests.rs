@@ -349,4 +349,11 @@ fn where_it_stands_is_told() {
         |name: &str| Choice { row: &ROW, filename: Some(den.path(name)), from_end: false, once: false, ..CHOICE };
     assert!(check(&choice("log")).unwrap().contains("1 older file"));
     assert!(check(&choice("other")).unwrap().contains("waited for") && check(&choice("none/log")).is_err());
+    // Not one that is passed over, and the cure is the right one.
+    fs::write(den.path("old"), b"").unwrap();
+    let wrong = reader.source.standing().unwrap().wrong.unwrap();
+    assert!(wrong.contains("older files cannot be seen: `") && wrong.contains("old`: Not a directory"), "{wrong}");
+    (0..=limits::FOLLOWED_FILES).for_each(|n| drop(File::create(den.path(&format!("log.{n}"))).unwrap()));
+    let wrong = check(&choice("log")).unwrap_err();
+    assert!(wrong.contains("move some away") && !wrong.contains("rights"), "{wrong}");
 }
