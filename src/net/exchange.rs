@@ -7,7 +7,9 @@
 use crate::limits;
 use crate::net::dial;
 use crate::net::failure::{Failure, FailureKind};
+use crate::net::foreign;
 use crate::net::kept::Conn;
+use crate::net::mask::Mask;
 use crate::net::reply::{self, Body, Head};
 use crate::net::stream::Sent;
 use std::time::{Duration, Instant};
@@ -54,6 +56,8 @@ pub struct Exchange<'p> {
     conn: Conn,
     /// Where, for sentences.
     place: &'p str,
+    /// What must not be shown of what comes.
+    mask: &'p Mask,
     times: Timeouts,
     /// When all of it must be over.
     end: Instant,
@@ -71,8 +75,8 @@ pub struct Exchange<'p> {
 
 impl<'p> Exchange<'p> {
     /// Over this connection, until then.
-    pub fn new(conn: Conn, place: &'p str, times: Timeouts, end: Instant) -> Self {
-        Exchange { conn, place, times, end, came: Vec::new(), passed: 0, answered: false, cut: false, spent: 0 }
+    pub fn new(conn: Conn, place: &'p str, mask: &'p Mask, times: Timeouts, end: Instant) -> Self {
+        Exchange { conn, place, mask, times, end, came: Vec::new(), passed: 0, answered: false, cut: false, spent: 0 }
     }
 
     /// Sends the request, as far as it is taken.
@@ -119,8 +123,7 @@ impl<'p> Exchange<'p> {
     /// The head of the answer, and how long it is, where it is there whole; those that only say that it is to come are passed over.
     fn last_head(&mut self) -> Result<Option<(Head, usize)>, Failure> {
         loop {
-            let head = reply::head(&self.came).map_err(|why| self.not_http(why))?;
-            match head {
+            match reply::head(&self.came).map_err(|why| self.no_answer(why))? {
                 Some((head, length)) if head.status == 101 || head.status >= 200 => return Ok(Some((head, length))),
                 _ if self.passed + self.came.len() > limits::HTTP_INPUT_BYTES => {
                     return Err(self.not_http("a head that is too long"));
@@ -217,6 +220,26 @@ impl<'p> Exchange<'p> {
         }
         let text = format!("`{}` answers with TLS: its URL should begin with https://", self.place);
         Err(Failure::new(FailureKind::Tls, text))
+    }
+
+    /// A head that is none. Whoever speaks another protocol is named; he may say ours back.
+    fn no_answer(&self, why: &str) -> Failure {
+        if self.came.trim_ascii_start().starts_with(b"HTTP/") {
+            return self.not_http(why);
+        }
+        let shown = self.came.len().min(limits::HTTP_EXCERPT_BYTES);
+        let text = foreign::sentence(self.place, &self.mask.apply(self.came[..shown].to_vec()), "HTTP would answer");
+        Failure::new(FailureKind::Protocol, text)
+    }
+
+    /// What it means that a new connection breaks before anything of an answer is there.
+    pub fn explained(&self, f: Failure) -> Failure {
+        match f.kind {
+            FailureKind::Closed if self.conn.is_new().is_some() && !self.answered && !self.conn.stream.is_tls() => {
+                Failure::new(f.kind, format!("{}; does it want TLS on this port?", f.text))
+            }
+            _ => f,
+        }
     }
 
     fn not_http(&self, why: &str) -> Failure {

@@ -270,7 +270,10 @@ impl Client {
         }
         let place = self.kept.place().to_string();
         let conn = self.kept.take(end).map_err(|f| match f.kind {
-            FailureKind::Timeout => (late(&place, if Instant::now() < end { CONNECT } else { TOTAL }), false),
+            FailureKind::Timeout => {
+                let what = if Instant::now() < end { CONNECT } else { TOTAL };
+                (late(&place, &format!("{what}: {}", f.text)), false)
+            }
             _ => (f, false),
         })?;
         let reused = conn.is_new().is_none();
@@ -279,11 +282,11 @@ impl Client {
             self.opened += usize::from(!reused);
         }
         self.was_sending = true;
-        let mut exchange = Exchange::new(conn, &place, self.options.timeouts, end);
+        let mut exchange = Exchange::new(conn, &place, &self.mask, self.options.timeouts, end);
         let answer = self.answer(&mut exchange, [head.bytes(), body], now);
         self.spent = exchange.spent;
         let stale = reused && !exchange.answered;
-        let (answer, keeps) = answer.map_err(|f| (f, stale))?;
+        let (answer, keeps) = answer.map_err(|f| (exchange.explained(f), stale))?;
         exchange.into_conn().filter(|_| keeps).into_iter().for_each(|conn| self.kept.put(conn));
         Ok(answer)
     }

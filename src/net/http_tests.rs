@@ -231,7 +231,18 @@ fn an_end_before_a_whole_answer_is_closed() {
 #[test]
 fn what_is_not_http_is_protocol_and_tls_is_told_apart() {
     let (port, _told) = recorder(b"SSH-2.0-OpenSSH_9\r\n\r\n");
-    assert_eq!(post(&mut client(port), b"x").unwrap_err().kind, FailureKind::Protocol);
+    let f = post(&mut client(port), b"x").unwrap_err();
+    assert!(f.kind == FailureKind::Protocol && f.text.contains("speaks SSH"), "{f}");
+    // Who says everything back says no secret.
+    let port = serve(|mut s, _| {
+        let head = read_head(&mut s).unwrap();
+        let _ = s.write_all(head.as_bytes());
+    });
+    let f =
+        post(&mut Client::new(options(&format!("http://127.0.0.1:{port}/in?key=t0ken"))).unwrap(), b"x").unwrap_err();
+    assert!(f.text.contains("says `POST /in?*** HTTP/1.1` where HTTP would answer"), "{f}");
+    let f = post(&mut client(serve(|mut s, _| drop(read_request(&mut s)))), b"x").unwrap_err();
+    assert!(f.kind == FailureKind::Closed && f.text.contains("does it want TLS on this port?"), "{f}");
     let port = serve(|mut s, _| {
         read_request(&mut s);
         s.write_all(&[0x15, 0x03, 0x01, 0, 2, 2, 70]).unwrap();

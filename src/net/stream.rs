@@ -414,7 +414,10 @@ impl Stream {
     }
 
     fn ended_in_handshake(&self, why: &str) -> Failure {
-        Failure::new(FailureKind::Tls, format!("TLS handshake with `{}` ended: {why}", self.peer))
+        Failure::new(
+            FailureKind::Tls,
+            format!("TLS handshake with `{}` ended: {why}; does it speak TLS on this port?", self.peer),
+        )
     }
 }
 

@@ -468,10 +468,10 @@ fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &
     let words = stop.said.words();
     report.wrong(match stop.why {
         Why::NotNow(_) | Why::TooOften(_) => {
-            format!("{title} does not take events now: it {words}; the helper would try again")
+            format!("{title} does not take events now: {words}; the helper would try again")
         }
         Why::NotSent(_) | Why::Unanswered(_) => format!("{title} did not get the test event: {words}"),
-        _ => format!("{title} refused the test event: it {words}; {}", cure(&stop)),
+        _ => format!("{title} refused the test event: {words}; {}", cure(&stop)),
     });
 }
 

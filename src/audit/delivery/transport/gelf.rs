@@ -74,7 +74,7 @@ pub const UDP: Transport = Transport {
 };
 
 fn open_http(route: &Route) -> Result<Box<dyn Sink>> {
-    http::open_api(route, http::uri_or(route, "/gelf"), &http::WHOLE)
+    http::open_api(route, http::uri_or(route, "/gelf"), &http::NO_PAGE)
 }
 
 fn open_udp(route: &Route) -> Result<Box<dyn Sink>> {

@@ -72,6 +72,18 @@ pub const WHOLE: Api = Api {
     taken: |parcel, a| answered(parcel, a.status, a.excerpt, None),
 };
 
+/// The same to an API that has no pages: one is said by somebody before it, or by whoever else listens there.
+pub const NO_PAGE: Api = Api {
+    taken: |parcel, a| match a.excerpt.starts_with('<') {
+        true => {
+            let text = format!("with a web page, so look at the URL: {}", a.excerpt);
+            Delivery::none(Why::Configuration, Said { status: Some(a.status), text })
+        }
+        false => answered(parcel, a.status, a.excerpt, None),
+    },
+    ..WHOLE
+};
+
 /// Makes the sink.
 pub fn open(route: &Route) -> Result<Box<dyn Sink>> {
     open_api(route, route.to.target.uri().to_string(), &WHOLE)
@@ -215,6 +227,30 @@ mod tests {
             let said: Vec<String> = said(&mut delivery).map(|said| said.text.clone()).collect();
             assert_eq!(said.iter().filter(|text| text.contains("***")).count(), words, "{said:?}");
             assert!(!said.iter().any(|text| text.contains("t0ken") || text.contains("ours")), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_no_answer_of_an_api() {
+        for (scheme, answer, taken) in [
+            ("http", "<html>", true),
+            ("loki+http", "\r\n<!DOCTYPE html><html>Sign in", false),
+            ("gelf+http", "<html>", false),
+            ("otlp+http", "<html>", false),
+            ("otlp+http", "{}", true),
+            ("loki+http", "", true),
+        ] {
+            let port = serve(move |mut s, _| {
+                read_request(&mut s);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
+                s.write_all((head + answer).as_bytes()).unwrap();
+            });
+            let url = format!("{scheme}://127.0.0.1:{port}/");
+            let to = HttpOptions::new(Target::parse(&url, &transport::schemes()).unwrap());
+            let delivery = transport::open(&Route::new(to, Vec::new())).unwrap().deliver(&Lines::of(0..2, 10).parcel());
+            assert_eq!(delivery.taken, if taken { 2 } else { 0 }, "{scheme} {answer}");
+            let said = delivery.stop.map(|stop| (stop.why, stop.said.text.contains("a web page")));
+            assert_eq!(said, (!taken).then_some((Why::Configuration, true)), "{scheme} {answer}");
         }
     }
 

@@ -30,5 +30,5 @@ pub const TLS: Transport = Transport {
 };
 
 fn open(route: &Route) -> Result<Box<dyn Sink>> {
-    http::open_api(route, http::uri_or(route, "/loki/api/v1/push"), &http::WHOLE)
+    http::open_api(route, http::uri_or(route, "/loki/api/v1/push"), &http::NO_PAGE)
 }

@@ -43,7 +43,7 @@ fn open(route: &Route) -> Result<Box<dyn Sink>> {
 fn taken(parcel: &Parcel<'_>, answer: Answer) -> Delivery {
     let none = |why, text| Delivery::none(why, Said { status: None, text });
     match refused(&answer.body) {
-        Ok(None) => Delivery::whole(parcel, Said { status: Some(answer.status), text: answer.excerpt }),
+        Ok(None) => (http::NO_PAGE.taken)(parcel, answer),
         Ok(Some((n, why))) => {
             none(Why::Content(Blame::NeedsWitness), format!("has refused {n} of {} records: {why}", parcel.len()))
         }

@@ -135,13 +135,20 @@ impl Relp {
         self.out.clear();
         frame::push(&mut self.out, 1, "open", offers.as_bytes());
         let until = end.min(Instant::now() + self.times.connect);
-        conn.stream.write_all(&self.out, until).map_err(Halt::Before)?;
+        let plain = !conn.stream.is_tls();
+        let before = |f: Failure| match f.kind {
+            FailureKind::Closed if plain => {
+                Halt::Before(Failure::new(f.kind, format!("{}; does it want TLS (relp+tls://)?", f.text)))
+            }
+            _ => Halt::Before(f),
+        };
+        conn.stream.write_all(&self.out, until).map_err(before)?;
         let answer = self.hear(
             &mut conn,
             until,
             "no answer to `open` within --connect-timeout; does it speak RELP on this port?",
         );
-        let answer = answer.map_err(|h| if let Halt::Failed(f) = h { Halt::Before(f) } else { h })?;
+        let answer = answer.map_err(|h| if let Halt::Failed(f) = h { before(f) } else { h })?;
         let place = self.kept.place();
         let other = |text: String| Halt::Said(Why::Configuration, Said { status: None, text });
         match answer.answer() {
