@@ -414,10 +414,11 @@ impl Stream {
     }
 
     fn ended_in_handshake(&self, why: &str) -> Failure {
-        Failure::new(
-            FailureKind::Tls,
-            format!("TLS handshake with `{}` ended: {why}; does it speak TLS on this port?", self.peer),
-        )
+        let ask = match self.tls.as_deref() {
+            Some(Connection::Client(_)) => "; does it speak TLS on this port?",
+            _ => "",
+        };
+        Failure::new(FailureKind::Tls, format!("TLS handshake with `{}` ended: {why}{ask}", self.peer))
     }
 }
 

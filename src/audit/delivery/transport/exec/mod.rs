@@ -21,6 +21,7 @@ use crate::limits;
 use crate::net::dial;
 use crate::net::failure::{words as io_words, Failure, FailureKind};
 use crate::net::target::{Scheme, Shape};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -138,7 +139,10 @@ impl Exec {
             gone => gone.into_iter().for_each(Talk::end),
         }
         self.check()?;
-        Talk::begin(&self.program).map_err(|e| self.not_run(&io_words(&e)))
+        Talk::begin(&self.program).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => self.not_run("the interpreter that its first line names is not here"),
+            _ => self.not_run(&io_words(&e)),
+        })
     }
 
     fn not_run(&self, why: &str) -> Failure {

@@ -148,7 +148,7 @@ fn what_cannot_be_run_is_told_with_its_cure() {
     std::fs::write(&path, "#!/no/such/shell\n").unwrap();
     says("chmod +x");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    says("No such file");
+    says("the interpreter that its first line names is not here");
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     says("it is no file");
