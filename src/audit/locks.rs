@@ -80,7 +80,6 @@ impl<T> Ranked<T> {
     }
 
     /// Takes it, if nobody has it.
-    #[cfg(test)]
     pub fn try_lock(&self) -> Option<Held<'_, T>> {
         let guard = self.lock.try_lock().ok()?;
         Some(Held {

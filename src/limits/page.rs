@@ -32,8 +32,8 @@ pub const PAGE_INSTANCES: usize = 64;
 pub const PAGE_WAIT_SECONDS: u64 = 2;
 /// Two readings that are closer say nothing of a rate: the answer itself takes as long.
 pub const METRICS_LOAD_SECONDS: f64 = 0.2;
-/// A reading that is older is none for the curves: twice a stretch.
-pub const METRICS_STALE_SECONDS: u64 = 30;
+/// A reading that is older is none for the curves: who asks once a minute, as Prometheus does by itself, has no holes.
+pub const METRICS_STALE_SECONDS: u64 = 90;
 /// How often `--watch` draws.
 pub const WATCH_MILLIS: u64 = 1_000;
 /// Columns at most: no terminal is wider.

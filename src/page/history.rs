@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub const WORDS: usize = PAGE_SHORT.1 + PAGE_LONG.1;
 const VALUE_BITS: u32 = 40;
 const VALUE: u64 = (1 << VALUE_BITS) - 1;
+/// Stretches of the last minute.
+const LATELY: i64 = 4;
 
 /// Over which time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,11 +40,24 @@ fn tag(stretch: i64) -> u64 {
     (stretch as u64) << VALUE_BITS
 }
 
+/// A clock that was set back: what was noted behind now is forgotten, and the minute before now with it. Its counters are those
+/// of an earlier moment, and beside what is noted now they would be a burst that never was.
+fn forget_what_comes(words: &[AtomicU64], stretch: i64) {
+    let behind = |word: &AtomicU64| match word.load(Relaxed) {
+        0 => 0,
+        kept => (kept & !VALUE).wrapping_sub(tag(stretch)) as i64 >> VALUE_BITS,
+    };
+    if words.iter().any(|word| behind(word) > 0) {
+        words.iter().filter(|word| behind(word) >= -LATELY).for_each(|word| word.store(0, Relaxed));
+    }
+}
+
 /// How a series is now. `most`: of a stretch the largest value counts, not the last one.
 pub fn note(words: &[AtomicU64], now_ms: i64, value: u64, most: bool) {
     for span in [Span::Short, Span::Long] {
         let (from, count, step) = span.plan();
         let stretch = now_ms.div_euclid(step);
+        forget_what_comes(words.get(from..from + count).unwrap_or_default(), stretch);
         let Some(word) = words.get(from + stretch.rem_euclid(count as i64) as usize) else { continue };
         let before = word.load(Relaxed);
         let kept = if most && before & !VALUE == tag(stretch) { before & VALUE } else { 0 };
@@ -77,8 +92,9 @@ pub fn rates(words: &[u64], span: Span, now_ms: i64) -> Vec<Option<f64>> {
 pub fn lately(words: &[u64], now_ms: i64, value: u64) -> Option<f64> {
     let step = Span::Short.plan().2;
     let points = values(words, Span::Short, now_ms);
-    let (back, before) = (1..=4).rev().find_map(|back| Some((back, (*points.iter().rev().nth(back)?)?)))?;
-    // It was noted at the end of its stretch.
+    let (back, before) =
+        (2..=LATELY as usize).rev().find_map(|back| Some((back, (*points.iter().rev().nth(back)?)?)))?;
+    // It was noted at the end of its stretch, or some seconds before: the last stretch alone would be too short for that.
     let end = (now_ms.div_euclid(step) + 1 - back as i64) * step;
     let seconds = (now_ms - end).max(1000) as f64 / 1000.0;
     Some((value & VALUE).checked_sub(before)? as f64 / seconds)
@@ -115,6 +131,27 @@ mod tests {
         assert!(points(&seen(&words), Span::Short, later).iter().all(Option::is_none));
         assert!(points(&seen(&words), Span::Long, later).iter().flatten().count() > 0);
         assert!(points(&seen(&words), Span::Long, now + 2 * 86_400_000).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_no_burst() {
+        for back in [15_000, 300_000, 1_000_000, 40_000_000] {
+            let (words, begin) = (series(), 1_795_224_480_000i64);
+            let run = |from: i64, counted: i64| {
+                for i in 0..=300 {
+                    let (now, value) = (from + i * 1000, 50 * (counted + i) as u64);
+                    note(&words, now, value, false);
+                    let seen = seen(&words);
+                    let all = [Span::Short, Span::Long].map(|span| rates(&seen, span, now)).concat();
+                    let most = all.into_iter().flatten().chain(lately(&seen, now, value)).fold(0.0, f64::max);
+                    assert!(most < 54.0, "{back}: {most} after {i} s");
+                }
+            };
+            run(begin, 0);
+            run(begin + 300_000 - back, 300);
+            let rates = rates(&seen(&words), Span::Short, begin + 600_000 - back);
+            assert!(rates.iter().flatten().count() >= 18, "what comes afterwards is a curve again");
+        }
     }
 
     #[test]

@@ -91,14 +91,16 @@ impl Source {
         }
     }
 
-    /// Takes note of how it stands, from time to time.
+    /// Takes note of how it stands, from time to time. Whoever calls it looks after the worker: it waits for nobody, and comes
+    /// again.
     pub fn note(&self) {
         if !self.pace.is_due() {
             return;
         }
-        let (account, receivers, _) = self.spool.snapshot();
+        let Some((account, receivers, _)) = self.spool.glance() else { return };
+        // Of all: one that leaves and comes again would be a leap of all it has ever taken.
+        let taken = receivers.iter().map(|r| r.cursor.delivered).sum();
         let live = receivers.iter().filter(|r| r.live);
-        let taken = live.clone().map(|r| r.cursor.delivered).sum();
         let waiting = live.map(|r| (account.seq + 1).saturating_sub(r.cursor.next)).max().unwrap_or(0);
         history::note(&self.cushion.ring, wall_ms(), account.counters.read, taken, waiting);
         self.pace.note(receivers.iter().map(|r| (r.name.clone(), r.cursor.delivered)).collect());
@@ -316,5 +318,80 @@ impl Text {
     fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::options::table::PROGRAM;
+    use crate::audit::spool::memory_disk::MemoryDisk;
+    use crate::audit::spool::record::Identity;
+    use crate::audit::spool::{Full, Settings};
+    use crate::flags::{self, Outcome};
+    use crate::sys::ring::Ring;
+    use std::ffi::OsString;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    fn memory() -> Arc<MemoryDisk> {
+        Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap())
+    }
+
+    fn spool(disk: &Arc<MemoryDisk>, receivers: &[&str]) -> Arc<Spool> {
+        let settings = Settings {
+            max: 1 << 20,
+            full: Full::DropOldest,
+            retain_ms: 3_600_000,
+            memory_max: 1 << 20,
+            identity: Identity::default(),
+            receivers: receivers.iter().map(|name| ((*name).to_string(), false)).collect(),
+            owner: None,
+        };
+        Arc::new(Spool::open(disk.clone(), memory(), settings, None, 0).unwrap())
+    }
+
+    fn source(spool: &Arc<Spool>, ring: &Arc<Ring>) -> Source {
+        let cushion = Arc::new(Cushion::new(ring.clone(), false));
+        let args = ["--url", "http://a", "--no-config"].map(OsString::from);
+        let Ok(Outcome::Run(parsed)) = flags::parse(&PROGRAM, &args, &[], &|_| unreachable!()) else {
+            panic!("options")
+        };
+        let certificates = Arc::new(Certificates::of(&Options::read(&parsed, &[], true).unwrap()));
+        Source::new(spool.clone(), cushion, Arc::default(), certificates, Vec::new())
+    }
+
+    #[test]
+    fn who_looks_after_the_worker_waits_for_no_lock() {
+        let (spool, ring) = (spool(&memory(), &["r1"]), Arc::new(Ring::create(1, 1).unwrap()));
+        let source = Arc::new(source(&spool, &ring));
+        let noted = || history::words(&ring).iter().any(|w| *w != 0);
+        // As `drop-oldest` does while it reads the segment that goes.
+        let held = spool.account();
+        let looks = source.clone();
+        let looking = thread::spawn(move || looks.note());
+        let end = Instant::now() + Duration::from_secs(20);
+        while !looking.is_finished() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(looking.is_finished() && !noted());
+        drop(held);
+        source.note();
+        assert!(noted(), "it comes again at once");
+    }
+
+    #[test]
+    fn a_receiver_that_leaves_and_comes_again_is_no_burst() {
+        let (disk, ring) = (memory(), Arc::new(Ring::create(1, 1).unwrap()));
+        for receivers in [&["r1", "r2"][..], &["r1"], &["r1", "r2"]] {
+            let spool = spool(&disk, receivers);
+            let _ = spool.change("r2", &mut |c| c.delivered = 10_000_000);
+            spool.save_cursors();
+            source(&spool, &ring).note();
+            let words = history::words(&ring);
+            let taken = history::of(&words, history::Series::Taken);
+            let taken = taken.iter().find(|w| **w != 0).unwrap() & ((1 << 40) - 1);
+            assert_eq!(taken, 10_000_000, "{receivers:?}");
+        }
     }
 }

@@ -48,8 +48,15 @@ impl Spool {
     /// The account, the receivers and the sizes at one moment, under both locks, so that for each receiver read + own is the
     /// sum of its parts.
     pub fn snapshot(&self) -> (Account, Vec<Receiver>, Sizes) {
-        let account = self.account();
-        let ledger = self.lock();
+        self.seen(&self.account(), &self.lock())
+    }
+
+    /// The same for who may wait for nobody: whoever holds one of the two locks may be reading a disk that stands still.
+    pub fn glance(&self) -> Option<(Account, Vec<Receiver>, Sizes)> {
+        Some(self.seen(&*self.account.try_lock()?, &*self.ledger.try_lock()?))
+    }
+
+    fn seen(&self, account: &Account, ledger: &Ledger) -> (Account, Vec<Receiver>, Sizes) {
         let mut receivers = ledger.receivers.clone();
         for c in receivers.iter_mut().map(|r| &mut r.cursor) {
             // Delivered before it was accounted for: not yet read, in the eyes of this snapshot.
@@ -57,7 +64,7 @@ impl Spool {
             c.delivered -= ahead;
             c.next -= ahead;
         }
-        (account.clone(), receivers, self.sizes_of(&ledger))
+        (account.clone(), receivers, self.sizes_of(ledger))
     }
 
     /// The same for people and programs. `cushion`: what is read and not here yet.

@@ -554,3 +554,16 @@ fn the_writer_does_not_wait_for_the_sync_of_a_state_and_what_it_remembers_counts
     let spool = open(&disk, &memory_disk, settings(1 << 20, &[("r1", false)]));
     assert_eq!(spool.account().counters.dropped, 7);
 }
+
+#[test]
+fn who_glances_waits_for_neither_lock() {
+    let spool = open(&Moody::new(), &Moody::new(), settings(1 << 20, &[("r1", false)]));
+    let glances = || std::thread::scope(|threads| threads.spawn(|| spool.glance().is_some()).join().unwrap());
+    let account = spool.account();
+    assert!(!glances());
+    drop(account);
+    let ledger = spool.lock();
+    assert!(!glances());
+    drop(ledger);
+    assert!(glances());
+}
