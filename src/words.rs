@@ -49,13 +49,35 @@ pub fn shown(path: &Path) -> String {
     line_escaped(&path.to_string_lossy())
 }
 
+/// What turns the direction of writing, and what takes no room: a name would be read as another one. The two that join letters
+/// or keep them apart are part of words.
+fn is_unseen(c: char) -> bool {
+    matches!(c as u32, 0xad | 0x61c | 0x115f | 0x1160 | 0x180e | 0x200b | 0x200e | 0x200f | 0x2028..=0x202e | 0x2060..=0x206f)
+        || matches!(c as u32, 0x3164 | 0xfeff | 0xffa0 | 0xfff9..=0xfffb | 0xe0000..=0xe007f)
+}
+
 /// Text with its control characters as escapes, so that it moves nothing on a terminal and begins no line.
 pub fn line_escaped(text: &str) -> String {
-    // Also what turns the direction of writing: a name would be read as another one.
-    let turns =
-        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escape = |c: char| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| if c.is_control() || is_unseen(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
+}
+
+/// Text in which each URL ends behind its host: a path may be the secret (`https://HOST/webhook/TOKEN`).
+pub fn without_paths(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("://") {
+        let (before, url) = rest.split_at(at + 3);
+        let end = url.find(|c: char| c.is_whitespace() || "`'\"<>".contains(c)).unwrap_or(url.len());
+        let host = url[..end].find(['/', '?', '#']).unwrap_or(end);
+        out.push_str(before);
+        // Without a host it is a file of this machine.
+        match host > 0 && host + 1 < end {
+            true => out.extend([&url[..host], "/…"]),
+            false => out.push_str(&url[..end]),
+        }
+        rest = &url[end..];
+    }
+    out + rest
 }
 
 /// A path as one word of a shell.
@@ -112,8 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_host_is_not_for_everybody() {
+        for (text, want) in [
+            ("`https://h.example:8/a/TOKEN` cannot connect to `h`", "`https://h.example:8/…` cannot connect to `h`"),
+            (
+                "a http://h/ b http://[::1]:2?t=TOKEN c kafka://h:1,g:2/t",
+                "a http://h/ b http://[::1]:2/… c kafka://h:1,g:2/…",
+            ),
+            ("exec:///usr/bin/x syslog://h :// ://", "exec:///usr/bin/x syslog://h :// ://"),
+            ("https://h/я", "https://h/…"),
+        ] {
+            assert_eq!(without_paths(text), want);
+        }
+    }
+
+    #[test]
     fn names_that_others_chose_move_nothing() {
         assert_eq!(shown(Path::new("/a/я b\x1b[31m\n")), "/a/я b\\u{1b}[31m\\n");
+        assert_eq!(
+            line_escaped("a\u{200b}\u{2060}\u{feff}\u{ad}\u{e0041}b"),
+            "a\\u{200b}\\u{2060}\\u{feff}\\u{ad}\\u{e0041}b"
+        );
+        assert_eq!(line_escaped("می\u{200c}خواهم"), "می\u{200c}خواهم");
         for name in ["/a/b-1.x", "/a/b c", "/a/it's", "/a/$(id)\n", "/a/x\x1b'\\", "/a/\u{202e}x"] {
             let word = quoted(Path::new(name));
             assert!(!word.chars().any(char::is_control), "{word:?}");

@@ -9,6 +9,10 @@ use crate::{stamp, words};
 /// Columns that a letter takes: none (it joins the one before), one, two.
 pub fn width(c: char) -> usize {
     match c as u32 {
+        0x231a..=0x231b | 0x2329..=0x232a | 0x23e9..=0x23ec | 0x23f0 | 0x23f3 | 0x25fd..=0x25fe | 0x2614..=0x2615 => 2,
+        0x2648..=0x2653 | 0x267f | 0x2693 | 0x26a1 | 0x26aa..=0x26ab | 0x26bd..=0x26be | 0x26c4..=0x26c5 | 0x26ce => 2,
+        0x26d4 | 0x26ea | 0x26f2..=0x26f3 | 0x26f5 | 0x26fa | 0x26fd | 0x2705 | 0x270a..=0x270b | 0x2728 | 0x274c => 2,
+        0x274e | 0x2753..=0x2755 | 0x2757 | 0x2795..=0x2797 | 0x27b0 | 0x27bf | 0x2b1b..=0x2b1c | 0x2b50 | 0x2b55 => 2,
         0x300..=0x36f | 0x483..=0x489 | 0x200b..=0x200d | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
         0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f | 0xff00..=0xff60 => 2,
         0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
@@ -85,10 +89,13 @@ impl Paper {
     }
 }
 
-/// Lines alone.
-pub fn lines(cells: impl Iterator<Item = Cell>, columns: usize, colour: bool) -> Vec<String> {
+/// Lines alone, each over as many rows as it needs.
+pub fn lines(cells: impl IntoIterator<Item = Cell>, columns: usize, colour: bool) -> Vec<String> {
     let mut p = Paper { columns, colour, lines: Vec::new() };
-    cells.for_each(|cell| p.line(cell.tone, &cell.text));
+    for cell in cells {
+        let text = cell.text.trim_start_matches(' ');
+        p.wrapped(cell.tone, cell.text.len() - text.len(), text);
+    }
     p.lines
 }
 
@@ -237,6 +244,13 @@ mod tests {
         let drawn = draw(&sheet(), 80, false);
         assert!(drawn.iter().any(|l| l.contains("HTTP 500\\u{1b}[2J\\u{202e}gnp")), "{drawn:#?}");
         assert!(drawn.iter().any(|l| l == "    ▁▃█"), "{drawn:#?}");
+    }
+
+    #[test]
+    fn signs_are_as_wide_as_terminals_draw_them() {
+        let widths = ['a', 'я', '→', '▇', '…', '✓', '✅', '⌚', '⭐', '😀', '表', '\u{301}', '\u{200d}'].map(width);
+        assert_eq!(widths, [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 0, 0]);
+        assert_eq!(fitted("✅✅✅", 5), "✅✅…");
     }
 
     #[test]

@@ -243,6 +243,7 @@ const HARMLESS: &[&str] = &[
     "LANGUAGE",
     "TZ",
     "TERM",
+    "NO_COLOR",
     "USER",
     "LOGNAME",
     "PWD",

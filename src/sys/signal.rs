@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use libc::{SIGABRT, SIGBUS, SIGCHLD, SIGCONT, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGSEGV, SIGSYS, SIGTERM};
-pub use libc::{SIGQUIT, SIGSTOP, SIGTSTP, SIGWINCH};
+pub use libc::{SIGSTOP, SIGTSTP, SIGWINCH};
 
 /// A set of blocked signals that are read instead of delivered.
 #[derive(Debug)]
@@ -167,8 +167,22 @@ pub fn send_self(signal: libc::c_int) {
     unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::syscall(libc::SYS_gettid), signal) };
 }
 
+/// All that end a program which does nothing about them, but faults of its own.
+pub fn ending() -> Vec<libc::c_int> {
+    let named = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM, libc::SIGTERM];
+    let rare = [libc::SIGSTKFLT, libc::SIGXCPU, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO, libc::SIGPWR];
+    named.into_iter().chain(rare).chain(libc::SIGRTMIN()..=LAST).collect()
+}
+
+/// What was read from a descriptor does now what it would have done by itself: the kernel decides, which stops nobody whom no
+/// shell would wake.
+pub fn obey(signal: libc::c_int) {
+    default_of(signal);
+    send_self(signal);
+    mask(libc::SIG_BLOCK, &set_of(&[signal]));
+}
+
 /// Lets one signal through to this thread, with its default action.
-#[cfg(any(target_env = "musl", test))]
 pub(super) fn default_of(signal: libc::c_int) {
     let set = set_of(&[signal]);
     // SAFETY: an initialised set; SIG_DFL is a valid action.

@@ -1,4 +1,4 @@
-//! How large the terminal at standard output is. Refuses: to change anything about it.
+//! How large the terminal at standard output is, and whether it is ours now. Refuses: to change anything about it.
 
 use super::check;
 
@@ -8,4 +8,11 @@ pub fn size() -> Option<(usize, usize)> {
     // SAFETY: the request fills in one winsize, which is plain numbers.
     check(unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) }).ok()?;
     Some((usize::from(size.ws_col), usize::from(size.ws_row))).filter(|(columns, rows)| *columns > 0 && *rows > 0)
+}
+
+/// Whether we are in the terminal's foreground; where it does not say, we are.
+pub fn is_ours() -> bool {
+    // SAFETY: numbers only.
+    let (theirs, ours) = unsafe { (libc::tcgetpgrp(libc::STDOUT_FILENO), libc::getpgrp()) };
+    theirs <= 0 || theirs == ours
 }

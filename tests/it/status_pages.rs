@@ -3,6 +3,7 @@
 
 use crate::harness::browser::{Browser, Look};
 use crate::harness::page::get;
+use crate::harness::setup::wait_spooled;
 use crate::harness::{free_port, peer, procs, wait, Den, Events, Receiver, Setup};
 use crate::metrics::helper::{self, Helper};
 use crate::metrics::stand::{picodata, Stand};
@@ -56,7 +57,8 @@ fn the_page_of_the_audit_helper_is_seen_by_all_its_readers() {
     let away = Receiver::start();
     away.down();
     let url = format!("http://127.0.0.1:{port}/");
-    let setup = Setup::new(&den).url(&receiver.url()).args(&["--name", "siem"]).url(&away.url());
+    let secret = format!("{}/webhook/TOKEN", away.url().trim_end_matches('/'));
+    let setup = Setup::new(&den).url(&receiver.url()).args(&["--name", "siem"]).url(&secret);
     let setup = setup.args(&["--name", "archive", "--cluster", "prod", "--instance", "i1"]);
     let mut picodata = setup.args(&["--metrics-addr", &format!("127.0.0.1:{port}")]).picodata();
     picodata.events(&mut Events::new(1, 1), 300, 100_000);
@@ -68,6 +70,9 @@ fn the_page_of_the_audit_helper_is_seen_by_all_its_readers() {
     assert!(head.contains("default-src 'none'") && page.contains("http-equiv=\"refresh\" content=\"5\""), "{head}");
     assert!(page.len() < 30_000 && !page.contains("<b>\u{202e}") && page.contains("&lt;b&gt;\\u{202e}"), "{page}");
     assert!(page.contains("1.0.900") || page.contains("gaps</dt><dd class=\"bad\">1"), "a gap is told: {page}");
+    // Whoever reaches the port reads it, and the path may be the secret.
+    let pages = ["/", "/metrics", "/-/ready"].map(|path| get(port, path).expect("a page").1).concat();
+    assert!(pages.contains("cannot connect") && !pages.contains("TOKEN"), "{pages}");
     let asked = helper::ask(port, "HEAD", "/", &[]).expect("an answer");
     assert!(asked.status == 200 && asked.text().is_empty());
     assert_eq!(helper::ask(port, "GET", "/favicon.ico", &[]).expect("an answer").status, 404);
@@ -124,9 +129,18 @@ fn the_page_of_the_metrics_helper_is_seen_by_all_its_readers() {
 
 /// A run in a terminal of this size, ended by this signal: what it has written there.
 fn in_a_terminal(den: &Den, command: &str, columns: u32, signal: &str) -> String {
+    // A terminal of no columns is one that does not say.
+    typed(den, &format!("stty cols {columns} rows 24; timeout --foreground -s {signal} 2 {command}; stty -a | head -1"))
+}
+
+/// A line of the shell in a terminal of its own.
+fn typed(den: &Den, line: &str) -> String {
     let typescript = den.file("typescript");
-    let line = format!("stty cols {columns} rows 24; timeout -s {signal} 4 {command}; stty -a | head -1");
-    let done = Command::new("script").args(["-qec", &line, &typescript]).stdin(std::process::Stdio::null()).output();
+    let done = Command::new("script")
+        .args(["-qec", line, &typescript])
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .output();
     done.expect("script of util-linux");
     String::from_utf8_lossy(&std::fs::read(typescript).expect("what was written")).into_owned()
 }
@@ -140,22 +154,67 @@ fn the_same_is_seen_in_a_terminal_which_is_left_as_it_was() {
     receiver.wait_count(1, LIMIT);
     let program = setup.program.display();
     let watch = format!("{program} --no-config --spool-dir {} top", den.file("spool"));
-    for (columns, signal) in [(80, "INT"), (40, "TERM"), (80, "HUP")] {
+    for (columns, signal) in [(80, "INT"), (40, "TERM"), (80, "HUP"), (0, "ALRM"), (80, "40")] {
         let seen = in_a_terminal(&den, &watch, columns, signal);
         let frames = seen.matches("\x1b[H").count();
         assert!(frames >= 2 && seen.contains("siem"), "{frames}: {seen:?}");
-        let (enter, leave) = (seen.find("\x1b[?1049h\x1b[?25l"), seen.rfind("\x1b[?25h\x1b[?1049l"));
+        let (enter, leave) = (seen.find("\x1b[?1049h\x1b[?25l"), seen.rfind("\x1b[?7h\x1b[?25h\x1b[?1049l"));
         assert!(enter.is_some() && enter < leave, "{signal}: {seen:?}");
         assert!(!seen.contains("\x1b[2J") && !seen.contains('\u{202e}') && seen.contains("\x1b[1;36m"), "{seen:?}");
     }
     let plain = in_a_terminal(&den, &format!("env NO_COLOR=1 {watch}"), 80, "INT");
     assert!(!plain.contains("\x1b[1;36m") && plain.contains("The way of an event"), "{plain:?}");
+    // One that knows nothing but letters.
+    let dumb = in_a_terminal(&den, &format!("env TERM=dumb {watch}"), 80, "INT");
+    assert!(!dumb.contains('\x1b') && dumb.contains("The way of an event"), "{dumb:?}");
+    // In the background the terminal is the shell's. (`bash -i` minds jobs.)
+    let background = typed(&den, &format!("bash --norc -ic '{watch} & sleep 2; kill %1; wait'"));
+    assert!(!background.contains("\x1b[?1049h"), "{background:?}");
+    // Where no shell would wake it, Ctrl-Z does not stop it.
+    let alone = typed(
+        &den,
+        &format!("(sleep 1.5; kill -TSTP $$; sleep 0.5; kill -INT $$; sleep 9; kill -9 $$) & exec {watch}"),
+    );
+    assert!(alone.contains("\x1b[?1049l") && alone.contains("COMMAND_EXIT_CODE=\"0\""), "{alone:?}");
+    let both = setup.tool(&["--no-config", "--spool-dir", &den.file("spool"), "status", "--watch", "--json"]);
+    assert!(both.status.code() == Some(2) && both.stdout.is_empty(), "{both:?}");
     // No terminal: lines, and the end when nobody reads.
     let line = format!("timeout 20 {watch} | head -3; exit ${{PIPESTATUS[0]}}");
     let piped = Command::new("bash").args(["-c", &line]).output().expect("bash");
     let text = String::from_utf8_lossy(&piped.stdout).into_owned();
     assert!(piped.status.success() && text.starts_with("gostech-audit-log ") && !text.contains('\x1b'), "{piped:?}");
     picodata.close();
+}
+
+/// A helper that stands still, and events that wait where none runs, come before one that is well.
+#[test]
+fn what_does_not_answer_is_seen_first() {
+    let (den, receiver, away) = (Den::new("page-silent"), Receiver::start(), Receiver::start());
+    away.down();
+    let start = |name: &str, url: &str| {
+        let setup = Setup::new(&den).url(url).args(&["--name", name, "--instance", name, "--cluster", "prod"]);
+        let mut picodata = setup.picodata();
+        picodata.write("{\"title\":\"a\",\"severity\":\"high\",\"id\":\"1.0.1\"}").expect("written");
+        picodata
+    };
+    let dead = start("dead", &away.url());
+    wait_spooled(&PathBuf::from(den.file("spool")).join("dead"), "1.0.1");
+    dead.signal_group("KILL");
+    let (still, well) = (start("still", &receiver.url()), start("well", &receiver.url()));
+    receiver.wait_count(2, LIMIT);
+    still.signal_group("STOP");
+    let line = format!(
+        "timeout -s INT 60 {} --no-config --spool-dir {} top 2>&1 | head -60",
+        well.program.display(),
+        den.file("spool")
+    );
+    let seen = Command::new("bash").args(["-c", &line]).output().expect("bash");
+    still.signal_group("CONT");
+    let text = String::from_utf8_lossy(&seen.stdout).into_owned();
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    let picture = at("The way of an event");
+    assert!(at("still: THE HELPER DOES NOT ANSWER") < picture && at("dead: events wait, and no helper runs") < picture);
+    assert!(text.contains("prod/well") && !text.contains("prod/still"), "{text}");
 }
 
 #[test]

@@ -18,9 +18,9 @@ use crate::audit::spool::Spool;
 use crate::net::page::{Page, PageRequest};
 use crate::net::porch::{self, PorchOptions};
 use crate::page::answer;
-use crate::sorted;
 use crate::sys::clock::wall_ms;
 use crate::sys::ring::Word;
+use crate::{sorted, words};
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -106,16 +106,27 @@ impl Source {
         self.pace.note(receivers.iter().map(|r| (r.name.clone(), r.cursor.delivered)).collect());
     }
 
+    /// The same for whoever reaches the page. (`status` asks by a socket that is its owner's alone.)
+    fn public_moment(&self) -> Moment {
+        let mut moment = self.moment();
+        let texts = moment.wrong.iter_mut().map(|a| &mut a.text);
+        let texts = texts.chain(moment.in_force.iter_mut().map(|row| &mut row.value));
+        for text in texts.chain(moment.receivers.iter_mut().map(|r| &mut r.cursor.last_answer)) {
+            *text = words::without_paths(text);
+        }
+        moment
+    }
+
     fn answer(&self, request: &PageRequest) -> Page {
         match request.path.as_str() {
             "/metrics" => {
                 let content_type = "text/plain; version=0.0.4; charset=utf-8".to_string();
                 Page { status: 200, content_type, headers: Vec::new(), body: self.metrics().into_bytes() }
             }
-            "/" => answer::page(request, &overview::sheet(&self.moment(), answer::lang(request))),
+            "/" => answer::page(request, &overview::sheet(&self.public_moment(), answer::lang(request))),
             "/-/healthy" => Page::text(200, "the worker lives"),
             "/-/ready" => {
-                let moment = self.moment();
+                let moment = self.public_moment();
                 let wrong = moment.sentences().join("\n");
                 match (moment.is_ready(), wrong.is_empty()) {
                     (true, true) => Page::text(200, "ready"),

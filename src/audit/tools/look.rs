@@ -43,8 +43,8 @@ fn sought(root: &Path) -> std::io::Result<(Vec<PathBuf>, Option<PathBuf>)> {
     Ok((found, closed))
 }
 
-/// The spools of a directory; none is an error that says why.
-fn some_below(dir: &Path) -> Result<Vec<PathBuf>> {
+/// The spools of a directory; none is an error that says why. What could not be looked at is told to `say`.
+fn some_below(dir: &Path, say: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
     match sought(dir) {
         Ok((found, closed)) if !found.is_empty() => {
             // Else what could not be looked at would count as well; the one that each file system has is no spool.
@@ -105,10 +105,14 @@ pub fn targets(options: &Options, given: Option<&String>) -> Result<Vec<PathBuf>
         Some(text) => PathBuf::from(text),
         None => root(options)?,
     };
+    spools_of(dir, &mut say)
+}
+
+fn spools_of(dir: PathBuf, say: &mut dyn FnMut(&str)) -> Result<Vec<PathBuf>> {
     if is_spool(&dir) {
         return Ok(vec![std::fs::canonicalize(&dir).unwrap_or(dir)]);
     }
-    some_below(&dir)
+    some_below(&dir, say)
 }
 
 /// Looks at each. A replay's sub-directory may be drained and gone meanwhile: it is left out.
@@ -126,7 +130,12 @@ pub fn all(dirs: &[PathBuf]) -> Result<Vec<Look>> {
 
 /// Looks at all sub-directories of the options' spool directory.
 pub fn everywhere(options: &Options) -> Result<Vec<Look>> {
-    all(&some_below(&root(options)?)?)
+    watched(options, &mut say)
+}
+
+/// The same for who looks again and again: what could not be looked at is told to `say`.
+pub fn watched(options: &Options, say: &mut dyn FnMut(&str)) -> Result<Vec<Look>> {
+    all(&spools_of(root(options)?, say)?)
 }
 
 /// Calls `f` for everything that stands in the segments, in order; a record that was seen already is passed over.

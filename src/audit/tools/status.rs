@@ -14,6 +14,7 @@ use crate::audit::spool::survey::{Look, Small, Use};
 use crate::audit::spool::walk::{Found, Walk};
 use crate::error::Exit;
 use crate::sorted::{self, Map};
+use crate::sys::clock::wall_ms;
 use crate::words;
 use crate::{limits, stamp};
 use serde_json::{json, Value};
@@ -64,8 +65,9 @@ struct Sheet {
 pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     let root = look::root(call.options)?;
     let mut sheets = Vec::new();
-    for look in look::all(&look::targets(call.options, None)?)? {
-        sheets.push(sheet(look, call.options)?);
+    for mut look in look::all(&look::targets(call.options, None)?)? {
+        let now = asked(&mut look);
+        sheets.push(sheet(look, now, call.options)?);
     }
     if call.is_on("json") {
         let spools: Vec<Value> = sheets.iter().map(|s| as_json(s, call.now_ms)).collect();
@@ -120,8 +122,17 @@ fn from_files(look: &Look) -> (Account, u64) {
     (account, end)
 }
 
-fn sheet(mut look: Look, options: &Options) -> Result<Sheet> {
-    let now = asked(&mut look);
+/// What its files say where no helper answers: what is wrong with that, whether events wait, and the page.
+pub(super) fn unanswered(call: &Call<'_>, look: Look, answering: &[Use]) -> Result<(Vec<String>, bool, String)> {
+    let s = sheet(look, None, call.options)?;
+    let waits = s.look.in_use == Use::Free && s.lines.iter().any(|l| l.waiting > 0);
+    let mut out = Vec::new();
+    let now_ms = wall_ms();
+    page(&mut Call { parsed: call.parsed, options: call.options, now_ms, out: &mut out }, &s)?;
+    Ok((wrong(&s, answering, now_ms), waits, String::from_utf8_lossy(&out).into_owned()))
+}
+
+fn sheet(look: Look, now: Option<Moment>, options: &Options) -> Result<Sheet> {
     let (account, end) = match &now {
         Some(moment) => (moment.account.clone(), moment.next),
         None => from_files(&look),
