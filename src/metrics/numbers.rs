@@ -48,26 +48,17 @@ impl Numbers {
         Numbers { rules, started, memory: resident, protection, certificates, outlets, queries }
     }
 
-    /// The status page of what is seen; `history`: the curves.
-    pub fn sheet(
-        &self,
-        seen: &[Seen],
-        lang: Lang,
-        (place, user, discover): (&str, &str, bool),
-        history: &[u64],
-    ) -> Sheet {
+    /// The status page of what is seen.
+    pub fn sheet(&self, seen: &[Seen], lang: Lang, of: overview::About<'_>) -> Sheet {
         let facts = overview::Facts {
             now_ms: wall_ms(),
-            place,
-            user,
-            discover,
+            of,
             seen,
             outlets: &self.outlets.all(),
             queries: &self.queries.told(),
             started: self.started,
             memory: (self.memory)(),
             protection: (self.protection)().0,
-            history,
         };
         overview::sheet(&facts, lang)
     }

@@ -27,16 +27,26 @@ pub enum Series {
 /// How many series there are.
 pub const SERIES: usize = 3;
 
-/// What the page is made of.
-pub struct Facts<'a> {
-    /// Now, milliseconds since the epoch.
-    pub now_ms: i64,
+/// What it is a page of.
+pub struct About<'a> {
     /// Where the database is.
     pub place: &'a str,
     /// As whom it is asked.
     pub user: &'a str,
     /// Instances of a cluster are looked for.
     pub discover: bool,
+    /// The curves, as they are kept; empty: there are none.
+    pub history: &'a [u64],
+    /// Of a program that serves; else of one that looks, of which nobody wants to know anything.
+    pub service: bool,
+}
+
+/// What the page is made of.
+pub struct Facts<'a> {
+    /// Now, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// Of what.
+    pub of: About<'a>,
     /// What is seen of each instance.
     pub seen: &'a [Seen],
     /// The outlets.
@@ -49,8 +59,6 @@ pub struct Facts<'a> {
     pub memory: Option<u64>,
     /// What protects it.
     pub protection: Parts,
-    /// The curves, as they are kept; empty: there are none.
-    pub history: &'a [u64],
 }
 
 /// What is known of an instance.
@@ -106,7 +114,10 @@ impl Instance {
         let (state, tone) = match (seen.view.down(), state) {
             (Some(reason), _) => (reason.name().to_string(), Tone::Bad),
             (None, Some(state)) if state != "Online" => (state, Tone::Warn),
-            (None, state) => (state.unwrap_or_else(|| "up".into()), Tone::Good),
+            (None, state) => {
+                let tone = if seen.view.late { Tone::Warn } else { Tone::Good };
+                (state.unwrap_or_else(|| "up".into()), tone)
+            }
         };
         let applied = number("pico_raft_applied_index");
         Instance {
@@ -150,7 +161,7 @@ struct Painter<'a> {
 
 /// The page.
 pub fn sheet(f: &Facts<'_>, lang: Lang) -> Sheet {
-    let mut all: Vec<Instance> = f.seen.iter().map(|seen| Instance::of(seen, f.place)).collect();
+    let mut all: Vec<Instance> = f.seen.iter().map(|seen| Instance::of(seen, f.of.place)).collect();
     sorted::by(&mut all, |a, b| (b.tone, &a.name) < (a.tone, &b.name));
     let known = f.seen.iter().filter_map(page_of).map(states).find(|all| !all.is_empty()).unwrap_or_default();
     let not_online = known.into_iter().filter(|(_, state)| state != "Online" && state != "Expelled").collect();
@@ -159,7 +170,7 @@ pub fn sheet(f: &Facts<'_>, lang: Lang) -> Sheet {
     let mut sheet = Sheet {
         lang,
         program: "gostech-metrics",
-        about: format!("{} {}", env!("CARGO_PKG_VERSION"), f.place),
+        about: format!("{} {}", env!("CARGO_PKG_VERSION"), f.of.place),
         verdict: p.verdict(),
         now_ms: f.now_ms,
         sections: Vec::new(),
@@ -168,12 +179,14 @@ pub fn sheet(f: &Facts<'_>, lang: Lang) -> Sheet {
     sheet.add(t("Last errors", "Последние ошибки"), Body::Lines(p.errors()));
     sheet.add(t("The way of a number", "Путь числа"), Body::Way(p.way()));
     sheet.add(t("Database", "СУБД"), Body::Facts(p.figures()));
-    if !f.history.is_empty() {
+    if !f.of.history.is_empty() {
         sheet.add(t("What was", "Что было"), Body::Charts(p.charts()));
     }
     sheet.add(t("Instances", "Инстансы"), p.instances());
     sheet.add(t("Own queries", "Свои запросы"), p.queries());
-    sheet.add(t("Protection", "Защита"), Body::Lines(Cell::protections(lang, f.protection)));
+    if f.of.service {
+        sheet.add(t("Protection", "Защита"), Body::Lines(Cell::protections(lang, f.protection)));
+    }
     sheet
 }
 
@@ -217,12 +230,26 @@ impl Painter<'_> {
         Some((first - i.applied?).max(i.behind.unwrap_or(0.0)))
     }
 
+    /// How long ago the oldest reading was that stands for one that has not come in time.
+    fn age(&self) -> Option<String> {
+        let late = self.f.seen.iter().filter(|s| s.view.late).filter_map(|s| s.view.reading.as_ref());
+        Some(self.lang.ago(self.f.now_ms, late.map(|r| r.wall_ms).min()?))
+    }
+
     fn verdict(&self) -> Cell {
         let (up, all) = (self.answering(), self.all.len());
         let silent = self.all.iter().find(|i| i.tone == Tone::Bad);
         let (words, tone) = match silent {
             _ if self.f.seen.iter().all(|s| s.view.reading.is_none()) => {
                 (self.t("The database has not answered yet", "СУБД ещё не ответила").into(), Tone::Warn)
+            }
+            None if self.age().is_some() => {
+                let within = self.lang.lasting(limits::PAGE_WAIT_SECONDS as i64 * 1000);
+                let (no, old) = (
+                    self.t("No answer within", "Нет ответа за"),
+                    self.t("what follows is of", "далее — данные, полученные"),
+                );
+                (format!("{no} {within}; {old} {}", self.age().unwrap_or_default()), Tone::Warn)
             }
             Some(i) if up == 0 => {
                 (format!("{}: {}", self.t("The database does not answer", "СУБД не отвечает"), i.state), Tone::Bad)
@@ -273,6 +300,9 @@ impl Painter<'_> {
             said: self.t("for Prometheus and whoever asks", "для Prometheus и всех, кто спросит").into(),
         }];
         takers.extend(self.f.outlets.iter().take(limits::PAGE_ROWS).map(|(name, counts)| self.outlet(name, counts)));
+        if !self.f.of.service {
+            return vec![vec![self.database()]];
+        }
         vec![vec![self.database()], vec![self.helper()], takers]
     }
 
@@ -290,7 +320,7 @@ impl Painter<'_> {
         let failed_cell = Cell::number(self.lang.count(failed)).tone(Tone::Warn.when(failed > 0));
         let facts = vec![
             (self.t("answer", "отвечают"), Cell::number(format!("{}/{}", self.answering(), self.all.len()))),
-            (self.t("asked", "опрос"), Cell::number(asked)),
+            (self.t("asked", "опрос"), Cell::number(asked).tone(Tone::Warn.when(self.age().is_some()))),
             (self.t("took", "длился"), self.seconds(took)),
             (self.t("source", "источник"), Cell::number(grade)),
             ("Tarantool", Cell::number(version)),
@@ -298,8 +328,8 @@ impl Painter<'_> {
             (self.t("failed", "неудачных"), failed_cell),
         ];
         let tone = self.all.iter().map(|i| i.tone).max().unwrap_or(Tone::Warn);
-        let said = format!("{} {}", self.t("as user", "пользователь"), self.f.user);
-        Station { name: self.f.place.to_string(), tone, facts, said }
+        let said = format!("{} {}", self.t("as user", "пользователь"), self.f.of.user);
+        Station { name: self.f.of.place.to_string(), tone, facts, said }
     }
 
     fn helper(&self) -> Station {
@@ -374,7 +404,7 @@ impl Painter<'_> {
                 (Series::Answer, self.t("instances that answer", "инстансов отвечает")),
             ] {
                 let words =
-                    self.f.history.get(series as usize * WORDS..(series as usize + 1) * WORDS).unwrap_or_default();
+                    self.f.of.history.get(series as usize * WORDS..(series as usize + 1) * WORDS).unwrap_or_default();
                 let shown: fn(Lang, f64) -> String = match series {
                     Series::Requests => |l, n| l.rate(n / 10.0),
                     Series::Memory => |l, n| l.size(n as u64 * 1024),
@@ -400,7 +430,7 @@ impl Painter<'_> {
             self.t("memory", "память"),
             self.t("requests", "запросы"),
         ];
-        if !self.f.discover {
+        if !self.f.of.discover {
             // The one that is asked stands above; of the others it is known how they stand.
             let rows = self.not_online.iter().take(limits::PAGE_ROWS);
             return Body::Table(

@@ -2,8 +2,8 @@
 
 use super::cluster::Cluster;
 use super::numbers::Numbers;
-use super::overview::{self, Series, SERIES};
-use super::readings::{Readings, Seen};
+use super::overview::{self, About, Series, SERIES};
+use super::readings::{Readings, Seen, View};
 use super::render::{Render, OPENMETRICS, PROMETHEUS, RENDERS};
 use crate::limits;
 use crate::net::gzip::Gzip;
@@ -133,32 +133,50 @@ impl Pages {
 
     /// As much as is there soon: who looks does not wait for long.
     fn landing(&self, request: &PageRequest) -> Page {
-        let seen = self.cluster.read(self.floor, Duration::from_secs(limits::PAGE_WAIT_SECONDS));
-        let of = (self.place.as_str(), self.user.as_str(), self.cluster.discovers());
-        answer::page(request, &self.numbers.sheet(&seen, answer::lang(request), of, &self::seen(&self.curves)))
+        let seen = soon(&self.cluster, self.floor);
+        let of = About {
+            place: &self.place,
+            user: &self.user,
+            discover: self.cluster.discovers(),
+            history: &self::seen(&self.curves),
+            service: true,
+        };
+        answer::page(request, &self.numbers.sheet(&seen, answer::lang(request), of))
     }
 
     /// Takes note of how it stands, if anybody has asked lately.
     pub fn note(&self) {
-        let lately = |seen: &Seen| {
-            let reading = seen.view.reading.as_ref();
-            reading.is_some_and(|r| r.at.elapsed() < Duration::from_secs(limits::METRICS_STALE_SECONDS))
-        };
         if self.readings.glance().reading.is_none() {
             return;
         }
-        let mut seen = self.cluster.read(Duration::MAX, Duration::ZERO);
-        seen.retain(lately);
-        note(&self.curves, &seen);
+        note(&self.curves, self.cluster.read(Duration::MAX, Duration::ZERO));
     }
 }
 
-/// Takes note of what is seen, for the curves.
-pub fn note(curves: &[AtomicU64], seen: &[Seen]) {
+/// What is seen of the cluster soon; of who needs longer, what was there before.
+pub fn soon(cluster: &Cluster, floor: Duration) -> Vec<Seen> {
+    let mut seen = cluster.read(floor, Duration::from_secs(limits::PAGE_WAIT_SECONDS));
+    if seen.iter().any(|s| s.view.reading.is_none()) {
+        for before in cluster.read(Duration::MAX, Duration::ZERO) {
+            let same = seen.iter_mut().find(|s| s.labels == before.labels && s.view.reading.is_none());
+            if let Some(s) = same.filter(|_| before.view.reading.is_some()) {
+                s.view = View { late: true, ..before.view };
+            }
+        }
+    }
+    seen
+}
+
+/// Takes note of what is seen, for the curves, as far as it is not too old for that.
+pub fn note(curves: &[AtomicU64], mut seen: Vec<Seen>) {
+    seen.retain(|seen| {
+        let reading = seen.view.reading.as_ref();
+        reading.is_some_and(|r| r.at.elapsed() < Duration::from_secs(limits::METRICS_STALE_SECONDS))
+    });
     if seen.is_empty() {
         return;
     }
-    for (series, value) in overview::noted(seen).into_iter().enumerate() {
+    for (series, value) in overview::noted(&seen).into_iter().enumerate() {
         let at = series * history::WORDS;
         // Of those that answer the last count is the one that holds.
         let most = series != Series::Answer as usize;
@@ -310,11 +328,23 @@ mod tests {
             let page = pages.answer(&PageRequest { path: "/".into(), ..Default::default() });
             String::from_utf8(page.body).unwrap()
         };
-        assert!(landing(&pages).contains("verdict warn"), "{}", landing(&pages));
+        let late = landing(&pages);
+        assert!(
+            late.contains("verdict warn\">No answer within 2.0 s; what follows is of")
+                && !late.contains("not answered"),
+            "{late}"
+        );
         let pages = Pages { floor: Duration::from_secs(60), ..pages };
         assert!(landing(&pages).contains("verdict good\">The database answers"), "{}", landing(&pages));
         pages.note();
         assert!(landing(&pages).contains("<polyline"), "what was noted is drawn");
+    }
+
+    #[test]
+    fn who_does_not_answer_in_time_is_no_hole_and_no_end_in_the_curves() {
+        let (pages, unasked) = (pages(), || Seen { labels: Vec::new(), view: Readings::default().glance() });
+        note(&pages.curves, vec![unasked()]);
+        assert!(seen(&pages.curves).iter().all(|word| *word == 0), "nobody knows anything");
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct View {
     pub reading: Option<Arc<Reading>>,
     /// The counts.
     pub counts: Counts,
+    /// It is one of before: there was none in time.
+    pub late: bool,
 }
 
 /// An instance on a page.
@@ -160,17 +162,17 @@ impl Readings {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let down = state.reading.clone().filter(|r| !ticket.well && r.result.is_err());
-                return View { reading: down, counts: state.counts.clone() };
+                return View { reading: down, counts: state.counts.clone(), late: false };
             }
             state = self.news.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        View { reading: state.reading.clone(), counts: state.counts.clone() }
+        View { reading: state.reading.clone(), counts: state.counts.clone(), late: false }
     }
 
     /// What is there now, however old.
     pub fn glance(&self) -> View {
         let state = self.lock();
-        View { reading: state.reading.clone(), counts: state.counts.clone() }
+        View { reading: state.reading.clone(), counts: state.counts.clone(), late: false }
     }
 
     /// Waits until someone wishes for a reading, or the time is over; the poll begins with that. False: there is no wish, but

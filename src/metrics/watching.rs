@@ -1,4 +1,5 @@
-//! `--watch`: the status page in the terminal, drawn anew each second; the database is asked by this very run.
+//! `--watch`: the status page in the terminal, drawn anew each second; the database is asked by this very run, so of a service
+//! that runs beside it nothing is known.
 //!
 //! Refuses: to serve, to push, to ask more often than `--min-interval` allows.
 
@@ -6,12 +7,13 @@ use super::asker::Asker;
 use super::cluster::Cluster;
 use super::numbers::Numbers;
 use super::options::Options;
+use super::overview::About;
 use super::pages;
 use super::poll::{self, Inbox};
 use super::readings::Readings;
 use crate::error::{Error, Exit, Result};
 use crate::page::{term, Lang};
-use crate::{limits, watch};
+use crate::watch;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,9 +29,10 @@ pub fn run(options: Options, started: SystemTime) -> Result<Exit> {
     poll::start(readings, Arc::<Inbox>::default(), asker, None)
         .map_err(|e| Error::failed(format!("cannot start the poll thread: {e}")))?;
     watch::run(&signals, |columns, colour| {
-        let seen = cluster.read(floor, Duration::from_secs(limits::PAGE_WAIT_SECONDS));
-        pages::note(&curves, &seen);
-        let of = (place.as_str(), user.as_str(), cluster.discovers());
-        Ok(term::draw(&numbers.sheet(&seen, Lang::En, of, &pages::seen(&curves)), columns, colour))
+        let seen = pages::soon(&cluster, floor);
+        pages::note(&curves, cluster.read(Duration::MAX, Duration::ZERO));
+        let history = &pages::seen(&curves);
+        let of = About { place: &place, user: &user, discover: cluster.discovers(), history, service: false };
+        Ok(term::draw(&numbers.sheet(&seen, Lang::En, of), columns, colour))
     })
 }

@@ -233,6 +233,12 @@ fn the_metrics_are_seen_in_a_terminal() {
         seen.contains("An instance is not online: default_1_2: Offline") && seen.contains("lines more"),
         "{seen:?}"
     );
+    // Of the service that may run beside it nothing is known.
+    let all = Command::new("bash").args(["-c", &format!("timeout 20 {watch} | head -60")]).output().expect("bash");
+    let all = String::from_utf8_lossy(&all.stdout).into_owned();
+    assert!(all.contains("instances that answer, 24 h") && !all.contains("not in force"), "{all}");
+    let plain = in_a_terminal(&den, &watch.replacen("env ", "env NO_COLOR=1 ", 1), 80, "INT");
+    assert!(!plain.contains("\x1b[1;36m") && plain.contains("The way of a number"), "{plain:?}");
     assert!(!seen.contains("info:"), "nothing is written over the screen: {seen:?}");
     assert!(seen.contains("\x1b[?25h\x1b[?1049l"), "{seen:?}");
 }

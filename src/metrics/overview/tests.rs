@@ -25,7 +25,7 @@ fn seen(name: &str, page: Result<&str, &str>) -> Seen {
     };
     let at = Instant::now();
     let reading = Reading { result, sources: Vec::new(), at, wall_ms: NOW - 2_000, took: Duration::from_millis(5) };
-    let mut view = View { reading: Some(Arc::new(reading)), counts: Default::default() };
+    let mut view = View { reading: Some(Arc::new(reading)), counts: Default::default(), late: false };
     view.counts.load = Some(12.5);
     if let Err(words) = page {
         view.counts.last = Some((UNIX_EPOCH + Duration::from_millis(NOW as u64 - 60_000), words.into()));
@@ -48,16 +48,13 @@ fn draw(seen: &[Seen], discover: bool, lang: Lang) -> Sheet {
     let counts = Counts { taken: 0, failures, waiting: 9, ..Counts::default() };
     let facts = Facts {
         now_ms: NOW,
-        place: "db<1>:3301",
-        user: "mon",
-        discover,
+        of: About { place: "db<1>:3301", user: "mon", discover, history: &[0; SERIES * WORDS], service: true },
         seen,
         outlets: &[("graphite \"a\"".to_string(), counts)],
         queries: &[Told { name: "orders".into(), rows: 3, ..Told::default() }],
         started: UNIX_EPOCH + Duration::from_millis(NOW as u64 - 7_200_000),
         memory: Some(5 << 20),
         protection: [("landlock", true), ("seccomp", false), ("no_new_privs", true), ("not_dumpable", true)],
-        history: &[0; SERIES * WORDS],
     };
     sheet(&facts, lang)
 }
