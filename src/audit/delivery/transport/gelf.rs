@@ -114,7 +114,10 @@ impl Sink for Udp {
             }
         }
         match self.out.settled() {
-            Err(f) => Delivery::none(Why::NotSent(f.kind), f.into()),
+            Err(f) => {
+                let text = f.text + "; is an input for GELF UDP listening on that port";
+                Delivery::none(Why::NotSent(f.kind), Said { status: None, text })
+            }
             Ok(()) => Delivery::whole(parcel, Said::default()),
         }
     }

@@ -65,11 +65,14 @@ fn refused(body: &[u8]) -> serde_json::Result<Option<(u64, String)>> {
 }
 
 fn refused_part(answer: &Value) -> Option<(u64, String)> {
-    let partial = &answer["partialSuccess"];
-    // A 64-bit number is a text in this JSON.
-    let n = &partial["rejectedLogRecords"];
+    // This JSON may have the names of protobuf as well.
+    let either = |of: &'_ Value, names: [&str; 2]| names.iter().find_map(|name| of.get(name).cloned());
+    let partial = either(answer, ["partialSuccess", "partial_success"])?;
+    // A 64-bit number is a text in it.
+    let n = either(&partial, ["rejectedLogRecords", "rejected_log_records"])?;
     let n = n.as_u64().or_else(|| n.as_str()?.parse().ok()).filter(|n| *n > 0)?;
-    Some((n, excerpt(partial["errorMessage"].as_str().unwrap_or_default().as_bytes())))
+    let why = either(&partial, ["errorMessage", "error_message"]);
+    Some((n, excerpt(why.as_ref().and_then(Value::as_str).unwrap_or_default().as_bytes())))
 }
 
 #[cfg(test)]
@@ -91,6 +94,7 @@ mod tests {
         let some = Some((3, "too old".to_string()));
         assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too\nold"}}"#), some);
         assert_eq!(says(r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"too old"}}"#), some);
+        assert_eq!(says(r#"{"partial_success":{"rejected_log_records":3,"error_message":"too old"}}"#), some);
     }
 
     #[test]
