@@ -158,6 +158,16 @@ fn check_validates_and_sends_a_test_event() {
     receiver.set(Mode::Refusing(401, None));
     let refused = checked(&["--send"]);
     assert_eq!(refused.status.code(), Some(1), "{}{}", text(&refused.stdout), text(&refused.stderr));
+    // Another protocol on that port: one sentence, with one cure.
+    let ssh = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("tcp://{}", ssh.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut guest, _) = ssh.accept().expect("a guest");
+        let _ = guest.write_all(b"SSH-2.0-x\r\n").and_then(|()| guest.read(&mut [0; 4096]));
+    });
+    let foreign = text(&checked(&["--send", "--url", &url]).stdout);
+    let want = format!("refused the test event: what answers at `{url}` speaks SSH (`SSH-2.0-x`): look at the port\n");
+    assert!(foreign.contains(&want), "{foreign}");
 }
 
 #[test]

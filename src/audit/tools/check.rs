@@ -471,21 +471,23 @@ fn send(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64, report: &
             format!("{title} does not take events now: {words}; the helper would try again")
         }
         Why::NotSent(_) | Why::Unanswered(_) => format!("{title} did not get the test event: {words}"),
-        _ => format!("{title} refused the test event: {words}; {}", cure(&stop)),
+        _ => format!("{title} refused the test event: {words}{}", cure(&stop)),
     });
 }
 
 fn cure(stop: &Stop) -> &'static str {
     match (stop.said.status, stop.why) {
-        (Some(400), _) => "look whether it wants a client certificate (--certificate), or another --format",
-        (Some(401), _) => "look at --user and --password-file, or --token-file",
-        (Some(403), _) => "it knows us and does not let us: look at its rights, or at the client certificate",
-        (Some(404 | 405 | 410), _) => "look at the path of the URL",
-        (Some(407), _) => "the proxy wants a password: put it into the --proxy URL",
-        (_, Why::TooLarge) => "it takes no body of this size at all",
-        (_, Why::Content(_)) | (Some(415), _) => "it wants another --format",
-        (Some(300..=399), _) => "it sends us elsewhere: give that URL",
-        _ => "look at its log",
+        (Some(400), _) => "; look whether it wants a client certificate (--certificate), or another --format",
+        (Some(401), _) => "; look at --user and --password-file, or --token-file",
+        (Some(403), _) => "; it knows us and does not let us: look at its rights, or at the client certificate",
+        (Some(404 | 405 | 410), _) => "; look at the path of the URL",
+        (Some(407), _) => "; the proxy wants a password: put it into the --proxy URL",
+        (_, Why::TooLarge) => "; it takes no body of this size at all",
+        (_, Why::Content(_)) | (Some(415), _) => "; it wants another --format",
+        (Some(300..=399), _) => "; it sends us elsewhere: give that URL",
+        // Our own words about it have a cure in them.
+        (None | Some(200..=299), _) => "",
+        _ => "; look at its log",
     }
 }
 
