@@ -155,6 +155,24 @@ fn what_was_read_last_and_is_gone_is_told() {
     assert_eq!((again.more().as_str(), again.skipped), ("two\n", vec![Word::SourceGone]));
 }
 
+#[test]
+fn what_is_no_file_is_told_and_waited_for() {
+    let den = Den::new("no-file");
+    fs::create_dir(den.path("log")).unwrap();
+    let mut reader = read(&den);
+    assert_eq!(reader.more(), "");
+    assert!(reader.source.wrong.as_ref().is_some_and(|w| w.contains("it is a directory: name the file in it")));
+    fs::remove_dir(den.path("log")).unwrap();
+    // With what an editor puts before UTF-8.
+    den.add("log", "\u{feff}one\n", 10);
+    assert_eq!((reader.more().as_str(), reader.source.wrong.is_none()), ("one\n", true));
+    // The file at hand is read on, whatever stands in its place.
+    den.rename("log", "log.1");
+    fs::create_dir(den.path("log")).unwrap();
+    den.add("log.1", "two\n", 11);
+    assert_eq!((reader.more().as_str(), reader.source.wrong.is_none()), ("two\n", true));
+}
+
 /// As root everything can be read: what is no file stands for what cannot.
 #[test]
 fn what_cannot_be_read_now_is_not_passed_over() {

@@ -82,7 +82,7 @@ fn prepare(choice: &Choice, _: Option<OwnedFd>) -> Result<Shown> {
         let failed = |e: &io::Error, path: &Path| Error::failed(format!("cannot read `{}`: {e}", path.display()));
         let all = place_of(choice).list().map_err(|e| failed(&e, &path))?;
         if all.is_empty() {
-            return Err(failed(&io::ErrorKind::NotFound.into(), &path));
+            text::readable(&path).map_err(|e| failed(&e, &path))?;
         }
         all.iter().try_for_each(|c| text::readable(&c.path).map_err(|e| failed(&e, &c.path)))?;
     }
@@ -115,6 +115,7 @@ fn check(choice: &Choice) -> std::result::Result<String, String> {
         Err(e) if e.kind() == io::ErrorKind::NotFound && !choice.once => {
             Ok(format!("the log `{shown}` is not there yet: it is waited for"))
         }
+        Err(e) if e.kind() == io::ErrorKind::Other => Err(format!("the log `{shown}` cannot be read: {e}")),
         Err(e) => {
             Err(format!("the log `{shown}` cannot be read: {e}; give this user the right, by its group for instance"))
         }
@@ -372,6 +373,9 @@ impl Follow {
         for _ in 0..limits::FOLLOWED_ROUNDS {
             if self.at.is_none() {
                 self.at = self.begin()?;
+            }
+            if self.at.is_none() && self.skipped.is_empty() {
+                self.place.refuse()?;
             }
             if !self.skipped.is_empty() {
                 return Ok(Fill::Bytes(0));

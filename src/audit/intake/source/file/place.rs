@@ -2,6 +2,7 @@
 //!
 //! Refuses: to look into a file.
 
+use super::text;
 use crate::limits;
 use crate::sorted;
 use std::cmp::Reverse;
@@ -50,6 +51,14 @@ impl Place {
     /// The newest one.
     pub fn newest(&self) -> io::Result<Option<Candidate>> {
         Candidate::of(&self.path)
+    }
+
+    /// What stands in its place and is no file.
+    pub fn refuse(&self) -> io::Result<()> {
+        match std::fs::metadata(&self.path) {
+            Ok(meta) if !meta.is_file() => Err(text::no_file(&meta)),
+            _ => Ok(()),
+        }
     }
 
     /// What it leads to, where it is a link: whoever rotates leaves the older ones beside that.

@@ -12,6 +12,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+/// What editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Where bytes come from.
 pub enum Text {
     /// As they are.
@@ -35,6 +38,14 @@ impl Read for FromStart {
     }
 }
 
+/// What stands in the place of a log and is none; its cure is not a right.
+pub fn no_file(meta: &Metadata) -> io::Error {
+    io::Error::other(match meta.is_dir() {
+        true => "it is a directory: name the file in it",
+        false => "it is no regular file: --type fifo reads a FIFO, --type unix a socket",
+    })
+}
+
 /// Whether the file of this name can be read, begun or not.
 pub fn readable(path: &Path) -> io::Result<()> {
     Text::open(path).map(drop)
@@ -47,7 +58,7 @@ impl Text {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(no_file(&meta));
         }
         let packed = path.extension().is_some_and(|e| e == "gz");
         let text = if packed {
@@ -74,7 +85,7 @@ impl Text {
         }
     }
 
-    /// Where the first byte stands that is no zero; none: there is none.
+    /// Where the first byte stands that is no zero, nor of a byte order mark; none: there is none.
     pub fn first(&mut self) -> io::Result<Option<u64>> {
         let (mut at, mut some) = (0, [0; 4096]);
         while at < limits::HOLE_BYTES {
@@ -87,7 +98,8 @@ impl Text {
             }
             let got = self.read(at, &mut some)?;
             if let Some(n) = some[..got].iter().position(|b| *b != 0) {
-                return Ok(Some(at + n as u64));
+                let mark = if some[n..got].starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+                return Ok(Some(at + (n + mark) as u64));
             }
             if got == 0 {
                 break;
