@@ -62,18 +62,15 @@ impl Painter<'_> {
         self.lang.of(en, ru)
     }
 
-    /// Events that wait for the slowest receiver.
-    fn waiting(&self) -> u64 {
-        self.m.receivers.iter().map(|r| r.waiting(self.m.next)).max().unwrap_or(0)
+    /// Events that wait for the slowest of the receivers that are configured, or of those that are no more.
+    fn waiting(&self, live: bool) -> u64 {
+        self.m.receivers.iter().filter(|r| r.live == live).map(|r| r.waiting(self.m.next)).max().unwrap_or(0)
     }
 
-    /// Events that were lost, set aside, or wait for a receiver that is configured no more.
+    /// Events that were lost or set aside.
     fn missing(&self) -> u64 {
-        let (m, c) = (self.m, &self.m.account.counters);
-        let of = m.receivers.iter().map(|r| {
-            let left = if r.live { 0 } else { r.waiting(m.next) };
-            r.cursor.dropped + r.cursor.quarantined + left
-        });
+        let c = &self.m.account.counters;
+        let of = self.m.receivers.iter().map(|r| r.cursor.dropped + r.cursor.quarantined);
         c.gaps + c.dropped + c.damaged + of.sum::<u64>()
     }
 
@@ -85,39 +82,43 @@ impl Painter<'_> {
     }
 
     fn verdict(&self) -> Cell {
-        let waiting = self.waiting();
-        let Some(first) = self.m.wrong.first() else {
-            // What happened once is over as an alarm; it was not delivered all the same.
-            match self.missing() {
-                0 => {}
-                n => {
-                    let words = self.t(
-                        "Works; but not everything was delivered, see «Evidence»",
-                        "Работает, но доставлено не всё, см. «Полнота»",
-                    );
-                    return Cell::text(format!("{words}: {}", self.lang.count(n))).tone(Tone::Warn);
-                }
-            }
-            let words = match waiting {
-                0 => self
-                    .t(
-                        "All is well: everything that was read is delivered",
-                        "Всё в порядке: всё прочитанное доставлено",
-                    )
-                    .into(),
-                n => format!(
-                    "{}: {}",
-                    self.t("All is well; events on their way", "Всё в порядке; событий в пути"),
-                    self.lang.count(n)
-                ),
-            };
-            return Cell::text(words).tone(Tone::Good);
-        };
+        let Some(first) = self.m.wrong.first() else { return self.verdict_of_counters() };
         let more = match self.m.wrong.len() - 1 {
             0 => String::new(),
             n => format!(" ({} {n})", self.t("and others:", "и ещё:")),
         };
         Cell::text(self.meaning(first) + &more).tone(tone(first.kind.row().gravity))
+    }
+
+    /// Nothing is wrong now. What happened once is over as an alarm; it was not delivered all the same.
+    fn verdict_of_counters(&self) -> Cell {
+        let (words, n, tone) = match (self.missing(), self.waiting(false), self.waiting(true)) {
+            (0, 0, 0) => {
+                let words = self.t(
+                    "All is well: everything that was read is delivered",
+                    "Всё в порядке: всё прочитанное доставлено",
+                );
+                return Cell::text(words).tone(Tone::Good);
+            }
+            (0, 0, n) => (self.t("All is well; events on their way", "Всё в порядке; событий в пути"), n, Tone::Good),
+            (0, n, _) => (
+                self.t(
+                    "Works; but events wait for a receiver that is configured no more",
+                    "Работает, но события ждут приёмник, которого больше нет",
+                ),
+                n,
+                Tone::Warn,
+            ),
+            (n, ..) => (
+                self.t(
+                    "Works; but not everything was delivered, see «Evidence»",
+                    "Работает, но доставлено не всё, см. «Полнота»",
+                ),
+                n,
+                Tone::Warn,
+            ),
+        };
+        Cell::text(format!("{words}: {}", self.lang.count(n))).tone(tone)
     }
 
     fn wrong(&self) -> Vec<Cell> {
@@ -135,6 +136,15 @@ impl Painter<'_> {
             Cell::text(format!("{spool}: {} {words}", self.lang.count(*n))).tone(Tone::Warn)
         });
         lines.extend(stranded);
+        let left = self.m.receivers.iter().filter(|r| !r.live && r.waiting(self.m.next) > 0).take(limits::PAGE_ROWS);
+        lines.extend(left.map(|r| {
+            let words = self.t(
+                "events are kept for this receiver, which is configured no more; give it its --url back, or:",
+                "событий хранится для этого приёмника, которого больше нет; верните его --url или:",
+            );
+            let (name, n) = (&r.name, self.lang.count(r.waiting(self.m.next)));
+            Cell::text(format!("{name}: {n} {words} gostech-audit-log spool forget {name}")).tone(Tone::Warn)
+        }));
         lines
     }
 
@@ -353,7 +363,12 @@ impl Painter<'_> {
             let text = format!("{}{how}: {}", lang.ago(now, a.since_ms), self.t(row.meaning.en, row.meaning.ru));
             Cell::text(text).tone(tone(row.gravity).when(lasts))
         };
-        let lines: Vec<Cell> = all.map(line).collect();
+        let mut lines: Vec<Cell> = all.map(line).collect();
+        if self.m.around.alarms.len() >= limits::PAGE_ALARMS {
+            let words =
+                self.t("no more than these are kept; the log has all", "больше не хранится; все есть в журнале");
+            lines.push(Cell::text(words));
+        }
         match lines.is_empty() {
             true => vec![Cell::text(self.t("none", "не было"))],
             false => lines,

@@ -110,9 +110,36 @@ fn it_is_small_with_twenty_receivers_and_all_titles_and_drawn_when_there_is_noth
     let sheet = sheet(&empty, Lang::En);
     assert_eq!(sheet.verdict.text, "All is well: everything that was read is delivered");
     assert!(html::draw(&sheet, None).contains("0 % of 0 bytes"));
-    let mut lost = empty.clone();
-    lost.account.counters.dropped = 7;
-    let verdict = self::sheet(&lost, Lang::En).verdict;
-    assert_eq!(verdict.text, "Works; but not everything was delivered, see «Evidence»: 7");
     assert!(term::draw(&sheet, 40, false).iter().all(|l| l.chars().count() <= 40));
+}
+
+#[test]
+fn it_is_called_well_only_where_everything_was_delivered() {
+    let mut well = moment();
+    (well.receivers, well.wrong, well.account) = (vec![receiver("r1", 10)], Vec::new(), Account::default());
+    let verdict = |m: &Moment| sheet(m, Lang::En).verdict;
+    assert_eq!(verdict(&well).tone, Tone::Good);
+    let not_all = "Works; but not everything was delivered, see «Evidence»: 1";
+    let counters: [fn(&mut Moment); 5] = [
+        |m| m.account.counters.dropped = 1,
+        |m| m.account.counters.damaged = 1,
+        |m| m.account.counters.gaps = 1,
+        |m| m.receivers[0].cursor.quarantined = 1,
+        |m| m.receivers[0].cursor.dropped = 1,
+    ];
+    for change in counters {
+        let mut m = well.clone();
+        change(&mut m);
+        assert_eq!((verdict(&m).text.as_str(), verdict(&m).tone), (not_all, Tone::Warn));
+    }
+    well.receivers.push(receiver("r2", 4));
+    assert_eq!(verdict(&well).text, "All is well; events on their way: 6");
+    // Nobody carries those of one that is configured no more.
+    well.receivers[1].live = false;
+    let verdict = verdict(&well);
+    assert_eq!(verdict.text, "Works; but events wait for a receiver that is configured no more: 6");
+    assert_eq!(verdict.tone, Tone::Warn);
+    let page = html::draw(&sheet(&well, Lang::En), None);
+    assert!(page.contains("<li class=\"warn\">r2: 6 events are kept for this receiver"), "{page}");
+    assert!(page.contains("gostech-audit-log spool forget r2"), "{page}");
 }
