@@ -128,6 +128,10 @@ impl Painter<'_> {
             Cell::text(text).tone(tone(a.kind.row().gravity))
         };
         let mut lines: Vec<Cell> = self.m.wrong.iter().take(limits::PAGE_ROWS).map(line).collect();
+        let rest = self.m.wrong.len() - lines.len();
+        if rest > 0 {
+            lines.push(Cell::text(format!("… {}: {rest}", self.t("and others", "и ещё"))).tone(Tone::Warn));
+        }
         let stranded = self.m.around.stranded.iter().take(limits::PAGE_ROWS).map(|(spool, n)| {
             let words = self.t(
                 "events wait in a spool that nobody works in",

@@ -104,6 +104,8 @@ fn it_is_small_with_twenty_receivers_and_all_titles_and_drawn_when_there_is_noth
     let page = html::draw(&sheet(&most, Lang::Ru), None);
     assert!(page.len() < 60_000, "{}", page.len());
     assert!(page.contains("и ещё: "), "{page}");
+    let rest = 2 * limits::ALARMS - limits::PAGE_ROWS;
+    assert!(page.contains(&format!("<li class=\"warn\">… и ещё: {rest}</li>")), "{page}");
     let mut empty = moment();
     (empty.receivers, empty.wrong, empty.around) = Default::default();
     (empty.account, empty.bytes, empty.next) = (Account::default(), Bytes::default(), 1);
