@@ -1,8 +1,9 @@
 //! Looking at a program again and again: a screen that is drawn anew each second, or lines one after the other where standard
 //! output is no terminal.
 //!
-//! The terminal's modes are never changed: a screen of its own and a hidden cursor are all that is asked for, and given back
-//! at the end, by whatever signal that comes. Refuses: colours with `NO_COLOR`, to end for a window that changes its size.
+//! The terminal's modes are never changed: a screen of its own, no cursor and rows that end are all that is asked for, and
+//! given back at the end, by whatever signal that comes. In the background nothing is drawn. Refuses: colours with `NO_COLOR`,
+//! to end for a window that changes its size.
 
 use crate::error::{Error, Exit, Result};
 use crate::limits;

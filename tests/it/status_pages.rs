@@ -217,6 +217,31 @@ fn what_does_not_answer_is_seen_first() {
     assert!(text.contains("prod/well") && !text.contains("prod/still"), "{text}");
 }
 
+/// Root looks as the owner of the spool: what that one may not read is a line of each frame, and nothing is written over it.
+#[test]
+fn what_may_not_be_read_is_a_line_of_the_frame() {
+    if !gostech::sys::user::is_root() {
+        eprintln!("left out: a directory of another user needs root");
+        return;
+    }
+    let (den, away) = (Den::new("page-closed"), Receiver::start());
+    away.down();
+    let setup = Setup::new(&den).url(&away.url()).args(&["--instance", "x", "--drain", "0s"]);
+    setup.run(b"{\"title\":\"a\",\"severity\":\"high\",\"id\":\"1.0.1\"}\n");
+    let (spool, program) = (den.file("spool"), setup.program.display());
+    let line = format!(
+        "chown -R 65534:65534 {}; mkdir -m 700 {spool}/other; timeout -s INT 3 {program} --no-config --spool-dir {spool} top",
+        den.path().display()
+    );
+    let seen = Command::new("bash").args(["-c", &line]).output().expect("bash");
+    let text = String::from_utf8_lossy(&seen.stdout).into_owned();
+    assert!(
+        text.matches("/other` may not be read by the user").count() >= 2 && text.contains("1 event waiting"),
+        "{seen:?}"
+    );
+    assert!(seen.stderr.is_empty(), "{seen:?}");
+}
+
 #[test]
 fn the_metrics_are_seen_in_a_terminal() {
     let den = Den::new("page-watch-metrics");
