@@ -91,7 +91,7 @@ impl<'p> Exchange<'p> {
                     Sent::Early(taken) => {
                         part = &part[taken..];
                         let more = self.hear(until).map_err(|f| self.exact(f, what))?;
-                        self.cut = more == 0 || self.last_head()?.is_some();
+                        self.cut = more == 0 || self.last_head()?.is_some() || self.is_begun();
                     }
                 }
             }
@@ -135,6 +135,11 @@ impl<'p> Exchange<'p> {
                 }
             }
         }
+    }
+
+    /// Whether what there is of a head is that of the answer: its status begins with another digit than 1.
+    fn is_begun(&self) -> bool {
+        self.came.trim_ascii_start().get("HTTP/1.1 ".len()).is_some_and(|digit| *digit != b'1')
     }
 
     /// Waits for more of the head. Its time begins when the other side's kernel has the last byte of the request, or something of

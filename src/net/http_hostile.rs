@@ -82,10 +82,18 @@ fn an_answer_that_nobody_asked_for_is_never_the_answer_to_the_next_request() {
 
 #[test]
 fn a_success_that_is_said_before_the_request_was_read_is_not_believed() {
-    for ending in ["stays", "closes"] {
+    for ending in ["stays", "closes", "had begun to say so"] {
         let port = serve(move |mut s, _| {
             read_head(&mut s);
-            let _ = s.write_all(OK);
+            let (first, rest) = OK.split_at(if ending.starts_with("had") { 10 } else { OK.len() });
+            let _ = s.write_all(first);
+            if !rest.is_empty() {
+                // It reads all that comes then.
+                std::thread::sleep(Duration::from_millis(100));
+                s.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+                while s.read(&mut [0; 0x10000]).is_ok_and(|n| n > 0) {}
+                let _ = s.write_all(rest);
+            }
             if ending == "stays" {
                 std::thread::sleep(Duration::from_secs(3));
             }
@@ -133,13 +141,8 @@ fn what_only_says_that_an_answer_is_to_come_does_not_stop_the_request() {
     let config = server.config().unwrap();
     let more = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n".repeat(150);
     let more: &'static str = Box::leak(format!("HTTP/1.1 102 Processing\r\n\r\n{more}").into());
-    for (said, late) in [
-        ("HTTP/1.1 100 Continue\r\n\r\n", ""),
-        (more, ""),
-        ("HTTP/1.1 100 Con", "tinue\r\n\r\n"),
-        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", ""),
-    ] {
-        let answer = [late.as_bytes(), &OK[if said.ends_with(" 2") { 10 } else { 0 }..]].concat();
+    for (said, late) in [("HTTP/1.1 100 Continue\r\n\r\n", ""), (more, ""), ("HTTP/1.1 100 Con", "tinue\r\n\r\n")] {
+        let answer = [late.as_bytes(), OK].concat();
         let (read, config) = (Arc::new(AtomicUsize::new(0)), config.clone());
         let (count, over) = (read.clone(), answer.clone());
         let plain = serve(move |mut s, _| {
