@@ -164,6 +164,19 @@ fn lines_of_many_connections_come_once_whoever_dies() {
     helper.finish(&receiver);
 }
 
+/// Nobody is left to find out by himself why he waits.
+#[test]
+fn that_more_writers_than_are_taken_at_once_wait_is_told() {
+    let (den, receiver) = (Den::new("socket-crowd"), Receiver::start());
+    let mut helper = Helper::start(&den, &receiver, "unix", &["--socket", "stream"]);
+    let mut writers: Vec<UnixStream> = (0..17).map(|_| UnixStream::connect(helper.place()).unwrap()).collect();
+    wait("the word", LIMIT, || helper.program.err().contains("16 writers are connected, as many as are taken at once"));
+    let record = helper.event();
+    writers[16].write_all(format!("{record}\n").as_bytes()).unwrap();
+    drop(writers);
+    helper.finish(&receiver);
+}
+
 #[test]
 fn writers_of_a_fifo_come_and_go() {
     let (den, receiver) = (Den::new("fifo"), Receiver::start());

@@ -204,7 +204,12 @@ impl Listener {
             let Ok(writer) = socket::accept(self.socket.as_fd()) else { break };
             writers.push(writer.into());
         }
-        if writers.len() > before {
+        let now = writers.len();
+        if now > before {
+            if now == limits::SOURCE_WRITERS {
+                let text = "are connected, as many as are taken at once: another one waits until one of them ends";
+                crate::log::warn("input", format!("{now} writers {text}"));
+            }
             self.park();
         }
     }
