@@ -144,21 +144,11 @@ fn item_of(item: &Value) -> Option<Item> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Lines;
     use super::*;
-    use std::time::SystemTime;
 
     fn of(answer: &str, n: usize) -> Delivery {
-        let (events, ids) = (vec![0..2; n], vec![0..1; n]);
-        let parcel = Parcel {
-            bytes: b"{}",
-            events: &events,
-            ids: (b"i", &ids),
-            content_type: "",
-            key: "",
-            node: None,
-            wall: SystemTime::UNIX_EPOCH,
-        };
-        judged(&parcel, answer.as_bytes(), 200)
+        judged(&Lines::of(0..n, 1).parcel(), answer.as_bytes(), 200)
     }
 
     fn answer(statuses: &[u16]) -> String {

@@ -77,6 +77,7 @@ fn refused_part(answer: &Value) -> Option<(u64, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::Lines;
     use super::*;
 
     #[test]
@@ -100,17 +101,11 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_whole_takes_nothing() {
         let of = |body: &[u8]| {
-            let (events, ids) = ([0..1, 1..2], [0..1, 0..1]);
-            let parcel = Parcel {
-                bytes: b"xx",
-                events: &events,
-                ids: (b"i", &ids),
-                content_type: "",
-                key: "",
-                node: None,
-                wall: std::time::SystemTime::UNIX_EPOCH,
-            };
-            taken(&parcel, Answer { status: 200, retry_after: None, excerpt: String::new(), body: body.to_vec() })
+            let lines = Lines::of(0..2, 1);
+            taken(
+                &lines.parcel(),
+                Answer { status: 200, retry_after: None, excerpt: String::new(), body: body.to_vec() },
+            )
         };
         let long = "x".repeat(2 * limits::HTTP_ANSWER_BYTES);
         let text = format!(r#"{{"partialSuccess":{{"rejectedLogRecords":"2","errorMessage":"{long}"}}}}"#);
