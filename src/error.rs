@@ -14,6 +14,8 @@ pub enum Exit {
     Failed = 1,
     /// Usage: what could not be right on any day.
     Usage = 2,
+    /// A verifier cannot tell from what it was given.
+    CannotTell = 3,
 }
 
 /// A sentence and an exit code.
@@ -32,6 +34,11 @@ impl Error {
     /// The world failed a one-shot command, or something was lost.
     pub fn failed(text: impl Into<String>) -> Self {
         Error { exit: Exit::Failed, text: text.into() }
+    }
+
+    /// The same sentence, where it means that a verifier cannot tell.
+    pub fn cannot_tell(self) -> Self {
+        Error { exit: Exit::CannotTell, ..self }
     }
 
     /// The exit code that goes with the sentence.

@@ -10,7 +10,9 @@ mod outlets;
 mod page;
 mod porch;
 mod receivers;
+mod seal;
 mod streams;
+mod verify;
 
 pub use alarms::*;
 pub use lengths::*;
@@ -19,7 +21,9 @@ pub use outlets::*;
 pub use page::*;
 pub use porch::*;
 pub use receivers::*;
+pub use seal::*;
 pub use streams::*;
+pub use verify::*;
 
 // ---- log ----
 
@@ -239,7 +243,10 @@ pub const SETTLE_MILLIS: u64 = 1_000;
 pub const SETTLE_LOOK_MILLIS: u64 = 20;
 /// What is kept of a receiver's last answer in its cursor (control characters take six bytes there).
 pub const ANSWER_KEPT_BYTES: usize = 400;
-const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 < CURSOR_SLOT_BYTES as usize);
+/// Stretches of records that a receiver was not given, until a checkpoint says so: they stand in its cursor, two numbers of 19
+/// digits each; at the half of them the sealer makes haste.
+pub const EXCUSED_KEPT: usize = 14;
+const _: () = assert!(ANSWER_KEPT_BYTES * 6 + 1024 + EXCUSED_KEPT * 41 + 64 < CURSOR_SLOT_BYTES as usize);
 /// How long a chunk that is being written is waited for when its file is to be copied: longer than a stall of a journal.
 pub const WRITER_WAIT_MILLIS: u64 = 1_000;
 /// What is read of a lock's file: a process and its birth are 30 bytes.
@@ -497,6 +504,7 @@ pub const DISK_TAKES_MILLIS: u64 = 60_000;
 /// nobody else adopts that spool.
 pub const OWNER_BYTES: u64 = 256 * 1024;
 const _: () = assert!(OWNER_BYTES > RECEIVERS as u64 * (LABEL_BYTES + URL_BYTES + 32) as u64);
+const _: () = assert!(NOTE_BYTES > 3 * FLAGS_FILE_BYTES + RECEIVERS * 2 * EXCUSED_RANGES * 42);
 /// How often orphaned sub-directories are looked for.
 pub const ADOPT_SECONDS: u64 = 10;
 /// Orphans drained at once.
@@ -560,3 +568,5 @@ pub const TOOL_GROWTHS: usize = 3;
 pub const PATH_LINKS: u32 = 40;
 /// The group of nobody: for a user whose own group the system does not know.
 pub const NOBODYS_GROUP: u32 = 65_534;
+const _: () = assert!(VERIFY_LINE_BYTES as u64 >= 4 * EVENT_MAX_BYTES.1 && VERIFY_IN_FLIGHT >= 2 * BATCH_EVENTS);
+const _: () = assert!(VERIFY_WINDOW > 2 * SEAL_LIST);

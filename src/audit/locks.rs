@@ -31,6 +31,8 @@ pub enum Rank {
     Open,
     /// The table of the files in memory.
     Memory,
+    /// Events of the sealer on their way to the writer.
+    Outbox,
     /// What adopted spools leave to be told.
     Orphans,
     /// Where the source stands.

@@ -9,10 +9,11 @@ pub mod locks;
 pub mod options;
 pub mod process;
 pub mod record;
+pub mod seal;
 pub mod spool;
 pub mod tools;
 
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::flags::{self, Outcome, Parsed};
 use crate::log;
 use crate::sys::{self, crash, signal};
@@ -20,6 +21,7 @@ use crate::sys::{self, crash, signal};
 use options::{table, Options};
 use process::heirlooms::Heirlooms;
 use process::reload::{self, Call};
+use process::sealer::vault;
 use process::{keeper, start};
 use std::ffi::OsString;
 use std::io::Write;
@@ -60,6 +62,9 @@ fn run() -> Result<Exit> {
 fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let mut options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| sys::process::wipe_argument(s));
+    if let Some(seal) = options.seal.as_ref().filter(|seal| vault::is_without_key(&seal.dir)) {
+        return Err(Error::usage(vault::without_key(&seal.dir)));
+    }
     start_log(&options, env);
     let given = if options.source.row.is_held { sys::activation::take() } else { Vec::new() };
     let heirlooms = Heirlooms::make(options.memory_max, env)?;

@@ -110,6 +110,15 @@ pub fn path(item: &Item) -> Result<PathBuf> {
     nonempty(item).map(PathBuf::from)
 }
 
+/// The words of a command, split at blanks.
+pub fn command(item: &Item) -> Result<Vec<String>> {
+    let words: Vec<String> = item.value.split_whitespace().map(String::from).collect();
+    if words.is_empty() {
+        return Err(item.error("there is no command in it"));
+    }
+    Ok(words)
+}
+
 /// Any text but none.
 pub fn nonempty(item: &Item) -> Result<&str> {
     if item.value.is_empty() {

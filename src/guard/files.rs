@@ -22,6 +22,8 @@ const WORK: Rights = landlock::READ_FILE
     | landlock::MAKE_SOCK
     | landlock::REMOVE_FILE
     | landlock::REMOVE_DIR;
+/// To work with files in a directory that somebody else has made.
+const KEEP: Rights = LOG | landlock::TRUNCATE | landlock::REMOVE_FILE;
 /// To append to files in a directory and to make them, and to put the directory on the platter.
 const LOG: Rights = landlock::READ_FILE | landlock::WRITE_FILE | landlock::READ_DIR | landlock::MAKE_REG;
 /// To bind a Unix socket and to remove the one that is left over.
@@ -32,6 +34,8 @@ const BIND: Rights = landlock::MAKE_SOCK | landlock::REMOVE_FILE;
 pub enum Wish {
     /// Everything that files are, in this directory; where it is not there yet, to make it.
     Work(PathBuf),
+    /// Everything that files are, in this directory, and nothing where it is not there.
+    Keep(PathBuf),
     /// Read this file, also when it is replaced.
     Read(PathBuf),
     /// Read this very file, not its neighbours.
@@ -42,7 +46,9 @@ pub enum Wish {
     Device(PathBuf),
     /// Append to this file, also to one that stands in its place later, and make it.
     Log(PathBuf),
-    /// The same, and give it another name and remove old ones.
+    /// The same, and cut off what a death has left torn.
+    Copy(PathBuf),
+    /// As a log, and give it another name and remove old ones.
     Rotate(PathBuf),
     /// Read this file and those that rotations make of it beside it, and look for them.
     Follow(PathBuf),
@@ -89,6 +95,7 @@ impl Wish {
         match self {
             Wish::Work(dir) if dir.is_dir() => vec![(dir.clone(), WORK)],
             Wish::Work(dir) => vec![(above(dir), landlock::MAKE_DIR)],
+            Wish::Keep(dir) => vec![(dir.clone(), KEEP)],
             Wish::Read(file) => {
                 let mut places = reading(file);
                 // What a symbolic link leads to is replaced in its own directory.
@@ -101,6 +108,7 @@ impl Wish {
             Wish::ReadTree(dir) => vec![(dir.clone(), READ)],
             Wish::Device(file) => vec![(file.clone(), READ | landlock::WRITE_FILE)],
             Wish::Log(file) => vec![(parent(file), LOG)],
+            Wish::Copy(file) => vec![(parent(file), LOG | landlock::TRUNCATE)],
             Wish::Rotate(file) => vec![(parent(file), LOG | landlock::REMOVE_FILE)],
             // Nothing but the file where the directory holds too much that is none of ours.
             Wish::Follow(file) => {
@@ -185,6 +193,15 @@ mod tests {
         assert_eq!(places(&wish), [(dir.clone(), landlock::MAKE_DIR)]);
         fs::create_dir_all(dir.join("a/b/c")).unwrap();
         assert_eq!(places(&wish), [(dir.join("a/b/c"), WORK)]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_keys_is_worked_in_and_not_made() {
+        let dir = scratch("keep");
+        assert_eq!(places(&Wish::Keep(dir.clone())), [(dir.clone(), KEEP)]);
+        assert_eq!(places(&Wish::Keep(dir.join("not yet"))), []);
+        assert_eq!(KEEP & (landlock::MAKE_DIR | landlock::MAKE_SOCK | landlock::REMOVE_DIR), 0);
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -57,14 +57,30 @@ pub fn push_number(out: &mut Vec<u8>, mut n: u64) {
 
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// What each letter stands for; 255: it is none.
+const VALUES: [u8; 256] = {
+    let (mut values, mut i) = ([255; 256], 0);
+    while i < LETTERS.len() {
+        values[LETTERS[i] as usize] = i as u8;
+        i += 1;
+    }
+    values
+};
+
 /// Writes bytes in base64 (RFC 4648, padded).
 pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    for three in bytes.chunks(3) {
-        let n = three.iter().enumerate().fold(0u32, |n, (i, &b)| n | u32::from(b) << (16 - 8 * i));
-        for i in 0..4 {
-            let letter = LETTERS[(n >> (18 - 6 * i) & 63) as usize];
-            out.push(if i <= three.len() { letter } else { b'=' });
-        }
+    let letter = |n: u32, i: u32| LETTERS[(n >> (18 - 6 * i) & 63) as usize];
+    let whole = bytes.chunks_exact(3);
+    let rest = whole.remainder();
+    out.reserve(bytes.len().div_ceil(3) * 4);
+    for three in whole {
+        let n = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        out.extend_from_slice(&[letter(n, 0), letter(n, 1), letter(n, 2), letter(n, 3)]);
+    }
+    if !rest.is_empty() {
+        let n = u32::from_be_bytes([0, rest[0], *rest.get(1).unwrap_or(&0), 0]);
+        let third = if rest.len() == 2 { letter(n, 2) } else { b'=' };
+        out.extend_from_slice(&[letter(n, 0), letter(n, 1), third, b'=']);
     }
 }
 
@@ -77,7 +93,11 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut group, mut bits) = (0u32, 0);
     for b in body.bytes() {
-        group = group << 6 | LETTERS.iter().position(|&a| a == b)? as u32;
+        let value = VALUES[usize::from(b)];
+        if value == 255 {
+            return None;
+        }
+        group = group << 6 | u32::from(value);
         bits += 6;
         if bits >= 8 {
             bits -= 8;

@@ -10,3 +10,5 @@ pub const STATE_RECEIVERS: usize = 64;
 pub const STATE_SLOT_BYTES: u64 = 256 * 1024;
 /// The room of one copy of a cursor.
 pub const CURSOR_SLOT_BYTES: u64 = 4 * 1024;
+/// Each copy of how far sealing is: an edge of 64 hashes, the last ids, and the streams before.
+pub const SEAL_SLOT_BYTES: u64 = 16 * 1024;

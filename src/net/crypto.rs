@@ -12,11 +12,16 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 /// Random bytes, from the same cryptography.
 pub fn random(out: &mut [u8]) {
-    if rustls::crypto::ring::default_provider().secure_random.fill(out).is_err() {
+    if !unguessable(out) {
         // The system has no randomness (never seen after boot): the time of day is better than zeroes.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
         out.iter_mut().zip(now.to_le_bytes().iter().cycle()).for_each(|(o, n)| *o = *n);
     }
+}
+
+/// Random bytes that a key may be made of; false where the system has none.
+pub fn unguessable(out: &mut [u8]) -> bool {
+    rustls::crypto::ring::default_provider().secure_random.fill(out).is_ok()
 }
 
 /// SHA-256, from the same cryptography: rustls has it anyway, inside each of its cipher suites.

@@ -26,6 +26,11 @@ impl Wiped {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The bytes, to be filled in.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
 }
 
 impl Drop for Wiped {

@@ -34,6 +34,12 @@ const WORDS_AT: usize = 64;
 const NOTE_AT: usize = PAGE;
 /// The longest note.
 pub const NOTE_BYTES: usize = 1024;
+/// Where evidence keeps in which stream the records are counted, behind the note.
+const STREAM_AT: usize = NOTE_AT + PAGE / 2;
+/// Words of that.
+pub const STREAM_WORDS: usize = 3;
+const _: () = assert!(WORDS_AT + 64 * (Word::LAST as usize + 1) <= TAKEN_AT);
+const _: () = assert!(NOTE_AT + 8 + NOTE_BYTES <= STREAM_AT && STREAM_AT + 8 * STREAM_WORDS <= TABLE_AT);
 const TABLE_AT: usize = 2 * PAGE;
 /// Pairs that the table holds.
 pub const TABLE_PAIRS: usize = 64;
@@ -115,6 +121,11 @@ pub enum Word {
     Crashes = 13,
 }
 
+impl Word {
+    /// None has a greater number: what was taken stands right behind it.
+    const LAST: Word = Word::VacuumedAt;
+}
+
 /// The mapped memory.
 #[derive(Debug)]
 pub struct Ring {
@@ -192,6 +203,12 @@ impl Ring {
     /// A shared number. Each stands in a cache line of its own.
     pub fn word(&self, word: Word) -> &AtomicU64 {
         self.raw(WORDS_AT + 64 * word as usize)
+    }
+
+    /// One of the words by which evidence keeps its stream.
+    pub fn stream(&self, word: usize) -> &AtomicU64 {
+        debug_assert!(word < STREAM_WORDS);
+        self.raw(STREAM_AT + 8 * word)
     }
 
     /// One of the words of a mark.
@@ -411,6 +428,20 @@ mod tests {
 
     fn new(size: usize) -> Arc<Ring> {
         Arc::new(Ring::create(size, 42).unwrap())
+    }
+
+    #[test]
+    fn what_is_kept_side_by_side_does_not_touch() {
+        let ring = new(PAGE);
+        let note = "n".repeat(NOTE_BYTES);
+        ring.word(Word::Tail).store(9, Ordering::Release);
+        ring.set_note(&note);
+        ring.note_taken(9, [1; TAKEN_WORDS]);
+        (0..STREAM_WORDS).for_each(|i| ring.stream(i).store(7, Ordering::Release));
+        ring.word(Word::LAST).store(8, Ordering::Release);
+        ring.remember(3, 4);
+        assert_eq!((ring.note(), ring.taken(), ring.remembered(3)), (note, Some([1; TAKEN_WORDS]), Some(4)));
+        assert!((0..STREAM_WORDS).all(|i| ring.stream(i).load(Ordering::Acquire) == 7));
     }
 
     #[test]

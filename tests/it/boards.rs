@@ -369,6 +369,8 @@ fn alerts_on_live_pages(world: &World) {
         // With --type file.
         "gostech_audit_source_oldest_unread_seconds",
         "gostech_audit_source_readable",
+        // With --seal.
+        "gostech_audit_seal_last_checkpoint_timestamp_seconds",
         // With --query-file.
         "gostech_metrics_query_success",
         // A spool beside ours.

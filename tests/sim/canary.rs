@@ -52,11 +52,17 @@ pub enum Canary {
     PackedNotSynced,
     /// The plain segment goes as soon as the packed one is written.
     PlainRemovedFirst,
+    /// A leaf of a list is passed over.
+    LeafSkipped,
+    /// How far sealing is, is kept before the list is in the spool.
+    ProgressEarly,
+    /// The key that was to go signs on.
+    KeyKept,
 }
 
 impl Canary {
     /// All mistakes.
-    pub const ALL: [Canary; 23] = [
+    pub const ALL: [Canary; 26] = [
         Canary::FsyncSkipped,
         Canary::NamesNotSynced,
         Canary::CursorFirst,
@@ -80,6 +86,9 @@ impl Canary {
         Canary::MarkLate,
         Canary::PackedNotSynced,
         Canary::PlainRemovedFirst,
+        Canary::LeafSkipped,
+        Canary::ProgressEarly,
+        Canary::KeyKept,
     ];
 
     /// Whether it shows only where something is taken away.
@@ -90,6 +99,11 @@ impl Canary {
     /// Whether it shows only where segments are packed.
     pub fn is_of_packing(self) -> bool {
         matches!(self, Canary::PackedNotSynced | Canary::PlainRemovedFirst)
+    }
+
+    /// Whether it shows only where records are sealed.
+    pub fn is_of_seals(self) -> bool {
+        matches!(self, Canary::LeafSkipped | Canary::ProgressEarly | Canary::KeyKept)
     }
 
     /// Whether it shows only where receivers come and go.

@@ -41,6 +41,7 @@ fn settings() -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
         owner: None,
+        sealing: None,
     }
 }
 

@@ -7,7 +7,8 @@
 //! `SIM_LOG=1` lets the program's own log through, `SIM_CANARY=Name` looks for one canary alone. In seeds from
 //! 300,000,000,000,000 on (where fresh ones begin) answers may come late, and receivers come and go; from
 //! 600,000,000,000,000 on something stands before receivers that does not like the text of some records; from
-//! 1,200,000,000,000,000 on (no fresh ones) somebody takes files, the folder or its lock away under the worker. A failing seed
+//! 1,200,000,000,000,000 on (no fresh ones) somebody takes files, the folder or its lock away under the worker; from
+//! 2,100,000,000,000,000 on records are sealed, and what each receiver was given has to prove itself. A failing seed
 //! is printed with the command that replays it, kept in the target directory and tried again by the next run; mended, it
 //! becomes a line of `tests/data/sim-seeds.txt`.
 
@@ -20,13 +21,15 @@ mod late;
 mod memory_disk;
 mod receiver;
 mod report;
+mod trail;
+mod vault;
 mod world;
 
 use canary::Canary;
 use report::say;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::time::Instant;
-use world::{Figures, World, FOLLOWED, GONE, MORE, PACKED, PARTS, WALLS};
+use world::{Figures, World, FOLLOWED, GONE, MORE, PACKED, PARTS, SEALED, WALLS};
 
 fn quiet() {
     match std::env::var_os("SIM_LOG") {
@@ -72,6 +75,7 @@ fn every_canary_is_found() {
             Canary::WallUnseen => WALLS,
             Canary::FrontForWhole => PARTS,
             Canary::MarkEarly | Canary::MarkLate => FOLLOWED,
+            _ if canary.is_of_seals() => SEALED,
             _ if canary.is_of_packing() => PACKED,
             _ if canary.is_of_what_goes() => GONE,
             _ if canary.is_of_names() => MORE,

@@ -118,6 +118,8 @@ pub struct Outside {
     pub half_counts: BTreeSet<u64>,
     /// The power has gone, and what can be read again comes in another order.
     pub unordered: bool,
+    /// Records are sealed.
+    pub seals: bool,
 }
 
 /// What an `audit_gap` says.
@@ -176,6 +178,8 @@ pub struct Receiver {
     /// How many requests in a row it has not taken.
     pub row: u32,
     counting: u64,
+    /// All lines that it was given, where they are to prove themselves.
+    pub lines: Vec<String>,
 }
 
 impl Receiver {
@@ -220,8 +224,8 @@ impl Receiver {
     /// It was forgotten: what comes now comes for the first time.
     pub fn begin_anew(&mut self) {
         let new = Receiver::new(&self.name);
-        let Receiver { has, earlier, mood, got, repeats, wall, .. } = std::mem::replace(self, new);
-        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, wall, ..Receiver::new(&self.name) };
+        let Receiver { has, earlier, mood, got, repeats, wall, lines, .. } = std::mem::replace(self, new);
+        *self = Receiver { earlier: &earlier | &has, mood, got, repeats, wall, lines, ..Receiver::new(&self.name) };
     }
 
     /// Whether it was ever given a record.
@@ -246,6 +250,7 @@ impl Receiver {
             wall: None,
             row: 0,
             counting: 0,
+            lines: Vec::new(),
         }
     }
 }
@@ -304,9 +309,16 @@ impl Outside {
     /// One document has arrived.
     fn arrives(&mut self, who: usize, line: &str) {
         let Some(doc) = doc_of(line) else { return self.fail(format!("a body without a document id: {line}")) };
+        if self.seals {
+            self.receivers[who].lines.push(line.into());
+        }
         let name = self.receivers[who].name.clone();
         let Some(&n) = self.by_doc.get(doc) else {
             if self.is_half(doc) {
+                self.receivers[who].own += 1;
+                return;
+            }
+            if doc.starts_with("c/i/leaves-") || doc.starts_with("c/i/checkpoint-") {
                 self.receivers[who].own += 1;
                 return;
             }

@@ -60,6 +60,8 @@ pub enum AlarmKind {
     WorkerDied,
     /// What was read again on SIGHUP has a fault.
     ConfigurationRefused,
+    /// No checkpoint can be signed.
+    SealFailing,
     /// Soon the spool has no room.
     SpoolNearlyFull,
     /// A receiver refuses everything.
@@ -122,8 +124,8 @@ const fn sudden(kind: AlarmKind, id: &'static str, gravity: Gravity, headline: &
 use Gravity::{Critical, Warning};
 
 /// All kinds, the gravest first.
-pub static ROWS: [Row; 24] = ROWS_CONST;
-const ROWS_CONST: [Row; 24] = [
+pub static ROWS: [Row; 25] = ROWS_CONST;
+const ROWS_CONST: [Row; 25] = [
     lasting(
         AlarmKind::DatabaseWaits,
         "database-waits",
@@ -250,6 +252,16 @@ const ROWS_CONST: [Row; 24] = [
         ),
     ),
     lasting(
+        AlarmKind::SealFailing,
+        "seal-failing",
+        Warning,
+        "SEALING FAILS",
+        text(
+            "the directory of --seal cannot be used, so no checkpoint is signed, or what --seal-copy or --seal-sign asks for fails; events are delivered",
+            "каталог --seal недоступен, и контрольные точки не подписываются, либо не удаётся то, что просят --seal-copy и --seal-sign; события доставляются",
+        ),
+    ),
+    lasting(
         AlarmKind::SpoolNearlyFull,
         "spool-nearly-full",
         Warning,
@@ -343,10 +355,10 @@ const ROWS_CONST: [Row; 24] = [
 ];
 
 /// The table for the documents.
-pub static FOR_DOCUMENTS: [Entry; 24] = for_documents();
+pub static FOR_DOCUMENTS: [Entry; 25] = for_documents();
 
-const fn for_documents() -> [Entry; 24] {
-    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 24];
+const fn for_documents() -> [Entry; 25] {
+    let mut all = [Entry { term: "", marked: false, meaning: text("", "") }; 25];
     let mut i = 0;
     while i < all.len() {
         all[i] = Entry { term: ROWS_CONST[i].id, marked: ROWS_CONST[i].lasts, meaning: ROWS_CONST[i].meaning };

@@ -5,6 +5,7 @@
 
 use crate::audit::record::usual::Usual;
 use crate::audit::record::{frame, EventId, Kind};
+use crate::audit::seal::{self, Form, Hash, Stream, StreamId};
 use crate::audit::spool::record::{Head, Identity, Stored};
 use crate::json::{self, Kind as Value};
 use crate::stamp::{self, Written};
@@ -35,6 +36,21 @@ pub struct Event<'a> {
     pub host: &'a [u8],
     /// When it was sent.
     pub sent: &'a [u8],
+    /// The stream in which evidence counts it; none: it is in none.
+    pub stream: Option<Stream>,
+    /// It is evidence itself.
+    pub is_evidence: bool,
+}
+
+/// What evidence says of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed {
+    /// The stream.
+    pub stream: StreamId,
+    /// Its number there.
+    pub seq: u64,
+    /// Its leaf, and what that is made of; none where it is evidence itself.
+    pub leaf: Option<(Form, Hash)>,
 }
 
 impl<'a> Event<'a> {
@@ -52,6 +68,17 @@ impl<'a> Event<'a> {
             let micros = text.parse::<i64>().ok().filter(|_| name == "sent");
             (name, micros.map_or(text, |micros| stamp::rfc3339_text(micros / 1000).into()))
         })
+    }
+
+    /// What evidence says of it: the same as the sealer has hashed.
+    pub fn sealed(&self) -> Option<Sealed> {
+        let stream = self.stream?;
+        let seq = stream.seq(self.seq)?;
+        let leaf = (!self.is_evidence).then(|| {
+            let form = seal::form(self.raw);
+            (form, seal::leaf(stream.id, seq, form, self.raw))
+        });
+        Some(Sealed { stream: stream.id, seq, leaf })
     }
 
     /// Whether its bytes are a whole JSON object, to be delivered with its fields untouched.
@@ -102,7 +129,7 @@ impl Maker {
             json::push_number(&mut self.id, r.part.into());
         }
         self.id.push(b'/');
-        let frame = frame::of(r.raw).filter(|_| r.part <= 1 && r.kind != Kind::Own);
+        let frame = frame_of(r);
         let body = frame.map_or(r.raw, |f| f.body.of(r.raw));
         // By whichever way it comes, it is the same one.
         let hash = if frame.is_some() { crate::hash::xxh64(body, 0) } else { id_hash(r) };
@@ -121,6 +148,8 @@ impl Maker {
             raw: body,
             host: frame.map_or(b"", |f| f.host.of(r.raw)),
             sent: frame.filter(|_| time.is_empty()).map_or(b"", |f| f.time.of(r.raw)),
+            stream: head.seal,
+            is_evidence: r.kind == Kind::Own && r.is_evidence(),
         }
     }
 
@@ -128,6 +157,18 @@ impl Maker {
     pub fn document_id(&mut self, r: &Stored<'_>, head: &Head) -> String {
         String::from_utf8_lossy(self.make(r, head).id).into_owned()
     }
+}
+
+/// What stands around the record, if anything.
+#[inline]
+fn frame_of(r: &Stored<'_>) -> Option<frame::Frame> {
+    frame::of(r.raw).filter(|_| r.part <= 1 && r.kind != Kind::Own)
+}
+
+/// The bytes of a record as an event has them: without their frame.
+#[inline]
+pub fn body_of<'a>(r: &Stored<'a>) -> &'a [u8] {
+    frame_of(r).map_or(r.raw, |f| f.body.of(r.raw))
 }
 
 fn namespace(origin: &Identity) -> String {

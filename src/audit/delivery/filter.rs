@@ -46,6 +46,16 @@ impl Condition {
         }
     }
 
+    fn text(&self) -> String {
+        match self {
+            Condition::Title(title) => format!("title={title}"),
+            Condition::Severity(all) => {
+                let names: Vec<&str> = all.iter().map(|s| s.name()).collect();
+                format!("severity={}", names.join("|"))
+            }
+        }
+    }
+
     /// A title that is not among those that are known.
     pub fn unknown_title(&self) -> Option<&str> {
         match self {
@@ -82,6 +92,13 @@ impl Filter {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
         self.only.is_empty() && self.skip.is_empty()
+    }
+
+    /// As it is written in options, for people.
+    pub fn text(&self) -> String {
+        let named =
+            |name: &str, all: &[Condition]| all.iter().map(|c| format!("{name} {}", c.text())).collect::<Vec<_>>();
+        [named("only", &self.only), named("skip", &self.skip)].concat().join("; ")
     }
 
     fn passes(&self, r: &Stored<'_>) -> bool {

@@ -5,6 +5,7 @@
 
 use crate::audit::delivery::parcel::Said;
 use crate::audit::record::Kind;
+use crate::audit::seal::StreamId;
 use crate::audit::spool::disk::Disk;
 use crate::audit::spool::record::{Head, Stored};
 use crate::json;
@@ -45,6 +46,9 @@ pub fn line(r: &Stored<'_>, head: &Arc<Head>, id: &str, said: &Said, now_ms: i64
         format!(",\"seq\":{},\"read_ms\":{},\"kind\":{kind},\"part\":{part},\"parts\":{parts}", r.seq, r.read_ms)
             .as_bytes(),
     );
+    if let Some((stream, seq)) = head.seal.and_then(|s| Some((s.id, s.seq(r.seq)?))) {
+        out.extend_from_slice(format!(",\"seal\":[\"{stream}\",{seq}]").as_bytes());
+    }
     crate::audit::delivery::format::json::push_raw(&mut out, r.raw);
     out.extend_from_slice(b"}\n");
     out
@@ -69,6 +73,8 @@ pub struct Held {
     pub read_ms: i64,
     /// Which piece of an oversize line, of how many.
     pub part: (u32, u32),
+    /// Its stream of evidence, and its number there.
+    pub sealed: Option<(StreamId, u64)>,
     /// Its bytes.
     pub raw: Vec<u8>,
 }
@@ -104,6 +110,7 @@ pub fn parse(line: &[u8]) -> Option<Held> {
         kind: Kind::of(u8::try_from(small("kind")?).ok()?)?,
         read_ms: v["read_ms"].as_i64().filter(|ms| ms.unsigned_abs() <= limits::SPOOL_NUMBER_MAX)?,
         part: (small("part")?, small("parts")?),
+        sealed: v["seal"][0].as_str().and_then(StreamId::parse).zip(v["seal"][1].as_u64()),
         raw,
     })
 }

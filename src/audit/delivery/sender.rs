@@ -439,7 +439,7 @@ impl Sender {
                     }
                     let read_ms = r.read_ms;
                     let first = self.batch.is_empty();
-                    self.watch.push(&mut self.batch, r, &head);
+                    self.watch.push(&mut self.batch, r, head);
                     if first {
                         self.begun = now.mono;
                         self.spool.set_oldest(&self.name, Some(read_ms));
@@ -533,7 +533,7 @@ impl Sender {
             Next::Record(..) | Next::Lost(_) | Next::Wait => return Err(None),
         };
         let mut one = Batch::new(self.form.clone());
-        self.watch.push(&mut one, r, &head);
+        self.watch.push(&mut one, r, head);
         std::mem::swap(&mut one, &mut self.batch);
         let delivery = self.send(0..1, now);
         std::mem::swap(&mut one, &mut self.batch);

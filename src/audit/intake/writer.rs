@@ -47,6 +47,10 @@ pub struct Writer {
     dropping: Option<i64>,
     chunk: usize,
     sync_each: bool,
+    /// There was no room for a post of the sealer.
+    pub post_waits: bool,
+    /// One was written that nobody has noted for the next worker.
+    pub posted: bool,
     /// What orphans leave to be told here.
     pub orphans: Arc<Orphans>,
     /// What the source leaves to be told.
@@ -72,6 +76,8 @@ impl Writer {
             dropping: None,
             chunk,
             sync_each,
+            post_waits: false,
+            posted: false,
             orphans: Arc::default(),
             skips: None,
         }
@@ -321,6 +327,7 @@ impl Writer {
 
     /// Tells what is missing in events of our own. `force`: also gaps that are younger than the patience.
     pub fn tell(&mut self, now_ms: i64, at: Mark, force: bool) {
+        self.put_post(now_ms, at);
         self.tell_of_new_numbers();
         for loss in self.spool.take_losses() {
             self.own.push(damage_event(&loss));
@@ -403,12 +410,40 @@ impl Writer {
         self.spool.alarm(AlarmKind::EventLost, "gap", text);
     }
 
+    /// What the sealer has posted, in one write. Where there is no room it waits, and nobody for it.
+    fn put_post(&mut self, now_ms: i64, at: Mark) {
+        let post = self.spool.take_post();
+        self.post_waits = false;
+        if post.is_empty() {
+            return;
+        }
+        let facts: Vec<Facts> = post.iter().map(|raw| Facts { kind: Kind::Own, ..record::read(raw, false) }).collect();
+        let news: Vec<New<'_>> = post.iter().zip(&facts).map(|(raw, f)| own(raw, f, at, now_ms)).collect();
+        // Where all is delivered, what is in the way waits for this very post.
+        let beyond = self.last_call || self.spool.all_delivered();
+        match self.spool.append(&mut self.appender, at.epoch, &news, now_ms, beyond) {
+            Ok(first) => {
+                crash::point("seal.appended");
+                let mut account = self.spool.account();
+                for (n, (raw, f)) in post.iter().zip(&facts).enumerate() {
+                    account.take(first + n as u64, f, raw, 0, 0, now_ms as u64);
+                }
+                drop(account);
+                self.posted = true;
+                self.spool.post_is_there(first + post.len() as u64);
+            }
+            Err(_) => {
+                self.post_waits = true;
+                self.spool.give_post_back(post);
+            }
+        }
+    }
+
     fn put_own(&mut self, raw: &[u8], at: Mark, now_ms: i64) -> bool {
         let mut facts = record::read(raw, false);
         facts.kind = Kind::Own;
-        let (id, time) = (facts.id, facts.time);
-        let new = New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms: now_ms };
-        match self.spool.append(&mut self.appender, at.epoch, &[new], now_ms, self.last_call) {
+        let new = [own(raw, &facts, at, now_ms)];
+        match self.spool.append(&mut self.appender, at.epoch, &new, now_ms, self.last_call) {
             Ok(seq) => {
                 crash::point("gap.appended");
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
@@ -422,6 +457,12 @@ impl Writer {
 /// How many bytes of a segment records take.
 fn need_of(items: &[Item]) -> u64 {
     items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum()
+}
+
+/// A record of ours, which stands where the input stands.
+fn own<'a>(raw: &'a [u8], facts: &Facts, at: Mark, read_ms: i64) -> New<'a> {
+    let (id, time) = (facts.id, facts.time);
+    New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms }
 }
 
 fn new_of<'a>(i: &Item, data: &'a [u8], base: Mark, read_ms: i64) -> New<'a> {

@@ -13,7 +13,7 @@ use crate::sys::crash;
 use crate::sys::ring::{Ring, Taker, Word};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the writer is told from outside, and what it leaves behind.
 #[derive(Debug, Default)]
@@ -61,6 +61,7 @@ impl Writing {
             working.store(1, Ordering::Release);
             let done = step(&mut self.writer, &mut prefetch, &mut self.taker, ending);
             working.store(0, Ordering::Release);
+            self.note_post();
             match done {
                 Done::Bytes(0) if ended && (held == 0 || self.half_waits) => return self.tell_to_the_end(),
                 Done::Bytes(0) => self.wait_for_more(&mut prefetch, held, ended),
@@ -79,13 +80,22 @@ impl Writing {
         }
     }
 
+    /// The numbers of evidence are used, whatever becomes of the directory: the next worker must know.
+    fn note_post(&mut self) {
+        if std::mem::take(&mut self.writer.posted) {
+            self.spool.note_taken(self.taker.position());
+        }
+    }
+
     fn wait_for_more(&mut self, prefetch: &mut Prefetch, held: usize, ended: bool) {
         let cushion = &self.cushion;
         cushion.looked(self.taker.position() + held as u64);
         let patience = if held > 0 || self.spool.account().gaps.untold() > 0 { 100 } else { 1_000 };
-        cushion
-            .filled
-            .sleep(Duration::from_millis(patience), || cushion.held() as usize != held || cushion.ended() != ended);
+        cushion.filled.sleep(Duration::from_millis(patience), || {
+            cushion.held() as usize != held
+                || cushion.ended() != ended
+                || self.spool.has_post() && !self.writer.post_waits
+        });
         if held == 0 && cushion.held() == 0 {
             self.writer.rest();
             prefetch.rest();
@@ -95,15 +105,21 @@ impl Writing {
     /// What is missing is told before the end, also what senders find now; where the spool is full that waits for them, as
     /// long as they may take.
     fn tell_to_the_end(&mut self) {
-        let spool = &self.spool;
+        let spool = self.spool.clone();
         spool.close();
+        let mut last_call: Option<Instant> = None;
         while !self.orders.halt.load(Ordering::Acquire) {
             self.writer.last_call = self.orders.last_call.load(Ordering::Acquire);
             if self.writer.last_call {
                 spool.report_holes();
             }
             self.writer.tell(wall_ms(), self.taker.place().into(), true);
-            if self.writer.last_call || spool.all_delivered() && spool.no_losses() && spool.account().all_told() {
+            self.note_post();
+            let last = self.writer.last_call.then(|| *last_call.get_or_insert_with(Instant::now));
+            let told = last.is_some() || spool.all_delivered() && spool.no_losses() && spool.account().all_told();
+            // The last list and checkpoint, which are to be delivered as well.
+            let late = last.is_some_and(|since| since.elapsed() >= Duration::from_millis(limits::SEAL_END_MILLIS));
+            if told && (spool.is_sealed() || late) {
                 break;
             }
             spool.wait_room(Duration::from_millis(limits::TEND_MILLIS));

@@ -7,6 +7,7 @@ mod exposed;
 pub mod in_force;
 pub mod keeping;
 mod receivers;
+pub mod sealing;
 pub mod table;
 
 use crate::audit::delivery::filter::Filter;
@@ -84,6 +85,8 @@ pub struct Options {
     pub retain: Duration,
     /// `--event-max`
     pub event_max: usize,
+    /// `--seal` and what belongs to it; none: nothing is sealed.
+    pub seal: Option<sealing::Seal>,
     /// `--drain`
     pub drain: Duration,
     /// `--on-alarm`, split.
@@ -194,8 +197,9 @@ impl Options {
                 &parsed.need("event-max"),
                 limits::EVENT_MAX_BYTES.0..=limits::EVENT_MAX_BYTES.1,
             )? as usize,
+            seal: sealing::read(parsed)?,
             drain: value::duration(&parsed.need("drain"))?,
-            on_alarm: parsed.get("on-alarm").map(command_of).transpose()?.unwrap_or_default(),
+            on_alarm: parsed.get("on-alarm").map(value::command).transpose()?.unwrap_or_default(),
             alarm_repeat: alarm_repeat(parsed)?,
             unconfined: parsed.is_on("no-confinement"),
             metrics_addr: match parsed.get("metrics-addr") {
@@ -256,15 +260,6 @@ fn alarm_repeat(parsed: &Parsed) -> Result<Option<Duration>> {
     Ok(Some(time).filter(|t| !t.is_zero()))
 }
 
-/// The words of a command.
-fn command_of(item: &Item) -> Result<Vec<String>> {
-    let words: Vec<String> = item.value.split_whitespace().map(String::from).collect();
-    if words.is_empty() {
-        return Err(item.error("there is no command in it"));
-    }
-    Ok(words)
-}
-
 /// A name for document ids: any text without control characters, not too long.
 fn named(item: &Item) -> Result<String> {
     let text = &item.value;
@@ -301,6 +296,7 @@ mod tests {
             (1, "r1", "json")
         );
         assert_eq!((o.memory_max, o.event_max, o.drain), (4 << 20, 1 << 20, Duration::from_secs(10)));
+        assert!(o.seal.is_none());
     }
 
     #[test]

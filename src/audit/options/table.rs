@@ -8,6 +8,7 @@ const DELIVERY: &str = "Delivery";
 const TLS: &str = "TLS and identity";
 const SPOOL: &str = "Spool";
 const RECORDS: &str = "Records";
+const EVIDENCE: &str = "Evidence";
 const RUNNING: &str = "Running";
 const SEEING: &str = "Seeing into it";
 const TOOLS: &str = "Tools";
@@ -17,6 +18,7 @@ const GROUPS: &[Text] = &[
     text(TLS, "TLS и подлинность"),
     text(SPOOL, "Очередь на диске"),
     text(RECORDS, "Записи"),
+    text(EVIDENCE, "Неизменность журнала"),
     text(RUNNING, "Работа"),
     text(SEEING, "Наблюдение"),
     text(TOOLS, "Инструменты"),
@@ -74,6 +76,11 @@ static ROWS: &[Row] = &[
     Row::value(SPOOL, "quarantine-max", "SIZE", "how large the file of refused events of a receiver may become", "до какого размера может вырасти файл отвергнутых событий приёмника").receiver().default("64M"),
     Row::value(RECORDS, "cluster", "NAME", "name of the cluster: in document ids and in every event", "имя кластера: в идентификаторах документов и в каждом событии"),
     Row::value(RECORDS, "event-max", "SIZE", "longer records are delivered in pieces", "более длинные записи доставляются по частям").default("1M"),
+    Row::value(EVIDENCE, "seal", "DIR", "hash and sign the trail, so that the public key tells what was altered or removed on its way; keys and checkpoints are here (`seal init` makes it)", "хешировать и подписывать журнал, чтобы по открытому ключу видеть изменённое и удалённое; здесь ключи и контрольные точки (создаёт `seal init`)"),
+    Row::value(EVIDENCE, "seal-hash", "sha256|streebog256", "what is hashed with; streebog256 (GOST R 34.11-2012) takes ten times the work", "чем хешировать; streebog256 (ГОСТ Р 34.11-2012) требует в десять раз больше вычислений").default("sha256"),
+    Row::value(EVIDENCE, "seal-key-life", "TIME", "how long a key signs; the next one is named in its last checkpoint, then it is erased", "сколько служит ключ подписи; следующий указывается в его последней контрольной точке, после чего ключ стирается").default("1d"),
+    Row::value(EVIDENCE, "seal-copy", "FILE|journald:", "append each signed checkpoint to this file as well, or send it to the journal: a copy out of reach of who takes the directory of --seal", "дописывать каждую подписанную контрольную точку и в этот файл или в журнал systemd: копия вне досягаемости того, кто захватит каталог --seal").repeat(),
+    Row::value(EVIDENCE, "seal-sign", "CMD", "a second signature by this command (split at blanks, no shell): the body of a checkpoint is its input, a signature line of a note its output", "вторая подпись этой командой (делится по пробелам, без оболочки): на входе тело контрольной точки, на выходе строка подписи"),
     Row::value(RUNNING, "drain", "TIME", "how long to go on delivering after the end of input", "сколько продолжать доставку после конца ввода").default("10s"),
     Row::value(RUNNING, "on-alarm", "CMD", "run this on an alarm and at its end (split at blanks, no shell; what is the matter is in GOSTECH_ALARM and the variables beside it)", "запускать при тревоге и при её окончании (делится по пробелам, без оболочки; что случилось — в GOSTECH_ALARM и соседних переменных)"),
     Row::value(RUNNING, "alarm-repeat", "TIME", "what lasts is told again after this; 0s: once", "через сколько сообщать о продолжающемся снова; 0s: один раз").default("1h"),
@@ -89,7 +96,7 @@ static ROWS: &[Row] = &[
     Row::value(SEEING, "metrics-addr", "ADDR", "serve /metrics and a status page here: host:port or unix:/path (default: nowhere)", "отдавать /metrics и страницу состояния здесь: хост:порт или unix:/путь (по умолчанию нигде)"),
     Row::value(SEEING, "log-level", "error|warn|info|debug", "what to write to stderr", "что писать в stderr").default("info"),
     Row::switch(SEEING, "debug", "the same as --log-level debug", "то же, что --log-level debug"),
-    Row::switch(TOOLS, "json", "print JSON", "печатать JSON").only_in(&["status", "spool verify", "quarantine list"]).only_flag(),
+    Row::switch(TOOLS, "json", "print JSON", "печатать JSON").only_in(&["status", "spool verify", "quarantine list", "seal verify"]).only_flag(),
     Row::switch(TOOLS, "watch", "show the status page in the terminal, drawn anew each second", "показывать страницу состояния в терминале, обновляя каждую секунду").only_in(&["status"]).only_flag(),
     Row::switch(TOOLS, "send", "deliver a test event to every receiver", "доставить каждому приёмнику проверочное событие").only_in(&["check"]).only_flag(),
     Row::value(TOOLS, "as", "USER", "root checks with the rights of this user (default: the owner of the spool)", "root проверяет с правами этого пользователя (по умолчанию — владельца очереди)").only_in(&["check"]).only_flag(),
@@ -97,6 +104,12 @@ static ROWS: &[Row] = &[
     Row::value(TOOLS, "from", "ID", "the first event: its id (1.0.26) or whole document id", "первое событие: его id (1.0.26) или полный идентификатор документа").only_in(&["spool replay", "spool export"]).only_flag().elsewhere("read-from"),
     Row::value(TOOLS, "to", "ID", "the last event, included", "последнее событие, включительно").only_in(&["spool replay", "spool export"]).only_flag(),
     Row::value(TOOLS, "by", "NAME", "the helper that delivers them, by the name of its sub-directory (default: that from which they come); without --from and --to: all that waits", "модуль, который их доставит, по имени его подкаталога (по умолчанию тот, откуда события); без --from и --to — все ожидающие").only_in(&["spool replay"]).only_flag(),
+    Row::value(TOOLS, "key", "FILE|KEY", "the public key that `seal init` has printed, or a file with such keys, one a line", "открытый ключ, который напечатал `seal init`, или файл с такими ключами, по одному в строке").only_in(&["seal verify"]).only_flag().repeat(),
+    Row::value(TOOLS, "export", "FILE", "what is to be verified: JSON lines as they were delivered, or hits of Elasticsearch, in any order; `-`: standard input", "что проверять: строки JSON, как они доставлены, или записи Elasticsearch, в любом порядке; `-` — стандартный ввод").only_in(&["seal verify"]).only_flag().repeat(),
+    Row::value(TOOLS, "checkpoints", "FILE", "checkpoints that were kept elsewhere: a copy of `checkpoints` in the directory of --seal", "контрольные точки, сохранённые отдельно: копия файла `checkpoints` из каталога --seal").only_in(&["seal verify"]).only_flag().repeat(),
+    Row::value(TOOLS, "receiver", "NAME", "whose export it is: what its filter kept back and what it refused is not missing", "чей это экспорт: отсеянное его фильтром и отвергнутое им не считается пропавшим").only_in(&["seal verify"]).only_flag(),
+    Row::value(TOOLS, "ignore", "FIELD", "a field that a pipeline adds to events; known ones (host, tags, @version…) are ignored already", "поле, которое добавляет конвейер; известные (host, tags, @version…) не учитываются и так").only_in(&["seal verify"]).only_flag().repeat(),
+    Row::value(TOOLS, "temp", "DIR", "where what does not fit memory is put in order (default $TMPDIR, /tmp)", "где упорядочивать то, что не помещается в памяти (по умолчанию $TMPDIR, /tmp)").only_in(&["seal verify"]).only_flag(),
 ];
 
 static COMMANDS: &[Command] = &[
@@ -148,6 +161,18 @@ static COMMANDS: &[Command] = &[
         operands: "NAME",
         help: "forget a receiver that is no longer configured, and what is kept for it (the helper may run)",
         help_ru: "забыть приёмник, которого больше нет в настройках, и хранимое для него (программа может работать)",
+    },
+    Command {
+        name: &["seal", "init"],
+        operands: "",
+        help: "make the directory of --seal with its first key, and print the public key, which the auditor keeps",
+        help_ru: "создать каталог --seal с первым ключом и напечатать открытый ключ, который хранит аудитор",
+    },
+    Command {
+        name: &["seal", "verify"],
+        operands: "",
+        help: "say which events of an export are authentic, altered, inserted or removed",
+        help_ru: "сказать, какие события экспорта подлинны, изменены, вставлены или удалены",
     },
     Command {
         name: &["quarantine", "list"],
@@ -228,6 +253,7 @@ pub static PROGRAM: Program = Program {
         ("0", text("nothing was lost; what is not delivered yet is in the spool", "ничего не потеряно; недоставленное лежит в очереди")),
         ("1", text("something was lost, and it was counted and said; or a command found something wrong", "что-то потеряно, это сосчитано и сказано; или команда нашла неладное")),
         ("2", text("usage: an unknown option, a value that cannot be read; standard input was not touched", "ошибка вызова: неизвестный параметр, нечитаемое значение; стандартный ввод не тронут")),
+        ("3", text("`seal verify` cannot tell from what it was given", "`seal verify` не может судить по тому, что дано")),
     ],
     examples: &[
         ("picodata run --audit='| exec gostech-audit-log --url https://example.com'", text("deliver the audit log to Logstash", "доставлять журнал аудита в Logstash")),

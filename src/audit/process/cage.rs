@@ -8,6 +8,7 @@
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::transport;
 use crate::audit::options::keeping::roots;
+use crate::audit::options::sealing::CopyTo;
 use crate::audit::options::Options;
 use crate::audit::spool::{place, Spool};
 use crate::guard::calls::Extra;
@@ -34,6 +35,13 @@ const LIBRARIES: &[&str] = &[];
 /// What a worker with these options needs. `probing`: directories may be made to see whether they can be used.
 pub fn needs(options: &Options, probing: bool) -> Needs {
     let mut files = spool(options, probing);
+    if let Some(seal) = &options.seal {
+        files.push(Wish::Keep(seal.dir.clone()));
+        files.extend(seal.copies.iter().filter_map(|copy| match copy {
+            CopyTo::File(path) => Some(Wish::Copy(path.clone())),
+            CopyTo::Journal(_) => None,
+        }));
+    }
     files.extend((options.source.row.wishes)(&options.source));
     files.extend(NAMES.iter().chain(MORE_NAMES).map(|f| Wish::Read(f.into())));
     files.extend(LIBRARIES.iter().map(|d| Wish::ReadTree(d.into())));
@@ -41,7 +49,7 @@ pub fn needs(options: &Options, probing: bool) -> Needs {
     files.push(Wish::ReadAlone("/dev/urandom".into()));
     let targets = || options.receivers.iter().flat_map(|r| &r.targets);
     files.extend(targets().flat_map(transport::wishes));
-    let logs = files.iter().any(|w| matches!(w, Wish::Log(_) | Wish::Rotate(_)));
+    let logs = files.iter().any(|w| matches!(w, Wish::Log(_) | Wish::Rotate(_) | Wish::Copy(_)));
     Needs { files, reads_anywhere: false, calls: Extra { logs, ..Extra::default() } }
 }
 
@@ -161,7 +169,10 @@ mod tests {
             "/l/audit.log",
             "--old-dir",
             "/l/old",
+            "--seal",
+            "/v/seal",
         ]);
+        assert!(n.files.iter().any(|w| matches!(w, Wish::Keep(dir) if dir == Path::new("/v/seal"))), "{n:?}");
         assert!(n.files.iter().any(|w| matches!(w, Wish::List(dir) if dir == Path::new("/l/old"))), "{n:?}");
         assert!(n.files.iter().any(|w| matches!(w, Wish::Follow(log) if log == Path::new("/l/audit.log"))), "{n:?}");
         let read: Vec<String> = n
@@ -191,6 +202,8 @@ mod tests {
         for (args, more, logs) in [
             (&["--url", "file:///l/a"][..], Some("Log(\"/l/a\")"), true),
             (&["--url", "file:///l/a", "--file-max", "1M"], Some("Rotate(\"/l/a\")"), true),
+            (&["--url", "-", "--seal", "/s", "--seal-copy", "/l/a"], Some("Keep(\"/s\"), Copy(\"/l/a\")"), true),
+            (&["--url", "-", "--seal", "/s", "--seal-copy", "journald:"], Some("Keep(\"/s\")"), false),
             (&["--url", "fifo:///l/a"], Some("Device(\"/l/a\")"), false),
             (&["--url", "-"], None, false),
         ] {

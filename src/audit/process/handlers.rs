@@ -1,4 +1,5 @@
-//! Handlers of `exec://` in the keeper: it starts them for the worker, which starts nothing, and sees to it that they end.
+//! Handlers of `exec://` in the keeper: it starts them for the worker, which starts nothing, and sees to it that they end. So
+//! it does with the other signer of checkpoints (`--seal-sign`), which has a time limit.
 //!
 //! Only a program that the keeper's own options name is started. A handler has the pipes that the worker has made for it, so
 //! it is not the keeper's to read or to write; it is ended when the worker asks for that, when the worker is gone, and with the
@@ -32,7 +33,7 @@ struct Running {
 
 /// Makes the way to the keeper, where these options have a handler. Before the worker that is to use it.
 pub fn prepare(options: &Options) {
-    if programs(options).next().is_some() {
+    if programs(options).next().is_some() || !signer(options).is_empty() {
         if let Err(e) = starter::make() {
             log::error("handler", format!("cannot make the way to the keeper: {e}"));
         }
@@ -57,15 +58,23 @@ impl Handlers {
     fn start(&mut self, options: &Options, number: u64, program: PathBuf, ends: starter::Ends) {
         // With its output open until the complaint is written: whoever sees that end looks no further.
         let (mut complaint, _output) = (ends[2].try_clone().map(File::from), ends[1].try_clone());
-        let started = if !programs(options).any(|p| p == program) {
+        let signs = program.as_os_str().is_empty();
+        let words = if signs { signer(options) } else { &[] };
+        let program = words.first().map_or(program, PathBuf::from);
+        let started = if signs && words.is_empty() || !signs && !programs(options).any(|p| p == program) {
             Err("no option names it".to_string())
         } else if self.all.len() >= limits::EXEC_HANDLERS {
             Err(format!("{} handlers run already", self.all.len()))
         } else {
-            starter::start(&program, ends).map_err(|e| e.to_string())
+            starter::start(&program, words.get(1..).unwrap_or_default(), ends).map_err(|e| e.to_string())
         };
         match (started, &mut complaint) {
-            (Ok(child), _) => self.all.push(Running { number, pid: child.id() as i32, program, until: None }),
+            (Ok(child), _) => {
+                // It is ended by the worker, and here as well, whatever that does.
+                let most = Duration::from_millis(limits::SEAL_SIGN_MILLIS + limits::EXEC_END_MILLIS);
+                let until = signs.then(|| Instant::now() + most);
+                self.all.push(Running { number, pid: child.id() as i32, program, until });
+            }
             // The worker hears it, and sees that the other end is closed.
             (Err(why), Ok(complaint)) => drop(writeln!(complaint, "cannot be run: {why}")),
             (Err(why), Err(_)) => log::error("handler", format!("cannot run `{}`: {why}", program.display())),
@@ -117,6 +126,11 @@ impl Handlers {
             }
         }
     }
+}
+
+/// The words of the other signer.
+fn signer(options: &Options) -> &[String] {
+    options.seal.as_ref().map_or(&[], |seal| &seal.sign)
 }
 
 /// Those that the options name.

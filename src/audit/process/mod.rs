@@ -19,6 +19,7 @@ pub mod packer;
 pub mod page;
 pub mod reload;
 pub mod run_state;
+pub mod sealer;
 pub mod speaker;
 pub mod standstill;
 pub mod start;

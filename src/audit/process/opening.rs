@@ -3,7 +3,7 @@
 //! Refuses: a home of another helper, one that workers have died of opening, one whose records have the numbers of ours.
 
 use crate::audit::options::keeping::{base_name, roots, settings};
-use crate::audit::options::Options;
+use crate::audit::options::{Options, Sync};
 use crate::audit::process::claim;
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::whereabouts::Before;
@@ -13,10 +13,12 @@ use crate::audit::spool::no_disk::NoDisk;
 use crate::audit::spool::owner::Owner;
 use crate::audit::spool::place::{self, Home};
 use crate::audit::spool::recover::Refusal;
+use crate::audit::spool::seals::Sealing;
 use crate::audit::spool::{Settings, Spool};
 use crate::hash::xxh64;
 use crate::limits;
 use crate::log;
+use crate::net::crypto;
 use crate::sys::clock::wall_ms;
 use crate::sys::marks::Mark;
 use crate::sys::ring::{Ring, Word};
@@ -41,7 +43,16 @@ pub fn why(refusal: &Refusal) -> String {
 
 /// How the one is to be kept that we live in.
 fn lived_in(options: &Options, dir: Option<&Path>) -> Settings {
-    Settings { owner: Some(claim::owner_of(options)), ..settings(options, dir) }
+    Settings { owner: Some(claim::owner_of(options)), sealing: sealing(options), ..settings(options, dir) }
+}
+
+/// How its records are counted for evidence.
+fn sealing(options: &Options) -> Option<Sealing> {
+    options.seal.as_ref().map(|seal| {
+        let mut chance = [0; 9];
+        crypto::random(&mut chance);
+        Sealing { algorithm: seal.algorithm, chance, unsynced: options.sync == Sync::Never }
+    })
 }
 
 /// Whether we may live there.

@@ -2,7 +2,7 @@
 //!
 //! Refuses: to ask anybody, a figure that is not in the moment.
 
-use crate::audit::alarm::{Alarm, Gravity};
+use crate::audit::alarm::{Alarm, AlarmKind, Gravity};
 use crate::audit::intake::source::table::TABLE;
 use crate::audit::process::history::{self, Series};
 use crate::audit::record::Severity;
@@ -319,7 +319,25 @@ impl Painter<'_> {
         let fact = |(name, n, none, some): (&'static str, u64, Tone, Tone)| {
             (name, Cell::number(self.lang.count(n)).tone(if n == 0 { none } else { some }))
         };
-        all.into_iter().map(fact).collect()
+        all.into_iter().map(fact).chain(self.sealed()).collect()
+    }
+
+    /// Where records are sealed: how far, and when that was last signed.
+    fn sealed(&self) -> Vec<Fact> {
+        let Some(s) = &self.m.sealed else { return Vec::new() };
+        let failing = self.m.wrong.iter().any(|a| a.kind == AlarmKind::SealFailing && a.about == "seal");
+        let signed = match s.signed_ms {
+            0 => self.t("no", "нет").to_string(),
+            ms => format!("{} ({})", self.lang.ago(self.m.now_ms, ms), self.lang.count(s.number)),
+        };
+        vec![
+            (self.t("sealed", "запечатано"), Cell::number(self.lang.count(s.size))),
+            (self.t("not sealed yet", "ещё не запечатано"), Cell::number(self.lang.count(s.open))),
+            (
+                self.t("signed checkpoint", "подписанная точка"),
+                Cell::text(signed).tone(if failing { Tone::Bad } else { Tone::Good }),
+            ),
+        ]
     }
 
     fn titles(&self) -> Vec<Vec<Cell>> {

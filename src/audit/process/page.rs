@@ -148,6 +148,7 @@ impl Source {
         receivers_part(&mut p, account, receivers, moment.now_ms);
         sizes_part(&mut p, &moment);
         source_part(&mut p, &moment);
+        seal_part(&mut p, &moment);
         self.others_part(&mut p);
         wrong_part(&mut p, &moment);
         p.one("gaps_total", "counter", "Gaps found in the numbers of the database's events.", c.gaps as f64);
@@ -290,6 +291,19 @@ fn source_part(p: &mut Text, m: &Moment) {
     }
 }
 
+fn seal_part(p: &mut Text, m: &Moment) {
+    let Some(s) = &m.sealed else { return };
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    p.one("seal_records", "gauge", "Records of the stream at hand that are sealed.", s.size as f64);
+    p.one("seal_open_records", "gauge", "Records in the spool that are not sealed yet.", s.open as f64);
+    p.one("seal_checkpoints", "gauge", "The number of the last checkpoint.", s.number as f64);
+    let help = "When the last checkpoint was signed; 0: never.";
+    p.one("seal_last_checkpoint_timestamp_seconds", "gauge", help, seconds(s.signed_ms));
+    let help = "When the key that signs was made; 0: it cannot be read.";
+    p.one("seal_key_created_timestamp_seconds", "gauge", help, seconds(s.key_ms));
+    p.one("seal_failures_total", "counter", "Checkpoints that could not be signed or kept.", s.failures as f64);
+}
+
 /// The alarms that last, in the words of `--on-alarm` and `status`.
 fn wrong_part(p: &mut Text, m: &Moment) {
     p.family("alarms", "gauge", "What is wrong now, by the id of the alarm: of how many things.");
@@ -358,6 +372,7 @@ mod tests {
             identity: Identity::default(),
             receivers: receivers.iter().map(|name| ((*name).to_string(), false)).collect(),
             owner: None,
+            sealing: None,
         };
         Arc::new(Spool::open(disk.clone(), memory(), settings, None, 0).unwrap())
     }

@@ -20,6 +20,7 @@ use crate::audit::process::crew::Crew;
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::page::{self, Source};
 use crate::audit::process::run_state::RunState;
+use crate::audit::process::sealer::{self, signer::Keeper, Sealer};
 use crate::audit::process::speaker::Speaker;
 use crate::audit::process::standstill::Standstill;
 use crate::audit::process::succession::Elders;
@@ -152,6 +153,7 @@ impl Worker {
         // Before the page, which can do with fewer threads.
         crew.complete();
         let mut adopter = Some(Instant::now()).filter(|_| self.home.is_some());
+        let mut sealer = Some(Instant::now()).filter(|_| self.options.seal.is_some());
         let source = self.source();
         let _porch = page::start(&self.options, ahead, source.clone());
         let _speaker = self.home.as_ref().and_then(|home| speaker.start(&home.dir, source.clone()));
@@ -161,10 +163,8 @@ impl Worker {
         loop {
             crew.complete();
             source.note();
-            if adopter.is_some_and(|at| at <= Instant::now()) {
-                let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
-                adopter = self.start_adopter().is_err().then_some(again);
-            }
+            begin_when_due(&mut adopter, || self.start_adopter());
+            begin_when_due(&mut sealer, || self.start_sealer());
             if !self.look_around(given, &mut elders, cage, &mut still) {
                 self.make_room(&writer);
                 self.spool.save_cursors();
@@ -445,11 +445,28 @@ impl Worker {
         begin("tender", move || tender.run(&spool, sync, &run_state.stop, wall_ms))
     }
 
+    fn start_sealer(&self) -> std::io::Result<()> {
+        let Some(seal) = &self.options.seal else { return Ok(()) };
+        let signer = Box::new(Keeper::new(seal, &self.spool)?);
+        let filters: Vec<_> = self.options.receivers.iter().map(|r| (r.name.clone(), r.filter.clone())).collect();
+        let Some(sealer) = Sealer::new(self.spool.clone(), signer, &filters) else { return Ok(()) };
+        let (spool, cushion, run_state) = (self.spool.clone(), self.cushion.clone(), self.run_state.clone());
+        thread::start("sealer", move || sealer::run::run(sealer, &spool, &cushion, &run_state)).map(drop)
+    }
+
     fn start_adopter(&self) -> std::io::Result<()> {
         let Some(home) = &self.home else { return Ok(()) };
         let Some(root) = home.dir.parent().map(Path::to_path_buf) else { return Ok(()) };
         let (own, options, run_state) = (home.name.clone(), self.options.clone(), self.run_state.clone());
         thread::start("adopter", move || adopt::run(&root, &own, &options, &run_state)).map(drop)
+    }
+}
+
+/// Starts a thread that the worker can do without for a while, when it is time to try.
+fn begin_when_due(at: &mut Option<Instant>, start: impl FnOnce() -> std::io::Result<()>) {
+    if at.is_some_and(|at| at <= Instant::now()) {
+        let again = Instant::now() + Duration::from_millis(limits::THREAD_RETRY_MILLIS);
+        *at = start().is_err().then_some(again);
     }
 }
 

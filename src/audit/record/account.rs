@@ -7,7 +7,7 @@ use crate::audit::record::gap::{Gaps, Missing, Seen};
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::mark::Mark;
-use crate::audit::record::{frame, EventId, Facts, Kind, Severity};
+use crate::audit::record::{frame, is_evidence, EventId, Facts, Kind, Severity};
 use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
@@ -123,8 +123,10 @@ impl Account {
         self.seq = seq;
         if facts.kind == Kind::Own {
             self.counters.own += 1;
-            self.told(raw);
-            self.note_telling(seq, raw);
+            if !is_evidence(facts.kind, facts.id.of(raw)) {
+                self.told(raw);
+                self.note_telling(seq, raw);
+            }
         } else {
             self.pieces = if part == parts { 0 } else { part };
             self.see(facts, raw, part, now);

@@ -20,6 +20,11 @@ pub enum Kind {
     Own = 4,
 }
 
+/// Whether a record of ours is evidence itself, a list of leaves or a checkpoint: that has no leaf, and tells of no gap.
+pub fn is_evidence(kind: Kind, id: &[u8]) -> bool {
+    kind == Kind::Own && (id.starts_with(b"leaves-") || id.starts_with(b"checkpoint-"))
+}
+
 impl Kind {
     /// The kind behind its number.
     pub fn of(n: u8) -> Option<Kind> {

@@ -12,6 +12,7 @@ pub mod gap;
 pub mod gap_event;
 pub mod loss;
 pub mod mark;
+pub mod marks;
 mod plain;
 pub mod usual;
 
@@ -19,7 +20,7 @@ use crate::json::{self, Span};
 use crate::limits::PIPE_RECORD_BYTES;
 pub use event_id::EventId;
 use facts::f_has_any;
-pub use facts::{read, read_again, Facts, Item, Kind, Severity};
+pub use facts::{is_evidence, read, read_again, Facts, Item, Kind, Severity};
 
 /// Why no more bytes are to be waited for, if so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

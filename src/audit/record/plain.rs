@@ -5,10 +5,10 @@
 //! know.
 
 use super::facts::{Facts, Item};
+use super::marks::Marks;
 use super::usual::Usual;
 use crate::json::Span;
 use crate::limits::PIPE_RECORD_BYTES;
-use crate::sys::lanes::{self, Seen, BLOCK};
 
 /// Finds records at the beginning of `data[from..]` until about `most` are out, or a line comes that is not of this shape, or
 /// is longer than `longest`; gives where that one begins.
@@ -32,7 +32,7 @@ pub fn records(data: &[u8], from: usize, longest: usize, most: usize, out: &mut 
 fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Facts, usize)> {
     let rest = marks.data.get(start..)?;
     let mut facts = Facts::none();
-    if !rest.starts_with(b"{\"") || marks.next() != start + 1 {
+    if !rest.starts_with(b"{\"") || marks.pass() != start + 1 {
         return None;
     }
     let mut at = 2;
@@ -40,13 +40,13 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
         // Whatever is foreign from here on is of this field, or of the block it begins in.
         marks.foreign = marks.seen.foreign;
         // A key with an escape means another one: it ends no string here.
-        let to = marks.next() - start;
+        let to = marks.pass() - start;
         let key = rest.get(at..to)?;
         if rest.get(to..to + 3)? != b"\":\"" {
             return None;
         }
-        marks.next();
-        let value = Span { from: to + 3, to: marks.string_end()? - start };
+        marks.pass();
+        let value = Span { from: to + 3, to: string_end(marks)? - start };
         if marks.foreign && std::str::from_utf8(&rest[at..value.to]).is_err() {
             return None;
         }
@@ -55,7 +55,7 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
         }
         at = value.to + 3;
         let ends = rest.get(at - 2..at)?;
-        marks.next();
+        marks.pass();
         if ends == b"}\n" {
             break;
         }
@@ -66,74 +66,21 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
     Some((facts.settled(&rest[..at - 1], usual), start + at - 1))
 }
 
-/// Goes from one byte that may mean something to the next.
-struct Marks<'a> {
-    data: &'a [u8],
-    /// Where the block at hand begins.
-    base: usize,
-    /// What of it is not passed yet.
-    seen: Seen,
-    /// Whether a block that was looked at since this was set has bytes that are not ASCII.
-    foreign: bool,
-}
-
-impl<'a> Marks<'a> {
-    fn new(data: &'a [u8], base: usize) -> Marks<'a> {
-        Marks { data, base, seen: look(data, base), foreign: false }
-    }
-
-    /// Where the next one stands; behind the end of the data there are only such.
-    #[inline(always)]
-    fn next(&mut self) -> usize {
-        while self.seen.marks == 0 {
-            self.advance();
-        }
-        let at = self.base + self.seen.marks.trailing_zeros() as usize;
-        self.seen.marks &= self.seen.marks - 1;
-        at
-    }
-
-    // Not in line: it would stand there at each of its callers, and push their numbers out of the registers.
-    #[inline(never)]
-    fn advance(&mut self) {
-        self.base += BLOCK;
-        self.seen = look(self.data, self.base);
-        self.foreign |= self.seen.foreign;
-    }
-
-    /// Where the string ends that we are in; none: it has what `read` must judge.
-    #[inline(always)]
-    fn string_end(&mut self) -> Option<usize> {
-        loop {
-            let at = self.next();
-            match self.data.get(at)? {
-                b'"' => return Some(at),
-                b'\\' => match self.data.get(at + 1)? {
-                    b'"' | b'\\' => drop(self.next()),
-                    b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                    _ => return None,
-                },
-                _ => return None,
-            }
-        }
-    }
-}
-
-/// What is seen of the 64 bytes from `base` on; behind the end of the data stand zeros.
+/// Where the string ends that we are in; none: it has what `read` must judge.
 #[inline(always)]
-fn look(data: &[u8], base: usize) -> Seen {
-    match data.get(base..).and_then(|rest| rest.first_chunk()) {
-        Some(block) => lanes::look(block),
-        None => look_at_last(data, base),
+fn string_end(marks: &mut Marks<'_>) -> Option<usize> {
+    loop {
+        let at = marks.pass();
+        match marks.data.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => match marks.data.get(at + 1)? {
+                b'"' | b'\\' => drop(marks.pass()),
+                b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
+                _ => return None,
+            },
+            _ => return None,
+        }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn look_at_last(data: &[u8], base: usize) -> Seen {
-    let (rest, mut block) = (data.get(base..).unwrap_or_default(), [0; BLOCK]);
-    block[..rest.len()].copy_from_slice(rest);
-    lanes::look(&block)
 }
 
 #[cfg(test)]

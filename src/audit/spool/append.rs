@@ -1,5 +1,6 @@
 //! Writing to the spool: the one appender, new segments, room, and what gives way when there is none.
 
+use super::cursor::Fate;
 use super::disk::Disk;
 use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
 use super::walk::{Found, Walk};
@@ -63,18 +64,18 @@ impl Spool {
             if !beyond && self.room_for(need) == Room::None {
                 return Err(NoRoom);
             }
-            let (seq, store, seal) = {
+            let (seq, store, anew) = {
                 let mut l = self.lock();
                 l.writing = true;
                 (
                     l.next_seq,
                     if l.disk_bad.is_some() { Store::Memory } else { Store::Disk },
-                    std::mem::take(&mut l.seal),
+                    std::mem::take(&mut l.begin_anew),
                 )
             };
             let last = news.last().unwrap_or(first);
             let begin = Mark { epoch, position: first.stream };
-            a.prepare(self, store, seal, seq, begin, now_ms, need, (seq + news.len() as u64, last.stream));
+            a.prepare(self, store, anew, seq, begin, now_ms, need, (seq + news.len() as u64, last.stream));
             let Some(open) = a.open.as_mut() else {
                 self.lock().writing = false;
                 return Err(NoRoom);
@@ -149,6 +150,7 @@ impl Spool {
                     packed: None,
                     stays_plain: false,
                     synced: 0,
+                    durable: 0,
                     renew: false,
                     replaces: Vec::new(),
                     acked_ms: None,
@@ -209,6 +211,9 @@ impl Spool {
             }
             for r in ledger.receivers.iter_mut().filter(|r| r.optional && r.cursor.next < s.next) {
                 let gone = s.next - r.cursor.next.max(s.first).min(s.next);
+                if self.seals.excuses {
+                    r.cursor.excused.add(Fate::Dropped, r.cursor.next, s.next - 1);
+                }
                 r.cursor.dropped += s.next - r.cursor.next;
                 r.cursor.next = s.next;
                 r.dirty = true;
@@ -240,7 +245,7 @@ impl Spool {
             let from = {
                 let mut ledger = self.lock();
                 if Some(&s.name) == ledger.active.as_ref() {
-                    ledger.seal = true;
+                    ledger.begin_anew = true;
                     ledger.active = None;
                 }
                 ledger.acked_before(false).max(account.dropped_to)
@@ -286,6 +291,9 @@ impl Spool {
         let (notes, saved) = (ledger.notes, ledger.notes_saved);
         for r in ledger.receivers.iter_mut().filter(|r| r.cursor.next < seq) {
             r.waits_for(notes, saved);
+            if self.seals.excuses {
+                r.cursor.excused.add(Fate::Dropped, r.cursor.next, seq - 1);
+            }
             r.cursor.dropped += seq - r.cursor.next;
             r.cursor.next = seq;
             r.dirty = true;
@@ -341,7 +349,7 @@ impl Appender {
         &mut self,
         spool: &Spool,
         store: Store,
-        seal: bool,
+        anew: bool,
         seq: u64,
         begin: Mark,
         now_ms: i64,
@@ -360,7 +368,7 @@ impl Appender {
                 && o.head.reaches(end_seq, end_stream, now_ms)
                 && o.head.reaches(seq, begin.position, now_ms)
         };
-        if !seal && self.open.as_ref().is_some_and(fits) {
+        if !anew && self.open.as_ref().is_some_and(fits) {
             return;
         }
         self.made += 1;
@@ -372,6 +380,7 @@ impl Appender {
             identity: spool.settings.identity.clone(),
             last: spool.account().last,
             packed: None,
+            seal: spool.stream(),
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
         let name = spool.free_name(seq);

@@ -27,6 +27,77 @@ pub struct Cursor {
     pub last_answer: String,
     /// When that was.
     pub last_answer_ms: i64,
+    /// Which records it was not given since a checkpoint said so; kept where records are sealed.
+    pub excused: Excused,
+}
+
+/// Why a receiver was not given a record that was meant for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// It was set aside.
+    Quarantined,
+    /// It was dropped, or is gone.
+    Dropped,
+}
+
+/// Records that a receiver was not given, for the next checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Excused {
+    /// From there to there.
+    pub ranges: Vec<(Fate, u64, u64)>,
+    /// How many more were quarantined and dropped that had no room here.
+    pub more: [u64; 2],
+}
+
+impl Excused {
+    /// The records from there to there as well.
+    pub fn add(&mut self, fate: Fate, from: u64, to: u64) {
+        let room = self.ranges.len() < limits::EXCUSED_KEPT;
+        match self.ranges.last_mut() {
+            Some((f, _, last)) if *f == fate && *last + 1 == from => *last = to,
+            _ if room => self.ranges.push((fate, from, to)),
+            _ => self.more[fate as usize] += to + 1 - from,
+        }
+    }
+
+    /// A checkpoint has said these.
+    pub fn said(&mut self, these: &Excused) {
+        for (mine, said) in self.more.iter_mut().zip(these.more) {
+            *mine = mine.saturating_sub(said);
+        }
+        for &(fate, from, to) in &these.ranges {
+            // The last one may have grown meanwhile.
+            if let Some(i) = self.ranges.iter().position(|r| (r.0, r.1) == (fate, from)) {
+                self.ranges[i].1 = to + 1;
+                if self.ranges[i].1 > self.ranges[i].2 {
+                    self.ranges.remove(i);
+                }
+            }
+        }
+    }
+
+    fn save(&self) -> String {
+        let letter = |fate| if fate == Fate::Quarantined { 'q' } else { 'd' };
+        let ranges: Vec<String> =
+            self.ranges.iter().map(|(f, from, to)| format!("{}{from}-{to}", letter(*f))).collect();
+        ranges.join(" ")
+    }
+
+    fn load(v: &Value) -> Excused {
+        let range = |text: &str| {
+            let fate = match text.get(..1)? {
+                "q" => Fate::Quarantined,
+                "d" => Fate::Dropped,
+                _ => return None,
+            };
+            let (from, to) = text[1..].split_once('-')?;
+            let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+            (0 < from && from <= to && to <= limits::SPOOL_NUMBER_MAX).then_some((fate, from, to))
+        };
+        let ranges = v["excused"].as_str().unwrap_or("").split(' ').filter_map(range).take(limits::EXCUSED_KEPT);
+        let more = |i: usize| v["excused_more"][i].as_u64().unwrap_or(0).min(limits::SPOOL_NUMBER_MAX);
+        Excused { ranges: ranges.collect(), more: [more(0), more(1)] }
+    }
 }
 
 /// The file of a receiver's cursor.
@@ -68,13 +139,16 @@ impl Cursor {
             let cut = (0..=limits::ANSWER_KEPT_BYTES).rev().find(|&n| answer.is_char_boundary(n)).unwrap_or(0);
             answer = &answer[..cut];
         }
-        json!({
+        let mut all = json!({
             "receiver": self.receiver, "next": self.next, "delivered": self.delivered, "quarantined": self.quarantined, "dropped": self.dropped,
             "filtered": self.filtered, "retries": self.retries_as_json(), "last_ok_ms": self.last_ok_ms,
             "last_answer": answer, "last_answer_ms": self.last_answer_ms,
-        })
-        .to_string()
-        .into_bytes()
+        });
+        if self.excused != Excused::default() {
+            all["excused"] = self.excused.save().into();
+            all["excused_more"] = json!(self.excused.more);
+        }
+        all.to_string().into_bytes()
     }
 
     /// How often something failed, by reason.
@@ -103,6 +177,7 @@ impl Cursor {
             last_ok_ms: v["last_ok_ms"].as_i64().unwrap_or(0),
             last_answer: v["last_answer"].as_str().unwrap_or("").to_string(),
             last_answer_ms: v["last_answer_ms"].as_i64().unwrap_or(0),
+            excused: Excused::load(&v),
         })
     }
 }

@@ -47,7 +47,7 @@ impl Spool {
     /// Segments whose names are gone are written anew, as far as they can be read. For one at a time (`syncing`).
     pub(super) fn save_nameless(&self, names: &[String], now_ms: i64) {
         // First it is sent elsewhere: what it began to write there behind the wait would stand in no copy.
-        self.lock().seal = true;
+        self.lock().begin_anew = true;
         self.let_the_writer_finish();
         let (mut anew, mut gone) = (0, 0);
         for name in names {
@@ -121,6 +121,7 @@ impl Spool {
             log::warn("spool", format!("{lost} cursors have lost their files in `{}`: written anew", self.place()));
             self.save_cursors();
         }
+        self.look_at_progress();
         let state = {
             let mut file = self.state.lock();
             let lost = !file.place.is_new() && !self.disk.is_named(STATE);

@@ -3,6 +3,7 @@
 //! `spool forget` cannot remove a cursor under a running helper, and the helper cannot be stopped without the database.
 //! Refuses: to forget a receiver that is configured.
 
+use super::disk::Entry;
 use super::{cursor, Spool};
 use crate::log;
 use crate::sys::crash;
@@ -50,8 +51,7 @@ impl Spool {
     }
 
     /// Requests that speak of no cursor, or of one that is in use: they would hit a later receiver of that name.
-    pub(super) fn refuse_requests(&self) {
-        let Ok(files) = self.disk.list() else { return };
+    pub(super) fn refuse_requests(&self, files: &[Entry]) {
         let idle: Vec<String> = self.lock().receivers.iter().filter(|r| !r.live).map(|r| r.name.clone()).collect();
         for name in files.iter().filter_map(|f| f.name.strip_prefix("forget-")) {
             if !idle.iter().any(|i| i == name) {

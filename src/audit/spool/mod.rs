@@ -39,6 +39,8 @@ pub mod place;
 pub mod read;
 pub mod record;
 pub mod recover;
+mod sealing;
+pub mod seals;
 pub mod slots;
 mod small;
 pub mod survey;
@@ -56,7 +58,7 @@ use crate::audit::record::loss::Loss;
 use crate::hash::xxh64;
 use crate::limits;
 use crate::sys::ring::Ring;
-use cursor::Cursor;
+use cursor::{Cursor, Fate};
 use disk::Disk;
 use owner::Owner;
 use record::{Head, Identity};
@@ -94,6 +96,8 @@ pub struct Settings {
     pub receivers: Vec<(String, bool)>,
     /// To whom it belongs, to be written there; none: whoever opens it does not live there.
     pub owner: Option<Owner>,
+    /// How what is written is counted for evidence; none: it is not.
+    pub sealing: Option<seals::Sealing>,
 }
 
 impl Settings {
@@ -131,6 +135,8 @@ pub struct Segment {
     pub stays_plain: bool,
     /// How many of them are known to be synced.
     pub synced: u64,
+    /// Records before this one are on the platter, and so is the name of the file.
+    pub durable: u64,
     /// A sync failed, and what it may have dropped is not written anew yet: it must not be synced, but copied.
     pub renew: bool,
     /// Files whose records these are too, and how much of each is to stay: they are cut when this one is on the platter.
@@ -188,7 +194,7 @@ struct Ledger {
     /// The name of the segment being written.
     active: Option<String>,
     /// The writer shall begin a new segment.
-    seal: bool,
+    begin_anew: bool,
     /// The writer writes to the active segment at this moment.
     writing: bool,
     /// Why the disk is not written to, if so.
@@ -219,6 +225,7 @@ struct Ledger {
     /// Losses seen by readers, to be told by the writer.
     losses: Vec<Loss>,
     files_set_aside: u64,
+    progress: seals::Progress,
 }
 
 /// Sizes for pages and warnings.
@@ -274,6 +281,8 @@ pub struct Spool {
     syncing: Ranked<()>,
     /// The time as the last caller had it.
     clock: AtomicI64,
+    /// What evidence needs.
+    seals: seals::Seals,
     /// It stands in the directory to whom it belongs.
     owned: AtomicBool,
     memory: Option<Arc<Ring>>,
@@ -439,19 +448,27 @@ impl Spool {
             }
         }
         let again = self.account().again.clone();
+        let seals = self.seals.excuses;
         self.update(receiver, |c| {
             // What comes again was not meant for it under this number.
             let again = within(&again, c.next, to.max(c.next) - 1);
             c.filtered += again;
             c.dropped += to.saturating_sub(c.next + again);
+            if seals && to > c.next {
+                c.excused.add(Fate::Dropped, c.next, to - 1);
+            }
             c.next = c.next.max(to);
         });
     }
 
     /// The record `seq` is in the quarantine, and on disk there.
     pub fn quarantined(&self, receiver: &str, seq: u64) {
+        let seals = self.seals.excuses;
         self.update(receiver, |c| {
             if c.next == seq {
+                if seals {
+                    c.excused.add(Fate::Quarantined, seq, seq);
+                }
                 c.quarantined += 1;
                 c.next = seq + 1;
             }

@@ -66,6 +66,44 @@ pub struct Input {
     pub wrong: Option<String>,
 }
 
+/// How far evidence is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// The stream that is sealed now.
+    pub stream: String,
+    /// How many of its records are in lists.
+    pub size: u64,
+    /// Records in the spool that are not.
+    pub open: u64,
+    /// The number of the last checkpoint that was signed; 0: there is none.
+    pub number: u64,
+    /// When that was, milliseconds since the epoch; 0: nobody knows.
+    pub signed_ms: i64,
+    /// When its key was made; 0: nobody knows, because the key cannot be read.
+    pub key_ms: i64,
+    /// How often a checkpoint could not be signed.
+    pub failures: u64,
+}
+
+impl Sealed {
+    fn save(&self) -> Value {
+        json!([self.stream, self.size, self.open, self.number, self.signed_ms, self.key_ms, self.failures])
+    }
+
+    fn load(v: &Value) -> Option<Sealed> {
+        let (number, time) = (|i: usize| v[i].as_u64(), |i: usize| v[i].as_i64());
+        Some(Sealed {
+            stream: v[0].as_str()?.into(),
+            size: number(1)?,
+            open: number(2)?,
+            number: number(3)?,
+            signed_ms: time(4)?,
+            key_ms: time(5)?,
+            failures: number(6)?,
+        })
+    }
+}
+
 /// What the status page shows besides: what the worker knows of itself, and what was.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Around {
@@ -112,6 +150,8 @@ pub struct Moment {
     pub in_force: Vec<Row>,
     /// The source.
     pub input: Option<Input>,
+    /// Evidence, where records are sealed.
+    pub sealed: Option<Sealed>,
     /// What has happened there, by the name of the count.
     pub happened: Vec<(String, u64)>,
     /// The rest of the page.
@@ -202,6 +242,7 @@ impl Moment {
             "now_ms": self.now_ms, "account": value(&self.account.save()), "next": self.next, "receivers": receivers,
             "bytes": bytes, "disk_bad": self.disk_bad, "set_aside": self.set_aside, "wrong": wrong,
             "in_force": in_force, "input": self.input.as_ref().map(Input::save), "happened": self.happened, "around": self.around.save(),
+            "sealed": self.sealed.as_ref().map(Sealed::save),
         })
         .to_string()
         .into_bytes()
@@ -246,6 +287,7 @@ impl Moment {
             input: Input::load(&v["input"]),
             happened: happened.collect(),
             around: Around::load(&v["around"]),
+            sealed: Sealed::load(&v["sealed"]),
         })
     }
 }
@@ -279,6 +321,15 @@ mod tests {
             in_force: vec![Row { name: "url of r1".into(), value: "https://a/".into(), given: true }],
             input: Some(Input { at: "/l".into(), offset: 7, behind: 2, oldest_ms: Some(3), wrong: None }),
             happened: vec![("rotations".into(), 1)],
+            sealed: Some(Sealed {
+                stream: "01".into(),
+                size: 9,
+                open: 1,
+                number: 2,
+                signed_ms: 7,
+                key_ms: 3,
+                failures: 4,
+            }),
             around: Around {
                 place: "/var/lib/s".into(),
                 of: "prod/i1".into(),
@@ -293,7 +344,7 @@ mod tests {
         };
         let back = Moment::load(&moment.save()).expect("read back");
         assert_eq!((back.save(), back.receivers[0].waiting(back.next)), (moment.save(), 6));
-        assert_eq!(back.around, moment.around);
+        assert_eq!((&back.around, &back.sealed), (&moment.around, &moment.sealed));
         assert_eq!((&back.in_force, &back.input, &back.happened), (&moment.in_force, &moment.input, &moment.happened));
         assert_eq!(back.sentences(), ["THE DATABASE WAITS since 2026-11-21T01:27:11 UTC (46 s): the spool is full"]);
         assert!(!back.is_ready());

@@ -8,6 +8,8 @@ pub const LOCK: &str = "lock";
 pub const STATE: &str = "state";
 /// The end of the names of files that are being written anew.
 pub const UNBORN: &str = ".new";
+/// The file that says how far sealing is.
+pub const SEAL: &str = "seal";
 /// The file that says: remove me when I am drained. A line `only NAME` in it: what is here is for that receiver alone.
 pub const EPHEMERAL: &str = "ephemeral";
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub enum Next<'a> {
     /// A record, and where it comes from.
-    Record(Stored<'a>, Arc<Head>),
+    Record(Stored<'a>, &'a Arc<Head>),
     /// Records that are not there: damaged, in a missing file, or dropped (then the cursor is past them). They are passed.
     Lost(Loss),
     /// Nothing more now.
@@ -91,7 +91,7 @@ impl Reader {
         }
         self.want = meta.seq + 1;
         self.last = event.or(self.last);
-        Next::Record(walk.record(meta), segment.head.clone())
+        Next::Record(walk.record(meta), &segment.head)
     }
 
     fn lose_to(&mut self, seq: u64) {

@@ -5,6 +5,7 @@
 //! ```text
 //! 0     head, 1024 bytes: magic(8) first_seq(8) epoch(8) stream(8) created_ms(8) identity: cluster, instance, node
 //!       (each a length of two bytes and the text); the last eight bytes are the XXH64 of all before
+//!       from 976 on: stream(24), in which evidence counts the records (`seal`); zeros where it does not
 //! 1024  the head again: one flipped byte does not cost what it says
 //! 2048  records, without padding:
 //!       magic(4) check(4) length(4) seq(4) stream(4) read_ms(4) id_at(4) time_at(4) id_len(2) time_len(1) kind(1) part(4)
@@ -19,7 +20,8 @@
 //!
 //! Refuses: to trust a length before the checksum, to skip a whole record.
 
-use crate::audit::record::{EventId, Kind};
+use crate::audit::record::{is_evidence, EventId, Kind};
+use crate::audit::seal::Stream;
 use crate::hash::{fold, xxh64};
 use crate::json::Span;
 use crate::limits;
@@ -31,6 +33,9 @@ const PACKED: [u8; 8] = *b"GOSTSEG\x02";
 pub const RECORD: [u8; 4] = [0x9e, b'R', 0xe1, 0x01];
 /// One copy of the head.
 pub const HEAD_BYTES: usize = 1024;
+/// Where in a head the stream stands: all names are as long as they can be before it.
+const SEAL_AT: usize = HEAD_BYTES - 24 - Stream::BYTES;
+const _: () = assert!(40 + 3 * (2 + 2 * limits::NAME_BYTES) + 25 <= SEAL_AT);
 /// Where records begin.
 pub const RECORDS_AT: u64 = 2 * HEAD_BYTES as u64;
 /// What stands before the raw bytes of a record.
@@ -65,6 +70,8 @@ pub struct Head {
     pub last: Option<EventId>,
     /// What is said of the plain segment where this one is packed.
     pub packed: Option<Packed>,
+    /// In which stream evidence counts its records.
+    pub seal: Option<Stream>,
 }
 
 /// What a packed segment says of the plain one.
@@ -93,7 +100,8 @@ impl Head {
             one.push(1);
             [last.raft_id, last.gen, last.count].iter().for_each(|n| one.extend_from_slice(&n.to_le_bytes()));
         }
-        one.resize(HEAD_BYTES - 24, 0);
+        one.resize(SEAL_AT, 0);
+        one.extend_from_slice(&self.seal.map_or([0; Stream::BYTES], |s| s.encode()));
         let Packed { plain, next } = self.packed.unwrap_or_default();
         [plain, next].iter().for_each(|n| one.extend_from_slice(&n.to_le_bytes()));
         let sum = xxh64(&one, 0);
@@ -139,6 +147,7 @@ impl Head {
             identity,
             last,
             packed,
+            seal: body[SEAL_AT..].first_chunk().and_then(Stream::decode),
         })
     }
 
@@ -306,6 +315,11 @@ impl Stored<'_> {
         EventId::parse(self.id.of(self.raw))
     }
 
+    /// Whether it is evidence itself: a list of leaves or a checkpoint.
+    pub fn is_evidence(&self) -> bool {
+        is_evidence(self.kind, self.id.of(self.raw))
+    }
+
     /// The same as mere bytes, for those who may not look into it; an event of our own stays what it is.
     pub fn bare(self) -> Self {
         let kind = if self.meta.kind == Kind::Own { Kind::Own } else { Kind::Unparsed };
@@ -436,6 +450,7 @@ mod tests {
             identity,
             last: Some(EventId { raft_id: 1, gen: 2, count: 3 }),
             packed: None,
+            seal: None,
         }
     }
 

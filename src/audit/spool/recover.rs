@@ -9,12 +9,13 @@ use super::disk::{read_all, Disk, Entry};
 use super::names::{edition_of, number_of};
 use super::past::Past;
 use super::record::{Front, Head, Meta, RECORDS_AT};
+use super::small::newest_copies;
 use super::walk::{Found, Walk};
 use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
-use crate::audit::record::{read_again, EventId, Kind};
+use crate::audit::record::{is_evidence, read_again, EventId, Kind};
 use crate::limits;
 use crate::log;
 use crate::sorted;
@@ -49,7 +50,7 @@ impl Spool {
         memory: Option<Arc<Ring>>,
         now_ms: i64,
     ) -> Result<Spool, Refusal> {
-        let mut ledger = Ledger { next_seq: 1, seal: true, names_dirty: true, ..Ledger::default() };
+        let mut ledger = Ledger { next_seq: 1, begin_anew: true, names_dirty: true, ..Ledger::default() };
         let files = disk.list()?;
         ledger.files_set_aside = files.iter().filter(|f| f.name.ends_with(".bad")).count() as u64;
         let mut segments = segments_of(&*disk, Store::Disk, &files, &settings)?;
@@ -71,6 +72,7 @@ impl Spool {
             cursors: Ranked::new(Rank::Cursors, ()),
             syncing: Ranked::new(Rank::Syncing, ()),
             clock: AtomicI64::new(now_ms),
+            seals: super::seals::Seals::default(),
             owned: AtomicBool::new(false),
             memory,
             goes_back: None,
@@ -83,6 +85,7 @@ impl Spool {
         crash::point("open.replayed");
         spool.enter_cursors(cursors, &files)?;
         crash::point("open.cursors");
+        spool.begin_stream(now_ms)?;
         let forerunner = spool.memory.as_ref().and_then(|ring| Past::of(ring));
         if !forerunner.is_some_and(|f| spool.go_on_behind(&f)) {
             spool.skip_read(past, spool.next_seq(), None, 0);
@@ -92,10 +95,7 @@ impl Spool {
         spool.drop_before(dropped_to);
         spool.lock().losses.extend(losses);
         spool.settle();
-        if files.iter().any(|f| f.name.starts_with("forget-")) {
-            spool.refuse_requests();
-        }
-
+        spool.refuse_requests(&files);
         spool.save_new_cursors();
         spool.remember_all();
         spool.save_owner();
@@ -217,7 +217,9 @@ impl Spool {
         }
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
         // A segment whose head is damaged does not know its stream; and what is ours is not the stream's.
-        if epoch > 0 {
+        // Evidence stands where reading stood, and moves it into no other stream: what is before that may come again.
+        let is_evidence = is_evidence(m.kind, facts.id.of(raw)) && account.mark.epoch != epoch;
+        if epoch > 0 && !is_evidence {
             account.stand(mark, Some(raw).filter(|_| m.kind != Kind::Own));
         }
     }
@@ -440,20 +442,6 @@ fn oldest_undelivered(ledger: &Ledger, loaded: &[Loaded]) -> u64 {
     }
 }
 
-/// The newest version of a small file on the disk and that in memory, each with its turn. A disk that does not give it now
-/// is not one that does not have it: taking a cursor for new would skip events, taking the state for new would tell of
-/// losses that never were.
-fn newest_copies(disk: &dyn Disk, memory_disk: &dyn Disk, name: &str, room: u64) -> io::Result<Newest> {
-    let bytes = |d: &dyn Disk| Ok::<_, io::Error>(read_all(d, name, slots::COPIES * room)?.unwrap_or_default());
-    let (on_disk, in_memory) = (bytes(disk)?, bytes(memory_disk)?);
-    let copies = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
-    let mut place = slots::Place::of(&on_disk, room);
-    place.turn = place.turn.max(copies.iter().flatten().map(|(turn, _)| *turn).max().unwrap_or(0));
-    Ok((place, copies.map(|copy| copy.map(|(turn, payload)| (turn, payload.to_vec())))))
-}
-
-type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);
-
 fn load_state(disk: &dyn Disk, memory_disk: &dyn Disk) -> io::Result<(StateFile, Account)> {
     let (place, copies) = newest_copies(disk, memory_disk, names::STATE, limits::STATE_SLOT_BYTES)?;
     let loaded = copies.map(|copy| copy.and_then(|(turn, bytes)| Some((turn, Account::load(&bytes)?))));
@@ -496,6 +484,7 @@ fn segments_of(disk: &dyn Disk, store: Store, files: &[Entry], settings: &Settin
             stays_plain: false,
             // The worker that wrote it may have died before it was synced.
             synced: if store == Store::Memory { f.bytes } else { 0 },
+            durable: 0,
             renew: false,
             replaces: Vec::new(),
             acked_ms: None,

@@ -2,7 +2,8 @@
 //! on the platter before them. Refuses: to let what they say run ahead of the records there.
 
 use super::cursor;
-use super::names::STATE;
+use super::disk::{read_all, Disk};
+use super::names::{SEAL, STATE};
 use super::{slots, Receiver, Segment, Spool, Store};
 use crate::sorted;
 use crate::sys::crash;
@@ -52,6 +53,7 @@ impl Spool {
                 r.saved = for_disk.next;
             }
         }
+        self.write_progress(though_bad);
     }
 
     /// Says in the directory to whom it belongs, where that does not stand there yet. A disk that fails is asked again later.
@@ -85,6 +87,7 @@ impl Spool {
             named.collect()
         };
         self.write_cursors(true);
+        let sealed = self.sync_progress(seq);
         for (name, want) in behind {
             let done = self.disk.sync(&cursor::file_name(&name));
             let mut ledger = self.lock();
@@ -100,7 +103,7 @@ impl Spool {
                 all = Err(done.err().unwrap_or_else(|| io::Error::other("a cursor could not be written")));
             }
         }
-        all
+        sealed.and(all)
     }
 
     /// The kernel may have let go of a cursor that it could not write: the next worker would find an older one, and take
@@ -137,7 +140,12 @@ impl Spool {
         self.small_to_memory(&state(), &mut place, &payload)
     }
 
-    fn small_to_memory(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+    pub(super) fn small_to_memory(
+        &self,
+        (name, room): &Small,
+        place: &mut slots::Place,
+        payload: &[u8],
+    ) -> io::Result<()> {
         let copy = place.next_in_memory(payload, *room).ok_or_else(|| too_large(name))?;
         self.memory_disk.write_at(name, copy.at, &copy.bytes)
     }
@@ -278,20 +286,25 @@ impl Spool {
         self.state_to_memory().map(|()| Store::Memory)
     }
 
-    fn small_to_disk(&self, (name, room): &Small, place: &mut slots::Place, payload: &[u8]) -> io::Result<()> {
+    pub(super) fn small_to_disk(
+        &self,
+        (name, room): &Small,
+        place: &mut slots::Place,
+        payload: &[u8],
+    ) -> io::Result<()> {
         let written = self.settle_small(name, *room, place).and_then(|()| {
             let copy = place.next(payload, *room).ok_or_else(|| too_large(name))?;
             let torn = |half: &[u8]| drop(self.disk.write_at(name, copy.at, half));
-            if name == STATE {
-                crash::torn("state.torn", &copy.bytes, torn);
-            } else {
-                crash::torn("cursor.torn", &copy.bytes, torn);
+            match name.as_str() {
+                STATE => crash::torn("state.torn", &copy.bytes, torn),
+                SEAL => crash::torn("seal.torn", &copy.bytes, torn),
+                _ => crash::torn("cursor.torn", &copy.bytes, torn),
             }
             self.disk.write_at(name, copy.at, &copy.bytes)?;
-            if name == STATE {
-                crash::point("state.written");
-            } else {
-                crash::point("cursor.written");
+            match name.as_str() {
+                STATE => crash::point("state.written"),
+                SEAL => crash::point("seal.written"),
+                _ => crash::point("cursor.written"),
             }
             place.wrote(&copy, *room);
             self.make_room(name, *room, place);
@@ -339,7 +352,7 @@ impl Spool {
 }
 
 /// A small file: its name, and the room of each copy.
-type Small = (String, u64);
+pub(super) type Small = (String, u64);
 
 fn state() -> Small {
     (STATE.to_string(), limits::STATE_SLOT_BYTES)
@@ -348,3 +361,17 @@ fn state() -> Small {
 fn too_large(name: &str) -> io::Error {
     io::Error::other(format!("`{name}` is too large to be saved"))
 }
+
+/// The newest version of a small file on the disk and that in memory, each with its turn. A disk that does not give it now
+/// is not one that does not have it: taking a cursor for new would skip events, taking the state for new would tell of
+/// losses that never were.
+pub(super) fn newest_copies(disk: &dyn Disk, memory_disk: &dyn Disk, name: &str, room: u64) -> io::Result<Newest> {
+    let bytes = |d: &dyn Disk| Ok::<_, io::Error>(read_all(d, name, slots::COPIES * room)?.unwrap_or_default());
+    let (on_disk, in_memory) = (bytes(disk)?, bytes(memory_disk)?);
+    let copies = [slots::decode(&on_disk, room), slots::decode(&in_memory, room)];
+    let mut place = slots::Place::of(&on_disk, room);
+    place.turn = place.turn.max(copies.iter().flatten().map(|(turn, _)| *turn).max().unwrap_or(0));
+    Ok((place, copies.map(|copy| copy.map(|(turn, payload)| (turn, payload.to_vec())))))
+}
+
+pub(super) type Newest = (slots::Place, [Option<(u64, Vec<u8>)>; 2]);

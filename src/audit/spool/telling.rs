@@ -83,6 +83,7 @@ impl Spool {
             wrong: self.troubles.standing(),
             in_force: Vec::new(),
             input: None,
+            sealed: self.sealed(),
             happened: Vec::new(),
             around: Around::default(),
         }
@@ -103,7 +104,7 @@ impl Spool {
         let full = is_full(error);
         let news = {
             let mut ledger = self.lock();
-            ledger.seal = true;
+            ledger.begin_anew = true;
             // What is kept for replay gives way first; not from here, where a file may be half written and its lock held.
             ledger.disk_full |= full;
             if full && self.settings.full == Full::DropOldest && ledger.disk_bad.is_none() {

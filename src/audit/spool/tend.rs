@@ -26,10 +26,11 @@ impl Spool {
         let (dirty, names) = {
             let mut ledger = self.lock();
             let dirty = ledger.segments.iter().filter(|s| s.store == Store::Disk && s.synced < s.bytes);
-            let dirty: Vec<(String, u64, bool)> = dirty.map(|s| (s.name.clone(), s.bytes, s.renew)).collect();
+            let dirty: Vec<_> = dirty.map(|s| (s.name.clone(), s.bytes, s.next, s.renew)).collect();
             (dirty, std::mem::take(&mut ledger.names_dirty))
         };
-        for (name, bytes, renew) in dirty {
+        let mut done: Vec<(String, u64)> = Vec::new();
+        for (name, bytes, next, renew) in dirty {
             if !self.disk.is_named(&name) {
                 // What is synced there is on no platter that anybody will read.
                 self.leave_home(now_ms);
@@ -48,6 +49,7 @@ impl Spool {
                     let mut ledger = self.lock();
                     if let Some(s) = ledger.segments.iter_mut().find(|s| s.name == name && s.store == Store::Disk) {
                         s.synced = s.synced.max(bytes);
+                        done.push((name, next));
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
@@ -63,6 +65,9 @@ impl Spool {
             }
             crash::point("sync.names");
         }
+        if named && self.stream().is_some() {
+            self.lock().note_durable(&done);
+        }
         named
     }
 
@@ -73,7 +78,7 @@ impl Spool {
         self.let_the_writer_finish();
         let found = {
             let mut ledger = self.lock();
-            ledger.seal = true;
+            ledger.begin_anew = true;
             if ledger.active.as_deref() == Some(name) {
                 ledger.active = None;
             }
@@ -156,6 +161,7 @@ impl Spool {
             packed: None,
             stays_plain: false,
             synced: bytes,
+            durable: 0,
             renew: false,
             replaces: Vec::new(),
             acked_ms: None,
@@ -174,6 +180,7 @@ impl Spool {
             store: to,
             packed: Some(got as u64),
             synced: s.bytes,
+            durable: 0,
             renew: false,
             replaces: Vec::new(),
             ..s.clone()
@@ -250,7 +257,7 @@ impl Spool {
     pub fn remove_acked(&self, bytes: u64, retained_until: i64) {
         let (mut doomed, memory_alone) = {
             let ledger = self.lock();
-            let acked = ledger.acked_before(false);
+            let acked = ledger.acked_before(false).min(self.kept_for_evidence(&ledger));
             let (mut freed, mut doomed) = (0, Vec::new());
             for s in &ledger.segments {
                 let old = s.acked_ms.is_some_and(|ms| ms <= retained_until) && retained_until != i64::MAX;
@@ -411,7 +418,7 @@ impl Spool {
             }
             let mut ledger = self.lock();
             ledger.disk_bad = None;
-            ledger.seal = true;
+            ledger.begin_anew = true;
             ledger.names_dirty = true;
             drop(ledger);
             self.room.notify_all();
@@ -422,7 +429,7 @@ impl Spool {
             let written = ledger.segments.back().filter(|s| s.store == Store::Memory).map(|s| s.name.clone());
             if ledger.ended || !ledger.writing && written.is_some() && written == ledger.active {
                 ledger.active = None;
-                ledger.seal = true;
+                ledger.begin_anew = true;
             }
         }
         // The records that the state waited for are there: at once, for a power cut would make it see them jump.

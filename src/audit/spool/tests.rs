@@ -101,6 +101,7 @@ pub(super) fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
         owner: None,
+        sealing: None,
     }
 }
 
@@ -504,10 +505,10 @@ fn the_writer_is_sent_elsewhere_before_a_file_without_a_name_is_copied() {
         }
         let tender = threads.spawn(|| spool.look_at_files(1000));
         let end = std::time::Instant::now() + Duration::from_millis(crate::limits::WRITER_WAIT_MILLIS / 2);
-        while !spool.lock().seal && std::time::Instant::now() < end {
+        while !spool.lock().begin_anew && std::time::Instant::now() < end {
             std::thread::yield_now();
         }
-        let sent = spool.lock().seal;
+        let sent = spool.lock().begin_anew;
         for flag in [&disk.slow_write, &disk.nameless] {
             flag.store(false, Ordering::Relaxed);
         }

@@ -5,6 +5,7 @@
 //! when it fails, to take the last room from a helper.
 
 use super::call::Result;
+use crate::audit::seal::{Stream, StreamId};
 use crate::audit::spool::cursor::{self, Cursor};
 use crate::audit::spool::disk::{Disk, RealDisk};
 use crate::audit::spool::lock::{self, Lock};
@@ -98,16 +99,18 @@ impl Builder {
         self.next - 1
     }
 
-    /// Adds a record as it was: same bytes, same kind, same time of reading.
-    pub fn push(&mut self, identity: &Identity, new: &New<'_>) -> Result<()> {
+    /// Adds a record as it was: same bytes, same kind, same time of reading, same place in its stream of evidence.
+    pub fn push(&mut self, identity: &Identity, sealed: Option<(StreamId, u64)>, new: &New<'_>) -> Result<()> {
         let new = New { stream: 0, ..*new };
+        let seal = sealed.map(|(id, seq)| Stream::of_record(id, seq, self.next));
         let fits = *identity == self.head.identity
+            && seal == self.head.seal
             && self.head.reaches(self.next, 0, new.read_ms)
             && self.at + (self.out.len() as u64) < limits::SEGMENT_BYTES.1;
         if self.file.is_empty() || !fits {
             self.flush()?;
-            self.head =
-                Head { first_seq: self.next, created_ms: new.read_ms, identity: identity.clone(), ..Head::default() };
+            let (first_seq, created_ms, identity) = (self.next, new.read_ms, identity.clone());
+            self.head = Head { first_seq, created_ms, identity, seal, ..Head::default() };
             self.file = format!("{:020}.seg", self.next);
             self.files.push(self.file.clone());
             self.at = 0;

@@ -12,6 +12,7 @@ use crate::audit::delivery::parcel::{Stop, Why};
 use crate::audit::delivery::transport::{self, Route};
 use crate::audit::options::{keeping, Options, ReceiverOptions};
 use crate::audit::process::cage;
+use crate::audit::process::sealer::vault;
 use crate::audit::record;
 use crate::audit::spool::record::{decode, encode, Head, New};
 use crate::audit::spool::survey::{Look, Use};
@@ -105,6 +106,9 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
         }
     }
     spool(options, &mut report);
+    if let Some(seal) = &options.seal {
+        seal_dir(&seal.dir, call.now_ms, &mut report);
+    }
     if let Some(address) = &options.metrics_addr {
         metrics(address, options, &mut report);
     }
@@ -394,6 +398,22 @@ fn room(dir: &Path, there: &Path, options: &Options, report: &mut Report) {
             let (free, max) = (words::size(s.free), words::size(max));
             report.ok(format!("`{shown}`: {free} are free for a spool of {max} at most"));
         }
+    }
+}
+
+/// The directory of `--seal`: whether a key is there, and whether it can be written to. The key is not printed.
+fn seal_dir(dir: &Path, now_ms: i64, report: &mut Report) {
+    let shown = dir.display();
+    match vault::look(dir) {
+        Ok((key, made)) => {
+            report
+                .ok(format!("seal directory `{shown}`: the key can be read, made {}: {key}", words::ago(now_ms, made)));
+        }
+        Err(why) => return report.wrong(why),
+    }
+    if let Err(why) = usable(dir, &None) {
+        report
+            .wrong(format!("seal directory `{shown}` cannot be written to: {why}; give it to the user of the helper"));
     }
 }
 

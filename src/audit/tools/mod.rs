@@ -7,6 +7,7 @@ pub mod acting;
 pub mod build;
 pub mod call;
 pub mod check;
+pub mod evidence;
 pub mod export;
 pub mod forget;
 pub mod look;
@@ -17,6 +18,8 @@ pub mod repair;
 pub mod replay;
 pub mod rights;
 pub mod scan;
+pub mod seal_init;
+pub mod seals;
 pub mod status;
 pub mod verify;
 pub mod watching;
@@ -55,8 +58,11 @@ pub fn run(parsed: &Parsed, options: &Options) -> crate::error::Result<Exit> {
 fn give_up_rights(call: &Call<'_>) -> Result<()> {
     let name = call.parsed.command_name();
     let takes_dir = ["spool verify", "spool export", "spool repair", "spool replay"].contains(&name.as_str());
-    if name == "check" || !user::is_root() {
+    if name == "check" || name == "seal verify" || !user::is_root() {
         return Ok(());
+    }
+    if name == "seal init" {
+        return rights::give_up_above(seal_init::dir(call)?);
     }
     match call.operand().filter(|_| takes_dir) {
         Some(text) if text.is_empty() => Err(Error::usage("the directory is empty").into()),
@@ -75,6 +81,8 @@ fn dispatch(call: &mut Call<'_>) -> Result<Exit> {
         "spool repair" => repair::run(call),
         "spool replay" => replay::run(call),
         "spool forget" => forget::run(call),
+        "seal init" => seal_init::run(call),
+        "seal verify" => evidence::run(call),
         "quarantine list" => quarantine::list(call),
         "quarantine retry" => quarantine::retry(call),
         other => Err(Error::failed(format!("command `{other}` is not known")).into()),

@@ -255,7 +255,11 @@ fn retry_one(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
     each_line(path, |number, line| match held::parse(line).map(|h| (spans(&h), h)) {
         Some((Some((id, time)), h)) => {
             let (kind, raw, (part, parts)) = (h.kind, h.raw.as_slice(), h.part);
-            builder.push(&h.identity, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms })
+            builder.push(
+                &h.identity,
+                h.sealed,
+                &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms },
+            )
         }
         _ => {
             bad += 1;

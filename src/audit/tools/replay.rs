@@ -122,7 +122,7 @@ fn copy(
             Some(b) => b,
             None => builder.insert(Builder::begin(&look.dir, "replay", now_ms)?),
         };
-        b.push(&head.identity, &new_of(r))
+        b.push(&head.identity, head.seal.and_then(|s| Some((s.id, s.seq(r.seq)?))), &new_of(r))
     })?;
     let Some(b) = builder else { return Ok(None) };
     let count = b.count();

@@ -43,6 +43,19 @@ pub fn give_up(dir: &Path) -> Result<()> {
     }
 }
 
+/// The same for a directory that may not be there yet: root becomes the first one on the way who is not root.
+pub fn give_up_above(dir: &Path) -> Result<()> {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+    let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    match first_other(there).map_err(|e| {
+        let text = format!("cannot use `{}`: {}", words::shown(there), io_words(&e));
+        Error::failed(text)
+    })? {
+        None => Ok(()),
+        Some(other) => assume(other),
+    }
+}
+
 /// Whose the spools in a directory are, or one of them; none: root's own.
 pub fn owner(dir: &Path) -> Result<Option<Other>> {
     let cannot =

@@ -7,6 +7,7 @@ use super::call::Result;
 use super::look::{self, Seen};
 use super::progress::Progress;
 use super::quarantine;
+use super::seals::Seals;
 use crate::audit::spool::survey::{Heads, Look, Seg};
 use crate::limits;
 use crate::words;
@@ -171,9 +172,11 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
     // Records that somebody still needs must begin where he stands.
     let mut want = slowest.min(look.first()).max(1);
     let mut unknown = false;
+    let mut seals = Seals::default();
     look::walk(look, progress, |seen| {
         match &seen {
-            Seen::Record(r, _) => {
+            Seen::Record(r, head) => {
+                seals.take(r, head);
                 let excused = std::mem::take(&mut unknown);
                 if r.seq > want && !excused {
                     judge.missing(f, want, r.seq - 1);
@@ -192,6 +195,12 @@ fn segments(look: &Look, progress: &mut Progress, f: &mut Findings) -> Result<()
         }
         Ok(())
     })?;
+    f.notes.extend(seals.note());
+    let named = seals.named.len() as u64;
+    seals.named.into_iter().for_each(|text| f.fault(text));
+    if seals.differ > named {
+        f.fault(format!("and {} more records that are not those that were sealed", seals.differ - named));
+    }
     // The helper counts up to here; what it holds in memory or has just written is no loss.
     if account.seq >= want && !look.in_use.may_change() {
         judge.missing(f, want, account.seq);

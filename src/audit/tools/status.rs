@@ -265,6 +265,7 @@ fn page(call: &mut Call<'_>, s: &Sheet) -> Result<()> {
         c.unparsed
     )?;
     source(call, s.now.as_ref())?;
+    sealed(call, s.now.as_ref())?;
     for l in &s.lines {
         receiver(call, l, c.dropped)?;
     }
@@ -302,6 +303,20 @@ fn source(call: &mut Call<'_>, now: Option<&Moment>) -> Result<()> {
     if !parts.is_empty() {
         writeln!(call.out, "  source    {}", parts.join("; "))?;
     }
+    Ok(())
+}
+
+/// How far evidence is, as the running helper says.
+fn sealed(call: &mut Call<'_>, now: Option<&Moment>) -> Result<()> {
+    let Some(s) = now.and_then(|m| m.sealed.as_ref()) else { return Ok(()) };
+    let ago = |ms| words::ago(call.now_ms, ms);
+    let last = match s.signed_ms {
+        0 => "no checkpoint yet".into(),
+        ms => format!("checkpoint {} signed {}", s.number, ago(ms)),
+    };
+    let key = if s.key_ms == 0 { "; the key cannot be read".into() } else { format!("; key made {}", ago(s.key_ms)) };
+    let (size, stream) = (words::count(s.size, "record"), words::line(&s.stream, 40));
+    writeln!(call.out, "  sealed    {size} of stream {stream}, {} not yet; {last}{key}", s.open)?;
     Ok(())
 }
 
@@ -386,7 +401,7 @@ fn as_json(s: &Sheet, now: i64) -> Value {
             "read": read, "own": own, "dropped": dropped, "gaps": gaps, "repeats": repeats, "late": late,
             "truncated": truncated, "unparsed": unparsed, "damaged": damaged,
         },
-        "receivers": receivers, "source": s.now.as_ref().and_then(source_json),
+        "receivers": receivers, "source": s.now.as_ref().and_then(source_json), "sealed": s.now.as_ref().and_then(sealed_json),
         "in_force": s.now.as_ref().map(|m| m.in_force.iter().map(|r| json!({"name": r.name, "value": r.value})).collect::<Vec<_>>()),
     })
 }
@@ -401,6 +416,14 @@ fn source_json(m: &Moment) -> Option<Value> {
     Some(
         json!({"at": i.at, "offset": i.offset, "behind": i.behind, "oldest_unread_at": oldest, "wrong": i.wrong, "counts": happened}),
     )
+}
+
+fn sealed_json(m: &Moment) -> Option<Value> {
+    let s = m.sealed.as_ref()?;
+    Some(json!({
+        "stream": s.stream, "records": s.size, "open_records": s.open, "checkpoint": s.number,
+        "checkpoint_at": time(s.signed_ms), "key_created_at": time(s.key_ms), "failures": s.failures,
+    }))
 }
 
 /// What is wrong, in the words of `--on-alarm`.

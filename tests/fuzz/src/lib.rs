@@ -8,14 +8,18 @@
 pub mod answer;
 pub mod blocks;
 pub mod bulk;
+pub mod checkpoints;
 pub mod formats;
 pub mod handler;
 pub mod head;
 pub mod iproto;
 pub mod json;
 pub mod kafka;
+pub mod leaves;
+pub mod lists;
 pub mod memory;
 pub mod msgpack;
+pub mod notes;
 pub mod options;
 pub mod page;
 pub mod pushed;
@@ -61,6 +65,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kafka", check: kafka::check, seeds: kafka::seeds },
     Target { name: "handler", check: handler::check, seeds: handler::seeds },
     Target { name: "pushed", check: pushed::check, seeds: pushed::seeds },
+    Target { name: "leaves", check: leaves::check, seeds: leaves::seeds },
+    Target { name: "lists", check: lists::check, seeds: lists::seeds },
+    Target { name: "notes", check: notes::check, seeds: notes::seeds },
+    Target { name: "checkpoints", check: checkpoints::check, seeds: checkpoints::seeds },
 ];
 
 /// Before the first input: the programs' own log is silent, and the seeds are where the fuzzer looks for them

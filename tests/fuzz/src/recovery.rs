@@ -34,6 +34,7 @@ pub fn settings() -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         receivers: vec![("r1".into(), false)],
         owner: None,
+        sealing: None,
     }
 }
 
@@ -59,6 +60,7 @@ fn head() -> Head {
         identity: settings().identity,
         last: None,
         packed: None,
+        seal: None,
     }
 }
 
@@ -112,8 +114,17 @@ fn segment(input: &[u8]) -> (u8, u8, Vec<u8>) {
     }
     let identity = settings().identity;
     let (first_seq, epoch, stream) = (dice.long(), dice.long(), dice.long());
-    let mut bytes =
-        Head { first_seq, epoch, stream, created_ms: dice.long() as i64, identity, last: None, packed: None }.encode();
+    let mut bytes = Head {
+        first_seq,
+        epoch,
+        stream,
+        created_ms: dice.long() as i64,
+        identity,
+        last: None,
+        packed: None,
+        seal: None,
+    }
+    .encode();
     let mut body = dice.0.to_vec();
     if flags & MEND != 0 {
         mend(&mut body);

@@ -119,9 +119,16 @@ fn with_a_page_the_real_worker_cannot_change_what_is_not_its_own() {
             .args(prints)
             .stdin(Stdio::null());
         let out = tracer.output().expect("gdb starts");
-        let said = text(&out.stdout);
+        let (said, why) = (text(&out.stdout), text(&out.stderr));
+        // gdb 13 cannot write the registers of a processor with AMX: it makes no call in any process there.
+        if why.contains("Couldn't write extended state status") && !said.contains("\n$1 = ") {
+            picodata.finish(LIMIT);
+            return super::left_out(
+                "calls from within the real worker: this gdb cannot write the registers of this processor",
+            );
+        }
         let failed = said.lines().filter(|l| l.starts_with('$') && l.ends_with("= -1")).count();
-        assert_eq!(failed, acts.len(), "{said}{}", text(&out.stderr));
+        assert_eq!(failed, acts.len(), "{said}{why}");
         let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&victim).expect("there").permissions());
         assert_eq!(mode & 0o7777, 0o600);
         assert!(Path::new(&dir).exists() && !Path::new(&format!("{dir}.new")).exists());

@@ -11,10 +11,11 @@ mod log;
 mod names;
 mod oracle;
 mod plan;
+mod seals;
 mod words;
 mod work;
 
-pub use plan::{Figures, Plan, FOLLOWED, GONE, MORE, PACKED, PARTS, WALLS};
+pub use plan::{Figures, Plan, FOLLOWED, GONE, MORE, PACKED, PARTS, SEALED, WALLS};
 
 use counts::Counts;
 use gone::Gone;
@@ -26,8 +27,10 @@ use crate::chance::Chance;
 use crate::disk::{Death, Faults, SimDisk, WELL};
 use crate::late::Flight;
 use crate::receiver::{Mood, Outside, Receiver};
+use crate::vault::Vault;
 use gostech::audit::delivery::sender::{Sender, Wait};
 use gostech::audit::intake::writer::Writer;
+use gostech::audit::process::sealer::Sealer;
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::mark::Mark;
 use gostech::audit::record::Ending;
@@ -48,6 +51,7 @@ const RING_BYTES: usize = 48 * 1024;
 const DRAIN_STEPS: u64 = 30_000;
 
 struct Worker {
+    sealer: Option<Sealer>,
     spool: Arc<Spool>,
     writer: Writer,
     tender: Tender,
@@ -104,6 +108,7 @@ pub struct World {
     gone: Gone,
     /// How each receiver stands, in the order of the plan.
     names: Vec<Name>,
+    vault: Arc<Mutex<Vault>>,
 }
 
 type Verdict = Result<(), String>;
@@ -122,7 +127,7 @@ impl World {
         let log = plan.followed.then(Log::new);
         let mut receivers: Vec<Receiver> = plan.receivers.iter().map(|(n, _)| Receiver::new(n)).collect();
         receivers.iter_mut().zip(&plan.walls).for_each(|(r, wall)| r.wall = *wall);
-        let outside = Outside { receivers, follows_log: plan.followed, ..Outside::default() };
+        let outside = Outside { receivers, follows_log: plan.followed, seals: plan.seals, ..Outside::default() };
         World {
             names: (0..plan.receivers.len()).map(|i| Name::of(i < plan.first)).collect(),
             disk: SimDisk::new(chance.next(), canary),
@@ -155,6 +160,7 @@ impl World {
             unborn: BTreeSet::new(),
             unsecured: false,
             gone: Gone::default(),
+            vault: Arc::default(),
         }
     }
 
@@ -177,6 +183,8 @@ impl World {
                 self.trouble_with_names()?;
                 self.take_away()?;
                 self.pack();
+                self.trouble_with_the_vault();
+                self.seal();
                 self.one_step()?;
             }
             self.drain(beat)?;
@@ -470,7 +478,7 @@ impl World {
     fn drain(&mut self, beat: &dyn Fn(u64)) -> Verdict {
         self.disk.set_faults(WELL);
         self.outside().receivers.iter_mut().for_each(|r| r.mood = Mood::Takes);
-        self.plan.deaths = false;
+        (self.plan.deaths, self.vault().bad) = (false, false);
         if std::mem::take(&mut self.adopting) {
             self.worker = None;
         }
@@ -506,6 +514,7 @@ impl World {
             if written && self.mortal(World::tell).is_none() {
                 continue;
             }
+            self.seal();
             let done = self.send_all(written)?;
             if self.dead.is_some() || self.mortal(World::tend).is_none() {
                 continue;
@@ -516,7 +525,11 @@ impl World {
             if written {
                 w.spool.end();
             }
-            if !self.forget_who_is_away() && done == self.plan.receivers.len() && self.is_at_the_end() {
+            if !self.forget_who_is_away()
+                && done == self.plan.receivers.len()
+                && self.is_at_the_end()
+                && self.is_sealed()
+            {
                 return self.settle();
             }
         }

@@ -51,7 +51,8 @@ impl World {
         self.seen = now;
         let chunk = (limits::CHUNK_BYTES as u64).min(spool.settings.segment_bytes());
         // What was copied to memory after a failed sync still stands on the disk that failed, until that can cut it off.
-        let bound = self.plan.max + if self.plan.disk_faults { 2 * self.plan.memory_max } else { 0 } + 2 * chunk;
+        let post = if self.plan.seals { chunk } else { 0 };
+        let bound = post + self.plan.max + if self.plan.disk_faults { 2 * self.plan.memory_max } else { 0 } + 2 * chunk;
         if s.live + s.retained > bound {
             return Err(format!("the spool holds {} bytes, more than {bound}", s.live + s.retained));
         }
@@ -138,6 +139,7 @@ impl World {
         self.nothing_came_twice(c.repeats)?;
         self.words_are_true(&account, &all_quarantined)?;
         drop(w);
+        self.judge_trails()?;
         self.plan.deaths = true;
         self.new_life();
         self.change_names();

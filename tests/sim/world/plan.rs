@@ -43,6 +43,9 @@ pub struct Plan {
     pub followed: bool,
     /// Segments are packed.
     pub packs: bool,
+    /// Records are sealed; with the other hash.
+    pub seals: bool,
+    pub streebog: bool,
 }
 
 /// Seeds from here on have more in them: what that is comes from a stream of its own, so that each seed below is still the
@@ -65,6 +68,9 @@ pub const FOLLOWED: u64 = 1_500_000_000_000_000;
 /// From here on segments are packed, at any moment.
 pub const PACKED: u64 = 1_800_000_000_000_000;
 
+/// From here on records are sealed.
+pub const SEALED: u64 = 2_100_000_000_000_000;
+
 impl Plan {
     /// By a seed: what goes wrong, and how the spool is kept.
     pub fn of(seed: u64, chance: &mut Chance, more: &mut Chance) -> Plan {
@@ -77,7 +83,9 @@ impl Plan {
         let mut formats: Vec<&'static str> =
             receivers.iter().map(|_| chance.pick(&["json", "ndjson", "ndjson", "single"])).collect();
         let late = seed >= MORE && !more.once_in(3);
-        let packs = seed >= PACKED;
+        let seals = seed >= SEALED;
+        let packs = seed >= PACKED && !(seals && more.once_in(2));
+        let streebog = seals && more.once_in(10);
         let followed = seed >= FOLLOWED && (class == 0 || class == 2) && !(packs && more.once_in(2));
         let gone = seed >= GONE && class < 2 && !followed;
         let changes = seed >= MORE && more.once_in(2) && !gone && !followed;
@@ -95,6 +103,8 @@ impl Plan {
             parts: seed >= PARTS && !gone,
             followed,
             packs,
+            seals,
+            streebog,
             anchored,
             full: Some(chance.pick(&[Full::Block, Full::Block, Full::DropNewest, Full::DropOldest]))
                 .filter(|_| !gone)
@@ -133,6 +143,7 @@ impl Plan {
             (self.gone, "things taken away"),
             (self.followed, "a log"),
             (self.packs, "packing"),
+            (self.seals, "seals"),
         ];
         let injected: Vec<&str> = injected.iter().filter(|i| i.0).map(|i| i.1).collect();
         format!(
@@ -164,6 +175,9 @@ pub struct Figures {
     pub gaps: u64,
     /// Segments that were packed.
     pub packed: u64,
+    /// Trails that have proved themselves, and checkpoints in them.
+    pub trails: u64,
+    pub checkpoints: u64,
     /// Receivers renamed, added, taken away and forgotten.
     pub changes: u64,
     pub injected: Injected,

@@ -22,7 +22,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 impl World {
-    fn settings(&self) -> Settings {
+    fn settings(&mut self) -> Settings {
         let max = if self.canary == Canary::BoundIgnored { 4 * self.plan.max } else { self.plan.max };
         Settings {
             max,
@@ -32,6 +32,7 @@ impl World {
             identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
             receivers: self.configured(),
             owner: None,
+            sealing: self.sealing(),
         }
     }
 
@@ -52,7 +53,8 @@ impl World {
         let is_same = self.disk.begin();
         self.disk.opening(true);
         let ring = (!self.adopting).then(|| self.ring.clone());
-        let opened = Spool::open(self.disk.clone(), memory_disk, self.settings(), ring, self.wall);
+        let settings = self.settings();
+        let opened = Spool::open(self.disk.clone(), memory_disk, settings, ring, self.wall);
         self.disk.opening(false);
         let spool = match opened {
             Ok(spool) => Arc::new(spool),
@@ -82,7 +84,9 @@ impl World {
         }
         self.outside().receivers.iter_mut().for_each(Receiver::counts_no_more);
         let flights = senders.iter().map(|_| None).collect();
-        self.worker = Some(Worker { spool, writer, tender: Tender::default(), senders, flights, packing: None });
+        let sealer = self.sealer(&spool);
+        self.worker =
+            Some(Worker { sealer, spool, writer, tender: Tender::default(), senders, flights, packing: None });
         self.see_newborns()?;
         self.look()
     }

@@ -7,8 +7,9 @@ use super::fields::{Names, Told};
 use super::json::push_time;
 use super::pen::Pen;
 use super::titles;
-use crate::audit::delivery::event::Event;
+use crate::audit::delivery::event::{Event, Sealed};
 use crate::audit::record::Kind;
+use crate::audit::seal;
 use crate::json::{self, Kind as Value};
 
 /// The version of the schema.
@@ -16,17 +17,17 @@ const VERSION: &str = "9.0.0";
 
 /// Writes one event.
 pub fn write(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
-    let told = Told::of(e);
+    let (told, sealed) = (Told::of(e), e.sealed());
     out.extend_from_slice(b"{\"@timestamp\":\"");
     push_time(pen, out, e);
     out.extend_from_slice(format!("\",\"ecs\":{{\"version\":\"{VERSION}\"}},\"message\":\"").as_bytes());
     out.extend_from_slice(told.said());
     out.extend_from_slice(b"\",");
-    push_event(pen, out, e, &told);
+    push_event(pen, out, e, &told, sealed.as_ref());
     out.extend_from_slice(format!(",\"log\":{{\"level\":\"{}\"}}", titles::level_word(told.severity)).as_bytes());
     push_user(out, &told);
     push_service(out, e);
-    push_gostech(out, e);
+    push_gostech(pen, out, e, sealed.as_ref());
     push_rest(out, &told);
     out.push(b'}');
 }
@@ -38,7 +39,7 @@ fn pair(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.push(b'"');
 }
 
-fn push_event(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>) {
+fn push_event(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>, sealed: Option<&Sealed>) {
     let m = told.meaning;
     let types: Vec<String> = m.types.iter().map(|t| format!("\"{t}\"")).collect();
     let (kind, category, types, outcome) = (m.kind(), m.category, types.join(","), m.outcome.name());
@@ -54,13 +55,16 @@ fn push_event(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>) 
     out.extend_from_slice(b",\"id\":\"");
     json::push_text(out, e.id);
     out.push(b'"');
-    if let Some(n) = e.number {
-        out.extend_from_slice(format!(",\"sequence\":{}", n.count).as_bytes());
+    if let Some(n) = sealed.map(|s| s.seq).or(e.number.map(|n| n.count)) {
+        out.extend_from_slice(format!(",\"sequence\":{n}").as_bytes());
     }
     out.extend_from_slice(b",\"created\":\"");
     out.extend_from_slice(pen.stamp(e.read_ms));
     out.extend_from_slice(b"\",");
-    pair(out, "hash", &e.id[e.id.len().saturating_sub(16)..]);
+    match sealed.and_then(|s| s.leaf) {
+        Some((_, leaf)) => pair(out, "hash", &seal::leaf::text(&leaf)),
+        None => pair(out, "hash", &e.id[e.id.len().saturating_sub(16)..]),
+    }
     if std::str::from_utf8(e.raw).is_ok() {
         out.extend_from_slice(b",\"original\":\"");
         json::push_text(out, e.raw);
@@ -109,7 +113,7 @@ fn push_service(out: &mut Vec<u8>, e: &Event<'_>) {
 }
 
 /// What is ours, and what the record lacks.
-fn push_gostech(out: &mut Vec<u8>, e: &Event<'_>) {
+fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, sealed: Option<&Sealed>) {
     out.extend_from_slice(b",\"gostech\":{\"id\":\"");
     json::push_text(out, e.id);
     out.extend_from_slice(b"\",\"node\":\"");
@@ -123,6 +127,9 @@ fn push_gostech(out: &mut Vec<u8>, e: &Event<'_>) {
         if n > 0 {
             out.extend_from_slice(format!(",\"{name}\":{n}").as_bytes());
         }
+    }
+    if let Some(sealed) = sealed {
+        super::json::push_sealed(pen, out, sealed);
     }
     if std::str::from_utf8(e.raw).is_err() {
         super::json::push_raw(out, e.raw);

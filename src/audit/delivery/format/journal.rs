@@ -94,7 +94,8 @@ fn field_name(out: &mut Vec<u8>, key: &[u8]) {
     out.truncate(limits::JOURNAL_NAME_BYTES);
 }
 
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Writes one field of an entry.
+pub fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(name);
     if memchr::memchr(b'\n', value).is_none() {
         out.push(b'=');

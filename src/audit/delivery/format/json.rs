@@ -4,8 +4,9 @@
 //! their exact bytes. Nothing of ours stands under `host`, `headers`, `url`, `http` or `user_agent`.
 
 use super::pen::Pen;
-use crate::audit::delivery::event::Event;
+use crate::audit::delivery::event::{Event, Sealed};
 use crate::audit::record::Kind;
+use crate::audit::seal::{self, Form};
 use crate::json::{self, Kind as Value};
 use crate::{limits, stamp};
 
@@ -54,10 +55,28 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
             json::push_number(out, n.into());
         }
     }
-    if !e.is_whole() {
+    let sealed = e.sealed();
+    if let Some(sealed) = &sealed {
+        push_sealed(pen, out, sealed);
+    }
+    // What cannot be written again from its fields travels beside them.
+    if !e.is_whole() || sealed.and_then(|s| s.leaf).is_some_and(|(form, _)| form == Form::Raw) {
         push_raw(out, e.raw);
     }
     out.push(b'}');
+}
+
+/// What evidence says of it, behind other pairs.
+pub(super) fn push_sealed(pen: &mut Pen, out: &mut Vec<u8>, sealed: &Sealed) {
+    out.extend_from_slice(pen.sealed(sealed.stream));
+    json::push_number(out, sealed.seq);
+    if let Some((_, leaf)) = &sealed.leaf {
+        let mut told = *b",\"leaf\":\"-------------------------------------------\"}";
+        told[9..9 + seal::leaf::TEXT_BYTES].copy_from_slice(&seal::leaf::text(leaf));
+        out.extend_from_slice(&told);
+    } else {
+        out.push(b'}');
+    }
 }
 
 /// What its frame says, behind other pairs.

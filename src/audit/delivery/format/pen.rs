@@ -1,6 +1,7 @@
 //! ○ What a writer of events keeps from one to the next, so that it is written once. Refuses: to know a format.
 
 use super::manner::Manner;
+use crate::audit::seal::StreamId;
 use crate::audit::spool::record::Identity;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ pub struct Pen {
     origin: Identity,
     /// `,"node":"…","cluster":"…","instance":"…","read_at":"`; empty: of nobody yet.
     place: Vec<u8>,
+    /// The stream that was written last, and what is written of it.
+    stream: Option<(StreamId, String)>,
     second: Option<i64>,
     stamp: [u8; crate::stamp::RFC3339_BYTES],
     manner: Arc<Manner>,
@@ -39,6 +42,14 @@ impl Pen {
             self.place.extend_from_slice(b",\"read_at\":\"");
         }
         &self.place
+    }
+
+    /// What is the same in all JSON events of a stream of evidence: `,"seal":{"stream":"…","seq":`.
+    pub fn sealed(&mut self, id: StreamId) -> &[u8] {
+        if self.stream.as_ref().is_none_or(|known| known.0 != id) {
+            self.stream = Some((id, format!(",\"seal\":{{\"stream\":\"{id}\",\"seq\":")));
+        }
+        self.stream.as_ref().map_or(b"", |known| known.1.as_bytes())
     }
 
     /// A time as RFC 3339; the second is written once.

@@ -57,6 +57,7 @@ pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
         identity: Identity::default(),
         receivers: vec![("r1".into(), false)],
         owner: None,
+        sealing: None,
     };
     Arc::new(Spool::open(disk, Arc::new(memory_disk()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
 }

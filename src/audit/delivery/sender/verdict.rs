@@ -317,7 +317,7 @@ impl Sender {
                     Next::Record(r, _) if leaves_out(&mut self.sieve, &mut self.batch, &mut self.passed, &r) => {
                         continue
                     }
-                    Next::Record(r, head) => self.watch.push(&mut self.batch, r, &head),
+                    Next::Record(r, head) => self.watch.push(&mut self.batch, r, head),
                     Next::Lost(loss) => {
                         self.passed.push(Between::Lost(loss));
                         continue;
@@ -378,7 +378,7 @@ impl Sender {
         let seq = self.batch.seq(at);
         let mut reader = Reader::new(seq);
         let line = match reader.next(&self.spool) {
-            Next::Record(r, head) if r.seq == seq => quarantine::line(&r, &head, self.batch.id(at), said, now.wall_ms),
+            Next::Record(r, head) if r.seq == seq => quarantine::line(&r, head, self.batch.id(at), said, now.wall_ms),
             Next::Trouble(text) => {
                 self.retry("status", &text, None, None, now);
                 return false;

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where journald listens.
-const SOCKET: &str = "/run/systemd/journal/socket";
+pub const SOCKET: &str = "/run/systemd/journal/socket";
 
 /// `journald://`
 pub const JOURNALD: Transport = Transport {
@@ -41,14 +41,14 @@ pub const JOURNALD: Transport = Transport {
 
 fn open(route: &Route) -> Result<Box<dyn Sink>> {
     let path = route.to.target.path().unwrap_or(Path::new(SOCKET)).to_path_buf();
-    let socket = Datagrams::new(Place::Unix { path: path.clone() });
-    Ok(Box::new(Journal { path, socket, place: route.to.target.display(), patience: route.to.timeouts.total }))
+    let entries = Entries::new(path.clone());
+    Ok(Box::new(Journal { path, entries, place: route.to.target.display(), patience: route.to.timeouts.total }))
 }
 
 /// The sink.
 struct Journal {
     path: PathBuf,
-    socket: Datagrams,
+    entries: Entries,
     place: String,
     patience: Duration,
 }
@@ -62,7 +62,7 @@ impl Sink for Journal {
                 let text = format!("it is {} bytes as an entry, which journald throws away", entry.len());
                 return Delivery::up_to(i, Why::Content(Blame::Certain), About::Next, Said { status: None, text });
             }
-            if let Err(f) = self.send(entry, deadline) {
+            if let Err(f) = self.entries.send(entry, deadline) {
                 return Delivery::up_to(i, Why::NotSent(f.kind), About::Rest, f.into());
             }
         }
@@ -78,11 +78,11 @@ impl Sink for Journal {
     }
 
     fn reload(&mut self) {
-        self.socket.rest();
+        self.entries.0.rest();
     }
 
     fn rest(&mut self) {
-        self.socket.rest();
+        self.entries.0.rest();
     }
 
     fn place(&self) -> String {
@@ -90,10 +90,20 @@ impl Sink for Journal {
     }
 }
 
-impl Journal {
-    fn send(&mut self, entry: &[u8], deadline: Instant) -> std::result::Result<(), Failure> {
+/// Sends entries to a journald.
+#[derive(Debug)]
+pub struct Entries(Datagrams);
+
+impl Entries {
+    /// To the one that listens there.
+    pub fn new(path: PathBuf) -> Entries {
+        Entries(Datagrams::new(Place::Unix { path }))
+    }
+
+    /// Sends one, waiting for room until the deadline.
+    pub fn send(&mut self, entry: &[u8], deadline: Instant) -> std::result::Result<(), Failure> {
         if entry.len() <= limits::DATAGRAM_BYTES {
-            match self.socket.send(entry, deadline) {
+            match self.0.send(entry, deadline) {
                 // Longer than the socket's buffer.
                 Err(f) if f.kind == FailureKind::Protocol => {}
                 other => return other,
@@ -102,6 +112,6 @@ impl Journal {
         let file = file::sealed("gostech-journal-entry", entry).map_err(|e| {
             Failure::new(FailureKind::File, format!("cannot make memory for an entry of the journal: {}", words(&e)))
         })?;
-        self.socket.pass(&file, deadline)
+        self.0.pass(&file, deadline)
     }
 }

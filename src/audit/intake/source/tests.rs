@@ -136,6 +136,7 @@ impl Family {
             identity: Identity::default(),
             receivers: vec![("r1".into(), false)],
             owner: None,
+            sealing: None,
         };
         let spool = Spool::open(disk.clone(), self.memory.clone(), settings, Some(self.ring.clone()), 0).unwrap();
         let spool = Arc::new(spool);

@@ -46,6 +46,7 @@ fn moment() -> Moment {
         in_force: vec![Row { name: "url of r1".into(), value: "https://siem.example.com/".into(), given: true }],
         input: None,
         happened: Vec::new(),
+        sealed: None,
         around: Around {
             protections: vec![("seccomp".into(), true), ("landlock".into(), false)],
             history: vec![0; limits::PAGE_HISTORY_WORDS],

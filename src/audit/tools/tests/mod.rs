@@ -70,6 +70,7 @@ fn settings(receivers: &[&str]) -> Settings {
         identity: Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() },
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
         owner: None,
+        sealing: None,
     }
 }
 
@@ -114,7 +115,7 @@ fn save(spool: &Spool, dir: &Path) {
 }
 
 /// Runs a command; its exit code and what it printed, the sentence of an error included.
-fn tool(args: &[&str]) -> (Exit, String) {
+pub(super) fn tool(args: &[&str]) -> (Exit, String) {
     let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
     args.push("--no-config".into());
     let parsed = match flags::parse(&PROGRAM, &args, &[], &|_| Err(std::io::ErrorKind::NotFound.into())).unwrap() {

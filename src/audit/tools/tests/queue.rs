@@ -20,7 +20,7 @@ fn bodies(dir: &Path) -> Vec<String> {
         match reader.next(&spool) {
             Next::Record(r, head) => {
                 let mut out = Vec::new();
-                (FORMATS[0].write)(&mut pen, &mut out, &Maker::default().make(&r, &head));
+                (FORMATS[0].write)(&mut pen, &mut out, &Maker::default().make(&r, head));
                 all.push(String::from_utf8(out).unwrap());
             }
             Next::Wait => return all,
@@ -79,8 +79,8 @@ fn refuse_all(dir: &Path) -> Vec<String> {
     let (mut reader, mut q, mut ids) = (Reader::new(1), held::Quarantine::new("r1", 1 << 20), Vec::new());
     let said = Said { status: Some(422), text: "no \"good\"".into() };
     while let Next::Record(r, head) = reader.next(&spool) {
-        ids.push(Maker::default().document_id(&r, &head));
-        let line = held::line(&r, &head, ids.last().unwrap(), &said, NOW);
+        ids.push(Maker::default().document_id(&r, head));
+        let line = held::line(&r, head, ids.last().unwrap(), &said, NOW);
         q.put(&RealDisk::new(dir), &line).unwrap();
     }
     ids

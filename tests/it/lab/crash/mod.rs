@@ -6,9 +6,12 @@
 
 mod after;
 mod poison;
+mod seals;
 mod sinks;
 mod stage;
 pub mod tools;
+#[path = "../../../sim/trail.rs"]
+mod trail;
 
 use super::Row;
 use gostech::sys::crash::{HERE, POINTS};
@@ -128,6 +131,28 @@ const PLANS: &[Plan] = &[
     Plan {
         run: sinks::exec,
         names: &[("exec.begun", "{}"), ("exec.torn", "{}:9"), ("exec.given", "{}:9"), ("exec.heard", "{}:9")],
+    },
+    Plan {
+        run: seals::sealed,
+        names: &[
+            ("seal.appended", "{}:3"),
+            ("seal.listed", "{}:2"),
+            ("seal.told", "{}:2"),
+            ("seal.kept", "{}:3"),
+            ("seal.torn", "{}:2"),
+            ("seal.written", "{}:2"),
+            ("checkpoint.torn", "{}:2"),
+            ("checkpoint.written", "{}:2"),
+            ("checkpoint.synced", "{}:2"),
+            ("seal-key.made", "{}"),
+            ("seal-key.named", "{}"),
+            ("seal-key.erased", "{}"),
+            ("seal-key.renamed", "{}"),
+        ],
+    },
+    Plan {
+        run: seals::long,
+        names: &[("checkpoints.begun", "{}"), ("checkpoints.aside", "{}"), ("checkpoints.renamed", "{}")],
     },
     Plan { run: stage::drop_newest, names: &[("drop-newest.accounted", "{}:3"), ("drop-newest.saved", "{}:3")] },
     Plan {

@@ -2,8 +2,9 @@
 //! inherit, with one request a message.
 //!
 //! The worker makes the pipes and hands the handler's ends over, so it sees by itself when a handler ends. It names the
-//! program, and the keeper starts only what its own options name: a worker that was taken over gains nothing. Where there is no
-//! keeper (`check --send`) a handler is started here. Refuses: to wait, more handlers than are reasonable.
+//! program, and the keeper starts only what its own options name: a worker that was taken over gains nothing. The other signer
+//! of checkpoints is started the same way, and is not even named. Where there is no keeper (`check --send`) a handler is
+//! started here. Refuses: to wait, more handlers than are reasonable.
 
 use crate::limits;
 use crate::sys::descriptors;
@@ -26,7 +27,7 @@ pub type Ends = [OwnedFd; 3];
 /// What a worker asks of its keeper.
 #[derive(Debug)]
 pub enum Request {
-    /// Start this program under this number.
+    /// Start this program under this number; an empty name: the other signer.
     Start(u64, PathBuf, Ends),
     /// The one of this number is to end.
     End(u64, How),
@@ -108,9 +109,9 @@ const VARIABLES: &[&str] = &[
 ];
 
 /// Starts a handler: an environment of a few variables, a process group of its own, gone with whoever has started it.
-pub fn start(program: &Path, [input, output, error]: Ends) -> io::Result<Child> {
+pub fn start(program: &Path, args: &[String], [input, output, error]: Ends) -> io::Result<Child> {
     let mut command = Command::new(program);
-    command.env_clear().envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.args(args).env_clear().envs(VARIABLES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(error)).process_group(0);
     process::before_exec(&mut command, || {
         signal::defaults();

@@ -42,7 +42,7 @@ impl Talk {
         let ends = [in_r, out_w, err_w];
         let child = match starter::has_keeper() {
             true => starter::ask(number, program, &ends).map(|()| None)?,
-            false => starter::start(program, ends).map(Some)?,
+            false => starter::start(program, &[], ends).map(Some)?,
         };
         crash::point("exec.begun");
         let [input, output, error] = [in_w, out_r, err_r].map(File::from);

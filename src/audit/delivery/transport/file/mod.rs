@@ -206,22 +206,7 @@ impl LogFile {
     }
 
     fn opened(&self) -> io::Result<Opened> {
-        let options = || {
-            let mut options = OpenOptions::new();
-            options.read(true).append(true).mode(limits::FILE_MODE);
-            options
-        };
-        let file = match file::open_regular(&self.path, &mut options()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let file = file::open_regular(&self.path, options().create(true))?;
-                // What is ours is for nobody else by the mask of this process; whoever reads logs reads these too.
-                file.set_permissions(Permissions::from_mode(limits::FILE_MODE))?;
-                crash::point("file.made");
-                sync_directory(&self.path)?;
-                file
-            }
-            other => other?,
-        };
+        let file = open_to_append(&self.path)?;
         let meta = file.metadata()?;
         // Where the file system does not know, a file is as young as our look at it.
         let born = meta.created().unwrap_or_else(|_| SystemTime::now());
@@ -312,16 +297,41 @@ impl LogFile {
     }
 
     fn failed(&self, what: &str, e: &io::Error) -> Failure {
-        let dir = parent(&self.path);
-        let cure = match e.kind() {
-            io::ErrorKind::NotFound if !dir.is_dir() => format!("; make the directory `{}`", dir.display()),
-            io::ErrorKind::PermissionDenied => "; let this user write there, or name another file".to_string(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room".to_string(),
-            io::ErrorKind::ReadOnlyFilesystem => "; mount it for writing, or name another file".to_string(),
-            _ => String::new(),
-        };
-        Failure::new(FailureKind::File, format!("cannot {what} `{}`: {}{cure}", self.path.display(), words(e)))
+        Failure::new(FailureKind::File, cannot(&self.path, what, e))
     }
+}
+
+/// Opens a file that others read, to append to it, and makes it where it is not there.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    let options = || {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).mode(limits::FILE_MODE);
+        options
+    };
+    match file::open_regular(path, &mut options()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let file = file::open_regular(path, options().create(true))?;
+            // What is ours is for nobody else by the mask of this process; whoever reads logs reads these too.
+            file.set_permissions(Permissions::from_mode(limits::FILE_MODE))?;
+            crash::point("file.made");
+            sync_directory(path)?;
+            Ok(file)
+        }
+        other => other,
+    }
+}
+
+/// What went wrong with such a file, and what is to be done about it.
+pub fn cannot(path: &Path, what: &str, e: &io::Error) -> String {
+    let dir = parent(path);
+    let cure = match e.kind() {
+        io::ErrorKind::NotFound if !dir.is_dir() => format!("; make the directory `{}`", dir.display()),
+        io::ErrorKind::PermissionDenied => "; let this user write there, or name another file".to_string(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room".to_string(),
+        io::ErrorKind::ReadOnlyFilesystem => "; mount it for writing, or name another file".to_string(),
+        _ => String::new(),
+    };
+    format!("cannot {what} `{}`: {}{cure}", path.display(), words(e))
 }
 
 fn millis(t: SystemTime) -> i64 {

@@ -1,0 +1,348 @@
+//! What evidence needs of a spool: in which stream records are counted, which of them no power cut takes any more, the events of
+//! the sealer on their way to the writer, and how far sealing is, in a file of three copies.
+//!
+//! Refuses: to know what a leaf is, to have the writer wait for the sealer.
+
+use super::cursor::Excused;
+use super::moment::Sealed;
+use super::names::SEAL;
+use super::seals::Progress;
+use super::small::{newest_copies, Small};
+use super::{Ledger, Segment, Spool, Store};
+use crate::audit::seal::{Stream, StreamId};
+use crate::limits;
+use crate::log;
+use crate::sys::ring::{Ring, STREAM_WORDS};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The stream of this family, if it has one.
+fn stream_in(ring: &Ring) -> Option<Stream> {
+    let words: [[u8; 8]; STREAM_WORDS] = std::array::from_fn(|i| ring.stream(i).load(Ordering::Acquire).to_le_bytes());
+    Stream::decode(words.as_flattened().first_chunk()?).filter(|s| s.first > 0)
+}
+
+/// Notes it. The last word, the number of the first record, makes it valid.
+fn note_stream(ring: &Ring, stream: Option<Stream>) {
+    ring.stream(STREAM_WORDS - 1).store(0, Ordering::Release);
+    let words = stream.map(|s| s.encode()).unwrap_or_default();
+    for (i, word) in words.chunks_exact(8).enumerate() {
+        ring.stream(i).store(super::record::word(word, 0), Ordering::Release);
+    }
+}
+
+impl Ledger {
+    /// The record before which all are on the platter, or in memory, which goes with the power whatever anybody does.
+    fn durable_before(&self) -> u64 {
+        let fades = |s: &&Segment| s.store == Store::Disk && s.durable < s.next;
+        self.segments.iter().find(fades).map_or(self.next_seq, |s| s.durable.max(s.first))
+    }
+
+    /// Up to where a sync has come: of each file, to the record before this one.
+    pub(super) fn note_durable(&mut self, files: &[(String, u64)]) {
+        for s in self.segments.iter_mut().filter(|s| s.store == Store::Disk) {
+            if s.synced >= s.bytes && !s.renew {
+                s.durable = s.next;
+            } else if let Some((_, next)) = files.iter().find(|f| f.0 == s.name) {
+                s.durable = s.durable.max((*next).min(s.next));
+            }
+        }
+    }
+
+    /// Records from this one on stay for the sealer; of a spool that is half full of such, the newest half.
+    fn kept_for_evidence(&self, disk: u64, memory: u64) -> u64 {
+        let (mut on_disk, mut in_memory) = (0, 0);
+        // What the worker before has told of them must be told the same way: its sealer comes to them first.
+        if self.progress.next == 0 {
+            return 0;
+        }
+        for s in self.segments.iter().rev() {
+            let sum = if s.store == Store::Disk { &mut on_disk } else { &mut in_memory };
+            *sum += s.size();
+            if on_disk > disk / 2 || in_memory > memory / 2 {
+                return self.progress.next.max(s.next);
+            }
+        }
+        self.progress.next
+    }
+}
+
+impl Spool {
+    /// The stream that the records written now belong to.
+    pub fn stream(&self) -> Option<Stream> {
+        self.seals.stream
+    }
+
+    /// The stream of the worker before is gone on with; else a new one begins with the next record.
+    pub(super) fn begin_stream(&mut self, now_ms: i64) -> io::Result<()> {
+        self.load_progress()?;
+        let memory = self.memory.clone();
+        let before = memory.as_ref().and_then(|ring| stream_in(ring));
+        let first = self.next_seq();
+        let stream = self.settings.sealing.map(|s| {
+            let same = |b: &Stream| b.id.algorithm() == s.algorithm && b.first <= first;
+            before.filter(same).unwrap_or_else(|| Stream { id: StreamId::new(now_ms, s.chance, s.algorithm), first })
+        });
+        if let Some(ring) = memory.filter(|_| stream != before) {
+            note_stream(&ring, stream);
+        }
+        self.seals.stream = stream;
+        self.mend_heads();
+        let ledger = self.lock();
+        let sealed = stream.is_some()
+            || !ledger.progress.payload.is_empty()
+            || ledger.segments.iter().any(|s| s.head.seal.is_some());
+        drop(ledger);
+        self.seals.excuses = sealed;
+        Ok(())
+    }
+
+    /// A segment whose head is damaged is of the stream of its neighbours.
+    fn mend_heads(&self) {
+        let mut ledger = self.lock();
+        let mut newer = self.seals.stream;
+        for s in ledger.segments.iter_mut().rev() {
+            let is_damaged = s.head.seal.is_none() && s.head.created_ms == 0 && s.head.epoch == 0;
+            if let Some(stream) = newer.filter(|n| is_damaged && n.first <= s.first) {
+                std::sync::Arc::make_mut(&mut s.head).seal = Some(stream);
+            }
+            newer = s.head.seal.or(newer);
+        }
+        let mut older = None;
+        for s in ledger.segments.iter_mut() {
+            let is_damaged = s.head.seal.is_none() && s.head.created_ms == 0 && s.head.epoch == 0;
+            if let (true, Some(stream)) = (is_damaged, older) {
+                std::sync::Arc::make_mut(&mut s.head).seal = Some(stream);
+            }
+            older = s.head.seal;
+        }
+    }
+
+    /// The record before which no power cut takes any; with `--sync never` nobody is promised that.
+    pub fn durable_before(&self) -> u64 {
+        let ledger = self.lock();
+        match self.settings.sealing {
+            Some(s) if s.unsynced => ledger.next_seq,
+            _ => ledger.durable_before(),
+        }
+    }
+
+    /// Records before this one are not kept for the sealer.
+    pub(super) fn kept_for_evidence(&self, ledger: &Ledger) -> u64 {
+        let takes = ledger.disk_takes.map_or(self.settings.max, |(takes, _)| takes.min(self.settings.max));
+        self.seals.stream.map_or(u64::MAX, |_| ledger.kept_for_evidence(takes, self.settings.memory_max))
+    }
+
+    // ---- the outbox ----
+
+    /// Hands events to the writer, who writes them together. Those before are in the spool.
+    pub fn post(&self, events: Vec<Vec<u8>>) {
+        let mut post = self.seals.outbox.inner.lock();
+        (post.events, post.behind) = (events, None);
+        self.seals.outbox.full.store(true, Ordering::Release);
+        drop(post);
+        self.room.notify_all();
+    }
+
+    /// Whether events wait for the writer.
+    pub fn has_post(&self) -> bool {
+        self.seals.outbox.full.load(Ordering::Acquire)
+    }
+
+    /// The events that wait for the writer.
+    pub fn take_post(&self) -> Vec<Vec<u8>> {
+        if !self.has_post() {
+            return Vec::new();
+        }
+        let mut post = self.seals.outbox.inner.lock();
+        self.seals.outbox.full.store(false, Ordering::Release);
+        std::mem::take(&mut post.events)
+    }
+
+    /// There was no room for them.
+    pub fn give_post_back(&self, events: Vec<Vec<u8>>) {
+        let mut post = self.seals.outbox.inner.lock();
+        post.events = events;
+        self.seals.outbox.full.store(true, Ordering::Release);
+    }
+
+    /// They are in the spool, before the record `behind`.
+    pub fn post_is_there(&self, behind: u64) {
+        self.seals.outbox.inner.lock().behind = Some(behind);
+        self.seals.outbox.appended.notify_all();
+    }
+
+    /// The record behind the last post; none: it is on its way.
+    pub fn behind_post(&self) -> Option<u64> {
+        self.seals.outbox.inner.lock().behind
+    }
+
+    /// Waits until the post is in the spool, at most `patience`.
+    pub fn wait_post(&self, patience: Duration) {
+        let post = self.seals.outbox.inner.lock();
+        if post.behind.is_none() {
+            post.wait(&self.seals.outbox.appended, patience);
+        }
+    }
+
+    /// Whether all before this record is sealed, but for evidence itself: said when no more input comes.
+    pub fn note_sealed(&self, next: u64) {
+        self.seals.outbox.sealed.store(next, Ordering::Release);
+        self.room.notify_all();
+    }
+
+    /// Whether nothing is left for the sealer.
+    pub fn is_sealed(&self) -> bool {
+        self.seals.stream.is_none() || self.seals.outbox.sealed.load(Ordering::Acquire) >= self.next_seq()
+    }
+
+    /// How far evidence is, in the words of the sealer; none: nothing is sealed.
+    pub fn sealed(&self) -> Option<Sealed> {
+        let stream = self.stream()?;
+        let said = self.seals.outbox.said.lock().clone();
+        let next = self.lock().progress.next.max(stream.first);
+        let (size, open) = (next - stream.first, self.next_seq().saturating_sub(next));
+        Some(Sealed { stream: stream.id.to_string(), size, open, ..said })
+    }
+
+    /// The sealer says how it stands.
+    pub fn say_sealed(&self, say: impl FnOnce(&mut Sealed)) {
+        say(&mut self.seals.outbox.said.lock());
+    }
+
+    // ---- what explains what is missing ----
+
+    /// The streams that there are records of, but for the one that is written now, the oldest first.
+    pub fn streams_before(&self) -> Vec<Stream> {
+        let mut all: Vec<Stream> = self.lock().segments.iter().filter_map(|s| s.head.seal).collect();
+        all.dedup();
+        all.retain(|s| Some(*s) != self.seals.stream);
+        all
+    }
+
+    /// Records before `end` that somebody still lacks and that are in no file; of more than `most` stretches the last ones are one.
+    pub fn gone_undelivered(&self, end: u64, most: usize) -> Vec<(u64, u64)> {
+        let ledger = self.lock();
+        let wanted = ledger.acked_before(false);
+        let mut gone: Vec<(u64, u64)> = Vec::new();
+        for (from, to) in ledger.holes(wanted).into_iter().filter(|hole| hole.0 < end) {
+            let full = gone.len() >= most;
+            match gone.last_mut().filter(|_| full) {
+                Some(last) => last.1 = to,
+                None => gone.push((from, to.min(end - 1))),
+            }
+        }
+        gone
+    }
+
+    /// How many stretches of records the receiver with most of them was not given since a checkpoint said so.
+    pub fn most_excuses(&self) -> usize {
+        self.lock().receivers.iter().map(|r| r.cursor.excused.ranges.len()).max().unwrap_or(0)
+    }
+
+    /// A checkpoint that says so is in the spool.
+    pub fn excused_are_said(&self, receiver: &str, these: &Excused) {
+        if let Some(r) = self.lock().receivers.iter_mut().find(|r| r.name == receiver) {
+            r.cursor.excused.said(these);
+            r.dirty = true;
+        }
+    }
+
+    // ---- how far it is ----
+
+    /// What was kept of it last.
+    pub fn progress(&self) -> Vec<u8> {
+        self.lock().progress.payload.clone()
+    }
+
+    fn load_progress(&mut self) -> io::Result<()> {
+        let (place, copies) = newest_copies(&*self.disk, &*self.memory_disk, SEAL, limits::SEAL_SLOT_BYTES)?;
+        let newest = copies.into_iter().flatten().max_by_key(|(turn, _)| *turn);
+        let payload = newest.map(|(_, payload)| payload).unwrap_or_default();
+        self.lock().progress = Progress { place, payload, ..Progress::default() };
+        Ok(())
+    }
+
+    /// Sealing has come so far: the next worker knows at once. The disk learns it when the records before `needs` are on the
+    /// platter. Records before `next` are not kept for the sealer any more.
+    pub fn keep_progress(&self, payload: Vec<u8>, needs: u64, next: u64) {
+        let _alone = self.cursors.lock();
+        let mut place = self.lock().progress.place.clone();
+        if let Err(e) = self.small_to_memory(&small(), &mut place, &payload) {
+            log::debug("spool", format!("how far sealing is, is not kept in memory: {e}"));
+        }
+        let mut ledger = self.lock();
+        let p = &mut ledger.progress;
+        (p.place, p.payload, p.needs, p.next, p.dirty) = (place, payload, needs, next, true);
+    }
+
+    /// To the disk, if it may say so now. For who holds the cursors.
+    pub(super) fn write_progress(&self, though_bad: bool) {
+        let (payload, next, mut place) = {
+            let ledger = self.lock();
+            let p = &ledger.progress;
+            let unsynced = self.settings.sealing.is_some_and(|s| s.unsynced);
+            let early = !unsynced && ledger.durable_before() < p.needs;
+            if !p.dirty || early || ledger.disk_bad.is_some() && !though_bad {
+                return;
+            }
+            (p.payload.clone(), p.next, p.place.clone())
+        };
+        let written = self.small_to_disk(&small(), &mut place, &payload).is_ok();
+        let mut ledger = self.lock();
+        let p = &mut ledger.progress;
+        p.place = place;
+        if written {
+            (p.saved, p.dirty) = (next, false);
+        }
+    }
+
+    /// What is on the platter of it says that records before `seq` are sealed, as far as they are. For who holds the cursors.
+    pub(super) fn sync_progress(&self, seq: u64) -> io::Result<()> {
+        if self.seals.stream.is_none() {
+            return Ok(());
+        }
+        let want = {
+            let mut ledger = self.lock();
+            let p = &mut ledger.progress;
+            let want = seq.min(p.next);
+            if p.synced >= want {
+                return Ok(());
+            }
+            p.dirty |= p.saved < want || !p.place.is_written();
+            want
+        };
+        self.write_progress(true);
+        let done = self.disk.sync(SEAL);
+        let mut ledger = self.lock();
+        let p = &mut ledger.progress;
+        if done.is_err() {
+            p.place.sync_failed();
+            p.dirty = true;
+        } else if p.place.synced() {
+            p.synced = p.saved;
+        }
+        if p.synced < want {
+            return Err(done.err().unwrap_or_else(|| io::Error::other("how far sealing is could not be written")));
+        }
+        Ok(())
+    }
+
+    /// Its file has lost its name: it is written anew.
+    pub(super) fn look_at_progress(&self) {
+        let _alone = self.cursors.lock();
+        if self.seals.stream.is_none() || self.lock().progress.place.is_new() || self.disk.is_named(SEAL) {
+            return;
+        }
+        self.disk.look_again(SEAL);
+        let mut ledger = self.lock();
+        let p = &mut ledger.progress;
+        p.place = p.place.without_file();
+        (p.dirty, p.saved, p.synced) = (!p.payload.is_empty(), 0, 0);
+    }
+}
+
+fn small() -> Small {
+    (SEAL.to_string(), limits::SEAL_SLOT_BYTES)
+}

@@ -1,0 +1,529 @@
+//! ○ One stream, place by place: what is authentic, altered, inserted, removed, and what nobody can tell.
+//!
+//! The tree is grown from checkpoint to checkpoint; where a root is another one, it is begun again at the signed edge, so
+//! that one fault costs the places between two checkpoints. Refuses: to hold more of a stream than one window.
+
+use super::chain::Mark;
+use super::claim::{Claim, Fault, Spot, What};
+use super::excuse::{Budget, Excuses, Held, Reach, Whose};
+use super::findings::{Findings, Kind};
+use super::listing::{Names, Open};
+use super::window::{Picks, Version, Window};
+use crate::audit::seal::{absent, Checkpoint, Hash, List, Place, StreamId, Tree};
+use crate::limits;
+use std::io;
+
+/// Where claims come from.
+pub trait Source {
+    /// The next one of this stream, which stays the next one.
+    fn peek(&mut self) -> io::Result<Option<Claim>>;
+    /// It is used up.
+    fn pass(&mut self);
+    /// A list, by where it lies.
+    fn list(&self, at: u64, bytes: u32) -> io::Result<Option<List>>;
+    /// A checkpoint.
+    fn load(&self, mark: &Mark) -> io::Result<Checkpoint>;
+}
+
+/// A root that somebody names who is not believed by himself, or of a stream that follows.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Of how many places.
+    pub size: u64,
+    /// The root.
+    pub root: Hash,
+    /// Who names it.
+    pub who: String,
+}
+
+/// What is asked of a judge.
+pub struct Case<'a> {
+    /// The stream.
+    pub id: StreamId,
+    /// Its believed checkpoints, by size.
+    pub marks: &'a [&'a Mark],
+    /// Other roots, by size.
+    pub named: &'a [Named],
+    /// What is signed besides.
+    pub excuses: &'a Excuses,
+    /// Where it begins and ends in the export.
+    pub reach: Reach,
+    /// Whose export it is.
+    pub whose: &'a Whose,
+    /// Nobody knows whose it is, of several.
+    pub unsure: bool,
+}
+
+/// What became of a stream, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events that are as they were sealed.
+    pub authentic: u64,
+    /// Further copies of events.
+    pub repeats: u64,
+    /// Lists and checkpoints that stand where they should.
+    pub evidence: u64,
+}
+
+impl Tally {
+    /// And those.
+    pub fn add(&mut self, other: &Tally) {
+        self.authentic += other.authentic;
+        self.repeats += other.repeats;
+        self.evidence += other.evidence;
+    }
+}
+
+/// What is found and counted.
+#[derive(Clone, Debug, Default)]
+pub struct Out {
+    /// What is found.
+    pub findings: Findings,
+    /// What is counted.
+    pub tally: Tally,
+}
+
+/// What is the same for all streams.
+#[derive(Debug)]
+pub struct Court {
+    /// Receivers with filters.
+    pub names: Names,
+    /// Hashes that may still be spent on a second choice.
+    pub effort: u64,
+    /// Lists that were opened.
+    pub lists: u32,
+}
+
+/// Judges a stream to its end.
+pub fn stream(case: &Case<'_>, court: &mut Court, source: &mut dyn Source, out: &mut Out) -> io::Result<()> {
+    let empty = Tree::new(case.id.algorithm());
+    let mut judge = Judge {
+        case,
+        court,
+        out,
+        next: 1,
+        tree: Some(empty),
+        opens: Vec::new(),
+        window: Window::new(case.id),
+        held: None,
+        seen: None,
+        filters: 0,
+        spent: case.excuses.budgets.iter().map(|b| (*b, 0)).collect(),
+    };
+    let skipped = case.marks.iter().rposition(|m| m.size < case.reach.first.max(1));
+    if let Some(at) = skipped {
+        let size = case.marks[at].size;
+        judge.filters = judge.filters_of(source, at)?;
+        judge.begin_at(source, case.marks[at])?;
+        if size > 0 {
+            judge.missing(1, size, Held::Unknown { by: None, filter: false });
+        }
+    }
+    let mut at = skipped.map_or(0, |at| at + 1);
+    while at < case.marks.len() {
+        let same = case.marks[at..].iter().take_while(|m| m.size == case.marks[at].size).count();
+        for m in &case.marks[at + 1..at + same] {
+            if m.root != case.marks[at].root {
+                let text = format!("{} and {} name two roots of {} places", case.marks[at].words(), m.number, m.size);
+                judge.out.findings.say(Kind::Forked, Some(case.id), None, text);
+            }
+        }
+        let now = judge.filters_of(source, at)?;
+        let before = std::mem::replace(&mut judge.filters, now);
+        judge.filters |= before;
+        judge.fill(source, case.marks[at].size)?;
+        judge.close(source, case.marks[at])?;
+        judge.filters = now;
+        at += same;
+    }
+    judge.fill(source, u64::MAX)?;
+    judge.tail();
+    Ok(())
+}
+
+struct Judge<'a, 'b> {
+    case: &'a Case<'a>,
+    court: &'b mut Court,
+    out: &'b mut Out,
+    /// The next place.
+    next: u64,
+    /// The tree up to the last checkpoint; none: nobody knows it.
+    tree: Option<Tree>,
+    opens: Vec<Open>,
+    window: Window,
+    /// What was said of places that did not fit the window: if the root is right, and if it is not.
+    held: Option<(Out, Out)>,
+    /// The last event that was there.
+    seen: Option<Spot>,
+    /// Whose filters are signed around here.
+    filters: u64,
+    /// What of each budget is used up.
+    spent: Vec<(Budget, u64)>,
+}
+
+impl Judge<'_, '_> {
+    fn filters_of(&mut self, source: &dyn Source, at: usize) -> io::Result<u64> {
+        let c = source.load(self.case.marks[at])?;
+        let rules = c.rules.iter().filter(|(name, _)| self.case.whose.counts(name));
+        Ok(rules.fold(0, |bits, (name, _)| bits | self.court.names.bit(name)))
+    }
+
+    fn begin_at(&mut self, source: &dyn Source, mark: &Mark) -> io::Result<()> {
+        let c = source.load(mark)?;
+        self.tree = Tree::resume(self.case.id.algorithm(), c.size, &c.edge);
+        self.next = mark.size.saturating_add(1);
+        Ok(())
+    }
+
+    /// Takes in what is said of all places up to this one.
+    fn fill(&mut self, source: &mut dyn Source, to: u64) -> io::Result<()> {
+        while self.next <= to {
+            let seq = self.next;
+            self.open_lists(source, seq)?;
+            self.opens.retain(|open| open.list.end() > seq);
+            let claimed = source.peek()?.map(|c| c.seq);
+            if self.opens.is_empty() && claimed != Some(seq) {
+                let before = claimed.unwrap_or(u64::MAX).min(to.saturating_add(1));
+                if to < u64::MAX {
+                    self.window.unknown.push((seq, before - 1));
+                } else if claimed.is_none() {
+                    return Ok(());
+                }
+                self.next = before;
+                continue;
+            }
+            self.window.place(seq, &self.opens);
+            while let Some(claim) = source.peek()?.filter(|c| c.seq == seq) {
+                source.pass();
+                match claim.what {
+                    What::Event(leaf) => self.window.event(seq, leaf, claim.fault, claim.spot),
+                    What::Evidence => self.window.evidence(seq, claim.spot),
+                    What::List(..) => {}
+                }
+            }
+            if self.window.versions.len() > limits::VERIFY_WINDOW {
+                self.overflow(to);
+            }
+            let Some(next) = seq.checked_add(1) else { return Ok(()) };
+            self.next = next;
+        }
+        Ok(())
+    }
+
+    fn open_lists(&mut self, source: &mut dyn Source, seq: u64) -> io::Result<()> {
+        while let Some(claim) = source.peek()?.filter(|c| c.seq <= seq) {
+            match claim.what {
+                What::List(at, bytes) => {
+                    source.pass();
+                    let Some(list) = source.list(at, bytes)?.filter(|list| list.end() > seq) else { continue };
+                    self.court.lists = self.court.lists.wrapping_add(1);
+                    if self.opens.len() < limits::VERIFY_LISTS {
+                        self.opens.push(Open::new(self.court.lists, list, &mut self.court.names));
+                    } else {
+                        self.out.findings.say(
+                            Kind::TooMuch,
+                            Some(self.case.id),
+                            None,
+                            "too many lists of the same places",
+                        );
+                    }
+                }
+                // Of a place that was passed: nothing can be, in order.
+                _ if claim.seq < seq => source.pass(),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// More is said than is held: the first choice goes into the tree, and what follows from it waits for the root.
+    fn overflow(&mut self, to: u64) {
+        if to == u64::MAX {
+            return self.tail();
+        }
+        let picks = self.window.first();
+        let (good, bad) = self.both(&picks);
+        let blanks = self.window.blanks() > limits::VERIFY_WINDOW as u64;
+        self.tree = self.tree.take().filter(|_| !blanks).map(|tree| self.window.grown(&tree, &picks, |_| ()));
+        let (all_good, all_bad) = self.held.get_or_insert_default();
+        all_good.absorb(good);
+        all_bad.absorb(bad);
+        self.window.clear();
+    }
+
+    /// What is to be said if these picks are right, and if nothing is known to be.
+    fn both(&mut self, picks: &Picks) -> (Out, Out) {
+        let (seen, spent) = (self.seen, self.spent.clone());
+        let good = self.settled(picks);
+        (self.seen, self.spent) = (seen, spent);
+        (good, self.broken(None, true))
+    }
+
+    /// A checkpoint: its root says what is true.
+    fn close(&mut self, source: &dyn Source, mark: &Mark) -> io::Result<()> {
+        let tree = self.tree.take();
+        let chosen = tree.as_ref().and_then(|tree| self.window.choose(tree, &mark.root, &mut self.court.effort));
+        let held = self.held.take();
+        let said = match (&chosen, tree) {
+            (Some((picks, _)), Some(tree)) => {
+                let named = self.named(&tree, picks, mark);
+                let mut out = held.map(|(good, _)| good).unwrap_or_default();
+                out.absorb(self.settled(picks));
+                out.absorb(named);
+                out
+            }
+            (_, tree) => {
+                let before = held.is_some();
+                let mut out = held.map(|(_, bad)| bad).unwrap_or_default();
+                out.absorb(self.broken(Some(mark), before || tree.is_none()));
+                out
+            }
+        };
+        self.out.absorb(said);
+        self.window.clear();
+        match chosen {
+            Some((_, tree)) => self.tree = Some(tree),
+            None => self.begin_at(source, mark)?,
+        }
+        Ok(())
+    }
+
+    /// Whether roots that others name between two checkpoints are those of the tree.
+    fn named(&self, tree: &Tree, picks: &Picks, mark: &Mark) -> Out {
+        let mut out = Out::default();
+        let mut names = self.case.named.iter().filter(|n| n.size > tree.size() && n.size <= mark.size).peekable();
+        if names.peek().is_none() {
+            return out;
+        }
+        self.window.grown(tree, picks, |tree| {
+            while let Some(n) = names.next_if(|n| n.size == tree.size()) {
+                if n.root != tree.root() {
+                    let text = format!("{} names another root of {} places", n.who, n.size);
+                    out.findings.say(Kind::Forged, Some(self.case.id), None, text);
+                }
+            }
+        });
+        out
+    }
+
+    /// The root is right with these picks.
+    fn settled(&mut self, picks: &Picks) -> Out {
+        let mut out = Out::default();
+        let window = std::mem::replace(&mut self.window, Window::new(self.case.id));
+        let mut liars: Vec<u32> = Vec::new();
+        let mut unknown = window.unknown.iter().copied().peekable();
+        for (from, to) in window.places() {
+            let truth = picks.get(&from).copied().unwrap_or(from);
+            let v = &window.versions[truth];
+            while let Some((a, b)) = unknown.next_if(|(a, _)| *a < v.seq) {
+                self.absent_from(a, b, Held::Proven, &mut out);
+            }
+            let others = || (from..to).filter(|&i| i != truth).map(|i| &window.versions[i]);
+            let nothing = absent(self.case.id, v.seq);
+            // What is there as something else is not missing.
+            let altered =
+                |other: &Version| !v.is_there() && v.leaf != nothing && other.leaf != nothing && other.is_there();
+            self.true_one(v, others().any(altered), &mut out);
+            for other in others() {
+                self.false_one(other, altered(other), &mut liars, &mut out);
+            }
+        }
+        for (a, b) in unknown {
+            self.absent_from(a, b, Held::Proven, &mut out);
+        }
+        self.unweighed(&window, &mut out);
+        self.window = window;
+        out
+    }
+
+    fn unweighed(&self, window: &Window, out: &mut Out) {
+        for (seq, spot) in &window.more {
+            out.findings.places(
+                Kind::Inserted,
+                self.case.id,
+                (*seq, *seq),
+                [Some(*spot), None],
+                "one of many versions",
+            );
+        }
+    }
+
+    fn true_one(&mut self, v: &Version, altered: bool, out: &mut Out) {
+        let [good, odd, bad] = v.events;
+        let at = (v.seq, v.seq);
+        out.tally.evidence += u64::from(v.evidence > 0);
+        out.tally.repeats += (good + odd).saturating_sub(1) + v.evidence.saturating_sub(1);
+        out.tally.authentic += u64::from(good > 0);
+        if good == 0 && odd > 0 {
+            out.findings.places(Kind::Odd, self.case.id, at, [v.spot, None], "");
+        }
+        if bad > 0 {
+            out.findings.places(Kind::Altered, self.case.id, at, [v.spot, None], "");
+        }
+        if v.is_there() {
+            self.seen = v.spot;
+        } else if let Some((place, _)) = v.listed.filter(|_| !altered) {
+            let held = match self.held(place, v.filters) {
+                Held::Evidence => Held::Proven,
+                held => held,
+            };
+            self.absent_from(v.seq, v.seq, held, out);
+        }
+    }
+
+    fn held(&self, place: Place, (known, pass): (u64, u64)) -> Held {
+        match place {
+            Place::Leaf(_) => Held::Record(known & self.filters & !pass != 0),
+            Place::Own => Held::Evidence,
+            Place::Lost => Held::Nothing,
+        }
+    }
+
+    fn false_one(&mut self, other: &Version, altered: bool, liars: &mut Vec<u32>, out: &mut Out) {
+        let at = (other.seq, other.seq);
+        if other.is_there() {
+            let kind = if altered { Kind::Altered } else { Kind::Inserted };
+            out.findings.places(kind, self.case.id, at, [other.spot, None], "");
+            self.seen = if altered { other.spot } else { self.seen };
+        }
+        if let Some((_, list)) = other.listed.filter(|(_, list)| !liars.contains(list)) {
+            if liars.len() < limits::VERIFY_LISTS {
+                liars.push(list);
+                out.findings.places(
+                    Kind::Forged,
+                    self.case.id,
+                    at,
+                    [None, None],
+                    "a list says that something else stands there",
+                );
+            }
+        }
+    }
+
+    /// No choice gives the root. `whole`: something before may be to blame.
+    fn broken(&mut self, mark: Option<&Mark>, whole: bool) -> Out {
+        let mut out = Out::default();
+        let window = std::mem::replace(&mut self.window, Window::new(self.case.id));
+        let by = mark.and_then(|m| m.exported).and_then(|(_, place)| place);
+        let by = by.filter(|(id, _)| *id == self.case.id).map(|(_, seq)| seq);
+        let blank = Held::Unknown { by, filter: self.filters != 0 };
+        let (mut contested, mut first, mut last) = (false, None, 0);
+        let mut unknown = window.unknown.iter().copied().peekable();
+        for (from, to) in window.places() {
+            let v = &window.versions[from];
+            while let Some((a, b)) = unknown.next_if(|(a, _)| *a < v.seq) {
+                self.absent_from(a, b, blank, &mut out);
+            }
+            first = first.or(Some(v.seq));
+            last = v.seq;
+            contested |= self.unproven(&window.versions[from..to], &mut out);
+        }
+        for (a, b) in unknown {
+            self.absent_from(a, b, blank, &mut out);
+        }
+        self.unweighed(&window, &mut out);
+        contested |= !window.more.is_empty();
+        if let Some(first) = first.filter(|_| !contested && !whole && window.unknown.is_empty()) {
+            let text = "something among these is not what was sealed, and the list of it neither";
+            out.findings.places(Kind::Altered, self.case.id, (first, last), [None, None], text);
+        }
+        self.window = window;
+        out
+    }
+
+    /// What is said of a place that no root confirms. Whether it contradicts itself.
+    fn unproven(&mut self, all: &[Version], out: &mut Out) -> bool {
+        let mut contested = all.len() > 1;
+        let spot = all.iter().find_map(|v| v.spot);
+        let at = (all[0].seq, all[0].seq);
+        let there = all.iter().any(Version::is_there);
+        let bad = all.iter().any(|v| v.events[2] > 0);
+        if contested {
+            let text = "several things are said of it, and no root tells which is true";
+            out.findings.places(Kind::Altered, self.case.id, at, [spot, None], text);
+        } else if bad {
+            out.findings.places(Kind::Altered, self.case.id, at, [spot, None], "");
+            contested = true;
+        } else if there && all[0].evidence == 0 {
+            out.findings.places(Kind::Unproven, self.case.id, at, [spot, None], "");
+        }
+        out.tally.evidence += u64::from(all.iter().any(|v| v.evidence > 0));
+        if there {
+            self.seen = spot;
+        } else if let Some((place, _)) = all[0].listed.filter(|_| !contested) {
+            let held = self.held(place, all[0].filters);
+            self.absent_from(at.0, at.1, held, out);
+        }
+        contested
+    }
+
+    /// Places without a record, said at once.
+    fn missing(&mut self, from: u64, to: u64, held: Held) {
+        let mut out = Out::default();
+        self.absent_from(from, to, held, &mut out);
+        self.out.absorb(out);
+    }
+
+    fn absent_from(&mut self, from: u64, to: u64, held: Held, out: &mut Out) {
+        let mut seq = from;
+        while seq <= to {
+            let (mut kind, last) = self.case.excuses.missing(seq, held, &self.case.reach);
+            let last = last.min(to).max(seq);
+            let mut text = "";
+            if self.case.unsure && matches!(kind, Kind::Filtered | Kind::Excused) {
+                (kind, text) =
+                    (Kind::Missing, "for one of the receivers it is explained: say by --receiver whose export it is");
+            } else if kind == Kind::Filtered && held == Held::Record(true) && !self.afford(seq) {
+                (kind, text) = (Kind::Removed, "more are missing as if filtered than were filtered");
+            } else if matches!(held, Held::Unknown { .. }) && kind == Kind::Removed {
+                text = "with the list that told of it";
+            } else if held == Held::Evidence && kind == Kind::Removed {
+                text = "a list or checkpoint";
+            }
+            out.findings.places(kind, self.case.id, (seq, last), [self.seen, None], text);
+            let Some(next) = last.checked_add(1) else { return };
+            seq = next;
+        }
+    }
+
+    /// Whether the filter has kept back so many, by the counts that are signed.
+    fn afford(&mut self, seq: u64) -> bool {
+        let Some((budget, spent)) = self.spent.iter_mut().find(|(b, _)| b.from <= seq && seq < b.to) else {
+            return true;
+        };
+        *spent += 1;
+        *spent <= budget.most
+    }
+
+    /// Behind the last checkpoint.
+    fn tail(&mut self) {
+        let window = std::mem::replace(&mut self.window, Window::new(self.case.id));
+        let mut out = Out::default();
+        let kind = match () {
+            () if self.case.marks.is_empty() => Kind::Unproven,
+            () if self.case.excuses.closed => Kind::Beyond,
+            () => Kind::Unsealed,
+        };
+        for (from, to) in window.places() {
+            let all = &window.versions[from..to];
+            let at = (all[0].seq, all[0].seq);
+            let spot = all.iter().find_map(|v| v.spot);
+            if to - from > 1 || all[0].events[Fault::Altered as usize] > 0 {
+                out.findings.places(Kind::Altered, self.case.id, at, [spot, None], "");
+            } else if all[0].evidence == 0 && all[0].is_there() {
+                out.findings.places(kind, self.case.id, at, [spot, None], "");
+            }
+            out.tally.evidence += u64::from(all.iter().any(|v| v.evidence > 0));
+        }
+        self.unweighed(&window, &mut out);
+        self.out.absorb(out);
+    }
+}
+
+impl Out {
+    /// And that.
+    pub fn absorb(&mut self, other: Out) {
+        self.findings.absorb(other.findings);
+        self.tally.add(&other.tally);
+    }
+}

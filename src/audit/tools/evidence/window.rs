@@ -1,0 +1,314 @@
+//! ○ The places between two checkpoints, with all that is said of each, and the choice that gives the signed root.
+//!
+//! Where two things are said of a place, the root tells which is true: lists are believed first, then events, then every way
+//! of choosing while there are few. Refuses: to spend more on it than its bounds.
+
+use super::claim::{Fault, Spot};
+use super::listing::Open;
+use crate::audit::seal::{absent, Hash, Place, StreamId, Tree};
+use crate::limits;
+use std::collections::BTreeMap;
+
+/// One of the things that are said of a place.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The place.
+    pub seq: u64,
+    /// Its leaf.
+    pub leaf: Hash,
+    /// What a list says it is, and which list.
+    pub listed: Option<(Place, u32)>,
+    /// Copies of the event: good ones, shown oddly, and altered in what the leaf does not cover.
+    pub events: [u64; 3],
+    /// A list or checkpoint stands there.
+    pub evidence: u64,
+    /// The first event.
+    pub spot: Option<Spot>,
+    /// Whose filters lists know, and whose let it pass.
+    pub filters: (u64, u64),
+}
+
+impl Version {
+    /// Whether something of it is there.
+    pub fn is_there(&self) -> bool {
+        self.evidence > 0 || self.events.iter().any(|n| *n > 0)
+    }
+}
+
+/// The places.
+#[derive(Debug)]
+pub struct Window {
+    id: StreamId,
+    /// What is said, by place.
+    pub versions: Vec<Version>,
+    /// Places of which nothing is said.
+    pub unknown: Vec<(u64, u64)>,
+    /// Versions that were not weighed: place, and where one of them is.
+    pub more: Vec<(u64, Spot)>,
+    begun: usize,
+}
+
+/// Which version of each contested place; the others have but one.
+pub type Picks = BTreeMap<usize, usize>;
+
+impl Window {
+    /// Of this stream.
+    pub fn new(id: StreamId) -> Window {
+        Window { id, versions: Vec::new(), unknown: Vec::new(), more: Vec::new(), begun: 0 }
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.versions.clear();
+        self.unknown.clear();
+        self.more.clear();
+        self.begun = 0;
+    }
+
+    /// A place begins, of which these lists tell.
+    pub fn place(&mut self, seq: u64, lists: &[Open]) {
+        self.begun = self.versions.len();
+        for open in lists {
+            let Some((leaf, place, known, pass)) = open.at(seq) else { continue };
+            if let Some(v) = self.version(seq, leaf) {
+                v.listed = v.listed.or(Some((place, open.number)));
+                v.filters = (v.filters.0 | known, v.filters.1 | pass);
+            }
+        }
+    }
+
+    fn version(&mut self, seq: u64, leaf: Hash) -> Option<&mut Version> {
+        let own = &self.versions[self.begun..];
+        let at = match own.iter().position(|v| v.leaf == leaf) {
+            Some(at) => self.begun + at,
+            None if own.len() == limits::VERIFY_VERSIONS => return None,
+            None => {
+                let (listed, events, evidence) = (None, [0; 3], 0);
+                self.versions.push(Version { seq, leaf, listed, events, evidence, spot: None, filters: (0, 0) });
+                self.versions.len() - 1
+            }
+        };
+        self.versions.get_mut(at)
+    }
+
+    /// An event stands there.
+    pub fn event(&mut self, seq: u64, leaf: Hash, fault: Fault, spot: Spot) {
+        if let Some(v) = self.version(seq, leaf) {
+            v.events[fault as usize] += 1;
+            v.spot = v.spot.or(Some(spot));
+        } else if self.more.len() < limits::TOOL_FINDINGS {
+            self.more.push((seq, spot));
+        }
+    }
+
+    /// A list or checkpoint stands there.
+    pub fn evidence(&mut self, seq: u64, spot: Spot) {
+        let leaf = absent(self.id, seq);
+        if let Some(v) = self.version(seq, leaf) {
+            v.evidence += 1;
+            v.spot = v.spot.or(Some(spot));
+        }
+    }
+
+    /// The versions of each place, from one index to another.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let first = self.versions.get(at)?;
+            let from = at;
+            while self.versions.get(at).is_some_and(|v| v.seq == first.seq) {
+                at += 1;
+            }
+            Some((from, at))
+        })
+    }
+
+    /// How many places nothing is said of.
+    pub fn blanks(&self) -> u64 {
+        self.unknown.iter().fold(0, |n: u64, (a, b)| n.saturating_add(b - a).saturating_add(1))
+    }
+
+    /// The tree with the places, chosen so; what nothing is said of counts as evidence that is not there.
+    pub fn grown(&self, tree: &Tree, picks: &Picks, mut at: impl FnMut(&Tree)) -> Tree {
+        let mut tree = tree.clone();
+        let mut unknown = self.unknown.iter().copied().peekable();
+        let mut push = |tree: &mut Tree, leaf: Hash| {
+            tree.push(leaf);
+            at(tree);
+        };
+        let mut fill = |tree: &mut Tree, before: u64, push: &mut dyn FnMut(&mut Tree, Hash)| {
+            while let Some((a, b)) = unknown.next_if(|(a, _)| *a < before) {
+                (a..=b).for_each(|seq| push(tree, absent(self.id, seq)));
+            }
+        };
+        for (from, _) in self.places() {
+            let v = &self.versions[picks.get(&from).copied().unwrap_or(from)];
+            fill(&mut tree, v.seq, &mut push);
+            push(&mut tree, v.leaf);
+        }
+        fill(&mut tree, u64::MAX, &mut push);
+        tree
+    }
+
+    /// The choice that gives this root, if any; `effort` is how many hashes may still be spent on other ways than the first.
+    pub fn choose(&self, tree: &Tree, root: &Hash, effort: &mut u64) -> Option<(Picks, Tree)> {
+        if self.blanks() > limits::VERIFY_WINDOW as u64 {
+            return None;
+        }
+        let contested: Vec<(usize, usize)> = self.places().filter(|(a, b)| b - a > 1).collect();
+        let first = self.first_choice(&contested);
+        let attempt = |picks: Picks| {
+            let grown = self.grown(tree, &picks, |_| ());
+            (grown.root() == *root).then_some((picks, grown))
+        };
+        if let Some(done) = attempt(first.clone()) {
+            return Some(done);
+        }
+        let cost = 2 * (self.versions.len() as u64 + self.blanks()) + 64;
+        for picks in self.other_choices(&contested, &first) {
+            *effort = effort.checked_sub(cost)?;
+            if let Some(done) = attempt(picks) {
+                return Some(done);
+            }
+        }
+        None
+    }
+
+    /// What lists say, of several lists the one that most events agree with.
+    pub fn first(&self) -> Picks {
+        let contested: Vec<(usize, usize)> = self.places().filter(|(a, b)| b - a > 1).collect();
+        self.first_choice(&contested)
+    }
+
+    fn first_choice(&self, contested: &[(usize, usize)]) -> Picks {
+        if contested.is_empty() {
+            return Picks::new();
+        }
+        let mut agree: BTreeMap<u32, u64> = BTreeMap::new();
+        for v in self.versions.iter().filter(|v| v.is_there()) {
+            if let Some((_, list)) = v.listed {
+                *agree.entry(list).or_default() += 1;
+            }
+        }
+        let value = |i: usize| {
+            let v = &self.versions[i];
+            let list = v.listed.map(|(_, list)| 1 + agree.get(&list).copied().unwrap_or(0));
+            (list.unwrap_or(0), v.events[0], v.evidence)
+        };
+        contested.iter().map(|&(a, b)| (a, (a..b).rev().max_by_key(|&i| value(i)).unwrap_or(a))).collect()
+    }
+
+    fn other_choices<'a>(
+        &'a self,
+        contested: &'a [(usize, usize)],
+        first: &'a Picks,
+    ) -> impl Iterator<Item = Picks> + 'a {
+        let v = |i: usize| &self.versions[i];
+        let by_events = contested.iter().map(move |&(a, b)| {
+            let good = (a..b).find(|&i| v(i).events[0] > 0);
+            (a, good.unwrap_or(first[&a]))
+        });
+        let mut lists: Vec<u32> = contested
+            .iter()
+            .flat_map(|&(a, b)| (a..b).filter_map(move |i| v(i).listed))
+            .map(|(_, list)| list)
+            .collect();
+        lists.sort_unstable();
+        lists.dedup();
+        lists.truncate(limits::VERIFY_LISTS);
+        let without = lists.into_iter().map(move |list| {
+            let other = |&(a, b): &(usize, usize)| {
+                let others = |i: &usize| v(*i).listed.is_none_or(|(_, l)| l != list);
+                (a, Some(first[&a]).filter(others).or((a..b).find(others)).unwrap_or(a))
+            };
+            contested.iter().map(other).collect::<Picks>()
+        });
+        let ways = contested.iter().try_fold(1usize, |n, (a, b)| n.checked_mul(b - a));
+        let ways = ways.filter(|n| *n <= limits::VERIFY_TRIES).unwrap_or(0);
+        let every = (0..ways).map(move |mut way| {
+            let mut pick = |&(a, b): &(usize, usize)| {
+                let picked = a + way % (b - a);
+                way /= b - a;
+                (a, picked)
+            };
+            contested.iter().map(&mut pick).collect::<Picks>()
+        });
+        std::iter::once(by_events.collect::<Picks>()).filter(|_| !contested.is_empty()).chain(without).chain(every)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::seal::{Algorithm, List};
+
+    const ID: StreamId = StreamId([1; 16]);
+
+    fn leaf(seq: u64) -> Hash {
+        Algorithm::Sha256.hash(&[&seq.to_be_bytes()])
+    }
+
+    fn open(number: u32, from: u64, leaves: Vec<Hash>) -> Open {
+        let places = leaves.into_iter().map(Place::Leaf).collect();
+        Open::new(number, List { stream: ID, from, places, passes: Vec::new() }, &mut Default::default())
+    }
+
+    fn signed(leaves: impl Iterator<Item = Hash>) -> (Tree, Hash) {
+        let mut tree = Tree::new(Algorithm::Sha256);
+        let empty = tree.clone();
+        leaves.for_each(|l| tree.push(l));
+        (empty, tree.root())
+    }
+
+    #[test]
+    fn the_root_tells_which_list_and_which_event_is_true() {
+        let (empty, root) = signed((1..=20).map(leaf));
+        let mut bad: Vec<Hash> = (1..=20).map(leaf).collect();
+        bad[3] = [9; 32];
+        bad[17] = [9; 32];
+        for order in [[0u32, 1], [1, 0]] {
+            let mut lists: Vec<Open> = Vec::new();
+            for n in order {
+                lists.push(open(n, 1, if n == 0 { (1..=20).map(leaf).collect() } else { bad.clone() }));
+            }
+            let mut w = Window::new(ID);
+            for seq in 1..=20 {
+                w.place(seq, &lists);
+                // One event is missing where the lists disagree, one is altered elsewhere.
+                if seq != 4 {
+                    let wrong = if seq == 9 { [7; 32] } else { leaf(seq) };
+                    w.event(seq, wrong, Fault::None, Spot::default());
+                }
+            }
+            let (picks, _) = w.choose(&empty, &root, &mut u64::MAX.clone()).unwrap();
+            for (from, to) in w.places() {
+                let v = &w.versions[picks.get(&from).copied().unwrap_or(from)];
+                assert_eq!(v.leaf, leaf(v.seq), "{from} {to}");
+            }
+            assert!(w.choose(&empty, &[0; 32], &mut 1_000_000).is_none());
+        }
+    }
+
+    #[test]
+    fn what_nothing_is_said_of_may_be_evidence_that_is_gone() {
+        let of = |seq: u64| if seq == 2 || seq > 8 { absent(ID, seq) } else { leaf(seq) };
+        let (empty, root) = signed((1..=10).map(of));
+        let mut w = Window::new(ID);
+        for seq in [1, 3, 4, 5, 6, 7, 8] {
+            w.place(seq, &[]);
+            w.event(seq, leaf(seq), Fault::None, Spot::default());
+        }
+        w.unknown = vec![(2, 2), (9, 10)];
+        assert!(w.choose(&empty, &root, &mut 0).is_some());
+        w.unknown = vec![(2, 2), (9, u64::MAX)];
+        assert!(w.choose(&empty, &root, &mut 0).is_none());
+    }
+
+    #[test]
+    fn many_versions_of_a_place_are_counted_and_not_held() {
+        let mut w = Window::new(ID);
+        w.place(1, &[]);
+        (0..1_000u64).for_each(|n| w.event(1, leaf(n), Fault::None, Spot::default()));
+        assert_eq!((w.versions.len(), w.more.len()), (limits::VERIFY_VERSIONS, limits::TOOL_FINDINGS));
+    }
+}
