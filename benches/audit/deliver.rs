@@ -18,10 +18,10 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// Events a second, CPU seconds a million, peak MiB; of ours the body of a request and how many events it has.
 #[derive(Clone)]
-struct Run {
-    rate: f64,
-    cpu: f64,
-    memory: f64,
+pub struct Run {
+    pub rate: f64,
+    pub cpu: f64,
+    pub memory: f64,
     proportional: f64,
     sample: Vec<u8>,
 }
@@ -90,7 +90,7 @@ fn durable(who: &str) -> &'static str {
     }
 }
 
-fn middle(runs: Vec<Run>) -> Run {
+pub fn middle(runs: Vec<Run>) -> Run {
     let of = |f: fn(&Run) -> f64| median(runs.iter().map(f).collect());
     let sample = runs[0].sample.clone();
     Run {
@@ -152,6 +152,11 @@ fn consumers(picodata: &Picodata) -> Vec<u32> {
 }
 
 fn live(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    live_until(stock.events(), stock, start)
+}
+
+/// Until so many events have come, of which some may be the consumer's own.
+pub fn live_until(events: usize, stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
     let den = Den::new("bench-b");
     let counter = Counter::start();
     let mut picodata = start(&den, counter.port());
@@ -159,11 +164,16 @@ fn live(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
     let watch = Watch::group(picodata.group());
     let begin = Instant::now();
     stock.pour(&mut picodata, Way::Pieces);
-    let done = counter.wait(stock.events() as u64, LIMIT);
+    let done = counter.wait(events as u64, LIMIT);
     finish(stock, done.map(|d| d - begin), 0.0, &picodata, &watch, &counter)
 }
 
 fn backlog(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    backlog_until(stock.events(), stock, start)
+}
+
+/// The same, what had come before the receiver did.
+pub fn backlog_until(events: usize, stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
     let den = Den::new("bench-b-backlog");
     let port = free_port();
     let mut picodata = start(&den, port);
@@ -173,7 +183,7 @@ fn backlog(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
     let watch = Watch::group(picodata.group());
     let before = cpu(&consumers(&picodata));
     let counter = Counter::at(port);
-    let done = counter.wait(stock.events() as u64, LIMIT);
+    let done = counter.wait(events as u64, LIMIT);
     let time = done.zip(counter.first()).map(|(d, first)| d - first);
     finish(stock, time, before, &picodata, &watch, &counter)
 }

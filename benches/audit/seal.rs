@@ -1,0 +1,84 @@
+//! Bench (s): what sealing costs: bench (b) without it, with SHA-256 and with Streebog-256, in one run; and how fast an export
+//! is verified.
+
+use crate::deliver::{backlog_until, live_until, middle, Run};
+use crate::harness::setup::binary;
+use crate::harness::{Den, Picodata, Setup};
+use crate::measure::{goal, line, rounds, scaled};
+use crate::producer::{Stock, Way};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// An event of leaves for each so many.
+const LEAVES: usize = 128;
+const LIMIT: Duration = Duration::from_secs(120);
+
+pub fn run() {
+    let stock = Stock::of_227(scaled(1_000_000));
+    println!("(s) what sealing costs: {} events of 227 bytes", stock.events());
+    type Measure = fn(usize, &Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;
+    let ways: [(&str, Measure); 2] = [("live", live_until), ("backlog", backlog_until)];
+    let kinds: [(&str, &[&str]); 3] =
+        [("without", &[]), ("sha256", &["--seal-hash", "sha256"]), ("streebog256", &["--seal-hash", "streebog256"])];
+    for (name, way) in ways {
+        let mut runs = vec![Vec::new(); kinds.len()];
+        for _ in 0..rounds() {
+            for ((kind, args), runs) in kinds.iter().zip(&mut runs) {
+                let sealed = *kind != "without";
+                let events = stock.events() + if sealed { stock.events() / LEAVES } else { 0 };
+                runs.push(way(events, &stock, &|den, port| start(den, &format!("http://127.0.0.1:{port}/"), args)));
+            }
+        }
+        let mut middles = runs.into_iter().map(middle);
+        let plain = middles.next().expect("the first is without");
+        for ((kind, _), sealed) in kinds.iter().skip(1).zip(middles) {
+            let wanted =
+                if *kind == "sha256" { goal(">= 0.7", sealed.rate >= 0.7 * plain.rate) } else { String::new() };
+            line(&format!("{name}, events a second, {kind}"), sealed.rate, "1/s", "without", plain.rate, &wanted);
+            line(&format!("{name}, CPU a million, {kind}"), sealed.cpu, "s", "without", plain.cpu, "");
+            let wanted = goal("<= 1 MiB more", sealed.memory <= plain.memory + 1.0);
+            line(&format!("{name}, peak memory, {kind}"), sealed.memory, "MiB", "without", plain.memory, &wanted);
+        }
+    }
+    verify(&stock);
+}
+
+/// `args` of sealing: with any a key is made first.
+fn start(den: &Den, url: &str, args: &[&str]) -> Picodata {
+    let mut all = vec!["--no-config".to_string(), "--spool-dir".into(), den.file("spool")];
+    if !args.is_empty() {
+        std::fs::write(den.path().join("key"), init(den)).expect("a key");
+        all.extend(["--seal".into(), den.file("seal")]);
+        all.extend(args.iter().map(|a| (*a).to_string()));
+    }
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let picodata = Setup::bare(den).url(url).args(&all).exec().picodata();
+    picodata.wait_worker(None);
+    picodata
+}
+
+fn init(den: &Den) -> Vec<u8> {
+    let made = Command::new(binary()).args(["seal", "init", "--seal", &den.file("seal")]).output();
+    made.expect("it starts").stdout
+}
+
+/// How many events a minute are verified, of a file that a run has written.
+fn verify(stock: &Stock) {
+    let den = Den::new("bench-s-verify");
+    let export = den.file("events.jsonl");
+    let mut picodata = start(&den, &format!("file://{export}"), &["--seal-hash", "sha256"]);
+    stock.pour(&mut picodata, Way::Pieces);
+    picodata.finish(LIMIT);
+    let begin = Instant::now();
+    let key = den.file("key");
+    let mut call = Command::new(binary());
+    call.args(["seal", "verify", "--key", &key, "--export", &export]).stderr(Stdio::null()).stdout(Stdio::null());
+    let status = call.status().expect("it starts");
+    let minutes = begin.elapsed().as_secs_f64() / 60.0;
+    println!(
+        "  verified {} events: {:.1} million a minute, exit {:?}",
+        stock.events(),
+        stock.events() as f64 / 1e6 / minutes,
+        status.code()
+    );
+}
