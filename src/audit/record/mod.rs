@@ -188,7 +188,8 @@ impl Splitter {
 
     /// One record, or its pieces when it is too long. An empty line is nothing.
     fn one(&mut self, data: &[u8], from: usize, to: usize, cut: bool, out: &mut Vec<Item>) {
-        if from == to || &data[from..to] == b"\r" {
+        // A carriage return alone is an empty line where the line ends with it, and a record before zeros.
+        if from == to || &data[from..to] == b"\r" && data.get(to).is_none_or(|b| *b == b'\n') {
             return;
         }
         if to - from > self.event_max {
