@@ -247,3 +247,29 @@ fn a_directory_that_cannot_be_used_is_told_and_signs_later() {
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stdout));
     assert!(text(&out.stdout).contains("50 events authentic"), "{}", text(&out.stdout));
 }
+
+/// Exports that stand in the repository, for whoever writes a verifier: ours and the independent one say of each what is said there.
+#[test]
+fn both_verifiers_agree_on_all_vectors() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/evidence");
+    let file = |name: &str| dir.join(name).display().to_string();
+    let verdicts = std::fs::read_to_string(file("verdicts.txt")).expect("verdicts");
+    let mut judged = 0;
+    for line in verdicts.lines().filter(|l| !l.starts_with('#')) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [name, exit, receiver, more] = words[..] else { panic!("{line}") };
+        let (key, checkpoints, export) = (file("key"), file("checkpoints"), file(&format!("{name}.jsonl")));
+        let mut common = vec!["--key", &key, "--receiver", receiver];
+        if more == "checkpoints" {
+            common.extend(["--checkpoints", &checkpoints]);
+        }
+        let ours =
+            Command::new(binary()).args(["seal", "verify", "--export", &export]).args(&common).output().expect("ours");
+        let script = dir.join("../../../docs/verify.py");
+        let theirs = Command::new("/usr/bin/python3").arg(script).args(&common).arg(&export).output().expect("python3");
+        let codes = [ours.status.code(), theirs.status.code()].map(|c| c.map_or_else(String::new, |c| c.to_string()));
+        assert_eq!(codes, [exit, exit], "{name}\n{}\n{}", text(&ours.stdout), text(&theirs.stdout));
+        judged += 1;
+    }
+    assert!(judged > 15, "{judged}");
+}

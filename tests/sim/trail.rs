@@ -232,25 +232,12 @@ impl Trail {
         let missing = |at: &&At| known(at) && due(at) && !self.events.contains_key(at) && !excused.contains(at);
         let all: Vec<&At> = self.places.keys().filter(missing).collect();
         match all.first() {
-            Some(at) if all.len() as u64 > more => {
-                if std::env::var_os("SIM_LOG").is_some() {
-                    for (n, (_, c)) in &self.notes {
-                        let r: Vec<_> = c.receivers.iter().filter(|r| r.name == name).collect();
-                        let e: Vec<_> = c.excused.iter().collect();
-                        eprintln!(
-                            "{n} {} {} {:?} {r:?} {e:?} {:?} lost {:?}",
-                            c.stream, c.size, c.why, c.earlier, c.lost
-                        );
-                    }
-                    eprintln!("missing {all:?}");
-                }
-                Err(format!(
-                    "{name}: {} events are missing without a word, the first is {} of {}",
-                    all.len(),
-                    at.1,
-                    at.0
-                ))
-            }
+            Some(at) if all.len() as u64 > more => Err(format!(
+                "{name}: {} events are missing without a word, the first is {} of {}",
+                all.len(),
+                at.1,
+                at.0
+            )),
             _ => Ok(()),
         }
     }

@@ -20,7 +20,7 @@ use crate::audit::process::crew::Crew;
 use crate::audit::process::heirlooms::Heirlooms;
 use crate::audit::process::page::{self, Source};
 use crate::audit::process::run_state::RunState;
-use crate::audit::process::sealer::{self, signer::Keeper, Sealer};
+use crate::audit::process::sealer::{self, signer::VaultSigner, Sealer};
 use crate::audit::process::speaker::Speaker;
 use crate::audit::process::standstill::Standstill;
 use crate::audit::process::succession::Elders;
@@ -447,7 +447,7 @@ impl Worker {
 
     fn start_sealer(&self) -> std::io::Result<()> {
         let Some(seal) = &self.options.seal else { return Ok(()) };
-        let signer = Box::new(Keeper::new(seal, &self.spool)?);
+        let signer = Box::new(VaultSigner::new(seal, &self.spool)?);
         let filters: Vec<_> = self.options.receivers.iter().map(|r| (r.name.clone(), r.filter.clone())).collect();
         let Some(sealer) = Sealer::new(self.spool.clone(), signer, &filters) else { return Ok(()) };
         let (spool, cushion, run_state) = (self.spool.clone(), self.cushion.clone(), self.run_state.clone());

@@ -1,6 +1,6 @@
 //! ○ Goes over a text of JSON at a stride: from one byte that may mean something to the next, by a look at 64 at once.
 //!
-//! Refuses: to know what a byte means.
+//! Refuses: to judge an escape; who asks does.
 
 use crate::sys::lanes::{self, Seen, BLOCK};
 
@@ -31,6 +31,24 @@ impl<'a> Marks<'a> {
         let at = self.base + self.seen.marks.trailing_zeros() as usize;
         self.seen.marks &= self.seen.marks - 1;
         at
+    }
+
+    /// Where the string ends that we are in; none: it has a control character, or an escape that `is_fine` does not take, which is
+    /// given what stands behind the backslash.
+    #[inline(always)]
+    pub fn string_end(&mut self, is_fine: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        loop {
+            let at = self.pass();
+            match self.data.get(at)? {
+                b'"' => return Some(at),
+                b'\\' => match self.data.get(at + 1)? {
+                    b'"' | b'\\' => drop(self.pass()),
+                    _ if is_fine(&self.data[at + 1..]) => {}
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
     }
 
     // Not in line: it would stand there at each of its callers, and push their numbers out of the registers.

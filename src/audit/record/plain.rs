@@ -46,7 +46,7 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
             return None;
         }
         marks.pass();
-        let value = Span { from: to + 3, to: string_end(marks)? - start };
+        let value = Span { from: to + 3, to: marks.string_end(is_short)? - start };
         if marks.foreign && std::str::from_utf8(&rest[at..value.to]).is_err() {
             return None;
         }
@@ -66,21 +66,10 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
     Some((facts.settled(&rest[..at - 1], usual), start + at - 1))
 }
 
-/// Where the string ends that we are in; none: it has what `read` must judge.
+/// Escapes that say one byte; what else there may be `read` must judge.
 #[inline(always)]
-fn string_end(marks: &mut Marks<'_>) -> Option<usize> {
-    loop {
-        let at = marks.pass();
-        match marks.data.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => match marks.data.get(at + 1)? {
-                b'"' | b'\\' => drop(marks.pass()),
-                b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {}
-                _ => return None,
-            },
-            _ => return None,
-        }
-    }
+fn is_short(escape: &[u8]) -> bool {
+    matches!(escape, [b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..])
 }
 
 #[cfg(test)]

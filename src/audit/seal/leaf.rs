@@ -89,7 +89,7 @@ fn is_canonical(body: &[u8]) -> Option<()> {
         }
         last = Some(key);
         marks.pass();
-        let end = string_end(&mut marks)?;
+        let end = marks.string_end(is_canonical_escape)?;
         match body.get(end + 1..end + 3) {
             Some(b",\"") => drop(marks.pass()),
             None if body.len() == end + 2 && body[end + 1] == b'}' => break,
@@ -100,21 +100,13 @@ fn is_canonical(body: &[u8]) -> Option<()> {
     (!marks.foreign || std::str::from_utf8(body).is_ok()).then_some(())
 }
 
-/// Where the string ends that we are in; none: it is not as `canonical` writes it.
+/// Escapes as `canonical` writes them.
 #[inline(always)]
-fn string_end(marks: &mut Marks<'_>) -> Option<usize> {
-    loop {
-        let at = marks.pass();
-        match marks.data.get(at)? {
-            b'"' => return Some(at),
-            b'\\' => match marks.data.get(at + 1)? {
-                b'"' | b'\\' => drop(marks.pass()),
-                b'b' | b'f' | b'n' | b'r' | b't' => {}
-                b'u' => is_shortest(marks.data.get(at + 2..at + 6)?).then_some(())?,
-                _ => return None,
-            },
-            _ => return None,
-        }
+fn is_canonical_escape(escape: &[u8]) -> bool {
+    match escape {
+        [b'b' | b'f' | b'n' | b'r' | b't', ..] => true,
+        [b'u', digits @ ..] => digits.get(..4).is_some_and(is_shortest),
+        _ => false,
     }
 }
 

@@ -42,7 +42,7 @@ pub trait Signer: Send {
 
 /// The vault in a directory, opened when it can be.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct VaultSigner {
     dir: PathBuf,
     life: Duration,
     vault: Option<Vault>,
@@ -50,12 +50,12 @@ pub struct Keeper {
     other: Other,
 }
 
-impl Keeper {
+impl VaultSigner {
     /// As these options want it. What is wrong with copies is told as the spool's other troubles are.
-    pub fn new(seal: &Seal, spool: &Arc<Spool>) -> io::Result<Keeper> {
+    pub fn new(seal: &Seal, spool: &Arc<Spool>) -> io::Result<VaultSigner> {
         let copies = Copies::start(&seal.copies, spool)?;
         let other = Other::new(&seal.sign, spool);
-        Ok(Keeper { dir: seal.dir.clone(), life: seal.key_life, vault: None, copies, other })
+        Ok(VaultSigner { dir: seal.dir.clone(), life: seal.key_life, vault: None, copies, other })
     }
 
     /// What came of it; where it failed nobody knows what is there.
@@ -69,7 +69,7 @@ impl Keeper {
     }
 }
 
-impl Signer for Keeper {
+impl Signer for VaultSigner {
     fn ready(&mut self) -> Result<(), String> {
         if self.vault.is_none() {
             let vault = Vault::open(&self.dir)?;
