@@ -9,7 +9,7 @@ mod write;
 
 use crate::limits;
 use eights::{controls, hits, plain_bytes, word, HIGHS, PLAIN, PLAIN_OR_QUOTE};
-pub use write::{from_base64, push_base64, push_number, push_parts, push_text};
+pub use write::{from_base64, push_base64, push_number, push_parts, push_text, stands_as_it_is};
 
 /// A stretch of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

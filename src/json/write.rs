@@ -16,6 +16,11 @@ pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
+/// Whether a text stands in a JSON string as it is.
+pub fn stands_as_it_is(text: &str) -> bool {
+    plain_bytes(text.as_bytes()) == text.len()
+}
+
 /// Appends pieces of JSON, or of whatever else, one behind the other.
 pub fn push_parts(out: &mut Vec<u8>, parts: &[&[u8]]) {
     out.reserve(parts.iter().map(|p| p.len()).sum());
@@ -73,9 +78,11 @@ pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let whole = bytes.chunks_exact(3);
     let rest = whole.remainder();
     out.reserve(bytes.len().div_ceil(3) * 4);
-    for three in whole {
+    let at = out.len();
+    out.resize(at + bytes.len() / 3 * 4, 0);
+    for (four, three) in out[at..].chunks_exact_mut(4).zip(whole) {
         let n = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        out.extend_from_slice(&[letter(n, 0), letter(n, 1), letter(n, 2), letter(n, 3)]);
+        four.copy_from_slice(&[letter(n, 0), letter(n, 1), letter(n, 2), letter(n, 3)]);
     }
     if !rest.is_empty() {
         let n = u32::from_be_bytes([0, rest[0], *rest.get(1).unwrap_or(&0), 0]);

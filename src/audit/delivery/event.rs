@@ -40,6 +40,8 @@ pub struct Event<'a> {
     pub stream: Option<Stream>,
     /// It is evidence itself.
     pub is_evidence: bool,
+    /// Its leaf, where that was made when it was written.
+    pub leaf: Option<(Form, Hash)>,
 }
 
 /// What evidence says of an event.
@@ -74,10 +76,11 @@ impl<'a> Event<'a> {
     pub fn sealed(&self) -> Option<Sealed> {
         let stream = self.stream?;
         let seq = stream.seq(self.seq)?;
-        let leaf = (!self.is_evidence).then(|| {
+        let made = || {
             let form = seal::form(self.raw);
             (form, seal::leaf(stream.id, seq, form, self.raw))
-        });
+        };
+        let leaf = (!self.is_evidence).then(|| self.leaf.unwrap_or_else(made));
         Some(Sealed { stream: stream.id, seq, leaf })
     }
 
@@ -129,7 +132,7 @@ impl Maker {
             json::push_number(&mut self.id, r.part.into());
         }
         self.id.push(b'/');
-        let frame = frame_of(r);
+        let frame = frame::around(r.kind, r.part, r.raw);
         let body = frame.map_or(r.raw, |f| f.body.of(r.raw));
         // By whichever way it comes, it is the same one.
         let hash = if frame.is_some() { crate::hash::xxh64(body, 0) } else { id_hash(r) };
@@ -150,6 +153,7 @@ impl Maker {
             sent: frame.filter(|_| time.is_empty()).map_or(b"", |f| f.time.of(r.raw)),
             stream: head.seal,
             is_evidence: r.kind == Kind::Own && r.is_evidence(),
+            leaf: r.written_leaf(),
         }
     }
 
@@ -157,18 +161,6 @@ impl Maker {
     pub fn document_id(&mut self, r: &Stored<'_>, head: &Head) -> String {
         String::from_utf8_lossy(self.make(r, head).id).into_owned()
     }
-}
-
-/// What stands around the record, if anything.
-#[inline]
-fn frame_of(r: &Stored<'_>) -> Option<frame::Frame> {
-    frame::of(r.raw).filter(|_| r.part <= 1 && r.kind != Kind::Own)
-}
-
-/// The bytes of a record as an event has them: without their frame.
-#[inline]
-pub fn body_of<'a>(r: &Stored<'a>) -> &'a [u8] {
-    frame_of(r).map_or(r.raw, |f| f.body.of(r.raw))
 }
 
 fn namespace(origin: &Identity) -> String {

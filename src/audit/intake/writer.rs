@@ -13,7 +13,7 @@ use crate::audit::record::mark::Mark;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
 use crate::audit::spool::append::{Appender, Room};
 use crate::audit::spool::orphans::Orphans;
-use crate::audit::spool::record::{New, HEADER_BYTES};
+use crate::audit::spool::record::New;
 use crate::audit::spool::{Full, Spool};
 use crate::json::Span;
 use crate::sys::crash::{self, Victim};
@@ -180,7 +180,7 @@ impl Writer {
 
     /// Records into the spool, or dropped as the policy says. `Err`: the database shall wait.
     fn put(&mut self, items: &[Item], data: &[u8], base: Mark, now_ms: i64) -> Result<(), ()> {
-        let need = need_of(items);
+        let need = self.need_of(items);
         let policy = self.spool.settings.full;
         let room = match self.spool.room_for(need) {
             Room::None if self.last_call => Room::Enough,
@@ -263,7 +263,10 @@ impl Writer {
             let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
             let mut done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             // The disk was full just now, and the cushion is: the oldest give way to these.
-            if done.is_err() && self.spool.settings.full == Full::DropOldest && self.make_room(need_of(run), now_ms) {
+            if done.is_err()
+                && self.spool.settings.full == Full::DropOldest
+                && self.make_room(self.need_of(run), now_ms)
+            {
                 done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             }
             match done {
@@ -439,6 +442,12 @@ impl Writer {
         }
     }
 
+    /// How many bytes of a segment records take.
+    fn need_of(&self, items: &[Item]) -> u64 {
+        let front = self.spool.front();
+        items.iter().map(|i| (front + i.raw.to - i.raw.from) as u64).sum()
+    }
+
     fn put_own(&mut self, raw: &[u8], at: Mark, now_ms: i64) -> bool {
         let mut facts = record::read(raw, false);
         facts.kind = Kind::Own;
@@ -452,11 +461,6 @@ impl Writer {
             Err(_) => false,
         }
     }
-}
-
-/// How many bytes of a segment records take.
-fn need_of(items: &[Item]) -> u64 {
-    items.iter().map(|i| (HEADER_BYTES + i.raw.to - i.raw.from) as u64).sum()
 }
 
 /// A record of ours, which stands where the input stands.

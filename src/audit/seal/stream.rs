@@ -3,9 +3,10 @@
 //! Refuses: an algorithm that is not known, a second way to write an id.
 
 use crate::limits;
-use ring::digest::{Context, SHA256};
+use sha2::{Digest, Sha256};
 use std::fmt;
-use streebog::{Digest, Streebog256};
+use streebog::digest::consts::U32;
+use streebog::Streebog256;
 
 /// A hash of either algorithm.
 pub type Hash = [u8; 32];
@@ -49,21 +50,21 @@ impl Algorithm {
         Algorithm::ALL.into_iter().find(|a| a.name() == name)
     }
 
+    /// Whether a hash of it costs less than the rest that is done for a record.
+    pub fn is_quick(self) -> bool {
+        self == Algorithm::Sha256
+    }
+
     /// The hash of these parts, one behind the other. Nothing is allocated.
     pub fn hash(self, parts: &[&[u8]]) -> Hash {
+        fn hash<D: Digest<OutputSize = U32>>(parts: &[&[u8]]) -> Hash {
+            let mut digest = D::new();
+            parts.iter().for_each(|part| digest.update(part));
+            digest.finalize().into()
+        }
         match self {
-            Algorithm::Sha256 => {
-                let mut context = Context::new(&SHA256);
-                parts.iter().for_each(|part| context.update(part));
-                let mut out = [0; 32];
-                out.copy_from_slice(context.finish().as_ref());
-                out
-            }
-            Algorithm::Streebog256 => {
-                let mut context = Streebog256::new();
-                parts.iter().for_each(|part| context.update(part));
-                context.finalize().into()
-            }
+            Algorithm::Sha256 => hash::<Sha256>(parts),
+            Algorithm::Streebog256 => hash::<Streebog256>(parts),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cursor::Fate;
 use super::disk::Disk;
-use super::record::{self, Head, New, HEADER_BYTES, RECORDS_AT};
+use super::record::{self, Head, New, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{names, Segment, Spool, Store};
 use crate::audit::record::account::Account;
@@ -57,7 +57,8 @@ impl Spool {
         now_ms: i64,
         beyond: bool,
     ) -> Result<u64, NoRoom> {
-        let need: u64 = news.iter().map(|n| (HEADER_BYTES + n.raw.len()) as u64).sum();
+        let front = self.front();
+        let need: u64 = news.iter().map(|n| (front + n.raw.len()) as u64).sum();
         let Some(first) = news.first() else { return Ok(self.next_seq()) };
         // Disk, then memory when the disk fails: never a third try.
         for _ in 0..2 {

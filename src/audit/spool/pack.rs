@@ -10,11 +10,11 @@
 //! their XXH64, `check` the folded XXH64 of the header after it. The deflated bytes are `slim` long: the lengths of the
 //! columns (4 bytes each), the columns, and then the records' raw bytes without ids and times, one after the other. A column
 //! holds one field of all records: a number of the header as its distance from what the record before lets expect, or of an id
-//! or time the part that differs from the one before. Magic and checksum of a record are made again.
+//! or time the part that differs from the one before. Magic, checksum and leaf of a record are made again.
 //!
 //! Refuses: to trust a length before its checksum; a block that is not, to the byte, what was packed.
 
-use super::record::{half, word, HEADER_BYTES, RECORD};
+use super::record::{half, kind_of, leaf_bytes, leaf_room, word, Head, HEADER_BYTES, RECORD};
 use crate::hash::{fold, xxh64};
 use crate::limits;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -62,15 +62,15 @@ impl Block {
         self.from + self.plain as u64
     }
 
-    /// Its records, as they stood in the plain segment.
-    pub fn unpack(&self, packed: &[u8]) -> Option<Vec<u8>> {
+    /// Its records, as they stood in the plain segment of this head.
+    pub fn unpack(&self, packed: &[u8], head: &Head) -> Option<Vec<u8>> {
         let mut slim = vec![0; self.slim];
         let mut inflate = Decompress::new(false);
         let end = inflate.decompress(packed, &mut slim, FlushDecompress::Finish).ok()?;
         if end != Status::StreamEnd || inflate.total_out() != self.slim as u64 {
             return None;
         }
-        fatten(&slim, self.plain).filter(|plain| xxh64(plain, 0) == self.sum)
+        fatten(&slim, self.plain, head).filter(|plain| xxh64(plain, 0) == self.sum)
     }
 }
 
@@ -93,9 +93,9 @@ impl Default for Packer {
 }
 
 impl Packer {
-    /// Appends the block of these whole records, which stand at `from` in their segment. False: they pack too badly.
-    pub fn pack(&mut self, plain: &[u8], from: u64, out: &mut Vec<u8>) -> bool {
-        let Some(slim) = slim(plain) else { return false };
+    /// Appends the block of these whole records, which stand at `from` in the segment of this head. False: they pack too badly.
+    pub fn pack(&mut self, plain: &[u8], from: u64, head: &Head, out: &mut Vec<u8>) -> bool {
+        let Some(slim) = slim(plain, head) else { return false };
         let at = out.len();
         out.resize(at + BLOCK_HEADER, 0);
         out.reserve(slim.len() + 64);
@@ -140,6 +140,11 @@ fn distances(before: &[u32; NUMBERS], n: [u32; NUMBERS], back: bool) -> [u32; NU
     to
 }
 
+/// The byte of the kind among the numbers of a header.
+fn kind_byte(n: &[u32; NUMBERS]) -> u8 {
+    (n[6] >> 24) as u8
+}
+
 /// Id and time in the raw bytes, in the order in which they stand; the time is none where they overlap.
 fn cuts(n: &[u32; NUMBERS]) -> Option<[(usize, usize, usize); 2]> {
     let span = |from: u32, len: u32| (from as usize, from as usize + len as usize);
@@ -152,14 +157,19 @@ fn cuts(n: &[u32; NUMBERS]) -> Option<[(usize, usize, usize); 2]> {
     (cuts[0].2 <= cuts[1].1 && cuts[1].2 <= n[0] as usize).then_some(cuts)
 }
 
-/// The records without what can be told from those before them; none: they are not whole records.
-fn slim(plain: &[u8]) -> Option<Vec<u8>> {
+/// The records without what can be told from those before them; none: they are not whole records, or their leaves cannot be
+/// made again.
+fn slim(plain: &[u8], head: &Head) -> Option<Vec<u8>> {
     let mut columns: [Vec<u8>; COLUMNS] = Default::default();
     let mut text = Vec::with_capacity(plain.len());
     let (mut before, mut at) = (Before::default(), 0);
     while let Some(h) = plain.get(at..at + HEADER_BYTES) {
         let numbers: [u32; NUMBERS] = std::array::from_fn(|i| half(h, 8 + 4 * i));
-        let raw = plain.get(at + HEADER_BYTES..at + HEADER_BYTES + numbers[0] as usize)?;
+        let begin = at + HEADER_BYTES + leaf_room(kind_byte(&numbers));
+        let raw = plain.get(begin..begin + numbers[0] as usize)?;
+        if begin > at + HEADER_BYTES && head.seal.is_none() {
+            return None;
+        }
         for (column, n) in columns.iter_mut().zip(distances(&before.numbers, numbers, false)) {
             put(column, n);
         }
@@ -176,7 +186,7 @@ fn slim(plain: &[u8]) -> Option<Vec<u8>> {
         }
         text.extend_from_slice(&raw[end..]);
         before.numbers = numbers;
-        at += HEADER_BYTES + raw.len();
+        at = begin + raw.len();
     }
     let mut out = Vec::with_capacity(plain.len());
     columns.iter().for_each(|c| out.extend_from_slice(&(c.len() as u32).to_le_bytes()));
@@ -232,7 +242,7 @@ impl<'a> Column<'a> {
 }
 
 /// The records again, `plain` bytes of them.
-fn fatten(slim: &[u8], plain: usize) -> Option<Vec<u8>> {
+fn fatten(slim: &[u8], plain: usize, head: &Head) -> Option<Vec<u8>> {
     let (mut rest, mut columns) = (Column(slim), [Column::default(); COLUMNS]);
     let lengths = rest.take(4 * COLUMNS)?;
     for (i, column) in columns.iter_mut().enumerate() {
@@ -246,13 +256,14 @@ fn fatten(slim: &[u8], plain: usize) -> Option<Vec<u8>> {
             *n = column.number()?;
         }
         let numbers = distances(&before, numbers, true);
-        let (at, len) = (out.len(), numbers[0] as usize);
+        let (at, len, leaf) = (out.len(), numbers[0] as usize, leaf_room(kind_byte(&numbers)));
         if len > plain - at {
             return None;
         }
         out.extend_from_slice(&RECORD);
         out.extend_from_slice(&[0; 4]);
         numbers.iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
+        out.resize(out.len() + leaf, 0);
         let begin = out.len();
         for (which, from, to) in cuts(&numbers).unwrap_or_default() {
             out.extend_from_slice(rest.take((begin + from).checked_sub(out.len())?)?);
@@ -269,6 +280,11 @@ fn fatten(slim: &[u8], plain: usize) -> Option<Vec<u8>> {
             out.extend_from_within(old_to - back..old_to);
         }
         out.extend_from_slice(rest.take((begin + len).checked_sub(out.len())?)?);
+        if leaf > 0 {
+            let (seq, kind) = (head.first_seq + u64::from(numbers[1]), kind_of(kind_byte(&numbers))?);
+            let leaf = leaf_bytes(head.leaf(seq, kind, numbers[7], &out[begin..])?);
+            out[begin - leaf.len()..begin].copy_from_slice(&leaf);
+        }
         let check = fold(xxh64(&out[at + 8..begin], xxh64(&out[begin..], 0)));
         out[at + 4..at + 8].copy_from_slice(&check.to_le_bytes());
         before = numbers;
@@ -278,13 +294,21 @@ fn fatten(slim: &[u8], plain: usize) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{encode, Head, New};
+    use super::super::record::{encode, New};
     use super::*;
     use crate::audit::record::{read, Kind};
+    use crate::audit::seal::{Algorithm, Stream, StreamId};
+
+    /// Of a segment that evidence does not count, of one whose records carry leaves, and of one that they are too slow for.
+    fn heads() -> [Head; 3] {
+        [None, Some(Algorithm::Sha256), Some(Algorithm::Streebog256)].map(|algorithm| {
+            let seal = algorithm.map(|a| Stream { id: StreamId::new(1, [2; 9], a), first: 9 });
+            Head { first_seq: 7, created_ms: 1000, seal, ..Head::default() }
+        })
+    }
 
     /// Records like those of the database, pieces without ids, mere bytes, and what has its time before its id.
-    fn plain(count: u64) -> Vec<u8> {
-        let head = Head { first_seq: 7, created_ms: 1000, ..Head::default() };
+    fn plain(head: &Head, count: u64) -> Vec<u8> {
         let (mut out, mut stream) = (Vec::new(), 0);
         for i in 0..count {
             let raw = match i % 7 {
@@ -306,43 +330,62 @@ mod tests {
             let kind = if raw.is_empty() { Kind::Unparsed } else { f.kind };
             let new =
                 New { kind, raw, id: f.id, time: f.time, part, parts, stream, read_ms: 900 + (i * i % 300) as i64 };
-            encode(&mut out, &head, 7 + i, &new);
+            encode(&mut out, head, 7 + i, &new);
         }
         out
     }
 
-    fn packed(plain: &[u8]) -> Vec<u8> {
+    fn packed(head: &Head, plain: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        assert!(Packer::default().pack(plain, 2048, &mut out));
+        assert!(Packer::default().pack(plain, 2048, head, &mut out));
         out
     }
 
     #[test]
     fn what_was_packed_is_unpacked_to_the_byte() {
-        let plain = plain(300);
-        let block = packed(&plain);
+        let mut lengths = Vec::new();
+        for head in &heads() {
+            let plain = plain(head, 300);
+            let block = packed(head, &plain);
+            let found = Block::of(&block).unwrap();
+            assert_eq!((found.from, found.plain, found.packed), (2048, plain.len(), block.len() - BLOCK_HEADER));
+            assert!(found.unpack(&block[BLOCK_HEADER..], head).is_some_and(|back| back == plain));
+            assert!(block.len() * 4 < plain.len(), "{} of {}", block.len(), plain.len());
+            // Two blocks by one packer are as by two.
+            let (mut packer, mut twice) = (Packer::default(), Vec::new());
+            assert!(packer.pack(&plain, 2048, head, &mut twice) && packer.pack(&plain, 2048, head, &mut twice));
+            assert_eq!(twice, packed(head, &plain).repeat(2));
+            // Noise is not worth it.
+            let noise: Vec<u8> = (0..90_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+            assert!(!packer.pack(&noise, 2048, head, &mut twice));
+            lengths.push(block.len());
+        }
+        // Leaves are not kept: they would not pack.
+        assert!(lengths[1].abs_diff(lengths[0]) < 16, "{lengths:?}");
+    }
+
+    #[test]
+    fn leaves_that_cannot_be_made_again_are_not_left_out() {
+        let [without, head, _] = heads();
+        let plain = plain(&head, 60);
+        assert!(!Packer::default().pack(&plain, 2048, &without, &mut Vec::new()));
+        let block = packed(&head, &plain);
         let found = Block::of(&block).unwrap();
-        assert_eq!((found.from, found.plain, found.packed), (2048, plain.len(), block.len() - BLOCK_HEADER));
-        assert!(found.unpack(&block[BLOCK_HEADER..]).is_some_and(|back| back == plain));
-        assert!(block.len() * 4 < plain.len(), "{} of {}", block.len(), plain.len());
-        // Two blocks by one packer are as by two.
-        let (mut packer, mut twice) = (Packer::default(), Vec::new());
-        assert!(packer.pack(&plain, 2048, &mut twice) && packer.pack(&plain, 2048, &mut twice));
-        assert_eq!(twice, packed(&plain).repeat(2));
-        // Noise is not worth it.
-        let noise: Vec<u8> = (0..90_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        assert!(!packer.pack(&noise, 2048, &mut twice));
+        assert_eq!(found.unpack(&block[BLOCK_HEADER..], &without), None);
+        let other = Head { seal: head.seal.map(|s| Stream { first: 8, ..s }), ..head };
+        assert_eq!(found.unpack(&block[BLOCK_HEADER..], &other), None);
     }
 
     #[test]
     fn no_damaged_byte_is_taken_for_whole() {
-        let plain = plain(60);
-        let packed = packed(&plain);
+        let head = &heads()[1];
+        let plain = plain(head, 60);
+        let packed = packed(head, &plain);
         for at in 0..packed.len() {
             let mut bad = packed.clone();
             bad[at] ^= 1 << (at % 8);
             let read = |bytes: &[u8]| {
-                Block::of(bytes).and_then(|b| b.unpack(bytes.get(BLOCK_HEADER..BLOCK_HEADER + b.packed)?))
+                Block::of(bytes).and_then(|b| b.unpack(bytes.get(BLOCK_HEADER..BLOCK_HEADER + b.packed)?, head))
             };
             // What follows the end of the deflated bytes does not count.
             assert!(read(&bad).is_none_or(|found| found == plain), "byte {at}");
@@ -352,15 +395,16 @@ mod tests {
 
     #[test]
     fn columns_of_any_bytes_are_refused_without_a_panic() {
-        let plain = plain(40);
-        let (slim, len) = (slim(&plain).unwrap(), plain.len());
+        let head = &heads()[1];
+        let plain = plain(head, 40);
+        let (slim, len) = (slim(&plain, head).unwrap(), plain.len());
         for at in 0..slim.len() {
             for by in [1, 0x80, 0xff] {
                 let mut bad = slim.clone();
                 bad[at] ^= by;
-                let _ = fatten(&bad, len);
+                let _ = fatten(&bad, len, head);
             }
-            let _ = fatten(&slim[..at], len);
+            let _ = fatten(&slim[..at], len, head);
         }
     }
 }

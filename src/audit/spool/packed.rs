@@ -84,7 +84,7 @@ impl Job {
         let (mut packer, mut block, mut out) = (Packer::default(), Vec::new(), self.packed_head().encode());
         let (mut from, mut at, mut sum) = (RECORDS_AT, 0, 0);
         let mut flush = |block: &mut Vec<u8>| {
-            let packs = block.is_empty() || packer.pack(block, from, &mut out);
+            let packs = block.is_empty() || packer.pack(block, from, &self.head, &mut out);
             if packs {
                 disk.write_at(&self.unborn(), at, &out)?;
                 (from, at) = (from + block.len() as u64, at + out.len() as u64);

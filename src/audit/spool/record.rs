@@ -9,19 +9,20 @@
 //! 1024  the head again: one flipped byte does not cost what it says
 //! 2048  records, without padding:
 //!       magic(4) check(4) length(4) seq(4) stream(4) read_ms(4) id_at(4) time_at(4) id_len(2) time_len(1) kind(1) part(4)
-//!       parts(4), then the raw bytes
+//!       parts(4), then the leaf where `kind` has its highest bit: form(1) hash(32); then the raw bytes
 //! ```
 //!
 //! The head of a packed segment (`pack` says what stands behind it) has another version, and in its last bytes before the
 //! sum: plain(8), how long the segment is when it is not packed, and next(8), the number after its last record.
 //!
-//! `seq`, `stream` and `read_ms` count from the segment's own; `check` is the folded XXH64 of the header after it, seeded
-//! with the XXH64 of the raw bytes, which is also the hash in the document id. The version is the last byte of the magic.
+//! `seq`, `stream` and `read_ms` count from the segment's own; `check` is the folded XXH64 of what stands between it and the
+//! raw bytes, seeded with the XXH64 of these, which is also the hash in the document id. The leaf (`seal`) is made once, when
+//! the record is written: the sealer and every sender need it. The version is the last byte of the magic.
 //!
 //! Refuses: to trust a length before the checksum, to skip a whole record.
 
-use crate::audit::record::{is_evidence, EventId, Kind};
-use crate::audit::seal::Stream;
+use crate::audit::record::{frame, is_evidence, EventId, Kind};
+use crate::audit::seal::{self, Form, Hash, Stream};
 use crate::hash::{fold, xxh64};
 use crate::json::Span;
 use crate::limits;
@@ -38,11 +39,15 @@ const SEAL_AT: usize = HEAD_BYTES - 24 - Stream::BYTES;
 const _: () = assert!(40 + 3 * (2 + 2 * limits::NAME_BYTES) + 25 <= SEAL_AT);
 /// Where records begin.
 pub const RECORDS_AT: u64 = 2 * HEAD_BYTES as u64;
-/// What stands before the raw bytes of a record.
+/// What a record begins with: numbers, most of them relative to the head's.
 pub const HEADER_BYTES: usize = 44;
+/// What a leaf takes between header and raw bytes.
+pub const LEAF_BYTES: usize = 33;
+/// In the byte of the kind: a leaf follows the header.
+const HAS_LEAF: u8 = 0x80;
 
 /// Where events come from: part of their document ids, fixed when they are spooled.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Eq)]
 pub struct Identity {
     /// `--cluster`.
     pub cluster: String,
@@ -50,6 +55,20 @@ pub struct Identity {
     pub instance: String,
     /// The host name.
     pub node: String,
+}
+
+/// Two are compared for every event: eight bytes at a time, for the C library would be called for each name, and that of static
+/// programs goes byte by byte.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Identity) -> bool {
+        fn same(a: &str, b: &str) -> bool {
+            let (a, b) = (a.as_bytes().chunks_exact(8), b.as_bytes().chunks_exact(8));
+            let bytes = |(a, b): (&[u8], &[u8])| a.iter().zip(b).all(|(a, b)| a == b);
+            bytes((a.remainder(), b.remainder())) && a.zip(b).all(|(a, b)| word(a, 0) == word(b, 0))
+        }
+        let all = [(&self.cluster, &other.cluster), (&self.instance, &other.instance), (&self.node, &other.node)];
+        all.into_iter().all(|(a, b)| a.len() == b.len() && same(a, b))
+    }
 }
 
 /// The head of a segment.
@@ -161,6 +180,20 @@ impl Head {
         let near = |a: u64, b: u64| a.checked_sub(b).is_some_and(|d| d < 1 << 31);
         near(seq, self.first_seq) && near(stream, self.stream) && read_ms.abs_diff(self.created_ms) < 1 << 30
     }
+
+    /// The leaf of a record of this segment; none: it is of no stream.
+    pub fn leaf(&self, seq: u64, kind: Kind, part: u32, raw: &[u8]) -> Option<(Form, Hash)> {
+        let stream = self.seal?;
+        let (seq, body) = (stream.seq(seq)?, frame::body(kind, part, raw));
+        let form = seal::form(body);
+        Some((form, seal::leaf(stream.id, seq, form, body)))
+    }
+}
+
+/// What stands before the raw bytes of a record that is written where evidence counts in `stream`. A leaf that is slow to make
+/// is left to those who need it: here the database would wait for it.
+pub fn front(stream: Option<Stream>) -> usize {
+    HEADER_BYTES + if stream.is_some_and(|s| s.id.algorithm().is_quick()) { LEAF_BYTES } else { 0 }
 }
 
 impl Packed {
@@ -232,7 +265,7 @@ pub struct New<'a> {
 
 /// Writes a record behind what `out` holds; the caller has asked `reaches`.
 pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
-    let mut h = [0; HEADER_BYTES];
+    let mut h = [0; HEADER_BYTES + LEAF_BYTES];
     put(&mut h, 0, RECORD);
     let halves = [
         new.raw.len() as u32,
@@ -249,15 +282,44 @@ pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
     (h[34], h[35]) = ((new.time.to - new.time.from) as u8, new.kind as u8);
     put(&mut h, 36, new.part.to_le_bytes());
     put(&mut h, 40, new.parts.to_le_bytes());
-    let check = fold(xxh64(&h[8..], xxh64(new.raw, 0)));
+    let mut front = HEADER_BYTES;
+    if self::front(head.seal) > front {
+        if let Some(leaf) = head.leaf(seq, new.kind, new.part, new.raw) {
+            h[35] |= HAS_LEAF;
+            put(&mut h, front, leaf_bytes(leaf));
+            front += LEAF_BYTES;
+        }
+    }
+    let check = fold(xxh64(&h[8..front], xxh64(new.raw, 0)));
     put(&mut h, 4, check.to_le_bytes());
-    out.extend_from_slice(&h);
+    out.extend_from_slice(&h[..front]);
     out.extend_from_slice(new.raw);
+}
+
+/// A leaf as it stands in a record.
+pub(super) fn leaf_bytes((form, hash): (Form, Hash)) -> [u8; LEAF_BYTES] {
+    let mut bytes = [form.byte(); LEAF_BYTES];
+    bytes[1..].copy_from_slice(&hash);
+    bytes
+}
+
+/// How much of a leaf stands behind a header with this byte of the kind.
+pub(super) fn leaf_room(kind: u8) -> usize {
+    if kind & HAS_LEAF == 0 {
+        0
+    } else {
+        LEAF_BYTES
+    }
+}
+
+/// The kind that its byte says.
+pub(super) fn kind_of(byte: u8) -> Option<Kind> {
+    Kind::of(byte & !HAS_LEAF)
 }
 
 // In line, so that it is one instruction: a call for each number costs more than the checksum.
 #[inline(always)]
-fn put<const N: usize>(h: &mut [u8; HEADER_BYTES], at: usize, bytes: [u8; N]) {
+fn put<const N: usize>(h: &mut [u8; HEADER_BYTES + LEAF_BYTES], at: usize, bytes: [u8; N]) {
     if let Some(to) = h[at..].first_chunk_mut() {
         *to = bytes;
     }
@@ -284,19 +346,22 @@ pub struct Meta {
     pub part: u32,
     /// Of how many.
     pub parts: u32,
-    /// How many bytes follow the header.
+    /// How many bytes stand before its own: the header, and the leaf where there is one.
+    pub front: usize,
+    /// How many those are.
     pub len: usize,
 }
 
 impl Meta {
     /// What the record takes in the segment.
     pub fn bytes(&self) -> usize {
-        HEADER_BYTES + self.len
+        self.front + self.len
     }
 
     /// The record that begins where `bytes` begin, which `check` has seen.
     pub fn with(self, bytes: &[u8]) -> Stored<'_> {
-        Stored { meta: self, raw: &bytes[HEADER_BYTES..HEADER_BYTES + self.len] }
+        let (front, raw) = bytes[..self.bytes()].split_at(self.front);
+        Stored { meta: self, raw, leaf: front[HEADER_BYTES..].first_chunk() }
     }
 }
 
@@ -307,9 +372,17 @@ pub struct Stored<'a> {
     pub meta: Meta,
     /// Its bytes.
     pub raw: &'a [u8],
+    /// The leaf that was made when it was written.
+    leaf: Option<&'a [u8; LEAF_BYTES]>,
 }
 
 impl Stored<'_> {
+    /// The leaf that was made when it was written.
+    #[inline]
+    pub fn written_leaf(&self) -> Option<(Form, Hash)> {
+        self.leaf.and_then(|leaf| Some((Form::of(leaf[0])?, *leaf[1..].first_chunk()?)))
+    }
+
     /// Its id as the database counts, where it has one.
     pub fn number(&self) -> Option<EventId> {
         EventId::parse(self.id.of(self.raw))
@@ -357,20 +430,21 @@ pub fn check(head: &Head, bytes: &[u8]) -> Result<Meta, Fault> {
             Err(Fault::Bad)
         };
     }
-    let (h, rest) = bytes.split_at(HEADER_BYTES);
+    let h = &bytes[..HEADER_BYTES];
     let len = half(h, 8) as usize;
     if h[..4] != RECORD || len as u64 > limits::EVENT_MAX_BYTES.1 {
         return Err(Fault::Bad);
     }
-    let Some(raw) = rest.get(..len) else { return Err(Fault::Short(HEADER_BYTES + len)) };
+    let front = HEADER_BYTES + leaf_room(h[35]);
+    let Some(raw) = bytes.get(front..front + len) else { return Err(Fault::Short(front + len)) };
     let hash = xxh64(raw, 0);
-    if half(h, 4) != fold(xxh64(&h[8..], hash)) {
+    if half(h, 4) != fold(xxh64(&bytes[8..front], hash)) {
         return Err(Fault::Bad);
     }
     let span = |from: u32, len: usize| Span { from: from as usize, to: from as usize + len };
     let id = span(half(h, 24), usize::from(u16::from_le_bytes([h[32], h[33]])));
     let time = span(half(h, 28), usize::from(h[34]));
-    let kind = Kind::of(h[35]).filter(|_| id.to <= len && time.to <= len).ok_or(Fault::Bad)?;
+    let kind = kind_of(h[35]).filter(|_| id.to <= len && time.to <= len).ok_or(Fault::Bad)?;
     Ok(Meta {
         seq: head.first_seq + u64::from(half(h, 12)),
         stream: head.stream + u64::from(half(h, 16)),
@@ -381,6 +455,7 @@ pub fn check(head: &Head, bytes: &[u8]) -> Result<Meta, Fault> {
         time,
         part: half(h, 36),
         parts: half(h, 40),
+        front,
         len,
     })
 }
@@ -404,166 +479,4 @@ pub fn next_candidate(bytes: &[u8], from: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What stands at a place of a segment that is wholly in memory.
-    #[derive(Debug)]
-    enum Step<'a> {
-        /// A record, and where the next thing begins.
-        Record(Stored<'a>, usize),
-        /// Bytes up to there are no record, but one follows.
-        Damage(usize),
-        /// From here to the end there is no whole record.
-        Torn,
-        /// The end.
-        End,
-    }
-
-    /// Walks a segment: `bytes` is all of it, `at` where to look.
-    fn step<'a>(head: &Head, bytes: &'a [u8], at: usize) -> Step<'a> {
-        if at >= bytes.len() {
-            return Step::End;
-        }
-        match decode(head, &bytes[at..]) {
-            Ok(r) => Step::Record(r, at + r.bytes()),
-            Err(_) => {
-                let mut next = next_candidate(bytes, at + 1);
-                while next < bytes.len() {
-                    if decode(head, &bytes[next..]).is_ok() {
-                        return Step::Damage(next);
-                    }
-                    next = next_candidate(bytes, next + 1);
-                }
-                Step::Torn
-            }
-        }
-    }
-
-    fn head() -> Head {
-        let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n\u{44f}".into() };
-        Head {
-            first_seq: 42,
-            epoch: 7,
-            stream: 1000,
-            created_ms: 1_795_224_477_000,
-            identity,
-            last: Some(EventId { raft_id: 1, gen: 2, count: 3 }),
-            packed: None,
-            seal: None,
-        }
-    }
-
-    fn segment() -> (Vec<u8>, Vec<Vec<u8>>) {
-        let head = head();
-        let mut out = head.encode();
-        let raws: Vec<Vec<u8>> =
-            (0..5).map(|i| format!("{{\"id\":\"1.0.{i}\",\"n\":\"\u{9e}R\"}}").into_bytes()).collect();
-        for (i, raw) in raws.iter().enumerate() {
-            let stream = 1000 + 10 * i as u64;
-            let (id, time) = (Span { from: 7, to: 12 }, Span::default());
-            let new =
-                New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms - 5 };
-            encode(&mut out, &head, 42 + i as u64, &new);
-        }
-        (out, raws)
-    }
-
-    fn walk(head: &Head, bytes: &[u8]) -> (Vec<Vec<u8>>, usize, bool) {
-        let (mut at, mut found, mut damage) = (RECORDS_AT as usize, Vec::new(), 0);
-        loop {
-            match step(head, bytes, at) {
-                Step::Record(r, next) => {
-                    found.push(r.raw.to_vec());
-                    at = next;
-                }
-                Step::Damage(next) => {
-                    damage += next - at;
-                    at = next;
-                }
-                Step::Torn => return (found, damage, true),
-                Step::End => return (found, damage, false),
-            }
-        }
-    }
-
-    #[test]
-    fn a_head_with_numbers_that_cannot_be_is_none() {
-        assert!(Head::decode(&head().encode()).is_some());
-        let far = limits::SPOOL_NUMBER_MAX + 1;
-        let back = -(far as i64);
-        for bad in [
-            Head { first_seq: far, ..head() },
-            Head { first_seq: 0, ..head() },
-            Head { stream: u64::MAX, ..head() },
-            Head { created_ms: back, ..head() },
-            Head { created_ms: i64::MIN, ..head() },
-        ] {
-            assert_eq!(Head::decode(&bad.encode()), None);
-        }
-        assert!(!head().reaches(42, 1000, i64::MIN) && head().reaches(42, 1000, head().created_ms));
-    }
-
-    #[test]
-    fn what_was_written_is_read() {
-        let (bytes, raws) = segment();
-        let head = Head::decode(&bytes).unwrap();
-        assert_eq!(head, self::head());
-        assert_eq!(walk(&head, &bytes), (raws, 0, false));
-        let Step::Record(r, _) = step(&head, &bytes, RECORDS_AT as usize) else { panic!("no record") };
-        assert_eq!((r.seq, r.stream, r.read_ms, r.id.of(r.raw)), (42, 1000, head.created_ms - 5, &b"1.0.0"[..]));
-        assert!(!head.reaches(42 + 1000, 1000, 0) && head.reaches(43, 1000, head.created_ms));
-    }
-
-    #[test]
-    fn every_flipped_byte_costs_at_most_one_record() {
-        let (bytes, raws) = segment();
-        for at in 0..bytes.len() {
-            let mut bad = bytes.clone();
-            bad[at] ^= 1 << (at % 8);
-            let head = Head::decode(&bad).expect("one copy of the head is whole");
-            let (found, damage, torn) = walk(&head, &bad);
-            if (at as u64) < RECORDS_AT {
-                assert_eq!(found.len(), 5);
-            } else {
-                assert_eq!(found.len(), 4, "byte {at}");
-                assert!(raws.iter().filter(|r| !found.contains(r)).count() == 1 && (damage > 0 || torn));
-            }
-        }
-    }
-
-    #[test]
-    fn every_truncation_keeps_the_whole_records() {
-        let (bytes, raws) = segment();
-        let head = head();
-        for cut in RECORDS_AT as usize..bytes.len() {
-            let (found, damage, _) = walk(&head, &bytes[..cut]);
-            assert_eq!(damage, 0);
-            assert!(raws.starts_with(&found));
-        }
-        assert!(Head::decode(&bytes[..HEAD_BYTES - 1]).is_none());
-        let mut foreign = bytes.clone();
-        foreign[7] = 3;
-        foreign[HEAD_BYTES + 7] = 3;
-        assert!(matches!(Front::of(&foreign), Front::Foreign) && Head::decode(&foreign).is_none());
-        assert!(!matches!(Front::of(&bytes), Front::Foreign));
-    }
-
-    #[test]
-    fn random_bytes_are_no_records_and_no_panic() {
-        let mut seed = 3u64;
-        for _ in 0..200 {
-            let bytes: Vec<u8> = (0..3000)
-                .map(|_| {
-                    seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                    if seed >> 60 == 0 {
-                        RECORD[(seed >> 50) as usize % 4]
-                    } else {
-                        (seed >> 40) as u8
-                    }
-                })
-                .collect();
-            assert!(walk(&head(), &bytes).0.is_empty());
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 use super::cursor::Excused;
 use super::moment::Sealed;
 use super::names::SEAL;
+use super::record;
 use super::seals::Progress;
 use super::small::{newest_copies, Small};
 use super::{Ledger, Segment, Spool, Store};
@@ -72,6 +73,11 @@ impl Spool {
     /// The stream that the records written now belong to.
     pub fn stream(&self) -> Option<Stream> {
         self.seals.stream
+    }
+
+    /// What stands before the raw bytes of a record that is written now.
+    pub fn front(&self) -> usize {
+        record::front(self.seals.stream)
     }
 
     /// The stream of the worker before is gone on with; else a new one begins with the next record.

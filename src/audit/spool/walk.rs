@@ -23,6 +23,8 @@ pub enum Found {
 #[derive(Debug, Default)]
 pub struct Walk {
     buf: Vec<u8>,
+    /// How much of the window's memory holds bytes of the file: it is not wiped each time.
+    filled: usize,
     /// Where in the file the window begins.
     base: u64,
     /// Where in the window we stand.
@@ -52,15 +54,13 @@ impl Walk {
 
     /// Goes to a place in the segment, keeping the window's memory.
     pub fn seek(&mut self, at: u64) {
-        self.buf.clear();
-        self.base = at;
-        self.at = 0;
+        (self.base, self.at, self.filled) = (at, 0, 0);
     }
 
     /// Gives back the window's memory when all of it is passed; the place stays.
     pub fn rest(&mut self) {
-        if self.at == self.buf.len() {
-            (self.base, self.at, self.buf) = (self.position(), 0, Vec::new());
+        if self.at == self.filled {
+            (self.base, self.at, self.filled, self.buf) = (self.position(), 0, 0, Vec::new());
         }
     }
 
@@ -92,16 +92,16 @@ impl Walk {
             if position >= end {
                 return Ok(Found::End);
             }
-            let have = self.buf.len() - self.at;
+            let have = self.filled - self.at;
             let left = (end - position) as usize;
             if have < need.min(left) {
                 self.fill(disk, name, head, need, end)?;
-                if self.buf.len() - self.at < need.min(left) {
+                if self.filled - self.at < need.min(left) {
                     // The file is shorter than it should be: there is nothing whole up to its end.
                     return Ok(Found::Torn(position));
                 }
             }
-            match record::check(head, &self.buf[self.at..]) {
+            match record::check(head, &self.buf[self.at..self.filled]) {
                 Ok(meta) => {
                     self.at += meta.bytes();
                     return Ok(Found::Record(meta));
@@ -114,33 +114,41 @@ impl Walk {
 
     /// Reads on until the window holds `need` bytes from here, or all there are.
     fn fill(&mut self, disk: &dyn Disk, name: &str, head: &Head, need: usize, end: u64) -> io::Result<()> {
-        self.buf.drain(..self.at);
+        self.buf.copy_within(self.at..self.filled, 0);
+        self.filled -= self.at;
         self.base += self.at as u64;
         self.at = 0;
         if head.packed.is_some() {
+            self.buf.truncate(self.filled);
             while self.buf.len() < need && self.base + (self.buf.len() as u64) < end {
                 let from = self.base + self.buf.len() as u64;
-                self.blocks.read(disk, name, from, end, self.holes, &mut self.buf)?;
+                let read = self.blocks.read(disk, name, head, (from, end), self.holes, &mut self.buf);
+                self.filled = self.buf.len();
+                read?;
             }
             self.shrink();
             return Ok(());
         }
-        let have = self.buf.len();
+        let have = self.filled;
         let from = self.base + have as u64;
         let most = (end.saturating_sub(from) as usize).min(limits::READ_BYTES.max(need - have.min(need)));
-        self.buf.resize(have + most, 0);
-        let mut got = disk.read_at(name, from, &mut self.buf[have..]);
-        if self.holes && got.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
-            got = Ok(read_by_pages(disk, name, from, &mut self.buf[have..]));
+        if self.buf.len() < have + most {
+            self.buf.resize(have + most, 0);
         }
-        self.buf.truncate(have + *got.as_ref().unwrap_or(&0));
+        let room = have..have + most;
+        let mut got = disk.read_at(name, from, &mut self.buf[room.clone()]);
+        if self.holes && got.as_ref().is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
+            got = Ok(read_by_pages(disk, name, from, &mut self.buf[room]));
+        }
+        self.filled = have + *got.as_ref().unwrap_or(&0);
         self.shrink();
         got.map(|_| ())
     }
 
     fn shrink(&mut self) {
         // A record much larger than the rest is not worth its memory for ever.
-        if self.buf.capacity() > 8 * limits::READ_BYTES && self.buf.len() <= limits::READ_BYTES {
+        if self.buf.capacity() > 8 * limits::READ_BYTES && self.filled <= limits::READ_BYTES {
+            self.buf.truncate(self.filled);
             self.buf.shrink_to(2 * limits::READ_BYTES);
         }
     }
@@ -154,28 +162,28 @@ impl Walk {
             if left < record::HEADER_BYTES {
                 return Ok(Found::Torn(from));
             }
-            if look.buf.len() - look.at < record::HEADER_BYTES {
+            if look.filled - look.at < record::HEADER_BYTES {
                 look.fill(disk, name, head, record::HEADER_BYTES, end)?;
-                if look.buf.len() < record::HEADER_BYTES {
+                if look.filled < record::HEADER_BYTES {
                     return Ok(Found::Torn(from));
                 }
             }
-            let next = record::next_candidate(&look.buf, look.at);
+            let next = record::next_candidate(&look.buf[..look.filled], look.at);
             look.at = next;
-            if next == look.buf.len() {
+            if next == look.filled {
                 continue;
             }
-            match record::decode(head, &look.buf[look.at..]) {
+            match record::decode(head, &look.buf[look.at..look.filled]) {
                 Ok(_) => {
                     let to = look.position();
                     *self = look;
                     return Ok(Found::Damage(from, to));
                 }
                 Err(Fault::Short(n)) if n <= end.saturating_sub(look.position()) as usize => {
-                    let before = look.buf.len() - look.at;
+                    let before = look.filled - look.at;
                     look.fill(disk, name, head, n, end)?;
                     // No more bytes than before: the file is shorter than it should be.
-                    look.at += usize::from(look.buf.len() - look.at <= before);
+                    look.at += usize::from(look.filled - look.at <= before);
                 }
                 Err(_) => look.at += 1,
             }

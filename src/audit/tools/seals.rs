@@ -3,8 +3,7 @@
 //! So a record is seen that was changed on the disk together with its checksum. Whether the lists are those that were signed
 //! only `seal verify` tells. Refuses: to hold more leaves than `SEAL_CHECK_LEAVES`.
 
-use crate::audit::delivery::event::body_of;
-use crate::audit::seal::{form, leaf, list, Hash, List, Place, StreamId};
+use crate::audit::seal::{list, Hash, List, Place, StreamId};
 use crate::audit::spool::record::{Head, Stored};
 use crate::json;
 use crate::limits;
@@ -30,10 +29,8 @@ impl Seals {
     /// The next record of the spool.
     pub fn take(&mut self, r: &Stored<'_>, head: &Head) {
         let Some((stream, seq)) = head.seal.and_then(|s| Some((s.id, s.seq(r.seq)?))) else { return };
-        let hash = (!r.is_evidence()).then(|| {
-            let body = body_of(r);
-            leaf(stream, seq, form(body), body)
-        });
+        // Of its bytes: the leaf that stands beside them says what they were.
+        let hash = head.leaf(r.seq, r.kind, r.part, r.raw).filter(|_| !r.is_evidence()).map(|(_, hash)| hash);
         if self.held.len() >= limits::SEAL_CHECK_LEAVES {
             self.unlisted += u64::from(self.held.pop_front().is_some_and(|h| h.2.is_some()));
         }
@@ -90,7 +87,7 @@ impl Seals {
 mod tests {
     use super::*;
     use crate::audit::record::{read, Kind};
-    use crate::audit::seal::{checkpoint, Algorithm, Stream};
+    use crate::audit::seal::{checkpoint, form, leaf, Algorithm, Stream};
     use crate::audit::spool::record::{decode, encode, New};
 
     fn head() -> Head {

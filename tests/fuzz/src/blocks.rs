@@ -8,6 +8,7 @@
 use super::memory::{Files, Memory};
 use super::recovery::{again, open, read, records, settings};
 use super::Dice;
+use gostech::audit::seal::{Algorithm, Stream, StreamId};
 use gostech::audit::spool::pack::{Block, Packer, BLOCK_HEADER};
 use gostech::audit::spool::record::{self, Head, Packed, RECORDS_AT};
 use gostech::hash::{fold, xxh64};
@@ -20,13 +21,16 @@ const IN_A_BLOCK: usize = 3;
 
 /// A packed segment, its records, and where the block of each stands.
 struct Whole {
+    head: Head,
     file: Vec<u8>,
     events: Vec<Vec<u8>>,
     blocks: Vec<Range<usize>>,
 }
 
 fn whole() -> Whole {
-    let head = Head { first_seq: 1, epoch: 1, created_ms: 7, identity: settings().identity, ..Head::default() };
+    // Leaves are left out of a block, and made again.
+    let seal = Some(Stream { id: StreamId::new(1, [2; 9], Algorithm::Sha256), first: 1 });
+    let head = Head { first_seq: 1, epoch: 1, created_ms: 7, identity: settings().identity, seal, ..Head::default() };
     let plain = records(&head, EVENTS);
     let (mut ends, mut events) = (vec![0], Vec::new());
     while let Ok(r) = record::decode(&head, &plain[ends[ends.len() - 1]..]) {
@@ -34,14 +38,14 @@ fn whole() -> Whole {
         events.push(r.raw.to_vec());
     }
     let packed = Packed { plain: RECORDS_AT + plain.len() as u64, next: events.len() as u64 + 1 };
-    let mut file = Head { packed: Some(packed), ..head }.encode();
+    let mut file = Head { packed: Some(packed), ..head.clone() }.encode();
     let (mut packer, mut blocks) = (Packer::default(), Vec::new());
     for first in (0..events.len()).step_by(IN_A_BLOCK) {
         let (from, to, at) = (ends[first], ends[(first + IN_A_BLOCK).min(events.len())], file.len());
-        assert!(packer.pack(&plain[from..to], RECORDS_AT + from as u64, &mut file), "events pack well");
+        assert!(packer.pack(&plain[from..to], RECORDS_AT + from as u64, &head, &mut file), "events pack well");
         blocks.push(at..file.len());
     }
-    Whole { file, events, blocks }
+    Whole { head, file, events, blocks }
 }
 
 /// Seeds: nothing changed, a head, a block's header, its bytes, its lengths that are believed, an end that is missing.
@@ -81,7 +85,7 @@ fn unpacked(file: &[u8], w: &Whole) {
         let bytes = file.get(at..).unwrap_or_default();
         let Some(block) = Block::of(bytes) else { continue };
         let body = &bytes[BLOCK_HEADER..];
-        let Some(plain) = block.unpack(&body[..block.packed.min(body.len())]) else { continue };
+        let Some(plain) = block.unpack(&body[..block.packed.min(body.len())], &w.head) else { continue };
         assert_eq!((plain.len() as u64, block.to()), (block.plain as u64, block.from + plain.len() as u64));
     }
 }

@@ -1,10 +1,9 @@
 //! ○ The leaves of a stream as they come: the tree, the list at hand, what filters say, and the last ids. Pure. Refuses: to
 //! allocate for a record.
 
-use crate::audit::delivery::event::body_of;
 use crate::audit::delivery::filter::{Filter, Sieve};
 use crate::audit::record::usual::Usual;
-use crate::audit::record::{EventId, Kind};
+use crate::audit::record::{frame, EventId, Kind};
 use crate::audit::seal::{absent, form, leaf, List, Place, Stream, Tree};
 use crate::audit::spool::record::Stored;
 use crate::limits;
@@ -104,8 +103,8 @@ impl Leaves {
             self.tree.push(absent(id, seq));
             self.places.push(Place::Own);
         } else {
-            let body = body_of(r);
-            let hash = leaf(id, seq, form(body), body);
+            let body = frame::body(r.kind, r.part, r.raw);
+            let hash = r.written_leaf().map_or_else(|| leaf(id, seq, form(body), body), |(_, hash)| hash);
             self.tree.push(hash);
             self.places.push(Place::Leaf(hash));
             self.fresh += 1;

@@ -31,6 +31,7 @@ pub fn fault(line: &[u8], fields: &[Field], raw: &[u8], passed: &dyn Fn(&str) ->
             sent: b"",
             stream: None,
             is_evidence: false,
+            leaf: None,
         };
         format::write(&mut Pen::default(), &mut out, &event);
         let mut all = Vec::new();
