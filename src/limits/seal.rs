@@ -20,9 +20,9 @@ pub const NOTE_SIGNATURES: usize = 16;
 pub const SEAL_STREAMS: usize = 64;
 /// Starts of the database whose last events stand in a checkpoint.
 pub const SEAL_IDS: usize = 64;
-/// Lists that are handed to the writer at once, in bytes: a dozen thousandths of a second of a flood, and as much memory again
+/// Lists that are handed to the writer at once, in bytes: a few thousandths of a second of a flood, and as much memory again
 /// in the writer.
-pub const SEAL_POST_BYTES: usize = 128 * 1024;
+pub const SEAL_POST_BYTES: usize = 64 * 1024;
 /// How long the sealer waits for the vault before it closes the stream of an earlier keeper without it: the record of that
 /// stream's root then comes with the next checkpoint.
 pub const SEAL_VAULT_MILLIS: u64 = 10_000;

@@ -19,7 +19,8 @@ struct Place {
     /// Its document id, in `ids`.
     id: Range<usize>,
     event: Option<EventId>,
-    /// The bytes of one of ours, which is never counted as dropped: what it tells is needed when it comes through.
+    /// The bytes of one of ours, which is never counted as dropped: what it tells is needed when it comes through. Evidence, which
+    /// is large, tells nothing.
     own: Option<Box<[u8]>>,
     /// A later piece of a line: without an id of its own.
     piece: bool,
@@ -139,7 +140,8 @@ impl Batch {
         (self.form.format.write)(&mut self.pen, &mut self.body, &event);
         frame.settle(&mut self.body, from);
         self.ids.extend_from_slice(event.id);
-        let (own, piece) = ((r.kind == Kind::Own).then(|| r.raw.into()), r.part > 1);
+        let (own, piece) =
+            ((r.kind == Kind::Own).then(|| if r.is_evidence() { Box::default() } else { r.raw.into() }), r.part > 1);
         let (at, id, event) = (from..self.body.len(), id..self.ids.len(), event.number);
         self.places.push(Place { seq: r.seq, at, id, event, own, piece, left_out: 0 });
     }

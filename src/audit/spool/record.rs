@@ -60,6 +60,7 @@ pub struct Identity {
 /// Two are compared for every event: eight bytes at a time, for the C library would be called for each name, and that of static
 /// programs goes byte by byte.
 impl PartialEq for Identity {
+    #[inline]
     fn eq(&self, other: &Identity) -> bool {
         fn same(a: &str, b: &str) -> bool {
             let (a, b) = (a.as_bytes().chunks_exact(8), b.as_bytes().chunks_exact(8));
@@ -359,6 +360,7 @@ impl Meta {
     }
 
     /// The record that begins where `bytes` begin, which `check` has seen.
+    #[inline(always)]
     pub fn with(self, bytes: &[u8]) -> Stored<'_> {
         let (front, raw) = bytes[..self.bytes()].split_at(self.front);
         Stored { meta: self, raw, leaf: front[HEADER_BYTES..].first_chunk() }
