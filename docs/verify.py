@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """A second opinion beside `gostech-audit-log seal verify`: checks an export of sealed audit events on its own.
     verify.py --key KEY [--checkpoints FILE] [--receiver NAME] EXPORT…      (- is standard input)
-KEY: the line that `seal init` printed, or a file with it. The format: evidence.md. To be read, not to be fast; Streebog needs the
-package `pygost`. Exit: 0 clean, 1 tampered, 2 usage, 3 cannot tell. Refuses: to believe anything but what follows from KEY.
-"""
+KEY: what `seal init` printed, or a file with it. The format: evidence.md. To be read, not to be fast; Streebog: package `gostcrypto`.
+Exit: 0 clean, 1 tampered, 2 usage, 3 cannot tell. Refuses: to believe anything but what follows from KEY."""
 import argparse, base64, fileinput, hashlib, json, sys
 from collections import defaultdict
 from datetime import datetime
@@ -41,8 +40,8 @@ utf8 = lambda text: text.encode("utf-8", "surrogatepass")
 def hasher(stream):
     if stream[-1] == 1:
         return lambda data: hashlib.sha256(data).digest()
-    from pygost.gost34112012256 import GOST34112012256
-    return lambda data: GOST34112012256(data).digest()
+    from gostcrypto import gosthash
+    return lambda data: bytes(gosthash.new("streebog256", data=bytearray(data)).digest())
 def leaf_of(stream, seq, form, body=b""):
     return hasher(stream)(b"\0" + stream + seq.to_bytes(8, "big") + form + body)
 def push(tree, size, leaf, hash_of):  # RFC 6962: the edge of a tree that grows by one leaf
@@ -76,7 +75,6 @@ def sealed_of(event):  # form and body of an event; whether what it shows is wha
 def ranges(text):
     parts = [part.partition("-") for part in text.split(",") if part]
     return {seq for a, _, b in parts for seq in range(int(a), int(b or a) + 1)}
-
 class Checkpoint:
     def __init__(self, note):
         body, rest = note.split("\n\n", 1)
@@ -86,40 +84,38 @@ class Checkpoint:
         self.root, self.lines, self.said = b64(lines[2][0]), lines[3:], {w[0]: w[1] for w in lines[3:]}
         self.number, self.previous, self.why = int(self.said["number"]), self.said["previous"], self.said["why"]
         self.next_key, edge = self.said.get("next-key"), b"" if self.said["edge"] == "none" else b64(self.said["edge"])
-        self.edge = [edge[i : i + 32] for i in range(0, len(edge), 32)]
         self.hash = base64.b64encode(hashlib.sha256(self.body).digest()).decode()
+        self.edge = [edge[i : i + 32] for i in range(0, len(edge), 32)]
     def at(self, receiver):
-        return max([int(w[2][3:]) for w in self.lines if w[0] == "receiver" and unquote(w[1]) == receiver] + [0])
+        return max([n[0] for n in self.counts(receiver)] + [0])
+    def counts(self, receiver):  # at, delivered, waiting, quarantined, dropped, filtered
+        of = lambda w: w[0] == "receiver" and unquote(w[1]) == receiver
+        return [[int(word.partition("=")[2]) for word in w[2:]] for w in self.lines if of(w)]
 def new_trail():  # what an export says of one stream, by seq
-    return SimpleNamespace(events=defaultdict(set), listed=defaultdict(set), own=set(), lost=set(), passes={})
+    return SimpleNamespace(events=defaultdict(set), listed=defaultdict(set), own=set(), lost=set(), passes=defaultdict(list))
 def take_list(event, stream, trail):
-    start, count, raw, kinds = int(event["from"]), int(event["count"]), b64(event["leaves"]), {}
-    for part in event.get("absent", "").split(","):
-        kinds.update((seq, part[0]) for seq in ranges(part[1:]))
-    for seq, kind in kinds.items():
-        (trail.own if kind == "o" else trail.lost).add(seq)
+    start, count, raw = int(event["from"]), int(event["count"]), b64(event["leaves"])
+    trail.lost |= (lost := ranges(event.get("absent", "").replace("l", "")))
     leaves = iter([raw[i : i + 32] for i in range(0, len(raw), 32)])
-    for seq in range(start, start + count):
-        trail.listed[seq].add(leaf_of(stream, seq, b"a") if seq in kinds else next(leaves))
-    for name, _, bits in (word.partition("=") for word in event.get("passes", "").split()):
-        trail.passes.update({(unquote(name), start + i): b64(bits)[i // 8] >> i % 8 & 1 for i in range(count)})
+    bits = {unquote(name): b64(bits) for name, _, bits in (w.partition("=") for w in event.get("passes", "").split())}
+    for i, seq in enumerate(range(start, start + count)):
+        trail.listed[seq].add(leaf_of(stream, seq, b"a") if seq in lost else next(leaves))
+        trail.passes[seq].append({name: bitmap[i // 8] >> i % 8 & 1 for name, bitmap in bits.items()})
 def take(event, streams, say, where, unsealed):
     event = event.get("_source", event)
     ours = event.get("gostech", {})
     if "seal" not in ours:
         return unsealed.append((moment(ours.get("read_at") or event["time"]), where))
-    seal = ours["seal"]
-    stream, seq, title = bytes.fromhex(seal["stream"]), seal["seq"], event.get("title")
-    if "leaf" not in seal and title in ("audit_leaves", "audit_checkpoint"):
-        streams[stream].own.add(seq)
-        of = bytes.fromhex(event.get("stream", ""))
-        return Checkpoint(event["checkpoint"]) if title == "audit_checkpoint" else take_list(event, of, streams[of])
-    form, body, shown = sealed_of(event)
+    seal, title, (form, body, shown) = ours["seal"], event.get("title"), sealed_of(event)
+    stream, seq = bytes.fromhex(seal["stream"]), seal["seq"]
     leaf = leaf_of(stream, seq, form, body)
     if not shown or base64.urlsafe_b64encode(leaf).rstrip(b"=").decode() != seal["leaf"]:
         say(1, f"altered: {stream.hex()} {seq} {event.get('id')} ({where})")
     streams[stream].events[seq].add(leaf)
-
+    if title in ("audit_leaves", "audit_checkpoint"):
+        streams[stream].own.add(seq)
+        of = bytes.fromhex(event.get("stream_id", ""))
+        return Checkpoint(event["checkpoint"]) if title == "audit_checkpoint" else take_list(event, of, streams[of])
 def believed(found, key, say):  # the checkpoints that KEY and its successors have signed, in order
     key, good = b64(key.split("+", 2)[2])[1:], []
     for c in sorted({c.body: c for c in found}.values(), key=lambda c: c.number):
@@ -139,13 +135,18 @@ def judge(stream, trail, signed, receiver, say):
     said = {n: {w[1]: w[2:] for w in c.lines if w[0] == "rule"} for n, c in enumerate(mine)}
     later = any(c.at(receiver) for c in signed if mine and c.number > mine[-1].number)
     passed = 2**64 if later else max([c.at(receiver) for c in mine] + [0])
-    excused, more = trail.own | trail.lost, 0
+    excused, more = set(trail.lost), 0
     for c in signed:
         said_of = [w[1:] for w in c.lines if c.stream == stream and w[0] == "excused"]
         said_of += [w[2:] for w in c.lines if w[:2] == ["excused-of", name]]
         for why, text in (w[1:] for w in said_of if unquote(w[0]) == receiver):
             more, excused = (more + int(text), excused) if why == "more" else (more, excused | ranges(text))
         excused |= {seq for w in c.lines if c.stream == stream and w[0] == "lost" for seq in ranges(w[1])}
+    told, rules = [n for c in signed for n in c.counts(receiver)], {w[1] for c in signed for w in c.lines if w[0] == "rule"}
+    for a, b in zip(told, told[1:]):  # forgotten and begun anew, or its cursor went with the power
+        more += any(b[i] < a[i] for i in (1, 3, 4)) or b[5] > a[5] and receiver not in map(unquote, rules)
+    if mine and mine[-1].why != "closed":  # what was lost of its end nobody has signed, where it has ended
+        more += any(c.number > mine[-1].number and c.stream != stream for c in signed)
     for n, c in enumerate(mine):
         fresh = range(size + 1, c.size + 1)
         leaf = {seq: trail.listed.get(seq) or trail.events.get(seq) or {leaf_of(stream, seq, b"a")} for seq in fresh}
@@ -155,18 +156,18 @@ def judge(stream, trail, signed, receiver, say):
             excused |= set(range(mine[n - 1].at(receiver), c.size + 1))
         fine = root(tree, hash_of) == c.root and all(len(leaf[seq]) == 1 for seq in fresh)
         if not fine and (n or not trail.events or any(seq in trail.listed or seq in trail.events for seq in fresh)):
-            text = f"{name} {size + 1} to {c.size}: the leaves that are here do not give the signed root"
-            say(1 if all(seq in trail.listed for seq in fresh) else 3, text)
+            all_listed = all(seq in trail.listed for seq in fresh)
+            say(1 if all_listed else 3, f"{name} {size + 1} to {c.size}: the leaves here do not give the signed root")
         for seq in fresh if fine else ():
-            there = trail.events.get(seq)
+            there, kept = trail.events.get(seq), not any(bits.get(receiver, 1) for bits in trail.passes[seq])
             if there and there != leaf[seq]:
-                say(1, f"altered or inserted: {name} {seq}")
-            elif not there and seq in trail.listed and seq not in excused and trail.passes.get((receiver, seq), 1):
+                say(3 if seq in trail.lost else 1, f"not what was sealed: {name} {seq}")
+            elif not there and seq in trail.listed and seq not in excused and not kept:
                 say(1 if seq < passed and not more else 3, f"{'removed' if seq < passed else 'missing'}: {name} {seq}")
         tree, size = list(c.edge), c.size
-    tail, ended = [seq for seq in trail.events if seq > size], not mine or any(c.why == "closed" for c in mine)
-    if tail:
-        say(3 if ended else 0, f"not sealed: {name} {min(tail)} to {max(tail)}, {len(tail)} events")
+    tail = [seq for seq in trail.events.keys() - trail.own if seq > size]
+    ended = not mine or any(c.why == "closed" for c in mine)
+    tail and say(3 if ended else 0, f"not sealed: {name} {min(tail)} to {max(tail)}, {len(tail)} events")
 
 def main():
     args = argparse.ArgumentParser(usage=__doc__)
@@ -192,8 +193,7 @@ def main():
         judge(stream, trail, signed, receiver, say)
     for when, where in unsealed:  # what was read while all was sealed has a seal
         sealed = [(int.from_bytes(c.stream[:6], "big") / 1000, moment(c.said["time"]).timestamp()) for c in signed]
-        inserted = any(begun <= when.timestamp() < last for begun, last in sealed)
-        say(1 if inserted else 3, f"{'inserted' if inserted else 'without a seal'}: {where}")
+        say(1 if any(begun <= when.timestamp() < last for begun, last in sealed) else 3, f"without a seal: {where}")
     print({0: "clean", 1: "tampered", 3: "cannot tell"}[min(worst, key=[1, 3, 0].index)])
     sys.exit(min(worst, key=[1, 3, 0].index))
 main()

@@ -169,7 +169,7 @@ pub const MARKS: usize = 24;
 /// And in the state file, of the starts seen last: a new life has the number of a recent one.
 pub const MARKS_SAVED: usize = 240;
 /// Events of our own that are kept in the state until their records may go: a receiver that lacks more of them has been away
-/// for weeks of trouble.
+/// for weeks of trouble. Those that tell of gaps in the input give way to those that tell of what was here and went.
 pub const TELLINGS: usize = 32;
 /// The most that such an event is in the state, where each quote of it has a backslash, with both ids at their longest.
 pub const TELLING_BYTES: usize = 640;

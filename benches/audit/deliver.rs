@@ -15,6 +15,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(180);
+/// Events a second of a flood on a real Picodata.
+const DATABASE_FLOOD: usize = 155_000;
 
 /// Events a second, CPU seconds a million, peak MiB; of ours the body of a request and how many events it has.
 #[derive(Clone)]
@@ -128,7 +130,7 @@ fn limit(ours: &Run) -> Option<Run> {
 }
 
 /// CPU seconds of this thread.
-fn thread_cpu() -> f64 {
+pub fn thread_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     stat.split(' ').next().and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
@@ -157,13 +159,27 @@ fn live(stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
 
 /// Until so many events have come, of which some may be the consumer's own.
 pub fn live_until(events: usize, stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    poured_until(events, stock, start, &|stock, into| stock.pour(into, Way::Pieces))
+}
+
+/// The same, written one by one as fast as a real database has written them.
+pub fn paced_until(events: usize, stock: &Stock, start: &dyn Fn(&Den, u16) -> Picodata) -> Run {
+    poured_until(events, stock, start, &|stock, into| drop(stock.pace(into, DATABASE_FLOOD)))
+}
+
+fn poured_until(
+    events: usize,
+    stock: &Stock,
+    start: &dyn Fn(&Den, u16) -> Picodata,
+    pour: &dyn Fn(&Stock, &mut Picodata),
+) -> Run {
     let den = Den::new("bench-b");
     let counter = Counter::start();
     let mut picodata = start(&den, counter.port());
     std::thread::sleep(Duration::from_millis(500));
     let watch = Watch::group(picodata.group());
     let begin = Instant::now();
-    stock.pour(&mut picodata, Way::Pieces);
+    pour(stock, &mut picodata);
     let done = counter.wait(events as u64, LIMIT);
     finish(stock, done.map(|d| d - begin), 0.0, &picodata, &watch, &counter)
 }

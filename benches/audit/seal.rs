@@ -1,11 +1,13 @@
-//! Bench (s): what sealing costs: bench (b) without it, with SHA-256 and with Streebog-256, in one run; and how fast an export
-//! is verified.
+//! Bench (s): what sealing costs: bench (b) without it, with SHA-256 and with Streebog-256, in one run; at the rate of a database's
+//! flood, at all that goes, and of a backlog. Beside it the limit, what the hashes alone cost a thread; and how fast an export is
+//! verified.
 
-use crate::deliver::{backlog_until, live_until, middle, Run};
+use crate::deliver::{backlog_until, live_until, middle, paced_until, thread_cpu, Run};
 use crate::harness::setup::binary;
 use crate::harness::{Den, Picodata, Setup};
 use crate::measure::{goal, line, rounds, scaled};
 use crate::producer::{Stock, Way};
+use gostech::audit::seal::{form, leaf, Algorithm, StreamId, Tree};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,7 @@ pub fn run() {
     let stock = Stock::of_227(scaled(1_000_000));
     println!("(s) what sealing costs: {} events of 227 bytes", stock.events());
     type Measure = fn(usize, &Stock, &dyn Fn(&Den, u16) -> Picodata) -> Run;
-    let ways: [(&str, Measure); 2] = [("live", live_until), ("backlog", backlog_until)];
+    let ways: [(&str, Measure); 3] = [("database", paced_until), ("live", live_until), ("backlog", backlog_until)];
     let kinds: [(&str, &[&str]); 3] =
         [("without", &[]), ("sha256", &["--seal-hash", "sha256"]), ("streebog256", &["--seal-hash", "streebog256"])];
     for (name, way) in ways {
@@ -40,7 +42,20 @@ pub fn run() {
             line(&format!("{name}, peak memory, {kind}"), sealed.memory, "MiB", "without", plain.memory, &wanted);
         }
     }
+    Algorithm::ALL.into_iter().for_each(|algorithm| limit(&stock, algorithm));
     verify(&stock);
+}
+
+/// What nobody can do without: a leaf of each record, and its part of the tree.
+fn limit(stock: &Stock, algorithm: Algorithm) {
+    let (id, mut tree, before) = (StreamId::new(1, [2; 9], algorithm), Tree::new(algorithm), thread_cpu());
+    let few = if algorithm.is_quick() { usize::MAX } else { scaled(100_000) };
+    for (seq, record) in (1..).zip(stock.records().take(few)) {
+        let body = &record[..record.len() - 1];
+        tree.push(leaf(id, seq, form(body), body));
+    }
+    let cpu = (thread_cpu() - before) / tree.size() as f64 * 1e6;
+    println!("  the limit: hashes alone, one thread, {}: {cpu:.2} CPU s a million", algorithm.name());
 }
 
 /// `args` of sealing: with any a key is made first.

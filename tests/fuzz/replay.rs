@@ -81,7 +81,7 @@ macro_rules! targets {
 targets! {
     records 300 strides 2000 recovery 1000 blocks 300 slots 200 msgpack 5000 iproto 1000 page 1000 url 3000 head 3000 answer 5000 options 300
     quarantine 3000 status 50 json 5000 formats 1000 bulk 5000 relp 5000 kafka 5000 handler 5000 pushed 5000
-    leaves 1000 lists 3000 notes 1000 checkpoints 1000
+    leaves 1000 lists 3000 notes 1000 checkpoints 1000 exports 2000
 }
 
 /// A target that one list has and another has not, is one that nobody runs.

@@ -3,7 +3,7 @@
 use crate::harness::setup::text;
 use crate::harness::{Den, Receiver, Setup};
 use gostech::audit::seal::VerifierKey;
-use std::os::unix::fs::{symlink, MetadataExt};
+use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 
 #[test]
 fn a_directory_of_keys_is_made_once_and_prints_the_public_key_alone() {
@@ -132,4 +132,40 @@ fn another_signer_adds_its_line_and_its_failure_is_told() {
     let file = format!("{dir}/checkpoints");
     let out = Setup::new(&den).tool(&["seal", "verify", "--key", text(&key).trim(), "--checkpoints", &file]);
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+}
+
+/// What a run would stumble over is told before, and nothing is changed by asking.
+#[test]
+fn check_tries_where_copies_go_and_whether_the_other_signer_signs() {
+    let den = Den::new("seal-check");
+    let (dir, copy, alien) = (den.file("seal"), den.file("copy"), den.put("alien", "somebody's letters\n"));
+    Setup::new(&den).tool(&["seal", "init", "--seal", &dir]);
+    let check = |more: &[&str]| {
+        let usual = ["check", "--no-config", "--spool-dir", &den.file("spool"), "--url", "file:///dev/null"];
+        let out = Setup::new(&den).tool(&[&usual[..], &["--seal", &dir], more].concat());
+        text(&out.stdout)
+    };
+    let good = den.put("sign", "#!/bin/sh\ncat >/dev/null\necho '— gost.example AAAAAAAA'\n");
+    let slow = den.put("slow", "#!/bin/sh\nexec sleep 60\n");
+    for program in [&good, &slow] {
+        std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+    let said = check(&["--seal-copy", &copy, "--seal-sign", &good]);
+    for line in [
+        format!("copies of checkpoints can be written to `{copy}`"),
+        format!("`{good}` has signed a trial as `gost.example`"),
+    ] {
+        assert!(said.contains(&format!("ok     {line}")), "{said}");
+    }
+    assert!(std::fs::metadata(&copy).is_err(), "it is not made");
+    let nowhere = format!("journald://{}", den.file("no-journal"));
+    let said = check(&["--seal-copy", &alien, "--seal-copy", &nowhere, "--seal-sign", &slow]);
+    for line in [
+        format!("--seal-copy: `{alien}` holds something else than checkpoints"),
+        "--seal-copy: cannot reach journald".into(),
+        format!("--seal-sign `{slow}`: it has not answered within 5000 ms"),
+    ] {
+        assert!(said.contains(&format!("wrong  {line}")), "{said}");
+    }
+    assert_eq!(std::fs::read_to_string(&alien).expect("it"), "somebody's letters\n");
 }

@@ -231,8 +231,7 @@ fn packed(files: &Files, name: &str) -> (Files, String) {
 /// Whether its one block can still be read.
 fn is_whole(file: &[u8]) -> bool {
     let block = file.get(RECORDS_AT as usize..).unwrap_or_default();
-    let head = Head::decode(file).unwrap_or_default();
-    let unpacked = Block::of(block).and_then(|b| b.unpack(block.get(BLOCK_HEADER..BLOCK_HEADER + b.packed)?, &head));
+    let unpacked = Block::of(block).and_then(|b| b.unpack(block.get(BLOCK_HEADER..BLOCK_HEADER + b.packed)?));
     unpacked.is_some()
 }
 

@@ -19,10 +19,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const FIXED: std::ops::Range<u64> = 0..60;
 /// The same of the newest kinds, which have fewer: all of them together have to stay within minutes.
 const LATER: std::ops::Range<u64> = 0..30;
-/// Those with sealing. Not all yet: where directories are taken away or the disk is full as well, some of the others say that fewer
-/// losses are told than there are, that the spool is a little beyond its bound, or do not come to an end. They are asked for by
-/// `SEED=`; until they are understood chance does not pick from this class.
-const SEALED_SAMPLE: [u64; 9] = [0, 1, 2, 4, 5, 6, 7, 9, 14];
 /// Seeds that have found a bug once, one a line; what stands behind `#` is which.
 const FOUND: &str = include_str!("../data/sim-seeds.txt");
 /// What `tests/long` lives through at least.
@@ -111,6 +107,7 @@ struct Queue {
 impl Queue {
     fn from_environment() -> Queue {
         let (one, class) = (number("SEED"), number("SIM_CLASS"));
+        let lives = number("SIM_LIVES").unwrap_or(1);
         let long = std::env::var_os("GOSTECH_LONG").is_some();
         let before = std::fs::read_to_string(kept()).unwrap_or_default();
         let known: BTreeSet<u64> = FIXED
@@ -120,14 +117,14 @@ impl Queue {
             .chain(LATER.map(|n| GONE + n))
             .chain(LATER.map(|n| FOLLOWED + n))
             .chain(LATER.map(|n| PACKED + n))
-            .chain(SEALED_SAMPLE.map(|n| SEALED + n))
+            .chain(LATER.map(|n| SEALED + n))
             .chain(seeds_of(FOUND))
             .chain(seeds_of(&before))
             .collect();
         let of_class = known.iter().copied().filter(|s| class.is_none_or(|c| s % 5 == c));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_nanos() as u64);
         Queue {
-            fixed: one.map_or_else(|| of_class.collect(), |s| vec![s]),
+            fixed: one.map_or_else(|| of_class.collect(), |s| (s..s + lives).rev().collect()),
             fresh: one.is_none().then(|| Chance::new(now)),
             class,
             until: Instant::now() + Duration::from_secs(number("SIM_SECONDS").unwrap_or(20)),
@@ -152,7 +149,7 @@ impl Queue {
         }
         let class = self.class;
         self.fresh.as_mut().map(|c| {
-            let from = c.pick(&[MORE, WALLS, PARTS, FOLLOWED, PACKED]);
+            let from = c.pick(&[MORE, WALLS, PARTS, FOLLOWED, PACKED, SEALED]);
             from + c.below(1 << 48) / 5 * 5 + class.unwrap_or_else(|| c.below(5))
         })
     }

@@ -1,7 +1,7 @@
 //! The simulation: the real spool, writer, tender and senders, one step at a time, over a simulated disk, receivers and
 //! clock.
 //!
-//! `SEED=n cargo test --test sim` replays one seed exactly, `SIM_SECONDS=n` says how long fresh seeds are tried (20;
+//! `SEED=n cargo test --test sim` replays one seed exactly (`SIM_LIVES=n`: so many from there on), `SIM_SECONDS=n` says how long fresh seeds are tried (20;
 //! `tests/run` takes 120; with `GOSTECH_LONG`, that is `tests/long`, at least until 10,000,000 steps are done),
 //! `SIM_CLASS=n` tries one class alone (0: deaths; 1: and disk faults; 2: power cuts; 3: all that; 4: flipped bits too),
 //! `SIM_LOG=1` lets the program's own log through, `SIM_CANARY=Name` looks for one canary alone. In seeds from

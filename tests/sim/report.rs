@@ -72,6 +72,8 @@ impl Sum {
             (&mut a.packed, f.packed),
             (&mut a.trails, f.trails),
             (&mut a.checkpoints, f.checkpoints),
+            (&mut a.clean, f.clean),
+            (&mut a.unclear, f.unclear),
             (&mut a.changes, f.changes),
             (&mut a.late, f.late),
             (&mut a.injected.full, f.injected.full),
@@ -107,7 +109,7 @@ impl Sum {
             "sim | seeds {} | steps {} | by class (seeds/steps) {} | disk calls {} | deaths {} | power cuts {} | full {} \
              | EIO {} | failed fsyncs {} (dropped data {}, unseen in {} seeds) | torn files {} | flipped bits {} | taken away {} | records {} \
              | delivered {} | repeated {} | quarantined {} | dropped as told {} | gaps told {} | late answers {} \
-             | receivers changed {} | segments packed {} | trails judged {} (checkpoints {}) | failed seeds {failed} | {seconds:.1} s",
+             | receivers changed {} | segments packed {} | trails judged {} (checkpoints {}; verified as clean {}, unclear {}) | failed seeds {failed} | {seconds:.1} s",
             self.seeds,
             a.steps,
             classes.join(" "),
@@ -133,6 +135,8 @@ impl Sum {
             a.packed,
             a.trails,
             a.checkpoints,
+            a.clean,
+            a.unclear,
         )
     }
 

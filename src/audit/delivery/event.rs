@@ -4,7 +4,7 @@
 //! formats. Refuses: to change a byte of a record, to know what a receiver wants.
 
 use crate::audit::record::usual::Usual;
-use crate::audit::record::{frame, EventId, Kind};
+use crate::audit::record::{frame_around, EventId, Kind};
 use crate::audit::seal::{self, Form, Hash, Stream, StreamId};
 use crate::audit::spool::record::{Head, Identity, Stored};
 use crate::json::{self, Kind as Value};
@@ -38,8 +38,6 @@ pub struct Event<'a> {
     pub sent: &'a [u8],
     /// The stream in which evidence counts it; none: it is in none.
     pub stream: Option<Stream>,
-    /// It is evidence itself.
-    pub is_evidence: bool,
     /// Its leaf, where that was made when it was written.
     pub leaf: Option<(Form, Hash)>,
 }
@@ -51,8 +49,8 @@ pub struct Sealed {
     pub stream: StreamId,
     /// Its number there.
     pub seq: u64,
-    /// Its leaf, and what that is made of; none where it is evidence itself.
-    pub leaf: Option<(Form, Hash)>,
+    /// Its leaf, and what that is made of.
+    pub leaf: (Form, Hash),
 }
 
 impl<'a> Event<'a> {
@@ -80,8 +78,7 @@ impl<'a> Event<'a> {
             let form = seal::form(self.raw);
             (form, seal::leaf(stream.id, seq, form, self.raw))
         };
-        let leaf = (!self.is_evidence).then(|| self.leaf.unwrap_or_else(made));
-        Some(Sealed { stream: stream.id, seq, leaf })
+        Some(Sealed { stream: stream.id, seq, leaf: self.leaf.unwrap_or_else(made) })
     }
 
     /// Whether its bytes are a whole JSON object, to be delivered with its fields untouched.
@@ -132,10 +129,10 @@ impl Maker {
             json::push_number(&mut self.id, r.part.into());
         }
         self.id.push(b'/');
-        let frame = frame::around(r.kind, r.part, r.raw);
+        let frame = frame_around(r.kind, r.part, r.raw);
         let body = frame.map_or(r.raw, |f| f.body.of(r.raw));
         // By whichever way it comes, it is the same one.
-        let hash = if frame.is_some() { crate::hash::xxh64(body, 0) } else { id_hash(r) };
+        let hash = if frame.is_some() { crate::hash::xxh64(body, 0) } else { id_hash(r, head) };
         let digits: [u8; 16] = std::array::from_fn(|i| b"0123456789abcdef"[(hash >> (60 - 4 * i) & 15) as usize]);
         self.id.extend_from_slice(&digits);
         let time = r.time.of(r.raw);
@@ -152,7 +149,6 @@ impl Maker {
             host: frame.map_or(b"", |f| f.host.of(r.raw)),
             sent: frame.filter(|_| time.is_empty()).map_or(b"", |f| f.time.of(r.raw)),
             stream: head.seal,
-            is_evidence: r.kind == Kind::Own && r.is_evidence(),
             leaf: r.written_leaf(),
         }
     }
@@ -168,10 +164,12 @@ fn namespace(origin: &Identity) -> String {
     format!("{}/{}/", named(&origin.cluster), named(&origin.instance))
 }
 
-/// The hash in a document id: of the raw line; of an event of ours, of its id, so that telling it twice is telling it once.
-fn id_hash(r: &Stored<'_>) -> u64 {
+/// The hash in a document id: of the raw line; of an event of ours, of its id, so that telling it twice is telling it once. Where
+/// evidence counts, each of these is a document: it has its own leaf, and an index that kept one of two would look robbed of the
+/// other.
+fn id_hash(r: &Stored<'_>, head: &Head) -> u64 {
     match r.kind {
-        Kind::Own => crate::hash::xxh64(r.id.of(r.raw), 0),
+        Kind::Own => crate::hash::xxh64(r.id.of(r.raw), head.seal.and_then(|s| s.seq(r.seq)).unwrap_or(0)),
         _ => r.hash,
     }
 }
@@ -206,6 +204,21 @@ mod tests {
         let r = stored(&mut bytes, &head, b"junk", None, (2, 3));
         let e = maker.make(&r, &head);
         assert!(e.id.starts_with(b"-/-/-.2/") && e.time_ms() == 77 && e.number.is_none() && !e.is_whole());
+    }
+
+    #[test]
+    fn what_is_told_twice_is_one_document_but_for_evidence() {
+        let head = Head { first_seq: 1, ..Head::default() };
+        let id = |raw: &[u8], seq: u64| {
+            let (mut bytes, facts) = (Vec::new(), read(raw, false));
+            let (kind, id, time) = (Kind::Own, facts.id, facts.time);
+            encode(&mut bytes, &head, seq, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 77 });
+            Maker::default().document_id(&decode(&head, &bytes).expect("a whole record"), &head)
+        };
+        let (gap, list) = (br#"{"id":"gap-1","title":"audit_gap"}"#, br#"{"id":"leaves-00-1","title":"audit_leaves"}"#);
+        assert_eq!(id(gap, 5), id(gap, 6));
+        assert_eq!(id(list, 5), id(list, 5));
+        assert_ne!(id(list, 5), id(list, 6));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct Writer {
     sync_each: bool,
     /// There was no room for a post of the sealer.
     pub post_waits: bool,
-    /// One was written that nobody has noted for the next worker.
+    /// A record of ours was written that nobody has noted for the next worker.
     pub posted: bool,
     /// What orphans leave to be told here.
     pub orphans: Arc<Orphans>,
@@ -80,6 +80,15 @@ impl Writer {
             posted: false,
             orphans: Arc::default(),
             skips: None,
+        }
+    }
+
+    /// What is read first stands here: it goes on with the line at hand, or that one is over.
+    pub fn begin(&mut self, at: Mark) {
+        let mark = self.spool.account().mark;
+        if self.splitter.pieces() > 0 && mark.rereads() && mark != at {
+            self.spool.begin_another_input();
+            self.splitter = self.splitter.at(0);
         }
     }
 
@@ -422,8 +431,8 @@ impl Writer {
         }
         let facts: Vec<Facts> = post.iter().map(|raw| Facts { kind: Kind::Own, ..record::read(raw, false) }).collect();
         let news: Vec<New<'_>> = post.iter().zip(&facts).map(|(raw, f)| own(raw, f, at, now_ms)).collect();
-        // Where all is delivered, what is in the way waits for this very post.
-        let beyond = self.last_call || self.spool.all_delivered();
+        // What is in the way waits for this very post: it is one beyond the bound, and then that goes.
+        let beyond = self.last_call || self.spool.waits_for_evidence();
         match self.spool.append(&mut self.appender, at.epoch, &news, now_ms, beyond) {
             Ok(first) => {
                 crash::point("seal.appended");
@@ -442,10 +451,8 @@ impl Writer {
         }
     }
 
-    /// How many bytes of a segment records take.
     fn need_of(&self, items: &[Item]) -> u64 {
-        let front = self.spool.front();
-        items.iter().map(|i| (front + i.raw.to - i.raw.from) as u64).sum()
+        self.spool.need_of(items.iter().map(|i| i.raw.to - i.raw.from))
     }
 
     fn put_own(&mut self, raw: &[u8], at: Mark, now_ms: i64) -> bool {
@@ -455,6 +462,7 @@ impl Writer {
         match self.spool.append(&mut self.appender, at.epoch, &new, now_ms, self.last_call) {
             Ok(seq) => {
                 crash::point("gap.appended");
+                self.posted = true;
                 self.spool.account().take(seq, &facts, raw, 0, 0, now_ms as u64);
                 true
             }

@@ -55,6 +55,7 @@ impl Writing {
             self.writer.careful = self.taker.position() < self.careful_until;
             // What follows a turn is no continuation of what stands before it.
             let whole = ended && !self.half_waits || self.taker.ends_here();
+            begin(&mut self.writer, &mut self.taker);
             let held = self.taker.peek().len();
             let ending = if whole { Ending::Ended } else { ending_of(held, &self.cushion) };
             let working = self.cushion.ring.word(Word::Working);
@@ -80,7 +81,7 @@ impl Writing {
         }
     }
 
-    /// The numbers of evidence are used, whatever becomes of the directory: the next worker must know.
+    /// The numbers of evidence and of what is told are used, whatever becomes of the directory: the next worker must know.
     fn note_post(&mut self) {
         if std::mem::take(&mut self.writer.posted) {
             self.spool.note_taken(self.taker.position());
@@ -131,12 +132,21 @@ impl Writing {
 pub fn catch_up(spool: &Spool, ring: &Ring, taker: &mut Taker) {
     let mark = spool.account().mark;
     let to = ring.find(mark.into());
-    if to.is_none() && ring.taken().is_none() {
+    // What can be read again may go on in the middle of a line: that is seen when it does (`begin`).
+    if to.is_none() && ring.taken().is_none() && !mark.rereads() {
         spool.begin_another_input();
     }
     let known = to.unwrap_or(0).saturating_sub(taker.position());
     spool.note_taken(taker.position() + known);
     taker.consume(known as usize);
+}
+
+/// What is read first in a ring goes on where the last record ends, and so does the line that this is a piece of; or it is
+/// something else, and the rest of that line is gone.
+pub fn begin(writer: &mut Writer, taker: &mut Taker) {
+    if taker.position() == 0 && !taker.peek().is_empty() {
+        writer.begin(taker.place().into());
+    }
 }
 
 /// Whether more is to be waited for before what is there is worked off.

@@ -433,7 +433,14 @@ impl Account {
         let fits = |t: &&str| escaped(t) <= limits::TELLING_BYTES - limits::TELLING_NUMBER_BYTES;
         let Some(text) = std::str::from_utf8(raw).ok().filter(fits) else { return };
         if self.tellings.len() >= limits::TELLINGS {
-            self.tellings.remove(0);
+            // A loss has the gaps in the input that were told before it told once more, all at once: they must not push out what
+            // tells of the loss itself. What was here and went is the graver matter of the two.
+            let is_lost = |raw: &str| GapEvent::read(raw.as_bytes()).is_some_and(|e| e.reason == Reason::Lost);
+            match self.tellings.iter().position(|t| is_lost(&t.1)) {
+                Some(oldest) => self.tellings.remove(oldest),
+                None if is_lost(text) => return,
+                None => self.tellings.remove(0),
+            };
         }
         self.tellings.push((seq, text.to_string()));
     }

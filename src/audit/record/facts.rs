@@ -20,9 +20,21 @@ pub enum Kind {
     Own = 4,
 }
 
-/// Whether a record of ours is evidence itself, a list of leaves or a checkpoint: that has no leaf, and tells of no gap.
+/// Whether a record of ours is evidence itself, a list of leaves or a checkpoint: that tells of no gap.
 pub fn is_evidence(kind: Kind, id: &[u8]) -> bool {
     kind == Kind::Own && (id.starts_with(b"leaves-") || id.starts_with(b"checkpoint-"))
+}
+
+/// The frame around a record of this kind: a later piece of a line has none, and what we write ourselves neither.
+#[inline]
+pub fn frame_around(kind: Kind, part: u32, raw: &[u8]) -> Option<frame::Frame> {
+    frame::of(raw).filter(|_| part <= 1 && kind != Kind::Own)
+}
+
+/// The bytes of a record as an event has them: without their frame.
+#[inline]
+pub fn body_of(kind: Kind, part: u32, raw: &[u8]) -> &[u8] {
+    frame_around(kind, part, raw).map_or(raw, |f| f.body.of(raw))
 }
 
 impl Kind {

@@ -9,7 +9,6 @@
 //! A record keeps its frame in the spool; facts, document id and delivery see what stands inside, so that an event is the same
 //! one by whichever way it comes. Refuses: to take a line for a frame that is not quite one.
 
-use super::Kind;
 use crate::json::Span;
 use crate::limits;
 use crate::stamp::parse_written;
@@ -40,18 +39,6 @@ pub fn of(raw: &[u8]) -> Option<Frame> {
         b'_' if is_entry(raw) => entry(raw).map(|(frame, _)| frame),
         _ => None,
     }
-}
-
-/// The frame around a record of this kind: a later piece of a line has none, and what we write ourselves neither.
-#[inline]
-pub fn around(kind: Kind, part: u32, raw: &[u8]) -> Option<Frame> {
-    of(raw).filter(|_| part <= 1 && kind != Kind::Own)
-}
-
-/// The bytes of a record as an event has them: without their frame.
-#[inline]
-pub fn body(kind: Kind, part: u32, raw: &[u8]) -> &[u8] {
-    around(kind, part, raw).map_or(raw, |f| f.body.of(raw))
 }
 
 /// Whether an entry of journald begins here.

@@ -20,7 +20,7 @@ use crate::json::{self, Span};
 use crate::limits::PIPE_RECORD_BYTES;
 pub use event_id::EventId;
 use facts::f_has_any;
-pub use facts::{is_evidence, read, read_again, Facts, Item, Kind, Severity};
+pub use facts::{body_of, frame_around, is_evidence, read, read_again, Facts, Item, Kind, Severity};
 
 /// Why no more bytes are to be waited for, if so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,27 +32,16 @@ impl Form {
     }
 }
 
-/// Its byte where there is no record, or none that is sealed.
+/// Its byte where there is no record.
 const ABSENT: u8 = b'a';
 
 /// The leaf of a record.
 #[inline]
 pub fn leaf(id: StreamId, seq: u64, form: Form, body: &[u8]) -> Hash {
-    let head = head(id, seq, form.byte());
-    // In one piece the blocks are hashed where they lie: most records are short.
-    let mut both = [0; 512];
-    let length = head.len() + body.len();
-    match both.get_mut(..length) {
-        Some(both) => {
-            both[..head.len()].copy_from_slice(&head);
-            both[head.len()..].copy_from_slice(body);
-            id.algorithm().hash(&[both])
-        }
-        None => id.algorithm().hash(&[&head, body]),
-    }
+    id.algorithm().hash(&[&head(id, seq, form.byte()), body])
 }
 
-/// The leaf of a place without a record, or with a list or checkpoint.
+/// The leaf of a place whose record was gone before it was sealed.
 pub fn absent(id: StreamId, seq: u64) -> Hash {
     id.algorithm().hash(&[&head(id, seq, ABSENT)])
 }

@@ -1,7 +1,7 @@
 //! ○ A list: an event of our own with the leaves of some records, one behind the other, and which filter lets each pass.
 //!
-//! It is not sealed itself: what it says of leaves must give the root of a signed checkpoint. Refuses: gaps, leaves beyond
-//! `SEAL_LIST`, a second way to write the same.
+//! It has a leaf as any record has, which stands in a later list: so what it says of filters is signed too. Refuses: gaps, leaves
+//! beyond `SEAL_LIST`, a second way to write the same.
 
 use super::leaf::canonical;
 use super::stream::{Hash, StreamId};
@@ -15,8 +15,6 @@ use std::borrow::Cow;
 pub enum Place {
     /// A record with this leaf.
     Leaf(Hash),
-    /// A list or a checkpoint.
-    Own,
     /// A record that was gone before it could be sealed.
     Lost,
 }
@@ -58,7 +56,7 @@ impl List {
             ("severity", "low"),
             ("time", time.as_str()),
             ("message", message.as_str()),
-            ("stream", stream.as_str()),
+            ("stream_id", stream.as_str()),
             ("from", from.as_str()),
             ("count", count.as_str()),
             ("leaves", leaves.as_str()),
@@ -68,15 +66,14 @@ impl List {
         canonical(fields)
     }
 
-    /// Runs of places without a leaf, as `o17,l20-25`.
+    /// Runs of places without a leaf, as `l17,l20-25`.
     fn absent(&self) -> String {
         let mut out = String::new();
         let mut at = self.from;
-        for run in self.places.chunk_by(|a, b| a.absent() == b.absent()) {
+        for run in self.places.chunk_by(|a, b| a.is_lost() == b.is_lost()) {
             let to = at + run.len() as u64 - 1;
-            if let Some(letter) = run[0].absent() {
-                out.push_str(if out.is_empty() { "" } else { "," });
-                out.push(letter);
+            if run[0].is_lost() {
+                out.push_str(if out.is_empty() { "l" } else { ",l" });
                 push_ranges(&mut out, &[(at, to)]);
             }
             at = to + 1;
@@ -95,7 +92,7 @@ impl List {
 
     /// Reads the fields of an event; `get` gives the text of one.
     pub fn read<'a>(get: impl Fn(&str) -> Option<Cow<'a, str>>) -> Option<List> {
-        let stream = StreamId::parse(&get("stream")?)?;
+        let stream = StreamId::parse(&get("stream_id")?)?;
         let (from, count) = (number(&get("from")?)?, number(&get("count")?)?);
         let count = usize::try_from(count).ok().filter(|n| (1..=SEAL_LIST).contains(n))?;
         if from == 0 || from.checked_add(count as u64).is_none() {
@@ -124,13 +121,8 @@ impl Place {
         }
     }
 
-    /// The letter of one without a leaf.
-    fn absent(&self) -> Option<char> {
-        match self {
-            Place::Leaf(_) => None,
-            Place::Own => Some('o'),
-            Place::Lost => Some('l'),
-        }
+    fn is_lost(&self) -> bool {
+        *self == Place::Lost
     }
 }
 
@@ -138,17 +130,12 @@ impl Place {
 fn read_absent(text: &str, from: u64, count: usize) -> Option<Vec<Option<Place>>> {
     let (mut places, mut at) = (vec![None; count], from);
     for word in text.split(',').filter(|_| !text.is_empty()) {
-        let place = match word.as_bytes().first()? {
-            b'o' => Place::Own,
-            b'l' => Place::Lost,
-            _ => return None,
-        };
-        let (first, last) = range(&word[1..])?;
+        let (first, last) = range(word.strip_prefix('l')?)?;
         let from = (first.checked_sub(from)? as usize, last.checked_sub(from)? as usize);
         if first < at {
             return None;
         }
-        places.get_mut(from.0..=from.1)?.fill(Some(place));
+        places.get_mut(from.0..=from.1)?.fill(Some(Place::Lost));
         at = last.checked_add(1)?;
     }
     Some(places)
@@ -193,9 +180,7 @@ mod tests {
         let leaf = |n: usize| Place::Leaf([n as u8; 32]);
         let all: Vec<Place> = (0..SEAL_LIST)
             .map(|n| match n % 16 {
-                3 => Place::Own,
-                7..=9 => Place::Lost,
-                10 => Place::Own,
+                3 | 7..=9 => Place::Lost,
                 _ => leaf(n),
             })
             .collect();
@@ -205,18 +190,18 @@ mod tests {
             let list = list(all[..n].to_vec(), if n % 2 == 0 { named(n) } else { Vec::new() });
             assert_eq!(read(&fields(&list)), Some(list));
         }
-        let event = fields(&list(vec![leaf(1), Place::Own, Place::Lost, Place::Lost], named(4)));
-        assert_eq!(event["absent"], "o130,l131-132");
+        let event = fields(&list(vec![Place::Lost, leaf(1), Place::Lost, Place::Lost], named(4)));
+        assert_eq!(event["absent"], "l129,l131-132");
         assert_eq!(event["passes"], "siem=CQ a%20b%3D%25=AA");
         assert_eq!(event["id"], "leaves-00000000000506060606060606060601-129");
     }
 
     #[test]
     fn what_it_would_not_write_is_not_read() {
-        let good = fields(&list(vec![Place::Leaf([1; 32]), Place::Own, Place::Lost, Place::Lost], Vec::new()));
+        let good = fields(&list(vec![Place::Lost, Place::Leaf([1; 32]), Place::Lost, Place::Lost], Vec::new()));
         assert!(read(&good).is_some());
         for (name, value) in [
-            ("stream", "x"),
+            ("stream_id", "x"),
             ("from", "0"),
             ("from", "0129"),
             ("from", "18446744073709551615"),
@@ -227,16 +212,16 @@ mod tests {
             ("leaves", ""),
             ("leaves", "AA"),
             ("absent", ""),
-            ("absent", "o130,l131-133"),
-            ("absent", "o130,l130-132"),
-            ("absent", "l131-132,o130"),
-            ("absent", "o1,o130,l131-132"),
-            ("absent", "x130,l131-132"),
-            ("absent", "o130,l131-18446744073709551615"),
-            ("absent", "o130,,l131-132"),
-            ("absent", "o130,l131,l132"),
-            ("absent", "o130-130,l131-132"),
-            ("absent", "я130,l131-132"),
+            ("absent", "l129,l131-133"),
+            ("absent", "l129,l129-132"),
+            ("absent", "l131-132,l129"),
+            ("absent", "l1,l129,l131-132"),
+            ("absent", "o129,l131-132"),
+            ("absent", "l129,l131-18446744073709551615"),
+            ("absent", "l129,,l131-132"),
+            ("absent", "l129,l131,l132"),
+            ("absent", "l129-129,l131-132"),
+            ("absent", "я129,l131-132"),
             ("passes", "a"),
             ("passes", "a="),
             ("passes", "a=/w"),
@@ -248,7 +233,7 @@ mod tests {
             bad.insert(name.into(), value.into());
             assert_eq!(read(&bad), None, "{name} {value}");
         }
-        for name in ["stream", "from", "count", "leaves"] {
+        for name in ["stream_id", "from", "count", "leaves"] {
             let mut bad = good.clone();
             bad.remove(name);
             assert_eq!(read(&bad), None, "{name}");

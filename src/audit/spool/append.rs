@@ -2,6 +2,7 @@
 
 use super::cursor::Fate;
 use super::disk::Disk;
+use super::names::edition_of;
 use super::record::{self, Head, New, RECORDS_AT};
 use super::walk::{Found, Walk};
 use super::{names, Segment, Spool, Store};
@@ -57,8 +58,7 @@ impl Spool {
         now_ms: i64,
         beyond: bool,
     ) -> Result<u64, NoRoom> {
-        let front = self.front();
-        let need: u64 = news.iter().map(|n| (front + n.raw.len()) as u64).sum();
+        let need = self.need_of(news.iter().map(|n| n.raw.len()));
         let Some(first) = news.first() else { return Ok(self.next_seq()) };
         // Disk, then memory when the disk fails: never a third try.
         for _ in 0..2 {
@@ -384,15 +384,16 @@ impl Appender {
             seal: spool.stream(),
         };
         // The number at the end tells a segment from another one that began with the same record and is still there.
-        let name = spool.free_name(seq);
+        let name = spool.free_name(seq, false);
         crash::point("append.begun");
         self.open = Some(Open { name, store, head: Arc::new(head), bytes: 0 });
     }
 }
 
 impl Spool {
-    /// A file name for a segment that begins with `seq`.
-    pub(super) fn free_name(&self, seq: u64) -> String {
+    /// A file name for a segment that begins with `seq`, later than those of the ledger. Who packs works beside all others, and
+    /// has names of his own: another file under the name that he was given would be taken for his.
+    pub(super) fn free_name(&self, seq: u64, packs: bool) -> String {
         let known: Vec<String> = {
             let ledger = self.lock();
             ledger.segments.iter().filter(|s| s.first == seq).map(|s| s.name.clone()).collect()
@@ -405,10 +406,12 @@ impl Spool {
         let taken =
             |name: &str| known.iter().any(|k| k == name) || there(&*self.disk, name) || there(&*self.memory_disk, name);
         let plain = format!("{seq:020}.seg");
-        if !taken(&plain) {
+        if known.is_empty() && !packs && !taken(&plain) {
             return plain;
         }
-        let numbered = (1..limits::NAME_TRIES).map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
+        let last = known.iter().map(|name| edition_of(name)).max().unwrap_or(0);
+        let mine = (last + 1..limits::NAME_TRIES).filter(|n| packs == (n % 2 == 1));
+        let numbered = mine.map(|n| format!("{seq:020}-{n}.seg")).find(|n| !taken(n));
         numbered.unwrap_or(plain)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::disk::{read_by_pages, Disk};
 use super::pack::{next_candidate, Block, BLOCK_HEADER};
-use super::record::{Head, Packed, RECORDS_AT};
+use super::record::{Packed, RECORDS_AT};
 use crate::limits;
 use std::io;
 
@@ -29,8 +29,8 @@ impl Blocks {
         &mut self,
         disk: &dyn Disk,
         name: &str,
-        head: &Head,
-        (from, end): (u64, u64),
+        from: u64,
+        end: u64,
         holes: bool,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
@@ -43,7 +43,7 @@ impl Blocks {
             return Ok(());
         };
         let packed = file.read(self.at + BLOCK_HEADER as u64, block.packed)?;
-        let plain = block.unpack(&packed, head).unwrap_or_else(|| vec![0; block.plain]);
+        let plain = block.unpack(&packed).unwrap_or_else(|| vec![0; block.plain]);
         let most = block.to().min(end.max(from + 1)) - block.from;
         out.extend_from_slice(&plain[(from - block.from) as usize..most as usize]);
         self.pass(&block);

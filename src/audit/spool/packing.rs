@@ -46,7 +46,7 @@ impl Spool {
     /// The segment that is to be packed now.
     pub fn to_pack(&self, now_ms: i64) -> Option<Job> {
         let s = self.lock().to_pack(self.settings.max, now_ms).cloned()?;
-        Some(Job { to: self.free_name(s.first), name: s.name, head: s.head, bytes: s.bytes, next: s.next })
+        Some(Job { to: self.free_name(s.first, true), name: s.name, head: s.head, bytes: s.bytes, next: s.next })
     }
 
     /// Takes over what has become of it.

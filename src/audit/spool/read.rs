@@ -91,7 +91,10 @@ impl Reader {
         }
         self.want = meta.seq + 1;
         self.last = event.or(self.last);
-        Next::Record(walk.record(meta), &segment.head)
+        let record = walk.record(meta);
+        // Of what stream it was when it was written is not known for certain: its leaf is made of what is taken for that.
+        let record = if segment.head.is_lost() { record.without_leaf() } else { record };
+        Next::Record(record, &segment.head)
     }
 
     fn lose_to(&mut self, seq: u64) {

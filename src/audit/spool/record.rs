@@ -21,8 +21,8 @@
 //!
 //! Refuses: to trust a length before the checksum, to skip a whole record.
 
-use crate::audit::record::{frame, is_evidence, EventId, Kind};
-use crate::audit::seal::{self, Form, Hash, Stream};
+use crate::audit::record::{body_of, is_evidence, EventId, Kind};
+use crate::audit::seal::{self, Form, Hash, Stream, StreamId};
 use crate::hash::{fold, xxh64};
 use crate::json::Span;
 use crate::limits;
@@ -182,13 +182,23 @@ impl Head {
         near(seq, self.first_seq) && near(stream, self.stream) && read_ms.abs_diff(self.created_ms) < 1 << 30
     }
 
+    /// It was damaged: this stands for it, and says what is known without it.
+    pub fn is_lost(&self) -> bool {
+        self.created_ms == 0 && self.epoch == 0
+    }
+
     /// The leaf of a record of this segment; none: it is of no stream.
     pub fn leaf(&self, seq: u64, kind: Kind, part: u32, raw: &[u8]) -> Option<(Form, Hash)> {
         let stream = self.seal?;
-        let (seq, body) = (stream.seq(seq)?, frame::body(kind, part, raw));
-        let form = seal::form(body);
-        Some((form, seal::leaf(stream.id, seq, form, body)))
+        Some(leaf_of(stream.id, stream.seq(seq)?, kind, part, raw))
     }
+}
+
+/// The leaf of a record at this place of a stream.
+pub(super) fn leaf_of(id: StreamId, seq: u64, kind: Kind, part: u32, raw: &[u8]) -> (Form, Hash) {
+    let body = body_of(kind, part, raw);
+    let form = seal::form(body);
+    (form, seal::leaf(id, seq, form, body))
 }
 
 /// What stands before the raw bytes of a record that is written where evidence counts in `stream`. A leaf that is slow to make
@@ -383,6 +393,11 @@ impl Stored<'_> {
     #[inline]
     pub fn written_leaf(&self) -> Option<(Form, Hash)> {
         self.leaf.and_then(|leaf| Some((Form::of(leaf[0])?, *leaf[1..].first_chunk()?)))
+    }
+
+    /// The same, and its leaf is to be made anew.
+    pub fn without_leaf(self) -> Self {
+        Stored { leaf: None, ..self }
     }
 
     /// Its id as the database counts, where it has one.

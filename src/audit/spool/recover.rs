@@ -211,15 +211,18 @@ impl Spool {
             account.came_back(m.seq, &facts, m.part);
             return;
         }
-        if account.mark.epoch != epoch {
+        let another = account.mark.epoch != epoch;
+        // Nothing was read yet when it was written: what can be read again goes on where it was left, be it in a line.
+        let early = another && m.kind == Kind::Own && account.mark.rereads() && !mark.rereads();
+        if another && !early {
             // The rest of that line went with the input it was of; an event of our own takes no piece away.
             account.pieces = 0;
         }
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
         // A segment whose head is damaged does not know its stream; and what is ours is not the stream's.
         // Evidence stands where reading stood, and moves it into no other stream: what is before that may come again.
-        let is_evidence = is_evidence(m.kind, facts.id.of(raw)) && account.mark.epoch != epoch;
-        if epoch > 0 && !is_evidence {
+        let is_evidence = another && is_evidence(m.kind, facts.id.of(raw));
+        if epoch > 0 && !is_evidence && !early {
             account.stand(mark, Some(raw).filter(|_| m.kind != Kind::Own));
         }
     }

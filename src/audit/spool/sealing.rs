@@ -9,11 +9,13 @@ use super::names::SEAL;
 use super::record;
 use super::seals::Progress;
 use super::small::{newest_copies, Small};
-use super::{Ledger, Segment, Spool, Store};
+use super::{Full, Ledger, Segment, Spool, Store};
 use crate::audit::seal::{Stream, StreamId};
+use crate::hash::xxh64;
 use crate::limits;
 use crate::log;
 use crate::sys::ring::{Ring, STREAM_WORDS};
+use serde_json::Value;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,7 +58,7 @@ impl Ledger {
         let (mut on_disk, mut in_memory) = (0, 0);
         // What the worker before has told of them must be told the same way: its sealer comes to them first.
         if self.progress.next == 0 {
-            return 0;
+            return self.progress.from;
         }
         for s in self.segments.iter().rev() {
             let sum = if s.store == Store::Disk { &mut on_disk } else { &mut in_memory };
@@ -75,9 +77,10 @@ impl Spool {
         self.seals.stream
     }
 
-    /// What stands before the raw bytes of a record that is written now.
-    pub fn front(&self) -> usize {
-        record::front(self.seals.stream)
+    /// How many bytes of a segment records take whose own bytes are so many.
+    pub fn need_of(&self, lengths: impl Iterator<Item = usize>) -> u64 {
+        let front = record::front(self.seals.stream);
+        lengths.map(|own| (front + own) as u64).sum()
     }
 
     /// The stream of the worker before is gone on with; else a new one begins with the next record.
@@ -104,22 +107,25 @@ impl Spool {
         Ok(())
     }
 
-    /// A segment whose head is damaged is of the stream of its neighbours.
+    /// A segment whose head is damaged is of the stream of its neighbours, or of the one that began last before it.
     fn mend_heads(&self) {
         let mut ledger = self.lock();
+        let known = streams_of(&ledger.progress.payload);
         let mut newer = self.seals.stream;
         for s in ledger.segments.iter_mut().rev() {
-            let is_damaged = s.head.seal.is_none() && s.head.created_ms == 0 && s.head.epoch == 0;
+            let is_damaged = s.head.seal.is_none() && s.head.is_lost();
             if let Some(stream) = newer.filter(|n| is_damaged && n.first <= s.first) {
                 std::sync::Arc::make_mut(&mut s.head).seal = Some(stream);
             }
             newer = s.head.seal.or(newer);
         }
-        let mut older = None;
+        let mut older: Option<Stream> = None;
         for s in ledger.segments.iter_mut() {
-            let is_damaged = s.head.seal.is_none() && s.head.created_ms == 0 && s.head.epoch == 0;
-            if let (true, Some(stream)) = (is_damaged, older) {
-                std::sync::Arc::make_mut(&mut s.head).seal = Some(stream);
+            let is_damaged = s.head.seal.is_none() && s.head.is_lost();
+            let before = known.iter().copied().filter(|k| k.first <= s.first).chain(older).max_by_key(|k| k.first);
+            if is_damaged {
+                let stream = before.or_else(|| self.seals.stream.map(|own| unknown_before(own, s.first)));
+                std::sync::Arc::make_mut(&mut s.head).seal = stream;
             }
             older = s.head.seal;
         }
@@ -138,6 +144,20 @@ impl Spool {
     pub(super) fn kept_for_evidence(&self, ledger: &Ledger) -> u64 {
         let takes = ledger.disk_takes.map_or(self.settings.max, |(takes, _)| takes.min(self.settings.max));
         self.seals.stream.map_or(u64::MAX, |_| ledger.kept_for_evidence(takes, self.settings.memory_max))
+    }
+
+    /// The sealer of this worker begins with this record: those before it need not wait for him.
+    pub fn seals_from(&self, number: u64) {
+        self.lock().progress.from = number;
+    }
+
+    /// Whether the oldest records stay for the sealer alone, and this worker has told nothing of evidence yet. Until then all that
+    /// is not sealed stays, be it more than half of the spool: the first post must not wait for room that only it makes.
+    pub fn waits_for_evidence(&self) -> bool {
+        let ledger = self.lock();
+        let oldest = ledger.segments.front().map_or(0, |s| s.next);
+        let may_go = self.settings.full == Full::DropOldest || oldest <= ledger.acked_before(true);
+        ledger.progress.next == 0 && oldest > ledger.progress.from && may_go
     }
 
     // ---- the outbox ----
@@ -305,16 +325,17 @@ impl Spool {
     }
 
     /// What is on the platter of it says that records before `seq` are sealed, as far as they are. For who holds the cursors.
-    pub(super) fn sync_progress(&self, seq: u64) -> io::Result<()> {
+    /// False: it may not say so yet, since what it speaks of is on no platter; that is no fault of the disk.
+    pub(super) fn sync_progress(&self, seq: u64) -> io::Result<bool> {
         if self.seals.stream.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         let want = {
             let mut ledger = self.lock();
             let p = &mut ledger.progress;
             let want = seq.min(p.next);
             if p.synced >= want {
-                return Ok(());
+                return Ok(true);
             }
             p.dirty |= p.saved < want || !p.place.is_written();
             want
@@ -322,6 +343,8 @@ impl Spool {
         self.write_progress(true);
         let done = self.disk.sync(SEAL);
         let mut ledger = self.lock();
+        let early =
+            !self.settings.sealing.is_some_and(|s| s.unsynced) && ledger.durable_before() < ledger.progress.needs;
         let p = &mut ledger.progress;
         if done.is_err() {
             p.place.sync_failed();
@@ -329,10 +352,13 @@ impl Spool {
         } else if p.place.synced() {
             p.synced = p.saved;
         }
+        if p.synced < want && early {
+            return Ok(false);
+        }
         if p.synced < want {
             return Err(done.err().unwrap_or_else(|| io::Error::other("how far sealing is could not be written")));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Its file has lost its name: it is written anew.
@@ -347,6 +373,22 @@ impl Spool {
         p.place = p.place.without_file();
         (p.dirty, p.saved, p.synced) = (!p.payload.is_empty(), 0, 0);
     }
+}
+
+/// A stream for records of which nobody knows any more what stream they were of: without one they would look inserted. Each
+/// worker of a family calls it the same.
+fn unknown_before(own: Stream, first: u64) -> Stream {
+    let mut id = own.id;
+    let chance = xxh64(&id.0, first).to_be_bytes();
+    id.0[6..14].copy_from_slice(&chance);
+    Stream { id, first }
+}
+
+/// The streams that the sealer has known.
+fn streams_of(progress: &[u8]) -> Vec<Stream> {
+    let v: Value = serde_json::from_slice(progress).unwrap_or_default();
+    let stream = |v: &Value| Some(Stream { id: StreamId::parse(v[0].as_str()?)?, first: v[1].as_u64()? });
+    v["past"].as_array().into_iter().flatten().chain([&v["stream"]]).filter_map(stream).collect()
 }
 
 fn small() -> Small {

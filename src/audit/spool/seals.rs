@@ -56,8 +56,10 @@ pub(super) struct Progress {
     pub(super) payload: Vec<u8>,
     /// Records before this one have to be on the platter before it may say so.
     pub(super) needs: u64,
-    /// The first record that is not sealed.
+    /// The first record that is not sealed; 0: this worker has told nothing yet.
     pub(super) next: u64,
+    /// The record that this worker's sealer begins with.
+    pub(super) from: u64,
     pub(super) dirty: bool,
     /// Which record its file says is the next one, and at least that on the platter.
     pub(super) saved: u64,

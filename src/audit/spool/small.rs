@@ -103,7 +103,7 @@ impl Spool {
                 all = Err(done.err().unwrap_or_else(|| io::Error::other("a cursor could not be written")));
             }
         }
-        sealed.and(all)
+        Ok(sealed? & all?)
     }
 
     /// The kernel may have let go of a cursor that it could not write: the next worker would find an older one, and take

@@ -105,8 +105,18 @@ impl Spool {
         });
         match copied {
             Ok(Some(copy)) => self.put_in_place(&s, from, copy),
-            Ok(None) => {}
+            Ok(None) => self.give_up_renewing(&s),
             Err(e) => log::error("spool", format!("records of `{name}` may not survive a power cut: {e}")),
+        }
+    }
+
+    /// Nothing can be read any more of what was not synced: readers tell so. It must not keep the disk from being used for ever,
+    /// nor the state and the cursors from being saved.
+    fn give_up_renewing(&self, old: &Segment) {
+        let mut ledger = self.lock();
+        let mine = ledger.segments.iter_mut().find(|s| s.name == old.name && s.store == Store::Disk);
+        if let Some(s) = mine.filter(|s| s.bytes == old.bytes) {
+            (s.renew, s.synced) = (false, s.bytes);
         }
     }
 
@@ -149,7 +159,7 @@ impl Spool {
             next = m.seq + 1;
         }
         let Some(head) = head else { return Ok(None) };
-        let name = self.free_name(head.first_seq);
+        let name = self.free_name(head.first_seq, false);
         self.put_whole(&name, to, &out)?;
         let (first, bytes) = (head.first_seq, out.len() as u64);
         Ok(Some(Segment {
@@ -173,7 +183,7 @@ impl Spool {
     fn copy_packed(&self, s: &Segment, size: u64, to: Store) -> io::Result<Segment> {
         let mut bytes = vec![0; size as usize];
         let got = self.store(s.store).read_at(&s.name, 0, &mut bytes)?;
-        let name = self.free_name(s.first);
+        let name = self.free_name(s.first, false);
         self.put_whole(&name, to, &bytes[..got])?;
         Ok(Segment {
             name,
@@ -409,7 +419,8 @@ impl Spool {
             }
             let works = self.probe();
             // And what became of things in the meantime stands before what comes now.
-            if works.and_then(|()| self.sync_cursors(u64::MAX)).is_err() {
+            if let Err(e) = works.and_then(|()| self.sync_cursors(u64::MAX)) {
+                log::debug("spool", format!("the disk is not used yet: {e}"));
                 return false;
             }
             crash::point("back.probed");
@@ -465,7 +476,7 @@ impl Spool {
         let mut bytes = vec![0; s.size() as usize];
         let got = self.memory_disk.read_at(&s.name, 0, &mut bytes)?;
         let free = matches!(self.disk.read_at(&s.name, 0, &mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::NotFound);
-        let name = if free { s.name.clone() } else { self.free_name(s.first) };
+        let name = if free { s.name.clone() } else { self.free_name(s.first, false) };
         self.write_whole(&name, &bytes[..got])?;
         self.disk.sync_names()?;
         crash::point("back.written");

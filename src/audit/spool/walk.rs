@@ -122,7 +122,7 @@ impl Walk {
             self.buf.truncate(self.filled);
             while self.buf.len() < need && self.base + (self.buf.len() as u64) < end {
                 let from = self.base + self.buf.len() as u64;
-                let read = self.blocks.read(disk, name, head, (from, end), self.holes, &mut self.buf);
+                let read = self.blocks.read(disk, name, from, end, self.holes, &mut self.buf);
                 self.filled = self.buf.len();
                 read?;
             }

@@ -10,9 +10,10 @@ use super::look;
 use crate::audit::delivery::batch::Batch;
 use crate::audit::delivery::parcel::{Stop, Why};
 use crate::audit::delivery::transport::{self, Route};
+use crate::audit::options::sealing::Seal;
 use crate::audit::options::{keeping, Options, ReceiverOptions};
 use crate::audit::process::cage;
-use crate::audit::process::sealer::vault;
+use crate::audit::process::sealer::{copies, other, vault};
 use crate::audit::record;
 use crate::audit::spool::record::{decode, encode, Head, New};
 use crate::audit::spool::survey::{Look, Use};
@@ -108,6 +109,7 @@ pub fn run(call: &mut Call<'_>) -> Result<Exit> {
     spool(options, &mut report);
     if let Some(seal) = &options.seal {
         seal_dir(&seal.dir, call.now_ms, &mut report);
+        seal_besides(seal, &mut report);
     }
     if let Some(address) = &options.metrics_addr {
         metrics(address, options, &mut report);
@@ -414,6 +416,21 @@ fn seal_dir(dir: &Path, now_ms: i64, report: &mut Report) {
     if let Err(why) = usable(dir, &None) {
         report
             .wrong(format!("seal directory `{shown}` cannot be written to: {why}; give it to the user of the helper"));
+    }
+}
+
+/// Where copies of checkpoints go, and whether the other signer signs a trial within its time.
+fn seal_besides(seal: &Seal, report: &mut Report) {
+    for to in &seal.copies {
+        match copies::look(to) {
+            Ok(text) => report.ok(text),
+            Err(why) => report.wrong(format!("--seal-copy: {why}")),
+        }
+    }
+    let Some(program) = seal.sign.first() else { return };
+    match other::attempt(&seal.sign) {
+        Ok(name) => report.ok(format!("`{program}` has signed a trial as `{name}`")),
+        Err(why) => report.wrong(format!("--seal-sign `{program}`: {why}; checkpoints would go without its signature")),
     }
 }
 

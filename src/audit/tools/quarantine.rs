@@ -11,6 +11,7 @@ use crate::audit::delivery::event::Maker;
 use crate::audit::delivery::parcel::Said;
 use crate::audit::delivery::quarantine::{self as held, Held};
 use crate::audit::record::{self, Kind};
+use crate::audit::seal::Stream;
 use crate::audit::spool::cursor;
 use crate::audit::spool::record::{decode, encode, Head, New};
 use crate::audit::spool::survey::Look;
@@ -305,9 +306,42 @@ fn spans(h: &Held) -> Option<(Span, Span)> {
 }
 
 fn document_id(h: &Held, id: Span, time: Span) -> String {
-    let head = Head { first_seq: 1, created_ms: h.read_ms, identity: h.identity.clone(), ..Head::default() };
+    let seal = h.sealed.map(|(id, seq)| Stream::of_record(id, seq, 1));
+    let head = Head { first_seq: 1, created_ms: h.read_ms, identity: h.identity.clone(), seal, ..Head::default() };
     let (kind, raw, (part, parts)) = (h.kind, h.raw.as_slice(), h.part);
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms });
     decode(&head, &bytes).map_or_else(|_| String::new(), |r| Maker::default().document_id(&r, &head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::seal::{Algorithm, StreamId};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_sealed_comes_back_under_the_id_that_was_refused() {
+        let id = StreamId::new(1, [2; 9], Algorithm::Sha256);
+        let events: [(&[u8], Kind); 4] = [
+            (br#"{"id":"1.0.7","time":"2026-11-21T01:27:57.349+0000"}"#, Kind::Object),
+            (br#"{"id":"gap-lost-1.0.5-1.0.6","title":"audit_gap"}"#, Kind::Own),
+            (br#"{"count":"1","id":"leaves-1-2","title":"audit_leaves"}"#, Kind::Own),
+            (b"mere bytes", Kind::Unparsed),
+        ];
+        for seal in [None, Some(Stream { id, first: 5 })] {
+            let head = Arc::new(Head { first_seq: 7, seal, ..Head::default() });
+            for (raw, kind) in events {
+                let (facts, mut bytes) = (record::read(raw, false), Vec::new());
+                let (id, time, part, parts) = (facts.id, facts.time, 0, 0);
+                let new = New { kind, raw, id, time, part, parts, stream: 0, read_ms: 9 };
+                encode(&mut bytes, &head, 9, &new);
+                let r = decode(&head, &bytes).unwrap();
+                let id = Maker::default().document_id(&r, &head);
+                let said = Said { status: None, text: "no".into() };
+                let h = held::parse(&held::line(&r, &head, &id, &said, 9)).unwrap();
+                assert_eq!(spans(&h), Some((r.id, r.time)), "{id}");
+            }
+        }
+    }
 }

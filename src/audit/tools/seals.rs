@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug, Default)]
 pub struct Seals {
     /// Leaves of records that no list has come for yet, in order.
-    held: VecDeque<(StreamId, u64, Option<Hash>)>,
+    held: VecDeque<(StreamId, u64, Hash)>,
     /// Records that are as a list says.
     pub sealed: u64,
     /// Records that are not.
@@ -30,12 +30,12 @@ impl Seals {
     pub fn take(&mut self, r: &Stored<'_>, head: &Head) {
         let Some((stream, seq)) = head.seal.and_then(|s| Some((s.id, s.seq(r.seq)?))) else { return };
         // Of its bytes: the leaf that stands beside them says what they were.
-        let hash = head.leaf(r.seq, r.kind, r.part, r.raw).filter(|_| !r.is_evidence()).map(|(_, hash)| hash);
+        let Some((_, leaf)) = head.leaf(r.seq, r.kind, r.part, r.raw) else { return };
         if self.held.len() >= limits::SEAL_CHECK_LEAVES {
-            self.unlisted += u64::from(self.held.pop_front().is_some_and(|h| h.2.is_some()));
+            self.unlisted += u64::from(self.held.pop_front().is_some());
         }
-        self.held.push_back((stream, seq, hash));
-        if hash.is_none() {
+        self.held.push_back((stream, seq, leaf));
+        if r.is_evidence() {
             self.compare(r.raw);
         }
     }
@@ -51,16 +51,15 @@ impl Seals {
             return;
         }
         let Some(list) = List::read(get) else { return };
-        let is_before = |held: &(StreamId, u64, Option<Hash>)| held.0 != list.stream || held.1 < list.from;
+        let is_before = |held: &(StreamId, u64, Hash)| held.0 != list.stream || held.1 < list.from;
         // What stands before the list at hand was listed before, or never will be: lists come in order.
         while self.held.front().is_some_and(is_before) {
-            self.unlisted += u64::from(self.held.pop_front().is_some_and(|h| h.2.is_some()));
+            self.unlisted += u64::from(self.held.pop_front().is_some());
         }
         while self.held.front().is_some_and(|h| h.0 == list.stream && h.1 < list.end()) {
             let Some((stream, seq, hash)) = self.held.pop_front() else { break };
             match (list.places[(seq - list.from) as usize], hash) {
-                (Place::Leaf(said), Some(hash)) if said == hash => self.sealed += 1,
-                (Place::Own, None) => {}
+                (Place::Leaf(said), hash) if said == hash => self.sealed += 1,
                 // It was unreadable when it was sealed; who reads it now has it back.
                 (Place::Lost, _) => self.unlisted += 1,
                 _ => {
@@ -75,7 +74,7 @@ impl Seals {
 
     /// What is told of it where nothing is wrong; none: nothing here is sealed.
     pub fn note(&self) -> Option<String> {
-        let open = self.unlisted + self.held.iter().filter(|h| h.2.is_some()).count() as u64;
+        let open = self.unlisted + self.held.len() as u64;
         (self.sealed + open > 0).then(|| {
             let sealed = words::count(self.sealed, "record");
             format!("seals: {sealed} as their lists say, {open} without a list here")
@@ -111,7 +110,11 @@ mod tests {
     }
 
     fn place(seq: u64) -> Place {
-        Place::Leaf(leaf(head().seal.unwrap().id, seq, form(&raw(seq)), &raw(seq)))
+        of(seq, &raw(seq))
+    }
+
+    fn of(seq: u64, raw: &[u8]) -> Place {
+        Place::Leaf(leaf(head().seal.unwrap().id, seq, form(raw), raw))
     }
 
     #[test]
@@ -123,25 +126,27 @@ mod tests {
         for seq in 1..=4 {
             put(&mut seals, 4 + seq, &raw(if seq == 2 { 99 } else { seq }), Kind::Object);
         }
-        put(&mut seals, 9, &list(1, (1..=3).map(place).collect()), Kind::Own);
+        let first = list(1, (1..=3).map(place).collect());
+        put(&mut seals, 9, &first, Kind::Own);
         assert_eq!((seals.sealed, seals.differ, seals.named.len()), (2, 1, 1));
         assert!(seals.named[0].starts_with("record 2 of stream 000000000001"), "{:?}", seals.named);
-        // A list is no record that was sealed; what comes after it waits for the next.
+        // A list is sealed as any record is; what comes after it waits for the next.
         put(&mut seals, 10, &raw(6), Kind::Object);
-        put(&mut seals, 11, &list(4, vec![place(4), Place::Own]), Kind::Own);
-        assert_eq!((seals.sealed, seals.differ), (3, 1));
-        assert_eq!(seals.note().as_deref(), Some("seals: 3 records as their lists say, 1 without a list here"));
+        put(&mut seals, 11, &list(4, vec![place(4), of(5, &first)]), Kind::Own);
+        assert_eq!((seals.sealed, seals.differ), (4, 1));
+        assert_eq!(seals.note().as_deref(), Some("seals: 4 records as their lists say, 2 without a list here"));
     }
 
     #[test]
     fn repeats_and_lists_of_what_is_not_here_do_no_harm() {
         let mut seals = Seals::default();
-        put(&mut seals, 9, &list(1, (1..=4).map(place).collect()), Kind::Own);
+        let first = list(1, (1..=4).map(place).collect());
+        put(&mut seals, 9, &first, Kind::Own);
         put(&mut seals, 10, &raw(6), Kind::Object);
-        put(&mut seals, 11, &list(5, vec![Place::Own, place(6)]), Kind::Own);
-        put(&mut seals, 12, &list(5, vec![Place::Own, place(6)]), Kind::Own);
+        put(&mut seals, 11, &list(5, vec![of(5, &first), place(6)]), Kind::Own);
+        put(&mut seals, 12, &list(5, vec![of(5, &first), place(6)]), Kind::Own);
         put(&mut seals, 13, br#"{"id":"checkpoint-0-1","title":"audit_checkpoint"}"#, Kind::Own);
-        assert_eq!((seals.sealed, seals.differ), (1, 0));
+        assert_eq!((seals.sealed, seals.differ), (2, 0));
         assert_eq!(checkpoint::TITLE, "audit_checkpoint");
         for n in 0..limits::SEAL_CHECK_LEAVES as u64 + 3 {
             put(&mut seals, 20 + n, &raw(n), Kind::Object);

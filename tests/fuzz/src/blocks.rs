@@ -21,7 +21,6 @@ const IN_A_BLOCK: usize = 3;
 
 /// A packed segment, its records, and where the block of each stands.
 struct Whole {
-    head: Head,
     file: Vec<u8>,
     events: Vec<Vec<u8>>,
     blocks: Vec<Range<usize>>,
@@ -45,7 +44,7 @@ fn whole() -> Whole {
         assert!(packer.pack(&plain[from..to], RECORDS_AT + from as u64, &head, &mut file), "events pack well");
         blocks.push(at..file.len());
     }
-    Whole { head, file, events, blocks }
+    Whole { file, events, blocks }
 }
 
 /// Seeds: nothing changed, a head, a block's header, its bytes, its lengths that are believed, an end that is missing.
@@ -85,7 +84,7 @@ fn unpacked(file: &[u8], w: &Whole) {
         let bytes = file.get(at..).unwrap_or_default();
         let Some(block) = Block::of(bytes) else { continue };
         let body = &bytes[BLOCK_HEADER..];
-        let Some(plain) = block.unpack(&body[..block.packed.min(body.len())], &w.head) else { continue };
+        let Some(plain) = block.unpack(&body[..block.packed.min(body.len())]) else { continue };
         assert_eq!((plain.len() as u64, block.to()), (block.plain as u64, block.from + plain.len() as u64));
     }
 }

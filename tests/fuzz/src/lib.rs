@@ -9,6 +9,7 @@ pub mod answer;
 pub mod blocks;
 pub mod bulk;
 pub mod checkpoints;
+pub mod exports;
 pub mod formats;
 pub mod handler;
 pub mod head;
@@ -69,6 +70,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lists", check: lists::check, seeds: lists::seeds },
     Target { name: "notes", check: notes::check, seeds: notes::seeds },
     Target { name: "checkpoints", check: checkpoints::check, seeds: checkpoints::seeds },
+    Target { name: "exports", check: exports::check, seeds: exports::seeds },
 ];
 
 /// Before the first input: the programs' own log is silent, and the seeds are where the fuzzer looks for them

@@ -3,6 +3,7 @@
 //! What is promised: what the worker has open is kept, once it has looked; what is missing when the next one begins is told,
 //! counted, to the record. Refuses: to take anything while another helper drains the spool.
 
+use super::log::Log;
 use super::{Verdict, World};
 use crate::canary::Canary;
 use crate::disk::Death;
@@ -82,6 +83,20 @@ impl World {
     pub(super) fn note_taken(&self, spool: &Arc<Spool>, to: u64) {
         if self.plan.gone && self.canary != Canary::PastForgotten {
             spool.note_taken(to);
+        }
+    }
+
+    /// The numbers of what the writer has told are used.
+    pub(super) fn note_own(&mut self) {
+        let to = self.log.as_ref().and_then(Log::position).unwrap_or(self.tail);
+        let Some(w) = self.worker.as_mut() else { return };
+        if !std::mem::take(&mut w.writer.posted) {
+            return;
+        }
+        let spool = w.spool.clone();
+        match self.log {
+            Some(_) => spool.note_taken(to),
+            None => self.note_taken(&spool, to),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::disk::Death;
 use gostech::audit::intake::reader::{Cushion, Reader};
 use gostech::audit::intake::source::{table, Choice, Kept};
 use gostech::audit::intake::writer::Done;
-use gostech::audit::intake::writing::catch_up;
+use gostech::audit::intake::writing::{begin, catch_up};
 use gostech::audit::record::account::Account;
 use gostech::audit::record::mark::Mark;
 use gostech::audit::record::Ending;
@@ -60,7 +60,8 @@ impl Drop for Log {
     }
 }
 
-fn scratch() -> PathBuf {
+/// A place for files of this process.
+pub fn scratch() -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let shm = PathBuf::from("/dev/shm");
     let root = if shm.is_dir() { shm } else { std::env::temp_dir() };
@@ -92,6 +93,11 @@ impl Log {
     /// Where the writer stands.
     pub fn place(&self) -> Option<Mark> {
         self.reading.as_ref().map(|(_, taker)| taker.place().into())
+    }
+
+    /// The same, in the ring.
+    pub fn position(&self) -> Option<u64> {
+        self.reading.as_ref().map(|(_, taker)| taker.position())
     }
 
     fn path(&self) -> PathBuf {
@@ -344,6 +350,7 @@ impl World {
         let (wall, deaths) = (self.wall, self.plan.deaths);
         let (Some(w), Some(log)) = (self.worker.as_mut(), self.log.as_mut()) else { return Ok(false) };
         let Some((_, taker)) = &mut log.reading else { return Ok(false) };
+        begin(&mut w.writer, taker);
         let ends = taker.ends_here();
         let held = taker.peek().len();
         let ending = match ending {
@@ -351,7 +358,11 @@ impl World {
             Ending::Open if held >= self.ring.size() => Ending::Crowded,
             other => other,
         };
-        match w.writer.step(taker.peek(), taker.place().into(), ending, wall) {
+        let done = w.writer.step(taker.peek(), taker.place().into(), ending, wall);
+        if std::mem::take(&mut w.writer.posted) {
+            w.spool.note_taken(taker.position());
+        }
+        match done {
             Done::Bytes(n) => {
                 w.spool.note_taken(taker.position() + n as u64);
                 if deaths && self.chance.once_in(200) {

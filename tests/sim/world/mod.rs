@@ -12,6 +12,7 @@ mod names;
 mod oracle;
 mod plan;
 mod seals;
+mod verify;
 mod words;
 mod work;
 

@@ -50,11 +50,15 @@ impl World {
         self.nothing_below_the_platter(&now)?;
         self.seen = now;
         let chunk = (limits::CHUNK_BYTES as u64).min(spool.settings.segment_bytes());
-        // What was copied to memory after a failed sync still stands on the disk that failed, until that can cut it off.
+        // What was copied to memory after a failed sync still stands on the disk that failed, until that can cut it off. A
+        // directory that is taken away is a disk that fails: what comes then is in memory, beside what stays open.
+        let memory = self.plan.memory_max * if self.plan.disk_faults { 2 } else { u64::from(self.plan.gone) };
+        // Where nothing but evidence is in the way, one post goes beyond: half a segment, and a list more.
         let post = if self.plan.seals { chunk } else { 0 };
-        let bound = post + self.plan.max + if self.plan.disk_faults { 2 * self.plan.memory_max } else { 0 } + 2 * chunk;
+        let bound = self.plan.max + memory + post + 2 * chunk;
         if s.live + s.retained > bound {
-            return Err(format!("the spool holds {} bytes, more than {bound}", s.live + s.retained));
+            let text = format!("the spool holds {} bytes, more than {bound}; in memory", s.live + s.retained);
+            return Err(format!("{text} {} of {}", s.in_memory, self.plan.memory_max));
         }
         Ok(())
     }

@@ -178,6 +178,9 @@ pub struct Figures {
     /// Trails that have proved themselves, and checkpoints in them.
     pub trails: u64,
     pub checkpoints: u64,
+    /// Verdicts of `seal verify` over them.
+    pub clean: u64,
+    pub unclear: u64,
     /// Receivers renamed, added, taken away and forgotten.
     pub changes: u64,
     pub injected: Injected,

@@ -145,11 +145,14 @@ impl World {
         let data = self.cushion.clone();
         let (mark, wall) = (self.mark(), self.wall);
         let Some(w) = self.worker.as_mut() else { return Ok(false) };
-        match w.writer.step(&data, mark, ending, wall) {
+        let done = w.writer.step(&data, mark, ending, wall);
+        self.note_own();
+        match done {
             Done::Bytes(n) if n > data.len() => Err("the writer used more than there was".into()),
             Done::Bytes(n) => {
-                let spool = w.spool.clone();
-                self.note_taken(&spool, self.tail + n as u64);
+                if let Some(spool) = self.worker.as_ref().map(|w| w.spool.clone()) {
+                    self.note_taken(&spool, self.tail + n as u64);
+                }
                 if self.plan.deaths && self.chance.once_in(200) {
                     // Dies before the bytes leave the cushion.
                     resume_unwind(Box::new(Death::Worker));
@@ -169,6 +172,7 @@ impl World {
         if let Some(w) = self.worker.as_mut() {
             w.writer.tell(wall, mark, true);
         }
+        self.note_own();
     }
 
     pub(super) fn send(&mut self, i: usize, hurry: bool) -> Result<Wait, String> {

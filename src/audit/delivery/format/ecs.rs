@@ -61,8 +61,8 @@ fn push_event(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>, told: &Told<'_>, 
     out.extend_from_slice(b",\"created\":\"");
     out.extend_from_slice(pen.stamp(e.read_ms));
     out.extend_from_slice(b"\",");
-    match sealed.and_then(|s| s.leaf) {
-        Some((_, leaf)) => pair(out, "hash", &seal::leaf::text(&leaf)),
+    match sealed {
+        Some(sealed) => pair(out, "hash", &seal::leaf::text(&sealed.leaf.1)),
         None => pair(out, "hash", &e.id[e.id.len().saturating_sub(16)..]),
     }
     if std::str::from_utf8(e.raw).is_ok() {

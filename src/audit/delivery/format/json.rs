@@ -60,7 +60,7 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
         push_sealed(pen, out, sealed);
     }
     // What cannot be written again from its fields travels beside them.
-    if !e.is_whole() || sealed.and_then(|s| s.leaf).is_some_and(|(form, _)| form == Form::Raw) {
+    if !e.is_whole() || sealed.is_some_and(|s| s.leaf.0 == Form::Raw) {
         push_raw(out, e.raw);
     }
     out.push(b'}');
@@ -70,13 +70,9 @@ fn push_gostech(pen: &mut Pen, out: &mut Vec<u8>, e: &Event<'_>) {
 pub(super) fn push_sealed(pen: &mut Pen, out: &mut Vec<u8>, sealed: &Sealed) {
     out.extend_from_slice(pen.sealed(sealed.stream));
     json::push_number(out, sealed.seq);
-    if let Some((_, leaf)) = &sealed.leaf {
-        let mut told = *b",\"leaf\":\"-------------------------------------------\"}";
-        told[9..9 + seal::leaf::TEXT_BYTES].copy_from_slice(&seal::leaf::text(leaf));
-        out.extend_from_slice(&told);
-    } else {
-        out.push(b'}');
-    }
+    let mut told = *b",\"leaf\":\"-------------------------------------------\"}";
+    told[9..9 + seal::leaf::TEXT_BYTES].copy_from_slice(&seal::leaf::text(&sealed.leaf.1));
+    out.extend_from_slice(&told);
 }
 
 /// What its frame says, behind other pairs.

@@ -70,11 +70,7 @@ impl Sink for Journal {
     }
 
     fn check(&mut self) -> std::result::Result<(), Failure> {
-        let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(&self.path));
-        connected.map_err(|e| {
-            let text = format!("cannot reach journald at `{}`: {}; is it running?", self.path.display(), words(&e));
-            Failure::new(FailureKind::Connect, text)
-        })
+        look(&self.path)
     }
 
     fn reload(&mut self) {
@@ -88,6 +84,15 @@ impl Sink for Journal {
     fn place(&self) -> String {
         self.place.clone()
     }
+}
+
+/// Whether somebody listens there.
+pub fn look(path: &Path) -> std::result::Result<(), Failure> {
+    let connected = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    connected.map_err(|e| {
+        let text = format!("cannot reach journald at `{}`: {}; is it running?", path.display(), words(&e));
+        Failure::new(FailureKind::Connect, text)
+    })
 }
 
 /// Sends entries to a journald.

@@ -4,7 +4,7 @@ use super::table::{find, HELP, NAMES, TABLE};
 use super::*;
 use crate::audit::intake::reader::{Cushion, Reader};
 use crate::audit::intake::writer::{Done, Writer};
-use crate::audit::intake::writing::{catch_up, Orders, Writing};
+use crate::audit::intake::writing::{begin, catch_up, Orders, Writing};
 use crate::audit::record::Ending;
 use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::read::{self, Next};
@@ -39,6 +39,15 @@ static FILES: Row = Row {
     is_pressed: |_| false,
 };
 
+/// Where a file begins, and which one a mark is of.
+fn beginning_of(number: u64) -> Mark {
+    Mark { epoch: Mark::stream_known_by(number << 8), position: 0 }
+}
+
+fn number_of(mark: Mark) -> u64 {
+    mark.epoch << 1 >> 9
+}
+
 struct Files {
     dir: PathBuf,
     at: Mark,
@@ -48,22 +57,23 @@ struct Files {
 
 impl Source for Files {
     fn resume(&mut self, kept: Kept, to: &mut Filler) {
-        self.at = Some(kept.mark).filter(|mark| mark.epoch > 0).unwrap_or(Mark { epoch: 1, position: 0 });
-        self.begun = to.place() == Some(self.at.into()) || to.turn(self.at.into());
+        self.at = Some(kept.mark).filter(|mark| mark.epoch > 0).unwrap_or(beginning_of(1));
+        // As a log does it: the ring learns where reading begins when there is something.
+        self.begun = to.place() == Some(self.at.into());
     }
 
     fn fill(&mut self, to: &mut Filler) -> io::Result<Fill> {
         loop {
             self.begun = self.begun || to.turn(self.at.into());
-            let Ok(file) = File::open(self.dir.join(self.at.epoch.to_string())) else { return Ok(Fill::Nothing) };
+            let Ok(file) = File::open(self.dir.join(number_of(self.at).to_string())) else { return Ok(Fill::Nothing) };
             if !self.begun {
                 return Ok(Fill::Nothing);
             }
             // Before the look at the file: what comes into it now is not its end.
-            let next = self.dir.join((self.at.epoch + 1).to_string()).exists();
+            let next = self.dir.join((number_of(self.at) + 1).to_string()).exists();
             match to.read_with(|room| file.read_at(room, self.at.position))? {
                 Fill::Nothing if next => {
-                    (self.at, self.begun) = (Mark { epoch: self.at.epoch + 1, position: 0 }, false);
+                    (self.at, self.begun) = (beginning_of(number_of(self.at) + 1), false);
                 }
                 Fill::Bytes(n) => {
                     self.at = self.at.behind(n);
@@ -181,6 +191,7 @@ fn one_seed(seed: u64) {
                 2 | 3 => drop(reader.fill().unwrap()),
                 4 => drop(spool.save_state(true)),
                 _ => {
+                    begin(&mut writer, &mut taker);
                     let ends = taker.ends_here();
                     let ending = match taker.peek().len() {
                         _ if ends => Ending::Ended,
@@ -204,9 +215,13 @@ fn one_seed(seed: u64) {
     orders.last_call.store(true, Ordering::Release);
     Writing { writer, taker, cushion, spool: spool.clone(), orders, careful_until: 0, half_waits: true }.run();
     reading.join().unwrap();
-    let (mut records, mut got) = (read::Reader::new(1), Vec::new());
+    let (mut records, mut got, mut part) = (read::Reader::new(1), Vec::new(), 0);
     while let Next::Record(r, _) = records.next(&spool) {
         got.extend_from_slice(r.raw);
+        // Whoever dies between two pieces of a line, they are those of one line.
+        assert_eq!(r.part, if r.part > 0 { part + 1 } else { 0 }, "seed {seed}: record {}", r.seq);
+        assert!(part == 0 || r.part > 0, "seed {seed}: record {}", r.seq);
+        part = if r.part == r.parts { 0 } else { r.part };
     }
     let same = got.iter().zip(&database.all).take_while(|(a, b)| a == b).count();
     assert!(got == database.all, "seed {seed}: {} of {} bytes, the first {same} alike", got.len(), database.all.len());

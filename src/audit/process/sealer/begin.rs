@@ -22,13 +22,26 @@ impl Sealer {
         }
         self.signed = Some((c.number, hash)).max(self.signed);
         // It has begun a later stream: then those before are closed, and are not signed again.
-        if let Some(i) = self.then.iter().position(|s| s.id == c.stream) {
+        let place = |id| self.then.iter().position(|s| s.id == id);
+        let begun = match (place(c.stream), c.after) {
+            (Some(i), after) => Some((i, after)),
+            // Nothing of that one is left, and it followed one of these: what is behind that follows it.
+            (None, After::Stream(before, ..)) if c.stream != self.progress.stream.id => {
+                let i = if before == self.progress.stream.id { Some(0) } else { place(before).map(|i| i + 1) };
+                i.filter(|i| *i < self.then.len()).map(|i| (i, After::Stream(c.stream, c.size, c.root)))
+            }
+            _ => None,
+        };
+        if let Some((i, after)) = begun {
             let later = self.then[i];
             let closed = self.then.drain(..=i).filter(|s| *s != later);
-            let mut next = Progress { last: self.progress.last, ..Progress::of(later, c.after) };
+            let mut next = Progress { last: self.progress.last, ..Progress::of(later, after) };
             next.past = std::mem::take(&mut self.progress.past);
             std::iter::once(self.progress.stream).chain(closed).for_each(|s| next.add_past(s));
             self.go_on_with(next);
+            if later.id != c.stream {
+                self.wanted = Some(Why::Start).filter(|_| !self.is_closing());
+            }
         }
         if c.stream == self.progress.stream.id {
             self.last_size = self.last_size.max(c.size);
@@ -82,8 +95,7 @@ impl Sealer {
     /// The stream of the earlier keeper is closed, and the one behind it begins: that of this keeper, or of one between them who
     /// has died before he came to it.
     pub(super) fn begin_next(&mut self) {
-        let root = self.gather.leaves.tree.root();
-        let next = self.progress.followed_by(self.then.remove(0), root);
+        let next = self.progress.followed_by(self.then.remove(0), &self.gather.leaves.tree);
         self.go_on_with(next);
         self.wanted = Some(Why::Start).filter(|_| !self.is_closing());
         // What was told of the old one is on the platter before anybody takes it for closed.

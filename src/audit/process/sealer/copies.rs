@@ -8,15 +8,15 @@
 use super::vault;
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::format::journal;
-use crate::audit::delivery::transport::file::{cannot, open_to_append};
-use crate::audit::delivery::transport::journald::Entries;
+use crate::audit::delivery::transport::file::{self as append, cannot, open_to_append};
+use crate::audit::delivery::transport::journald::{self, Entries};
 use crate::audit::options::sealing::CopyTo;
 use crate::audit::seal::{checkpoint, note, Checkpoint};
 use crate::audit::spool::Spool;
 use crate::limits;
 use crate::log;
 use crate::sys::{file, thread};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -188,8 +188,39 @@ impl CopyFile {
     }
 }
 
+/// Whether a copy could be written, in words; nothing is changed.
+pub fn look(to: &CopyTo) -> Result<String, String> {
+    match to {
+        CopyTo::Journal(socket) => {
+            journald::look(socket).map_err(|f| f.text)?;
+            Ok("journald takes copies of checkpoints".into())
+        }
+        CopyTo::File(path) => {
+            append::look(path).map_err(|(what, e)| cannot(path, what, &e))?;
+            match file::open_regular(path, OpenOptions::new().read(true)) {
+                Ok(file) => {
+                    let length = file.metadata().map_err(|e| cannot(path, "look at", &e))?.len();
+                    whole(path, &file, length)?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(cannot(path, "read", &e)),
+            }
+            Ok(format!("copies of checkpoints can be written to `{}`", path.display()))
+        }
+    }
+}
+
 /// Where the next one goes, behind what is there; what a death has torn is cut off.
 fn end(path: &Path, file: &File, length: u64) -> Result<u64, String> {
+    let end = whole(path, file, length)?;
+    if end < length {
+        file.set_len(end).map_err(|e| cannot(path, "cut", &e))?;
+    }
+    Ok(end)
+}
+
+/// Where the last whole one ends.
+fn whole(path: &Path, file: &File, length: u64) -> Result<u64, String> {
     let mut most = limits::SEAL_COPY_LOOK_BYTES;
     loop {
         let mut tail = vec![0; length.min(most) as usize];
@@ -202,13 +233,9 @@ fn end(path: &Path, file: &File, length: u64) -> Result<u64, String> {
             continue;
         }
         let end = base + to as u64;
-        if end == length {
-            return Ok(end);
-        }
-        if to == 0 && base > 0 || !is_torn(&tail[to..]) {
+        if end < length && (to == 0 && base > 0 || !is_torn(&tail[to..])) {
             return Err(format!("`{}` holds something else than checkpoints: name another file", path.display()));
         }
-        file.set_len(end).map_err(|e| cannot(path, "cut", &e))?;
         return Ok(end);
     }
 }

@@ -100,6 +100,10 @@ impl Gather {
         let most = limits::SEAL_POST_BYTES.min(spool.settings.segment_bytes() as usize / 2);
         while self.next < limit && self.bytes < most && !self.over && !self.torn {
             let full = if self.next < self.gone {
+                if self.end.is_some() {
+                    self.over = true;
+                    break;
+                }
                 self.leaves.miss()
             } else {
                 match self.reader.next(spool) {
@@ -134,11 +138,12 @@ impl Gather {
         self.next < limit && self.unread.is_none() && !self.over && !self.torn
     }
 
-    /// The records up to this one are gone. Where they were signed before, their leaves are known by what was signed; at the end
-    /// of a stream nobody knows whether they were given to somebody, and nothing is said of them.
+    /// The records up to this one are gone. Where they were signed before, their leaves are known by what was signed. In the
+    /// stream of an earlier keeper they may have been in memory when the power went, and lists of them may have been given to
+    /// somebody: nothing is said of them, so it ends here, rather than with another tree than these lists give.
     fn lose(&mut self, to: u64, signed: bool) {
         self.torn |= signed;
-        self.over |= self.end.is_some_and(|end| to + 1 >= end);
+        self.over |= self.end.is_some_and(|end| !signed || to + 1 >= end);
         self.gone = to + 1;
     }
 

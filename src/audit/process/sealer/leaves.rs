@@ -3,7 +3,7 @@
 
 use crate::audit::delivery::filter::{Filter, Sieve};
 use crate::audit::record::usual::Usual;
-use crate::audit::record::{frame, EventId, Kind};
+use crate::audit::record::{body_of, EventId, Kind};
 use crate::audit::seal::{absent, form, leaf, List, Place, Stream, Tree};
 use crate::audit::spool::record::Stored;
 use crate::limits;
@@ -97,16 +97,13 @@ impl Leaves {
     #[inline]
     pub fn take(&mut self, r: &Stored<'_>) -> bool {
         let (id, seq) = (self.stream.id, self.tree.size() + 1);
-        let is_evidence = r.kind == Kind::Own && r.is_evidence();
         self.rules.iter_mut().for_each(|rule| rule.judge(r));
-        if is_evidence {
-            self.tree.push(absent(id, seq));
-            self.places.push(Place::Own);
-        } else {
-            let body = frame::body(r.kind, r.part, r.raw);
-            let hash = r.written_leaf().map_or_else(|| leaf(id, seq, form(body), body), |(_, hash)| hash);
-            self.tree.push(hash);
-            self.places.push(Place::Leaf(hash));
+        let body = body_of(r.kind, r.part, r.raw);
+        let hash = r.written_leaf().map_or_else(|| leaf(id, seq, form(body), body), |(_, hash)| hash);
+        self.tree.push(hash);
+        self.places.push(Place::Leaf(hash));
+        // Evidence is evidence of what is not: it asks for no more of it.
+        if r.kind != Kind::Own || !r.is_evidence() {
             self.fresh += 1;
             self.fresh_here += 1;
             if r.kind != Kind::Own {

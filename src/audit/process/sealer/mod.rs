@@ -108,6 +108,7 @@ impl Sealer {
         let stream = spool.stream()?;
         let filters = || filters.iter().filter(|f| !f.1.is_open());
         let (progress, then) = gather::last_left(&spool, stream);
+        spool.seals_from(progress.stream.first + progress.size);
         let end = then.first().map(|s| s.first);
         let gather = Gather::new(&progress, end, filters().map(|(n, f)| Rule::new(n, f)).collect())?;
         Some(Sealer {
@@ -267,6 +268,11 @@ impl Sealer {
         }
         if since < Duration::from_millis(1_000 / limits::CHECKPOINTS_PER_SECOND) {
             return None;
+        }
+        if !more && self.spool.closing() && self.has_stopped() {
+            // The end is said, and stands. A newer one each minute, or with each key, would have to be delivered as well: where
+            // receivers are slower than that, it would never come.
+            return self.excuses_are_many().then_some(Why::Stop);
         }
         match self.signer.next_key(now.wall_ms) {
             Ok(key) => self.next_key = key,

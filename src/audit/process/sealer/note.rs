@@ -55,15 +55,17 @@ impl Sealer {
         c.next_key = self.next_key.clone();
         c.sign_failed = self.signer.sign_failed();
         if self.is_closing() {
-            let end = stream.first + c.size;
-            let gone = self.spool.gone_undelivered(end, limits::EXCUSED_RANGES);
-            let seqs = gone.into_iter().filter_map(|(from, to)| {
-                Some((stream.seq(from.max(stream.first))?, stream.seq(to.min(end.saturating_sub(1)))?))
-            });
+            // What was in memory when the power went was signed, and its numbers are those of other records now.
+            let (signed, end) = (stream.first + c.size, end.min(stream.first + c.size));
+            let mut gone = self.spool.gone_undelivered(end, limits::EXCUSED_RANGES);
+            gone.iter_mut().for_each(|hole| hole.1 = hole.1.min(end.saturating_sub(1)));
+            gone.push((end, signed.saturating_sub(1)));
+            let seqs =
+                gone.into_iter().filter_map(|(from, to)| Some((stream.seq(from.max(stream.first))?, stream.seq(to)?)));
             c.lost = seqs.filter(|(from, to)| from <= to).collect();
         }
         for r in receivers {
-            for (of, said) in self.excuses(&r.name, &r.cursor.excused) {
+            for (of, said) in self.excuses(&r.name, &r.cursor.excused, r.cursor.next) {
                 if of == stream.id {
                     c.excused.push(said);
                 } else {
@@ -74,10 +76,10 @@ impl Sealer {
         c
     }
 
-    /// What a receiver was not given, by stream and reason, in order.
-    fn excuses(&self, name: &str, excused: &Excused) -> Vec<(StreamId, Said)> {
+    /// What a receiver was not given before the record `next`, by stream and reason, in order.
+    fn excuses(&self, name: &str, excused: &Excused, next: u64) -> Vec<(StreamId, Said)> {
         let mut all: Vec<(StreamId, Excuse, u64, u64)> = Vec::new();
-        let mut more: u64 = excused.more.iter().sum();
+        let mut more = 0;
         for &(fate, from, to) in &excused.ranges {
             let excuse = if fate == Fate::Quarantined { Excuse::Quarantined } else { Excuse::Dropped };
             let mut to = to;
@@ -110,6 +112,18 @@ impl Sealer {
         }
         if more > 0 {
             said.push((self.progress.stream.id, Said::More(name.into(), more)));
+        }
+        let unnamed: u64 = excused.more.iter().sum();
+        if unnamed > 0 {
+            // Nobody knows of which stream they are: of any from the first that is named to where the receiver is.
+            let (mut at, first) = (next.saturating_sub(1), excused.ranges.first().map_or(next, |r| r.1));
+            while let Some(s) = self.stream_of(at) {
+                said.push((s.id, Said::More(name.into(), unnamed)));
+                if s.first <= first || s.first <= 1 {
+                    break;
+                }
+                at = s.first - 1;
+            }
         }
         said
     }

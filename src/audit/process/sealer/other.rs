@@ -7,11 +7,11 @@
 use crate::audit::alarm::AlarmKind;
 use crate::audit::delivery::transport::exec::starter::{self, Ends, How};
 use crate::audit::seal::checkpoint::Why;
-use crate::audit::seal::note::with_signature;
+use crate::audit::seal::note::{with_signature, Note, NAME};
 use crate::audit::spool::Spool;
 use crate::limits;
 use crate::net::failure::words as io_words;
-use crate::sys::{file, pipe, process};
+use crate::sys::{file, pipe, process, signal};
 use crate::words::line;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -85,6 +85,35 @@ impl Other {
     }
 }
 
+/// What a command is to sign to show that it can: nobody takes it for a checkpoint.
+const TRIAL: &str = "gostech-audit-log check\nthis is a trial and no checkpoint\n";
+
+/// Has this command sign a trial, here and without a keeper. Gives the name that it signs by.
+pub fn attempt(command: &[String]) -> Result<String, String> {
+    let said = run(command, TRIAL).map_err(|f| match line(&f.said, limits::EXEC_WHY_CHARS) {
+        said if said.is_empty() => f.why,
+        said => format!("{}; it said `{said}`", f.why),
+    })?;
+    let signed = Note::parse(&format!("{TRIAL}\n{said}\n")).and_then(|mut note| note.signatures.pop());
+    let name = signed.map(|s| s.name).filter(|name| name != NAME);
+    name.ok_or_else(|| format!("it prints no line with a signature, but `{}`", line(&said, limits::EXEC_WHY_CHARS)))
+}
+
+/// Its first line, when it is given this.
+fn run(command: &[String], body: &str) -> Result<String, Failed> {
+    let (program, args) = command.split_first().map_or(("", &[][..]), |(program, args)| (program, args));
+    let mut child = None;
+    let answer = ask(body, |ends| {
+        child = Some(starter::start(Path::new(program), args, ends)?);
+        Ok(())
+    });
+    if let Some(mut child) = child {
+        signal::send_group(child.id() as i32, signal::SIGKILL);
+        let _ = child.wait();
+    }
+    answer
+}
+
 /// Why there is no signature, in our words, which go into the next checkpoint, and in its own, which do not.
 #[derive(Debug)]
 struct Failed {
@@ -149,18 +178,27 @@ fn listen(mut output: File, error: File, complaint: &mut Vec<u8>, until: Instant
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::seal::{Note, SigningKey};
+    use crate::audit::seal::SigningKey;
 
     fn shell(script: &str, body: &str) -> Result<String, Failed> {
-        let mut child = None;
-        let answer = ask(body, |ends| {
-            child = Some(starter::start(Path::new("/bin/sh"), &["-c".into(), script.into()], ends)?);
-            Ok(())
-        });
-        let mut child = child.expect("it runs");
-        crate::sys::signal::send_group(child.id() as i32, crate::sys::signal::SIGKILL);
-        child.wait().unwrap();
-        answer
+        run(&["/bin/sh".into(), "-c".into(), script.into()], body)
+    }
+
+    #[test]
+    fn a_trial_tells_whether_it_signs() {
+        let attempt = |script: &str| attempt(&["/bin/sh".into(), "-c".into(), script.into()]);
+        let good = "grep -q 'no checkpoint' && echo '— gost.example AAAAAAAA'";
+        assert_eq!(attempt(good).as_deref(), Ok("gost.example"));
+        for (script, why) in [
+            ("echo no token >&2", "it has ended without a line; it said `no token`"),
+            ("echo nothing", "it prints no line with a signature, but `nothing`"),
+            ("echo '— gostech-audit-log AAAAAAAA'", "it prints no line"),
+        ] {
+            let told = attempt(script).unwrap_err();
+            assert!(told.starts_with(why), "{told}");
+        }
+        let told = super::attempt(&["/nowhere/gost".into()]).unwrap_err();
+        assert!(told.contains("cannot be run"), "{told}");
     }
 
     #[test]

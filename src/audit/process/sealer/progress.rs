@@ -37,9 +37,9 @@ impl Progress {
         Tree::resume(self.stream.id.algorithm(), self.size, &self.edge)
     }
 
-    /// The stream that begins now, where this one has ended.
-    pub fn followed_by(&self, stream: Stream, root: Hash) -> Progress {
-        let after = After::Stream(self.stream.id, self.size, root);
+    /// The stream that begins now, where this one has ended, with this tree: evidence alone at its end may be in no list.
+    pub fn followed_by(&self, stream: Stream, tree: &Tree) -> Progress {
+        let after = After::Stream(self.stream.id, tree.size(), tree.root());
         let (last, past, ids) = (self.last, self.past.clone(), self.ids.clone());
         let mut next = Progress { last, past, ids, ..Progress::of(stream, after) };
         next.add_past(self.stream);
@@ -139,7 +139,7 @@ mod tests {
         (p.size, p.edge, p.last) = (tree.size(), tree.edge().to_vec(), Some((4, [1; 32])));
         (0..limits::SEAL_IDS as u64 + 3).for_each(|n| p.see(EventId { raft_id: n, gen: 1, count: u64::MAX }));
         p.past = (1..limits::SEAL_STREAMS as u64).map(stream).collect();
-        p.followed_by(stream(1 << 59), [3; 32])
+        p.followed_by(stream(1 << 59), &tree)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::audit::delivery::filter::Condition;
 use crate::audit::intake::writer::Writer;
 use crate::audit::record::Ending;
 use crate::audit::seal::checkpoint::{After, Excuse};
-use crate::audit::seal::{Algorithm, Checkpoint, List, Note, Place, SigningKey, Tree};
+use crate::audit::seal::{Algorithm, Checkpoint, Form, List, Note, Place, SigningKey, Tree};
 use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::no_disk::NoDisk;
 use crate::audit::spool::read::{Next, Reader};
@@ -18,6 +18,7 @@ use crate::sys::ring::Ring;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 
 /// Signs with one key, when it may.
@@ -140,15 +141,14 @@ impl Stage {
             let e = maker.make(&r, head);
             let sealed = e.sealed().expect("it is of a stream");
             assert_eq!(sealed.stream, self.spool.stream().unwrap().id);
-            match sealed.leaf {
-                Some((_, hash)) => leaves.push((sealed.seq, hash)),
-                None => {
-                    let fields: Map<String, Value> = serde_json::from_slice(e.raw).unwrap();
-                    let text = |name: &str| fields.get(name).and_then(Value::as_str).map(Cow::from);
-                    match text("checkpoint") {
-                        Some(note) => notes.push(Checkpoint::read(&Note::parse(&note).unwrap().body).unwrap()),
-                        None => lists.push(List::read(text).expect("a list")),
-                    }
+            leaves.push((sealed.seq, sealed.leaf.1));
+            if r.is_evidence() {
+                assert_eq!(sealed.leaf.0, Form::Canonical, "its bytes need not travel");
+                let fields: Map<String, Value> = serde_json::from_slice(e.raw).unwrap();
+                let text = |name: &str| fields.get(name).and_then(Value::as_str).map(Cow::from);
+                match text("checkpoint") {
+                    Some(note) => notes.push(Checkpoint::read(&Note::parse(&note).unwrap().body).unwrap()),
+                    None => lists.push(List::read(text).expect("a list")),
                 }
             }
         }
@@ -192,7 +192,7 @@ fn lists_have_their_place_and_checkpoints_their_time() {
     stage.seal();
     let (lists, _) = stage.check();
     assert_eq!(lists.iter().map(|l| (l.from, l.places.len())).collect::<Vec<_>>(), [(1, 128), (129, 128)]);
-    assert_eq!(lists[0].places[0], Place::Own, "the checkpoint of the start");
+    assert!(matches!(lists[0].places[0], Place::Leaf(_)), "the checkpoint of the start");
     // A worker that dies goes on where it was.
     stage.die();
     stage.mono += Duration::from_secs(61);
@@ -240,6 +240,36 @@ fn at_the_end_all_is_sealed_with_or_without_a_signature() {
         stage.seal();
         assert_eq!(stage.check().1.last().map(|c| (c.why, c.size >= 210)), Some((Why::Stop, true)), "{broken}");
     }
+}
+
+/// However long receivers take for what is there: what else is said would have to be delivered as well.
+#[test]
+fn the_end_is_said_once() {
+    let mut stage = Stage::new(Vec::new());
+    stage.events(1, 20);
+    stage.seal();
+    stage.spool.close();
+    stage.seal();
+    let said = |stage: &Stage| stage.check().1.iter().map(|c| c.why).collect::<Vec<_>>();
+    assert_eq!(said(&stage), [Why::Start, Why::Stop]);
+    for _ in 0..5 {
+        stage.mono += Duration::from_secs(61);
+        stage.seal();
+        assert!(stage.spool.is_sealed());
+    }
+    assert_eq!(said(&stage), [Why::Start, Why::Stop]);
+    // What a cursor has no room for any more would not be told at all.
+    for seq in (1..20).step_by(2) {
+        stage.spool.quarantined("r2", seq);
+        stage.spool.delivered("r2", seq + 2);
+    }
+    stage.mono += Duration::from_secs(1);
+    stage.seal();
+    stage.mono += Duration::from_secs(61);
+    stage.seal();
+    let (_, notes) = stage.check();
+    assert_eq!(notes.iter().map(|c| c.why).collect::<Vec<_>>(), [Why::Start, Why::Stop, Why::Stop]);
+    assert!(!notes[2].excused.is_empty() && stage.spool.is_sealed());
 }
 
 #[test]
@@ -301,4 +331,32 @@ fn another_family_closes_what_the_one_before_has_begun() {
     assert_eq!((all[1].stream, all[1].size), (old.id, new.first - 1));
     assert_eq!((all[2].stream, all[2].after), (new.id, After::Stream(old.id, all[1].size, all[1].root)));
     assert_eq!(all[1].excused.len() + all[2].earlier.len(), 1, "{:?}", all[1].excused);
+}
+
+/// What a power cut leaves may be older than what was signed, and nothing may be left of the stream that was signed last.
+#[test]
+fn a_stream_that_was_closed_is_not_closed_again() {
+    let mut stage = Stage::new(Vec::new());
+    stage.events(1, 50);
+    stage.seal();
+    let old = stage.spool.stream().unwrap();
+    let mut bytes = vec![0; stage.memory.metadata().unwrap().len() as usize];
+    stage.memory.read_exact_at(&mut bytes, 0).unwrap();
+    stage.ring = Arc::new(Ring::create(4096, 6).unwrap());
+    stage.die();
+    let gone = stage.spool.stream().unwrap();
+    stage.seal();
+    stage.memory = MemoryDisk::create().unwrap();
+    stage.memory.set_len(bytes.len() as u64).unwrap();
+    stage.memory.write_all_at(&bytes, 0).unwrap();
+    stage.ring = Arc::new(Ring::create(4096, 7).unwrap());
+    stage.die();
+    stage.seal();
+    let bodies = stage.pencil.notes.lock().unwrap().clone();
+    let all: Vec<Checkpoint> =
+        bodies.iter().map(|n| Checkpoint::read(&Note::parse(n).unwrap().body).unwrap()).collect();
+    let said: Vec<_> = all.iter().map(|c| (c.stream, c.why)).collect();
+    let new = stage.spool.stream().unwrap();
+    assert_eq!(said, [(old.id, Why::Start), (old.id, Why::Closed), (gone.id, Why::Start), (new.id, Why::Start)]);
+    assert_eq!(all[3].after, After::Stream(gone.id, all[2].size, all[2].root));
 }

@@ -308,6 +308,29 @@ fn tellings_are_bounded_and_fit_the_state() {
     assert!((limits::TELLINGS * raw.len()..most).contains(&tellings), "{tellings}");
 }
 
+/// A loss that is told, and then more gaps than are kept: should all of these events go, the loss is told again.
+#[test]
+fn what_tells_of_a_loss_outlives_what_tells_of_gaps() {
+    let mut a = Account::default();
+    let tell = |a: &mut Account, event: &GapEvent| take(a, a.seq + 1, &event.write(0, a.seq + 1));
+    let went = GapEvent { missing: 795, spool: Some((222, 1016)), ..damaged() };
+    tell(&mut a, &went);
+    for n in 0..2 * limits::TELLINGS as u64 {
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        let (from, to) = (Some(id(2 + 10 * n)), Some(id(4 + 10 * n)));
+        let lost = GapEvent { from, to, missing: 3, reason: Reason::Lost, spool: None, skip: None };
+        tell(&mut a, &lost);
+    }
+    // Where nothing but losses is kept, the newest of these are.
+    let mut full = a.clone();
+    for n in 0..limits::TELLINGS as u64 {
+        tell(&mut full, &GapEvent { spool: Some((2_000 + n, 2_000 + n)), ..damaged() });
+    }
+    assert_eq!(a.untold_by(1, 1_000), [(222, 1016)]);
+    let told: Vec<(u64, u64)> = (0..limits::TELLINGS as u64).map(|n| (2_000 + n, 2_000 + n)).collect();
+    assert_eq!(full.untold_by(1, 1_000), told);
+}
+
 fn damaged() -> GapEvent {
     GapEvent {
         from: None,

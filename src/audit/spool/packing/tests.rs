@@ -107,6 +107,24 @@ fn the_same_is_read_from_a_tenth_of_the_bytes_also_after_a_restart() {
     assert_eq!(stage.files().len(), 1);
 }
 
+#[test]
+fn what_is_written_anew_while_it_is_packed_is_no_file_of_the_packer() {
+    for packed_first in [true, false] {
+        let stage = Stage::new();
+        let job = stage.job();
+        let mut done = packed_first.then(|| job.pack(&*stage.disk));
+        // A sync has failed.
+        let s = stage.spool.lock().segments.iter().find(|s| s.name == job.name).cloned().unwrap();
+        let copy = stage.spool.copy_records(&s, record::RECORDS_AT, Store::Disk, 1000).unwrap().unwrap();
+        if !packed_first {
+            done = Some(job.pack(&*stage.disk));
+        }
+        stage.spool.put_in_place(&s, record::RECORDS_AT, copy);
+        let _ = stage.spool.take_packed(&job, done.unwrap());
+        assert_eq!(all(&stage.spool, &mut Reader::new(1)), whole());
+    }
+}
+
 const RECORDS_BEGIN: u64 = record::RECORDS_AT;
 
 #[test]

@@ -36,8 +36,8 @@ pub struct Spot {
 pub enum What {
     /// A list begins here: where it lies in the pool, and its length.
     List(u64, u32),
-    /// A list or a checkpoint stands here.
-    Evidence,
+    /// A list or a checkpoint stands here, with this leaf.
+    Evidence(Hash),
     /// An event stands here, with this leaf.
     Event(Hash),
 }
@@ -81,9 +81,8 @@ impl Claim {
                 out[14..22].copy_from_slice(&at.to_be_bytes());
                 out[22..26].copy_from_slice(&bytes.to_be_bytes());
             }
-            What::Evidence => out[12] = 1,
-            What::Event(leaf) => {
-                out[12] = 2;
+            What::Evidence(leaf) | What::Event(leaf) => {
+                out[12] = if matches!(self.what, What::Event(_)) { 2 } else { 1 };
                 out[14..46].copy_from_slice(leaf);
             }
         }
@@ -103,8 +102,14 @@ impl Claim {
         let half = |at: usize| bytes[at..].first_chunk().map_or(0, |w| u32::from_be_bytes(*w));
         let what = match bytes[12] {
             0 => What::List(word(14), half(22)),
-            1 => What::Evidence,
-            _ => What::Event(bytes[14..].first_chunk().copied().unwrap_or_default()),
+            kind => {
+                let leaf = bytes[14..].first_chunk().copied().unwrap_or_default();
+                if kind == 1 {
+                    What::Evidence(leaf)
+                } else {
+                    What::Event(leaf)
+                }
+            }
         };
         let fault = [Fault::None, Fault::Odd, Fault::Altered][usize::from(bytes[13].min(2))];
         let id = EventId { raft_id: word(54), gen: word(62), count: word(70) };
@@ -133,7 +138,7 @@ mod tests {
         let line = Line { file: 3, number: u64::MAX };
         let mut all = Vec::new();
         for (stream, seq) in [(0, 1), (0, 255), (0, 256), (0, u64::MAX), (1, 1), (256, 1)] {
-            for what in [What::List(7, 9), What::Evidence, What::Event([1; 32]), What::Event([2; 32])] {
+            for what in [What::List(7, 9), What::Evidence([3; 32]), What::Event([1; 32]), What::Event([2; 32])] {
                 for (fault, time_ms, id) in [(Fault::None, None, None), (Fault::Altered, Some(-5), id)] {
                     all.push(Claim { stream, seq, what, fault, spot: Spot { id, time_ms, line } });
                 }

@@ -129,7 +129,8 @@ pub fn gather(
 ) -> io::Result<HashMap<StreamId, Excuses>> {
     let mut all: HashMap<StreamId, Excuses> = HashMap::new();
     for (n, chain) in chains.iter().enumerate() {
-        let mut walk = Walk { whose, all: &mut all, gap: None, steady: Vec::new(), chain: n, torn };
+        let (steady, known) = (Vec::new(), Vec::new());
+        let mut walk = Walk { whose, all: &mut all, gap: None, steady, known, chain: n, torn };
         let mut before: Option<(usize, Checkpoint)> = None;
         for (place, &i) in chain.iter().enumerate() {
             let (_, c) = load(&marks[i])?;
@@ -185,8 +186,20 @@ struct Walk<'a> {
     /// What the last checkpoint says of the receivers that did not close a stream: one that does says how far they are there, and
     /// counts what they have had of the next.
     steady: Vec<Receiver>,
+    /// What was said last of each receiver.
+    known: Vec<Known>,
     chain: usize,
     torn: bool,
+}
+
+/// A receiver's line, in a checkpoint of which stream, and whether it has a filter there.
+#[derive(Clone)]
+struct Known {
+    line: Receiver,
+    id: StreamId,
+    filters: bool,
+    /// It has begun anew, and how far what it lacked goes is not said yet.
+    began: bool,
 }
 
 impl Walk<'_> {
@@ -220,9 +233,16 @@ impl Walk<'_> {
             None => m.number > 1,
         };
         self.excused(before, m, c, gap);
+        self.begun_anew(m, c);
         self.rules(before, m, c, gap);
-        if let Some((b, _)) = before.filter(|(b, _)| b.id != m.id) {
-            self.of(b.id, place).closed = true;
+        if let Some((b, old)) = before.filter(|(b, _)| b.id != m.id) {
+            let from = self.whose.ats(old).map_or(1, |(least, _)| least.max(1));
+            let e = self.of(b.id, place);
+            e.closed = true;
+            if b.why != Why::Closed {
+                // It was closed without a word, so nobody has signed what of its end was lost.
+                e.vague.add(from, u64::MAX);
+            }
         }
         self.gaps(before.map(|(b, _)| b), m, c, gap, f);
     }
@@ -272,6 +292,51 @@ impl Walk<'_> {
         }
         if more {
             self.vague(before, m, c);
+        }
+    }
+
+    /// A receiver whose counts go back was forgotten and came again, or its cursor went with the power. What it lacked then nobody
+    /// has given it, and what it was not given before that may be excused by nobody: from where it was to where it is now.
+    fn begun_anew(&mut self, m: &Mark, c: &Checkpoint) {
+        for r in c.receivers.iter().filter(|r| self.whose.counts(&r.name)) {
+            let filters = c.rules.iter().any(|rule| rule.0 == r.name);
+            // Behind all that is signed of a stream that ends: where it really is, the next stream says.
+            let beyond = m.why == Why::Closed && r.at > c.size;
+            let mut now = Known { line: r.clone(), id: m.id, filters, began: false };
+            let at = self.known.iter().position(|k| k.line.name == r.name);
+            let Some(at) = at else {
+                self.known.push(now);
+                continue;
+            };
+            let old = self.known[at].clone();
+            let less = |count: fn(&Receiver) -> u64| count(r) < count(&old.line);
+            // Without a filter only what was before its time counts as filtered.
+            let skips = !old.filters && !now.filters && r.filtered > old.line.filtered;
+            let begins = skips || less(|r| r.delivered) || less(|r| r.quarantined) || less(|r| r.dropped);
+            now.began = beyond && (begins || old.began);
+            self.known[at] = now;
+            if !begins {
+                if old.began && old.id != m.id {
+                    self.of(m.id, 0).vague.add(1, r.at.saturating_sub(1));
+                }
+                continue;
+            }
+            let (from, to) = (old.line.at.max(1), r.at.saturating_sub(1));
+            // It was still busy with the streams before, or is.
+            let all = old.line.at == 0 || r.at == 0;
+            let same = old.id == m.id;
+            self.of(m.id, 0).vague.add(if same { from } else { 1 }, to);
+            if same && !all {
+                continue;
+            }
+            let (chain, since) = (self.chain, self.all.get(&old.id).map_or(0, |e| e.chain.1));
+            for (id, e) in self.all.iter_mut().filter(|(_, e)| e.chain.0 == chain) {
+                if *id == old.id && !all {
+                    e.vague.add(from, u64::MAX);
+                } else if *id != m.id && (all || e.chain.1 > since) {
+                    e.vague.add(1, u64::MAX);
+                }
+            }
         }
     }
 
@@ -364,21 +429,17 @@ impl Walk<'_> {
 /// What a missing place is known to have held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// A record; whether a filter that is signed keeps it back.
-    Record(bool),
-    /// A list or checkpoint.
-    Evidence,
-    /// The same, and all was proven without it.
-    Proven,
+    /// A record.
+    Record,
+    /// One that a filter keeps back, as a list says.
+    Kept {
+        /// The list is signed itself.
+        signed: bool,
+    },
     /// What was gone before it was sealed.
     Nothing,
-    /// Nobody knows; whether the checkpoint that signs it was delivered, at which place, and whether a filter is in force.
-    Unknown {
-        /// Where that checkpoint stands, when it was delivered.
-        by: Option<u64>,
-        /// Some filter is in force.
-        filter: bool,
-    },
+    /// Nobody knows; where the checkpoint that signs it stands, when it was delivered.
+    Unknown(Option<u64>),
 }
 
 /// Where a stream begins and ends in an export.
@@ -411,6 +472,11 @@ impl Excuses {
         (self.kind(seq, held, reach), to)
     }
 
+    /// Whether something between these places may be missing with reason.
+    fn is_excused_or_late(&self, from: u64, to: u64) -> bool {
+        self.excused.touches(from, to) || !self.silent && to >= self.passed
+    }
+
     fn kind(&self, seq: u64, held: Held, reach: &Reach) -> Kind {
         let all = self.passed == u64::MAX;
         let passed = self.silent
@@ -419,15 +485,15 @@ impl Excuses {
         match held {
             _ if held == Held::Nothing || self.lost.holds(seq) => Kind::Lost,
             _ if self.excused.holds(seq) => Kind::Excused,
-            Held::Record(true) => Kind::Filtered,
-            Held::Record(false) | Held::Unknown { .. } if self.changed.holds(seq) => Kind::Filtered,
+            Held::Kept { signed: true } => Kind::Filtered,
+            Held::Kept { signed: false } => Kind::FilteredUnsigned,
+            Held::Record | Held::Unknown(_) if self.changed.holds(seq) => Kind::Filtered,
             _ if seq < reach.first => reach.before,
-            Held::Proven => Kind::Spare,
             _ if seq < reach.ragged => Kind::Missing,
             _ if seq > reach.last && !all => Kind::Tail,
             _ if self.vague.holds(seq) || !passed => Kind::Missing,
-            // The list that tells of it was delivered before the checkpoint, whatever a filter makes of the record.
-            Held::Unknown { by, filter: true } if by.is_none_or(|by| self.excused.touches(seq, by)) => Kind::Missing,
+            // What it was the list tells, which stands before the checkpoint: only where that must be there as well it is gone too.
+            Held::Unknown(by) if by.is_none_or(|by| self.is_excused_or_late(seq, by)) => Kind::Missing,
             _ => Kind::Removed,
         }
     }

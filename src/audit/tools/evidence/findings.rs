@@ -52,6 +52,8 @@ pub enum Kind {
     TooMuch,
     /// Missing, and its receiver's filter says why.
     Filtered,
+    /// The same, as a list says that no checkpoint signs yet.
+    FilteredUnsigned,
     /// Missing, and a checkpoint says that it was dropped or set aside.
     Excused,
     /// Missing, and a checkpoint or list says that it was lost before it was delivered.
@@ -60,8 +62,6 @@ pub enum Kind {
     Pruned,
     /// Behind the last checkpoint.
     Unsealed,
-    /// A list or checkpoint that is missing, without which all was proven.
-    Spare,
 }
 
 impl Kind {
@@ -83,19 +83,19 @@ impl Kind {
         Kind::Odd,
         Kind::TooMuch,
         Kind::Filtered,
+        Kind::FilteredUnsigned,
         Kind::Excused,
         Kind::Lost,
         Kind::Pruned,
         Kind::Unsealed,
-        Kind::Spare,
     ];
 
     /// What it means for the end.
     pub fn grade(self) -> Grade {
         match self {
             Kind::Altered | Kind::Inserted | Kind::Removed | Kind::Forked | Kind::Forged => Grade::Tampered,
-            Kind::Filtered | Kind::Excused | Kind::Lost | Kind::Pruned => Grade::Fine,
-            Kind::Unsealed | Kind::Spare => Grade::Fine,
+            Kind::Filtered | Kind::FilteredUnsigned | Kind::Excused | Kind::Lost => Grade::Fine,
+            Kind::Pruned | Kind::Unsealed => Grade::Fine,
             _ => Grade::Unclear,
         }
     }
@@ -119,11 +119,11 @@ impl Kind {
             Kind::Odd => "shown-oddly",
             Kind::TooMuch => "too-much",
             Kind::Filtered => "filtered",
+            Kind::FilteredUnsigned => "filtered-unsigned",
             Kind::Excused => "excused",
             Kind::Lost => "lost",
             Kind::Pruned => "pruned",
             Kind::Unsealed => "unsealed",
-            Kind::Spare => "missing-evidence",
         }
     }
 
@@ -146,11 +146,11 @@ impl Kind {
             Kind::Odd => "a whole event that is shown as if it could not be parsed",
             Kind::TooMuch => "too much to look at all of it",
             Kind::Filtered => "kept back by the receiver's filter",
+            Kind::FilteredUnsigned => "kept back by the receiver's filter, as a list says that no checkpoint signs yet",
             Kind::Excused => "dropped or set aside, as a checkpoint says",
             Kind::Lost => "lost before it was delivered, as is signed",
             Kind::Pruned => "before the beginning of what is here",
             Kind::Unsealed => "not sealed yet",
-            Kind::Spare => "a list or checkpoint that is not there; all was proven without it",
         }
     }
 }

@@ -133,41 +133,34 @@ impl Gathered {
     /// What a line says.
     pub fn said(&mut self, said: Said, line: Line) -> io::Result<()> {
         let spot = Spot { line, ..said.spot };
-        let id = said.place.map(|(id, _)| id);
-        let altered = match &said.what {
-            Saying::Broken(why) => Some(*why),
-            Saying::List(_) => Some("a list").filter(|_| said.fault == Fault::Altered),
-            Saying::Note(_) => Some("a checkpoint").filter(|_| said.fault == Fault::Altered),
-            Saying::Event(_) | Saying::Bare => None,
-        };
-        if let Some(what) = altered {
-            self.findings.say(Kind::Altered, id, Some(spot), what);
-        }
         let what = match said.what {
             Saying::Bare => {
                 self.bare(Bare { spot, origin: said.origin, read_ms: said.read_ms });
                 return Ok(());
             }
-            Saying::Event(leaf) => {
+            Saying::Broken => {
+                self.findings.say(Kind::Altered, None, Some(spot), "its seal cannot be read");
+                return Ok(());
+            }
+            Saying::Event => {
                 self.events += 1;
                 self.ecs += u64::from(said.ecs);
-                What::Event(leaf)
+                What::Event(said.leaf)
             }
             Saying::List(list) => {
-                let packed = listing::pack(&list);
+                let packed = listing::pack(&list, said.place);
                 let at = self.pool.put(&packed)?;
                 if let Some(stream) = self.stream(list.stream) {
                     let what = What::List(at, packed.len() as u32);
                     let claim = Claim { stream, seq: list.from, what, fault: Fault::None, spot };
                     self.sorter.push(claim.pack())?;
                 }
-                What::Evidence
+                What::Evidence(said.leaf)
             }
             Saying::Note(text) => {
                 self.note(&text, Some((spot, said.place)))?;
-                What::Evidence
+                What::Evidence(said.leaf)
             }
-            Saying::Broken(_) => What::Evidence,
         };
         let Some((id, seq)) = said.place else { return Ok(()) };
         if let Some(origin) = said.origin.filter(|o| self.origins.last() != Some(o) && !self.origins.contains(o)) {

@@ -7,10 +7,11 @@ use super::chain::Mark;
 use super::claim::{Claim, Fault, Spot, What};
 use super::excuse::{Budget, Excuses, Held, Reach, Whose};
 use super::findings::{Findings, Kind};
-use super::listing::{Names, Open};
+use super::listing::{Filters, Names, Open};
 use super::window::{Picks, Version, Window};
 use crate::audit::seal::{absent, Checkpoint, Hash, List, Place, StreamId, Tree};
 use crate::limits;
+use std::collections::HashMap;
 use std::io;
 
 /// Where claims come from.
@@ -19,8 +20,8 @@ pub trait Source {
     fn peek(&mut self) -> io::Result<Option<Claim>>;
     /// It is used up.
     fn pass(&mut self);
-    /// A list, by where it lies.
-    fn list(&self, at: u64, bytes: u32) -> io::Result<Option<List>>;
+    /// A list, by where it lies, and its own place.
+    fn list(&self, at: u64, bytes: u32) -> io::Result<Option<(List, (StreamId, u64))>>;
     /// A checkpoint.
     fn load(&self, mark: &Mark) -> io::Result<Checkpoint>;
 }
@@ -46,6 +47,8 @@ pub struct Case<'a> {
     pub named: &'a [Named],
     /// What is signed besides.
     pub excuses: &'a Excuses,
+    /// How many places of each stream are signed.
+    pub sizes: &'a HashMap<StreamId, u64>,
     /// Where it begins and ends in the export.
     pub reach: Reach,
     /// Whose export it is.
@@ -116,7 +119,7 @@ pub fn stream(case: &Case<'_>, court: &mut Court, source: &mut dyn Source, out: 
         judge.filters = judge.filters_of(source, at)?;
         judge.begin_at(source, case.marks[at])?;
         if size > 0 {
-            judge.missing(1, size, Held::Unknown { by: None, filter: false });
+            judge.missing(1, size, Held::Unknown(None));
         }
     }
     let mut at = skipped.map_or(0, |at| at + 1);
@@ -196,8 +199,8 @@ impl Judge<'_, '_> {
             while let Some(claim) = source.peek()?.filter(|c| c.seq == seq) {
                 source.pass();
                 match claim.what {
-                    What::Event(leaf) => self.window.event(seq, leaf, claim.fault, claim.spot),
-                    What::Evidence => self.window.evidence(seq, claim.spot),
+                    What::Event(leaf) => self.window.event(seq, leaf, false, claim.fault, claim.spot),
+                    What::Evidence(leaf) => self.window.event(seq, leaf, true, claim.fault, claim.spot),
                     What::List(..) => {}
                 }
             }
@@ -215,10 +218,13 @@ impl Judge<'_, '_> {
             match claim.what {
                 What::List(at, bytes) => {
                     source.pass();
-                    let Some(list) = source.list(at, bytes)?.filter(|list| list.end() > seq) else { continue };
+                    let Some((list, own)) = source.list(at, bytes)?.filter(|(l, _)| l.end() > seq) else { continue };
+                    let signed = self.case.sizes.get(&own.0).is_some_and(|size| (1..=*size).contains(&own.1));
                     self.court.lists = self.court.lists.wrapping_add(1);
                     if self.opens.len() < limits::VERIFY_LISTS {
-                        self.opens.push(Open::new(self.court.lists, list, &mut self.court.names));
+                        let (names, whose) = (&mut self.court.names, self.case.whose);
+                        let bit = |name: &str| if whose.counts(name) { names.bit(name) } else { 0 };
+                        self.opens.push(Open::new(self.court.lists, list, signed, bit));
                     } else {
                         self.out.findings.say(
                             Kind::TooMuch,
@@ -316,20 +322,20 @@ impl Judge<'_, '_> {
             let truth = picks.get(&from).copied().unwrap_or(from);
             let v = &window.versions[truth];
             while let Some((a, b)) = unknown.next_if(|(a, _)| *a < v.seq) {
-                self.absent_from(a, b, Held::Proven, &mut out);
+                self.absent_from(a, b, Held::Nothing, &mut out);
             }
             let others = || (from..to).filter(|&i| i != truth).map(|i| &window.versions[i]);
+            let lost = v.is_lost();
             let nothing = absent(self.case.id, v.seq);
             // What is there as something else is not missing.
-            let altered =
-                |other: &Version| !v.is_there() && v.leaf != nothing && other.leaf != nothing && other.is_there();
+            let altered = |other: &Version| !v.is_there() && v.leaf != nothing && other.is_there();
             self.true_one(v, others().any(altered), &mut out);
             for other in others() {
-                self.false_one(other, altered(other), &mut liars, &mut out);
+                self.false_one(other, altered(other), lost, &mut liars, &mut out);
             }
         }
         for (a, b) in unknown {
-            self.absent_from(a, b, Held::Proven, &mut out);
+            self.absent_from(a, b, Held::Nothing, &mut out);
         }
         self.unweighed(&window, &mut out);
         self.window = window;
@@ -351,9 +357,11 @@ impl Judge<'_, '_> {
     fn true_one(&mut self, v: &Version, altered: bool, out: &mut Out) {
         let [good, odd, bad] = v.events;
         let at = (v.seq, v.seq);
-        out.tally.evidence += u64::from(v.evidence > 0);
-        out.tally.repeats += (good + odd).saturating_sub(1) + v.evidence.saturating_sub(1);
-        out.tally.authentic += u64::from(good > 0);
+        out.tally.repeats += (good + odd).saturating_sub(1);
+        match v.evidence {
+            true => out.tally.evidence += u64::from(good > 0),
+            false => out.tally.authentic += u64::from(good > 0),
+        }
         if good == 0 && odd > 0 {
             out.findings.places(Kind::Odd, self.case.id, at, [v.spot, None], "");
         }
@@ -363,30 +371,35 @@ impl Judge<'_, '_> {
         if v.is_there() {
             self.seen = v.spot;
         } else if let Some((place, _)) = v.listed.filter(|_| !altered) {
-            let held = match self.held(place, v.filters) {
-                Held::Evidence => Held::Proven,
-                held => held,
-            };
-            self.absent_from(v.seq, v.seq, held, out);
+            self.absent_from(v.seq, v.seq, self.held(place, v.filters), out);
         }
     }
 
-    fn held(&self, place: Place, (known, pass): (u64, u64)) -> Held {
+    fn held(&self, place: Place, f: Filters) -> Held {
         match place {
-            Place::Leaf(_) => Held::Record(known & self.filters & !pass != 0),
-            Place::Own => Held::Evidence,
+            Place::Leaf(_) if f.signed & !f.pass != 0 => Held::Kept { signed: true },
+            // Whoever makes one up makes up none of the rules that are signed.
+            Place::Leaf(_) if f.known & self.filters & !f.pass != 0 => Held::Kept { signed: false },
+            Place::Leaf(_) => Held::Record,
             Place::Lost => Held::Nothing,
         }
     }
 
-    fn false_one(&mut self, other: &Version, altered: bool, liars: &mut Vec<u32>, out: &mut Out) {
+    /// `lost`: what stood there was gone before it was sealed.
+    fn false_one(&mut self, other: &Version, altered: bool, lost: bool, liars: &mut Vec<u32>, out: &mut Out) {
         let at = (other.seq, other.seq);
-        if other.is_there() {
+        if lost && other.events[2] == 0 && other.is_there() {
+            // Delivery does not wait for the sealer: a power cut may have taken what somebody had been given already.
+            let text = "what stood there was gone before it was sealed, and may have been delivered before that";
+            out.findings.places(Kind::Unproven, self.case.id, at, [other.spot, None], text);
+        } else if other.is_there() {
             let kind = if altered { Kind::Altered } else { Kind::Inserted };
             out.findings.places(kind, self.case.id, at, [other.spot, None], "");
             self.seen = if altered { other.spot } else { self.seen };
         }
-        if let Some((_, list)) = other.listed.filter(|(_, list)| !liars.contains(list)) {
+        // What was in a list may be gone when it is told anew after a death: that is no lie, and the root says which is so.
+        let may_differ = |place: &Place| lost || *place == Place::Lost;
+        if let Some((_, list)) = other.listed.filter(|(place, list)| !may_differ(place) && !liars.contains(list)) {
             if liars.len() < limits::VERIFY_LISTS {
                 liars.push(list);
                 out.findings.places(
@@ -406,7 +419,7 @@ impl Judge<'_, '_> {
         let window = std::mem::replace(&mut self.window, Window::new(self.case.id));
         let by = mark.and_then(|m| m.exported).and_then(|(_, place)| place);
         let by = by.filter(|(id, _)| *id == self.case.id).map(|(_, seq)| seq);
-        let blank = Held::Unknown { by, filter: self.filters != 0 };
+        let blank = Held::Unknown(by);
         let (mut contested, mut first, mut last) = (false, None, 0);
         let mut unknown = window.unknown.iter().copied().peekable();
         for (from, to) in window.places() {
@@ -433,7 +446,8 @@ impl Judge<'_, '_> {
 
     /// What is said of a place that no root confirms. Whether it contradicts itself.
     fn unproven(&mut self, all: &[Version], out: &mut Out) -> bool {
-        let mut contested = all.len() > 1;
+        let lost = all.iter().any(Version::is_lost);
+        let mut contested = all.iter().filter(|v| !v.is_lost()).count() > 1;
         let spot = all.iter().find_map(|v| v.spot);
         let at = (all[0].seq, all[0].seq);
         let there = all.iter().any(Version::is_there);
@@ -444,12 +458,15 @@ impl Judge<'_, '_> {
         } else if bad {
             out.findings.places(Kind::Altered, self.case.id, at, [spot, None], "");
             contested = true;
-        } else if there && all[0].evidence == 0 {
+        } else if there && all.iter().all(|v| !v.evidence) {
             out.findings.places(Kind::Unproven, self.case.id, at, [spot, None], "");
         }
-        out.tally.evidence += u64::from(all.iter().any(|v| v.evidence > 0));
+        out.tally.evidence += u64::from(all.iter().any(|v| v.evidence));
         if there {
             self.seen = spot;
+        } else if lost && all.len() > 1 && !contested {
+            let text = "one list says that it was lost, and another one not";
+            out.findings.places(Kind::Missing, self.case.id, at, [self.seen, None], text);
         } else if let Some((place, _)) = all[0].listed.filter(|_| !contested) {
             let held = self.held(place, all[0].filters);
             self.absent_from(at.0, at.1, held, out);
@@ -470,15 +487,14 @@ impl Judge<'_, '_> {
             let (mut kind, last) = self.case.excuses.missing(seq, held, &self.case.reach);
             let last = last.min(to).max(seq);
             let mut text = "";
-            if self.case.unsure && matches!(kind, Kind::Filtered | Kind::Excused) {
+            let is_filtered = matches!(kind, Kind::Filtered | Kind::FilteredUnsigned);
+            if self.case.unsure && (is_filtered || kind == Kind::Excused) {
                 (kind, text) =
                     (Kind::Missing, "for one of the receivers it is explained: say by --receiver whose export it is");
-            } else if kind == Kind::Filtered && held == Held::Record(true) && !self.afford(seq) {
+            } else if matches!(held, Held::Kept { .. }) && is_filtered && !self.afford(seq) {
                 (kind, text) = (Kind::Removed, "more are missing as if filtered than were filtered");
-            } else if matches!(held, Held::Unknown { .. }) && kind == Kind::Removed {
+            } else if matches!(held, Held::Unknown(_)) && kind == Kind::Removed {
                 text = "with the list that told of it";
-            } else if held == Held::Evidence && kind == Kind::Removed {
-                text = "a list or checkpoint";
             }
             out.findings.places(kind, self.case.id, (seq, last), [self.seen, None], text);
             let Some(next) = last.checked_add(1) else { return };
@@ -508,12 +524,13 @@ impl Judge<'_, '_> {
             let all = &window.versions[from..to];
             let at = (all[0].seq, all[0].seq);
             let spot = all.iter().find_map(|v| v.spot);
-            if to - from > 1 || all[0].events[Fault::Altered as usize] > 0 {
+            let bad = all.iter().any(|v| v.events[Fault::Altered as usize] > 0);
+            if bad || all.iter().filter(|v| !v.is_lost()).count() > 1 {
                 out.findings.places(Kind::Altered, self.case.id, at, [spot, None], "");
-            } else if all[0].evidence == 0 && all[0].is_there() {
+            } else if all.iter().any(|v| !v.evidence && v.is_there()) {
                 out.findings.places(kind, self.case.id, at, [spot, None], "");
             }
-            out.tally.evidence += u64::from(all.iter().any(|v| v.evidence > 0));
+            out.tally.evidence += u64::from(all.iter().any(|v| v.evidence));
         }
         self.unweighed(&window, &mut out);
         self.out.absorb(out);

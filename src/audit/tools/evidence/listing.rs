@@ -6,8 +6,12 @@ use crate::audit::seal::{absent, Hash, List, Place, StreamId};
 use crate::limits;
 
 /// As it lies in the pool: leaves as they are, so that millions are not decoded twice.
-pub fn pack(list: &List) -> Vec<u8> {
-    let mut out = Vec::with_capacity(33 * list.places.len() + 64);
+/// `place`: where the list itself stands.
+pub fn pack(list: &List, place: Option<(StreamId, u64)>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(33 * list.places.len() + 96);
+    let (stream, seq) = place.unwrap_or((list.stream, 0));
+    out.extend_from_slice(&stream.0);
+    out.extend_from_slice(&seq.to_be_bytes());
     out.extend_from_slice(&list.stream.0);
     out.extend_from_slice(&list.from.to_be_bytes());
     out.extend_from_slice(&(list.places.len() as u16).to_be_bytes());
@@ -17,7 +21,6 @@ pub fn pack(list: &List) -> Vec<u8> {
                 out.push(b'c');
                 out.extend_from_slice(leaf);
             }
-            Place::Own => out.push(b'o'),
             Place::Lost => out.push(b'l'),
         }
     }
@@ -30,19 +33,21 @@ pub fn pack(list: &List) -> Vec<u8> {
 }
 
 /// Of what `pack` has made.
-pub fn unpack(mut bytes: &[u8]) -> Option<List> {
+pub fn unpack(mut bytes: &[u8]) -> Option<(List, (StreamId, u64))> {
     fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
         let (head, rest) = bytes.split_at_checked(n)?;
         *bytes = rest;
         Some(head)
     }
-    let stream = StreamId(take(&mut bytes, 16)?.try_into().ok()?);
-    let from = u64::from_be_bytes(take(&mut bytes, 8)?.try_into().ok()?);
+    let mut place = || {
+        let stream = StreamId(take(&mut bytes, 16)?.try_into().ok()?);
+        Some((stream, u64::from_be_bytes(take(&mut bytes, 8)?.try_into().ok()?)))
+    };
+    let (own, (stream, from)) = (place()?, place()?);
     let count = usize::from(u16::from_be_bytes(take(&mut bytes, 2)?.try_into().ok()?));
     let mut places = Vec::with_capacity(count);
     for _ in 0..count {
         places.push(match take(&mut bytes, 1)?[0] {
-            b'o' => Place::Own,
             b'l' => Place::Lost,
             _ => Place::Leaf(take(&mut bytes, 32)?.try_into().ok()?),
         });
@@ -53,7 +58,7 @@ pub fn unpack(mut bytes: &[u8]) -> Option<List> {
         let name = String::from_utf8(take(&mut bytes, length as usize)?.to_vec()).ok()?;
         passes.push((name, take(&mut bytes, count)?.iter().map(|b| *b == 1).collect()));
     }
-    Some(List { stream, from, places, passes })
+    Some((List { stream, from, places, passes }, own))
 }
 
 /// Receivers' names, each a bit.
@@ -83,30 +88,52 @@ pub struct Open {
     pub number: u32,
     /// What it says.
     pub list: List,
+    /// It is signed itself, and so is what it says of filters.
+    signed: bool,
     bits: Vec<u64>,
 }
 
+/// What lists say of filters at one place, a bit for each receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filters {
+    /// Those that a list knows.
+    pub known: u64,
+    /// Those that a signed list knows.
+    pub signed: u64,
+    /// Those that some list lets pass, or knows nothing of.
+    pub pass: u64,
+}
+
+impl Filters {
+    /// And what another list says.
+    pub fn add(&mut self, other: Filters) {
+        self.known |= other.known;
+        self.signed |= other.signed;
+        self.pass |= other.pass;
+    }
+}
+
 impl Open {
-    /// Opens it.
-    pub fn new(number: u32, list: List, names: &mut Names) -> Open {
-        let bits = list.passes.iter().map(|(name, _)| names.bit(name)).collect();
-        Open { number, list, bits }
+    /// Opens it; `bit`: of the name of a receiver, 0 for one that does not count.
+    pub fn new(number: u32, list: List, signed: bool, mut bit: impl FnMut(&str) -> u64) -> Open {
+        let bits = list.passes.iter().map(|(name, _)| bit(name)).collect();
+        Open { number, list, signed, bits }
     }
 
-    /// What it says of one of its places: the leaf, what that is, whose filters it knows, and which of them let it pass.
-    pub fn at(&self, seq: u64) -> Option<(Hash, Place, u64, u64)> {
+    /// What it says of one of its places: the leaf, what that is, and of filters.
+    pub fn at(&self, seq: u64) -> Option<(Hash, Place, Filters)> {
         let at = usize::try_from(seq.checked_sub(self.list.from)?).ok()?;
         let place = *self.list.places.get(at)?;
         let leaf = match place {
             Place::Leaf(leaf) => leaf,
-            Place::Own | Place::Lost => absent(self.list.stream, seq),
+            Place::Lost => absent(self.list.stream, seq),
         };
-        let (mut known, mut pass) = (0, 0);
+        let (mut known, mut kept) = (0, 0);
         for (bit, (_, bits)) in self.bits.iter().zip(&self.list.passes) {
             known |= bit;
-            pass |= if bits[at] { *bit } else { 0 };
+            kept |= if bits[at] { 0 } else { *bit };
         }
-        Some((leaf, place, known, pass))
+        Some((leaf, place, Filters { known, signed: if self.signed { known } else { 0 }, pass: !kept }))
     }
 }
 
@@ -118,15 +145,16 @@ mod tests {
     #[test]
     fn a_list_is_what_it_was_before_it_lay_in_the_pool() {
         let stream = StreamId::new(5, [6; 9], Algorithm::Streebog256);
-        let places = vec![Place::Own, Place::Leaf([7; 32]), Place::Lost];
+        let places = vec![Place::Lost, Place::Leaf([7; 32]), Place::Lost];
         let passes = vec![("я".to_string(), vec![true, false, true]), (String::new(), vec![false; 3])];
         let list = List { stream, from: u64::MAX - 3, places, passes };
-        assert_eq!(unpack(&pack(&list)), Some(list.clone()));
+        let own = (StreamId::new(6, [7; 9], Algorithm::Sha256), 9);
+        assert_eq!(unpack(&pack(&list, Some(own))), Some((list.clone(), own)));
         let mut names = Names::default();
-        let open = Open::new(1, list, &mut names);
-        let (leaf, place, known, pass) = open.at(u64::MAX - 2).unwrap();
-        assert_eq!((leaf, place, known, pass), ([7; 32], Place::Leaf([7; 32]), 3, 0));
-        assert_eq!(open.at(u64::MAX - 3).map(|o| (o.0, o.3)), Some((absent(stream, u64::MAX - 3), 1)));
+        let open = Open::new(1, list, false, |name| names.bit(name));
+        let none = Filters { known: 3, signed: 0, pass: !3 };
+        assert_eq!(open.at(u64::MAX - 2), Some(([7; 32], Place::Leaf([7; 32]), none)));
+        assert_eq!(open.at(u64::MAX - 3).map(|o| (o.0, o.2.pass)), Some((absent(stream, u64::MAX - 3), !2)));
         assert!(open.at(1).is_none() && open.at(u64::MAX).is_none());
         for n in 0..100 {
             names.bit(&n.to_string());

@@ -5,19 +5,19 @@
 //! Refuses: to call tampering what has another explanation.
 
 mod chain;
-mod claim;
+pub mod claim;
 mod excuse;
-mod findings;
-mod gather;
+pub mod findings;
+pub mod gather;
 mod judge;
 mod listing;
 mod report;
-mod said;
+pub mod said;
 mod shown;
 mod sort;
 #[cfg(test)]
 mod tests;
-mod trial;
+pub mod trial;
 mod window;
 
 use super::call::{Call, Result};

@@ -107,8 +107,8 @@ fn words_of(f: &Finding, files: &[String]) -> String {
 
 /// Whether a spot is that of a neighbour.
 fn is_missing(kind: Kind) -> bool {
-    use Kind::{Excused, Filtered, Lost, Missing, Pruned, Removed, Spare, Tail};
-    matches!(kind, Excused | Filtered | Lost | Missing | Pruned | Removed | Spare | Tail)
+    use Kind::{Excused, Filtered, FilteredUnsigned, Lost, Missing, Pruned, Removed, Tail};
+    matches!(kind, Excused | Filtered | FilteredUnsigned | Lost | Missing | Pruned | Removed | Tail)
 }
 
 fn spot_words(spot: &Spot, files: &[String]) -> String {

@@ -15,14 +15,14 @@ use std::borrow::Cow;
 /// What it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// An event, with the leaf that its bytes have at its place.
-    Event(Hash),
+    /// An event.
+    Event,
     /// A list.
     List(List),
     /// A checkpoint: the note.
     Note(String),
-    /// It has the title of a list or checkpoint, or a seal, and cannot be read.
-    Broken(&'static str),
+    /// It has a seal that cannot be read.
+    Broken,
     /// Nothing with a seal.
     Bare,
 }
@@ -34,6 +34,8 @@ pub struct Said {
     pub what: What,
     /// Where its seal places it.
     pub place: Option<(StreamId, u64)>,
+    /// The leaf that its bytes have there.
+    pub leaf: Hash,
     /// What is wrong with it by itself.
     pub fault: Fault,
     /// Its id and time; the line is for the caller to know.
@@ -68,7 +70,7 @@ struct Ours {
 struct Seal {
     stream: StreamId,
     seq: u64,
-    leaf: Option<Option<Hash>>,
+    leaf: Option<Hash>,
 }
 
 impl Reader {
@@ -115,6 +117,7 @@ impl Reader {
         let mut said = Said {
             what: What::Bare,
             place: None,
+            leaf: Hash::default(),
             fault: Fault::None,
             spot: Spot::default(),
             ecs,
@@ -127,28 +130,21 @@ impl Reader {
             _ => self.text(line, "title").map(Cow::into_owned),
         };
         let evidence = [list::TITLE, checkpoint::TITLE].into_iter().find(|t| title.as_deref() == Some(t));
+        let content = evidence.and_then(|title| content(raw.as_deref().unwrap_or(line), title));
         let Some(seal) = ours.seal.map(|span| read_seal(span.of(gostech))) else {
             // A checkpoint proves itself wherever it stands.
-            if evidence == Some(checkpoint::TITLE) {
-                self.evidence(line, raw.as_deref().filter(|_| ecs), checkpoint::TITLE, &mut said);
-            }
+            said.what = content.filter(|c| matches!(c, What::Note(_))).unwrap_or(What::Bare);
             return said;
         };
         let Some(seal) = seal else {
-            said.what = What::Broken("its seal cannot be read");
+            said.what = What::Broken;
             return said;
         };
         said.place = Some((seal.stream, seal.seq));
-        match (evidence, seal.leaf) {
-            (Some(title), None) => self.evidence(line, raw.as_deref().filter(|_| ecs), title, &mut said),
-            (_, claimed) => {
-                let claimed = claimed.flatten();
-                let twice = self.fields.iter().filter(|f| json::key_is(f.key.of(line), "gostech")).count() > 1;
-                let (hash, fault) = self.event(line, raw.as_deref(), ecs, plain, (seal.stream, seal.seq), claimed);
-                let own = if claimed != Some(hash) || twice { Fault::Altered } else { Fault::None };
-                (said.what, said.fault) = (What::Event(hash), fault.max(own));
-            }
-        }
+        let twice = self.fields.iter().filter(|f| json::key_is(f.key.of(line), "gostech")).count() > 1;
+        let (hash, fault) = self.event(line, raw.as_deref(), ecs, plain, (seal.stream, seal.seq), seal.leaf);
+        let own = if seal.leaf != Some(hash) || twice { Fault::Altered } else { Fault::None };
+        (said.what, said.leaf, said.fault) = (content.unwrap_or(What::Event), hash, fault.max(own));
         said
     }
 
@@ -221,64 +217,15 @@ impl Reader {
         true
     }
 
-    /// A list or a checkpoint, whose fields must be what its content makes.
-    fn evidence(&mut self, line: &[u8], raw: Option<&[u8]>, title: &str, said: &mut Said) {
-        let body = raw.unwrap_or(line);
-        let mut fields = Vec::new();
-        json::object(body, false, |f| fields.push(f));
-        let get = |name: &str| {
-            let field = fields.iter().find(|f| f.kind == Kind::Text && f.key.of(body) == name.as_bytes())?;
-            text_of(field.value.of(body))
-        };
-        let again = if title == list::TITLE {
-            let time = get("time").and_then(|t| self.usual.clock.read(t.as_bytes()));
-            // A field of this name may be a pipeline's; the id has it too.
-            let id = get("id").unwrap_or_default();
-            let stream = id.strip_prefix("leaves-").and_then(|rest| rest.split('-').next());
-            let list = List::read(|name| match name {
-                "stream" => stream.map(Cow::from),
-                name => get(name).map(Cow::from),
-            });
-            let again = list.as_ref().zip(time).map(|(list, time)| list.write(time.millis));
-            said.what = list.map_or(What::Broken("a list that cannot be read"), What::List);
-            again
-        } else {
-            let text = get("checkpoint").unwrap_or_default();
-            let read = Note::parse(&text).and_then(|note| Checkpoint::read(&note.body).ok());
-            let again = read.as_ref().map(|c| checkpoint::event(&text, c));
-            said.what = match read {
-                Some(_) => What::Note(text),
-                None => What::Broken("a checkpoint that cannot be read"),
-            };
-            again
-        };
-        let own = |text: &[u8], fields: &[Field]| {
-            let mut own: Vec<(String, String)> = Vec::new();
-            for f in fields {
-                let key = key_of(text, f).unwrap_or_default();
-                if !seal::is_foreign(&key) && !self.ignore.contains(&key) {
-                    own.push((
-                        key,
-                        if f.kind == Kind::Text { text_of(f.value.of(text)).unwrap_or_default() } else { "-".into() },
-                    ));
-                }
-            }
-            own.sort_unstable();
-            own
-        };
-        let again = again.unwrap_or_default();
-        let mut wanted = Vec::new();
-        json::object(&again, false, |f| wanted.push(f));
-        said.fault = if own(&again, &wanted) == own(body, &fields) { Fault::None } else { Fault::Altered };
-    }
-
     /// Our own object.
     fn ours(&self, text: &[u8]) -> Ours {
         let mut ours = Ours::default();
         json::object(text, false, |f| match (f.key.of(text), f.kind) {
             (b"seal", Kind::Nested) => ours.seal = Some(f.value),
-            (b"node" | b"cluster" | b"instance", Kind::Text) => {
-                ours.origin = Some(xxh64(f.value.of(text), ours.origin.unwrap_or(0)));
+            (key @ (b"node" | b"cluster" | b"instance"), Kind::Text) => {
+                // In whatever order an index gives them.
+                let one = xxh64(f.value.of(text), u64::from(key[0]));
+                ours.origin = Some(ours.origin.unwrap_or(0).wrapping_add(one));
             }
             (b"read_at", Kind::Text) => ours.read_at = f.value,
             (b"raw", Kind::Text) => ours.raw = text_of(f.value.of(text)).map(String::into_bytes),
@@ -305,6 +252,22 @@ impl Reader {
     }
 }
 
+/// What a list or a checkpoint says; none: it is neither, whatever it calls itself.
+fn content(body: &[u8], title: &str) -> Option<What> {
+    let mut fields = Vec::new();
+    json::object(body, false, |f| fields.push(f));
+    let get = |name: &str| {
+        let field = fields.iter().find(|f| f.kind == Kind::Text && f.key.of(body) == name.as_bytes())?;
+        text_of(field.value.of(body))
+    };
+    if title == list::TITLE {
+        return List::read(|name| get(name).map(Cow::from)).map(What::List);
+    }
+    let note = get("checkpoint")?;
+    let is_one = Note::parse(&note).is_some_and(|n| Checkpoint::read(&n.body).is_ok());
+    is_one.then_some(What::Note(note))
+}
+
 /// A text of an object.
 fn text_in(object: &[u8], name: &str) -> Option<String> {
     let mut found = None;
@@ -324,7 +287,7 @@ fn read_seal(text: &[u8]) -> Option<Seal> {
         match f.key.of(text) {
             b"stream" => stream = StreamId::parse(value),
             b"seq" => seq = value.parse::<u64>().ok().filter(|n| *n > 0),
-            b"leaf" => hash = Some(leaf::of_text(value)),
+            b"leaf" => hash = leaf::of_text(value),
             _ => {}
         }
     });

@@ -30,7 +30,6 @@ pub fn fault(line: &[u8], fields: &[Field], raw: &[u8], passed: &dyn Fn(&str) ->
             host: b"",
             sent: b"",
             stream: None,
-            is_evidence: false,
             leaf: None,
         };
         format::write(&mut Pen::default(), &mut out, &event);

@@ -84,7 +84,7 @@ impl Source for Feed<'_> {
         (self.passed)();
     }
 
-    fn list(&self, at: u64, bytes: u32) -> io::Result<Option<List>> {
+    fn list(&self, at: u64, bytes: u32) -> io::Result<Option<(List, (StreamId, u64))>> {
         Ok(listing::unpack(&self.pool.get(at, bytes as usize)?))
     }
 
@@ -129,7 +129,9 @@ pub fn judge(
     let excuses = excuse::gather(&marks, &chains, &whose, torn, &give, &mut out.findings)?;
     let present = rows.iter().map(|r| (r.id, *r)).collect();
     let (by_stream, named) = split(&marks, &chains, &excuses);
-    let hall = Hall { marks: &marks, by_stream, named, excuses, present, whose, unsure, exports };
+    let size = |own: &Vec<usize>| own.iter().map(|&i| marks[i].size).max().unwrap_or(0);
+    let sizes = by_stream.iter().map(|(id, own)| (*id, size(own))).collect();
+    let hall = Hall { marks: &marks, by_stream, named, excuses, sizes, present, whose, unsure, exports };
     let mut feed = Feed { sorted: sorter.finish()?, next: None, stream: 0, pool: &pool, passed };
     let mut court = Court { names: Names::default(), effort: limits::VERIFY_TRY_HASHES, lists: 0 };
     for (stream, row) in rows.iter().enumerate() {
@@ -176,6 +178,7 @@ struct Hall<'a> {
     by_stream: ByStream<usize>,
     named: ByStream<Named>,
     excuses: HashMap<StreamId, Excuses>,
+    sizes: HashMap<StreamId, u64>,
     present: HashMap<StreamId, Row>,
     whose: Whose,
     unsure: bool,
@@ -192,7 +195,8 @@ impl Hall<'_> {
         let named = self.named.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let reach = reach(row, &own, &self.excuses, &self.present);
         let (whose, unsure) = (&self.whose, self.unsure);
-        let case = Case { id: row.id, marks: &own, named, excuses, reach, whose, unsure };
+        let sizes = &self.sizes;
+        let case = Case { id: row.id, marks: &own, named, excuses, sizes, reach, whose, unsure };
         out.tally = Tally::default();
         if self.exports {
             judge::stream(&case, court, feed, out)?;

@@ -4,7 +4,7 @@
 //! of choosing while there are few. Refuses: to spend more on it than its bounds.
 
 use super::claim::{Fault, Spot};
-use super::listing::Open;
+use super::listing::{Filters, Open};
 use crate::audit::seal::{absent, Hash, Place, StreamId, Tree};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -20,18 +20,24 @@ pub struct Version {
     pub listed: Option<(Place, u32)>,
     /// Copies of the event: good ones, shown oddly, and altered in what the leaf does not cover.
     pub events: [u64; 3],
-    /// A list or checkpoint stands there.
-    pub evidence: u64,
+    /// It is a list or checkpoint.
+    pub evidence: bool,
     /// The first event.
     pub spot: Option<Spot>,
-    /// Whose filters lists know, and whose let it pass.
-    pub filters: (u64, u64),
+    /// What lists say of filters.
+    pub filters: Filters,
 }
 
 impl Version {
     /// Whether something of it is there.
     pub fn is_there(&self) -> bool {
-        self.evidence > 0 || self.events.iter().any(|n| *n > 0)
+        self.events.iter().any(|n| *n > 0)
+    }
+
+    /// Whether a list says that it was gone before it was sealed. It may have been delivered before that, and another list may
+    /// know it: then it went between the two.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.listed, Some((Place::Lost, _))) && !self.is_there()
     }
 }
 
@@ -69,10 +75,10 @@ impl Window {
     pub fn place(&mut self, seq: u64, lists: &[Open]) {
         self.begun = self.versions.len();
         for open in lists {
-            let Some((leaf, place, known, pass)) = open.at(seq) else { continue };
+            let Some((leaf, place, filters)) = open.at(seq) else { continue };
             if let Some(v) = self.version(seq, leaf) {
                 v.listed = v.listed.or(Some((place, open.number)));
-                v.filters = (v.filters.0 | known, v.filters.1 | pass);
+                v.filters.add(filters);
             }
         }
     }
@@ -83,30 +89,22 @@ impl Window {
             Some(at) => self.begun + at,
             None if own.len() == limits::VERIFY_VERSIONS => return None,
             None => {
-                let (listed, events, evidence) = (None, [0; 3], 0);
-                self.versions.push(Version { seq, leaf, listed, events, evidence, spot: None, filters: (0, 0) });
+                let (listed, events, evidence, filters) = (None, [0; 3], false, Filters::default());
+                self.versions.push(Version { seq, leaf, listed, events, evidence, spot: None, filters });
                 self.versions.len() - 1
             }
         };
         self.versions.get_mut(at)
     }
 
-    /// An event stands there.
-    pub fn event(&mut self, seq: u64, leaf: Hash, fault: Fault, spot: Spot) {
+    /// An event stands there; `evidence`: it is a list or checkpoint.
+    pub fn event(&mut self, seq: u64, leaf: Hash, evidence: bool, fault: Fault, spot: Spot) {
         if let Some(v) = self.version(seq, leaf) {
             v.events[fault as usize] += 1;
+            v.evidence |= evidence;
             v.spot = v.spot.or(Some(spot));
         } else if self.more.len() < limits::TOOL_FINDINGS {
             self.more.push((seq, spot));
-        }
-    }
-
-    /// A list or checkpoint stands there.
-    pub fn evidence(&mut self, seq: u64, spot: Spot) {
-        let leaf = absent(self.id, seq);
-        if let Some(v) = self.version(seq, leaf) {
-            v.evidence += 1;
-            v.spot = v.spot.or(Some(spot));
         }
     }
 
@@ -128,7 +126,7 @@ impl Window {
         self.unknown.iter().fold(0, |n: u64, (a, b)| n.saturating_add(b - a).saturating_add(1))
     }
 
-    /// The tree with the places, chosen so; what nothing is said of counts as evidence that is not there.
+    /// The tree with the places, chosen so; what nothing is said of counts as lost before it was sealed.
     pub fn grown(&self, tree: &Tree, picks: &Picks, mut at: impl FnMut(&Tree)) -> Tree {
         let mut tree = tree.clone();
         let mut unknown = self.unknown.iter().copied().peekable();
@@ -193,7 +191,7 @@ impl Window {
         let value = |i: usize| {
             let v = &self.versions[i];
             let list = v.listed.map(|(_, list)| 1 + agree.get(&list).copied().unwrap_or(0));
-            (list.unwrap_or(0), v.events[0], v.evidence)
+            (list.unwrap_or(0), v.events[0])
         };
         contested.iter().map(|&(a, b)| (a, (a..b).rev().max_by_key(|&i| value(i)).unwrap_or(a))).collect()
     }
@@ -250,7 +248,7 @@ mod tests {
 
     fn open(number: u32, from: u64, leaves: Vec<Hash>) -> Open {
         let places = leaves.into_iter().map(Place::Leaf).collect();
-        Open::new(number, List { stream: ID, from, places, passes: Vec::new() }, &mut Default::default())
+        Open::new(number, List { stream: ID, from, places, passes: Vec::new() }, true, |_| 0)
     }
 
     fn signed(leaves: impl Iterator<Item = Hash>) -> (Tree, Hash) {
@@ -277,7 +275,7 @@ mod tests {
                 // One event is missing where the lists disagree, one is altered elsewhere.
                 if seq != 4 {
                     let wrong = if seq == 9 { [7; 32] } else { leaf(seq) };
-                    w.event(seq, wrong, Fault::None, Spot::default());
+                    w.event(seq, wrong, false, Fault::None, Spot::default());
                 }
             }
             let (picks, _) = w.choose(&empty, &root, &mut u64::MAX.clone()).unwrap();
@@ -290,13 +288,13 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_is_said_of_may_be_evidence_that_is_gone() {
+    fn what_nothing_is_said_of_may_have_been_lost() {
         let of = |seq: u64| if seq == 2 || seq > 8 { absent(ID, seq) } else { leaf(seq) };
         let (empty, root) = signed((1..=10).map(of));
         let mut w = Window::new(ID);
         for seq in [1, 3, 4, 5, 6, 7, 8] {
             w.place(seq, &[]);
-            w.event(seq, leaf(seq), Fault::None, Spot::default());
+            w.event(seq, leaf(seq), false, Fault::None, Spot::default());
         }
         w.unknown = vec![(2, 2), (9, 10)];
         assert!(w.choose(&empty, &root, &mut 0).is_some());
@@ -308,7 +306,7 @@ mod tests {
     fn many_versions_of_a_place_are_counted_and_not_held() {
         let mut w = Window::new(ID);
         w.place(1, &[]);
-        (0..1_000u64).for_each(|n| w.event(1, leaf(n), Fault::None, Spot::default()));
+        (0..1_000u64).for_each(|n| w.event(1, leaf(n), false, Fault::None, Spot::default()));
         assert_eq!((w.versions.len(), w.more.len()), (limits::VERIFY_VERSIONS, limits::TOOL_FINDINGS));
     }
 }

@@ -55,7 +55,7 @@ fn run(stage: &Stage, prepare: &dyn Fn(&str)) -> After {
     assert_eq!(picodata.ledger.compare(&docs), Ok(()), "{title}\n{err}");
     let (repeated, bound) = (repeats as u64, BATCH * stage.kills());
     assert!(repeated <= bound, "{title}: {repeated} repeats, more than {bound}");
-    let demands = Demands { whole: true, complete: true };
+    let demands = Demands { whole: true, complete: true, damaged: false };
     let told = judge("r1", &lines, &[], &key, demands);
     assert_eq!(told, Ok(()), "{title}\n{err}");
     let read = |name: &str| std::fs::read_to_string(stage.den.file(name));

@@ -124,16 +124,7 @@ impl Sink for LogFile {
     }
 
     fn check(&mut self) -> std::result::Result<(), Failure> {
-        let dir = parent(&self.path);
-        match file::open_regular(&self.path, OpenOptions::new().append(true)) {
-            Ok(_) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.is_dir() => Err(self.failed("open", &e)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound && file::is_writable(dir) => Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Err(self.failed("make", &io::ErrorKind::PermissionDenied.into()))
-            }
-            Err(e) => Err(self.failed("open", &e)),
-        }
+        look(&self.path).map_err(|(what, e)| self.failed(what, &e))
     }
 
     fn reload(&mut self) {
@@ -318,6 +309,18 @@ pub fn open_to_append(path: &Path) -> io::Result<File> {
             Ok(file)
         }
         other => other,
+    }
+}
+
+/// Whether that could be done, without doing it; else what cannot be done.
+pub fn look(path: &Path) -> std::result::Result<(), (&'static str, io::Error)> {
+    let dir = parent(path);
+    match file::open_regular(path, OpenOptions::new().append(true)) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !dir.is_dir() => Err(("open", e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && file::is_writable(dir) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(("make", io::ErrorKind::PermissionDenied.into())),
+        Err(e) => Err(("open", e)),
     }
 }
 

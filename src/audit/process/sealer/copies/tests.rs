@@ -71,6 +71,25 @@ fn what_a_death_has_torn_is_cut_off_and_what_is_no_checkpoint_is_left_alone() {
 }
 
 #[test]
+fn a_look_tells_what_a_copy_would_and_changes_nothing() {
+    let dir = Scratch::new("copies-look");
+    let path = dir.path("c");
+    let look = || look(&CopyTo::File(path.clone()));
+    assert!(look().is_ok() && !path.exists());
+    let torn = text(&[1, 2])[..text(&[1]).len() + 20].to_string();
+    for (there, why) in [(text(&[1]), None), (torn, None), ("somebody's\n".into(), Some("something else"))] {
+        std::fs::write(&path, &there).unwrap();
+        match (look(), why) {
+            (told, None) => assert!(told.is_ok(), "{told:?}"),
+            (told, Some(why)) => assert!(told.unwrap_err().contains(why)),
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), there);
+    }
+    let gone = super::look(&CopyTo::Journal(dir.path("socket"))).unwrap_err();
+    assert!(gone.contains("cannot reach journald"), "{gone}");
+}
+
+#[test]
 fn what_is_in_the_way_is_said_and_not_waited_for() {
     let dir = Scratch::new("copies-way");
     let fifo = dir.path("fifo");

@@ -7,7 +7,7 @@ use super::super::findings::Kind::{self, *};
 use super::trail::{key, life, line, Chance, Record, Sealer, Sort, RECEIVERS};
 use super::{export, first_key, over, read, told};
 use crate::audit::seal::{checkpoint, Algorithm, Checkpoint, Note, StreamId};
-use crate::audit::tools::evidence::said::Said;
+use crate::audit::tools::evidence::said::{Said, What};
 use serde_json::Value;
 
 /// A trail as one receiver has it, read.
@@ -162,7 +162,7 @@ fn to_an_event(t: &Trail, chance: &mut Chance) -> Deed {
             let body = format!("{{\"id\":\"1.0.{}\",\"title\":\"forged\"}}", chance.below(100));
             Deed::new("another one in its place", &[Altered], Grade::Tampered)
                 .at(r)
-                .line(at, line(r.stream, r.seq, body.as_bytes(), false))
+                .line(at, line(r.stream, r.seq, body.as_bytes()))
         }
         _ => {
             let cut = chance.below(r.line.len() - 1);
@@ -177,12 +177,9 @@ fn to_the_export(t: &Trail, chance: &mut Chance) -> Deed {
     let r = &t.records[at];
     let body = format!("{{\"id\":\"1.0.{}\",\"title\":\"forged\"}}", chance.below(100));
     match chance.below(8) {
-        0 => Deed::new("one beside it", &[Inserted], Grade::Tampered).at(r).more(line(
-            r.stream,
-            r.seq,
-            body.as_bytes(),
-            false,
-        )),
+        0 => {
+            Deed::new("one beside it", &[Inserted], Grade::Tampered).at(r).more(line(r.stream, r.seq, body.as_bytes()))
+        }
         1 => Deed::new("one without a seal", &[Bare], Grade::Unclear).more(body.into_bytes()),
         2 => {
             let mut v = json(&r.line);
@@ -208,14 +205,14 @@ fn to_the_export(t: &Trail, chance: &mut Chance) -> Deed {
                 id,
                 1 + chance.below(9) as u64,
                 body.as_bytes(),
-                false,
             ))
         }
         6 => {
             let to = (at + 1 + chance.below(30)).min(t.records.len());
             let gone: Vec<usize> = (at..to).filter(|&i| t.records[i].stream == r.stream && t.is_signed(i)).collect();
             // Also the lists and checkpoints among them, and what tells of those.
-            Deed::new("some in a row are removed", &[Removed, Missing, Unproven, Unknown], Grade::Unclear).gone(gone)
+            Deed::new("some in a row are removed", &[Removed, Missing, Unproven, Unknown, Gap], Grade::Unclear)
+                .gone(gone)
         }
         _ => Deed::new("the end is cut off", &[], Grade::Fine).gone(at..t.records.len()),
     }
@@ -225,7 +222,7 @@ fn to_the_export(t: &Trail, chance: &mut Chance) -> Deed {
 fn to_a_list(t: &Trail, chance: &mut Chance) -> Deed {
     let at = t.sealed(chance, Sort::List);
     let mut v = json(&t.records[at].line);
-    match chance.below(4) {
+    match chance.below(6) {
         0 => {
             let mut leaves = v["leaves"].as_str().unwrap().to_string();
             if leaves.len() < 40 {
@@ -233,19 +230,38 @@ fn to_a_list(t: &Trail, chance: &mut Chance) -> Deed {
             }
             leaves.replace_range(3..4, if &leaves[3..4] == "A" { "B" } else { "A" });
             v["leaves"] = leaves.into();
-            Deed::new("a list is altered", &[Forged, Altered], Grade::Tampered).line(at, text(&v))
+            Deed::new("a list is altered", &[Forged, Altered], Grade::Tampered).at(&t.records[at]).line(at, text(&v))
         }
         1 => {
             v["from"] = (v["from"].as_str().unwrap().parse::<u64>().unwrap() + 1).to_string().into();
-            Deed::new("a list is moved", &[Altered], Grade::Tampered).line(at, text(&v))
+            Deed::new("a list is moved", &[Altered], Grade::Tampered).at(&t.records[at]).line(at, text(&v))
         }
         2 => {
             let field = own_field(chance, &v);
             v[&field] = "x".into();
-            Deed::new("a field of a list is altered", &[Altered, Inserted], Grade::Tampered).line(at, text(&v))
+            Deed::new("a field of a list is altered", &[Altered], Grade::Tampered).at(&t.records[at]).line(at, text(&v))
         }
-        _ => Deed::new("a list is removed", &[Spare, Removed, Missing], Grade::Fine).gone([at]),
+        3 => excusing(t, at, chance),
+        _ => Deed::new("a list is removed", &[Removed], Grade::Tampered).at(&t.records[at]).gone([at]),
     }
+}
+
+/// An event is removed, and the list of it says that the filter has kept it back; its leaf fits what it says.
+fn excusing(t: &Trail, at: usize, chance: &mut Chance) -> Deed {
+    let r = &t.records[at];
+    let Some(Said { what: What::List(mut list), .. }) = t.said[at].clone().ok() else { panic!("a list") };
+    let of = |e: &Record| e.sort == Sort::Event && e.stream == list.stream && (list.from..list.end()).contains(&e.seq);
+    let here: Vec<usize> = (0..t.records.len()).filter(|&i| of(&t.records[i]) && t.is_signed(i)).collect();
+    let name = "the bitmap is rewritten to excuse a removal";
+    let mut deed = Deed::new(name, &[Altered], Grade::Tampered).at(r);
+    list.passes = RECEIVERS.map(|name| (name.into(), vec![true; list.places.len()])).into();
+    for _ in 0..1 + chance.below(3.min(here.len())) {
+        let Some(&gone) = here.get(chance.below(here.len())) else { break };
+        let bit = (t.records[gone].seq - list.from) as usize;
+        list.passes.iter_mut().for_each(|(_, bits)| bits[bit] = false);
+        deed = deed.gone([gone]);
+    }
+    deed.line(at, line(r.stream, r.seq, &list.write(1_795_224_477_349)))
 }
 
 /// The event with another note.
@@ -267,14 +283,16 @@ fn to_a_checkpoint(t: &Trail, chance: &mut Chance) -> Deed {
         0 => {
             let field = own_field(chance, &v);
             v[&field] = "x".into();
-            Deed::new("a field of a checkpoint is altered", &[Altered, Inserted], Grade::Tampered).line(at, text(&v))
+            Deed::new("a field of a checkpoint is altered", &[Altered], Grade::Tampered)
+                .at(&t.records[at])
+                .line(at, text(&v))
         }
         1 => {
             let mut bytes = body.clone().into_bytes();
             let place = chance.below(bytes.len() - 1);
             bytes[place] = if bytes[place] == b'1' { b'2' } else { b'1' };
             v["checkpoint"] = note.replace(&body, &String::from_utf8_lossy(&bytes)).into();
-            Deed::new("a checkpoint is altered", &[Altered], Grade::Tampered).line(at, text(&v))
+            Deed::new("a checkpoint is altered", &[Altered], Grade::Tampered).at(&t.records[at]).line(at, text(&v))
         }
         2 => {
             // With our key's name and id under another body.
@@ -283,9 +301,8 @@ fn to_a_checkpoint(t: &Trail, chance: &mut Chance) -> Deed {
             Deed::new("under a signature that is not its own", &[Forged], Grade::Tampered).line(at, forged)
         }
         3 => {
-            // What it says is proven all the same, by the next one.
             let line = with(&mut v, &Note::sign(&body, &key(77)));
-            Deed::new("a checkpoint by another key", &[], Grade::Fine).line(at, line)
+            Deed::new("a checkpoint by another key", &[Altered], Grade::Tampered).at(&t.records[at]).line(at, line)
         }
         4 => {
             c.number = 500;
@@ -300,15 +317,15 @@ fn to_a_checkpoint(t: &Trail, chance: &mut Chance) -> Deed {
         }
         6 => {
             // As if it were the newest.
-            v["gostech"]["seal"]["seq"] = (t.records[t.records.len() - 1].seq + 1).into();
-            v["gostech"]["seal"]["stream"] = t.sealer.stream.to_string().into();
-            v["@timestamp"] = "2036-11-21T01:27:57.349+00:00".into();
-            Deed::new("an old one comes again as the newest", &[], Grade::Fine).more(text(&v))
+            let seq = t.records[t.records.len() - 1].seq + 1;
+            let again = line(t.sealer.stream, seq, &t.records[at].body);
+            Deed::new("an old one comes again as the newest", &[], Grade::Fine).more(again)
         }
-        _ => {
-            let says: &[Kind] = &[Removed, Gap, Spare, Pruned, Unknown];
-            Deed::new("a checkpoint is removed", says, Grade::Fine).gone([at])
-        }
+        // Nothing leads to the keys behind one that names the next.
+        _ if c.next_key.is_some() => Deed::new("a key is removed", &[Unknown], Grade::Unclear).gone([at]),
+        _ if at == 0 => Deed::new("the beginning is removed", &[Pruned], Grade::Fine).gone([at]),
+        // It may be what has excused others.
+        _ => Deed::new("a checkpoint is removed", &[Removed, Gap], Grade::Unclear).gone([at]),
     }
 }
 
@@ -316,7 +333,7 @@ fn to_a_checkpoint(t: &Trail, chance: &mut Chance) -> Deed {
 fn to_all(t: &Trail, chance: &mut Chance) -> Deed {
     let all = |sort: Sort| (0..t.records.len()).filter(move |&i| t.records[i].sort == sort);
     match chance.below(3) {
-        0 => Deed::new("all lists are removed", &[Spare, Removed, Missing], Grade::Fine).gone(all(Sort::List)),
+        0 => Deed::new("all lists are removed", &[Removed, Missing, Unproven], Grade::Unclear).gone(all(Sort::List)),
         1 => Deed::new("all checkpoints are removed", &[Unproven], Grade::Unclear).gone(all(Sort::Checkpoint)),
         _ => {
             // Whoever has written the trail anew has to sign it with a key of his own.

@@ -48,15 +48,12 @@ pub fn key(n: u8) -> SigningKey {
 }
 
 /// The line that a receiver is given.
-pub fn line(stream: StreamId, seq: u64, body: &[u8], evidence: bool) -> Vec<u8> {
+pub fn line(stream: StreamId, seq: u64, body: &[u8]) -> Vec<u8> {
     let hash = leaf(stream, seq, form(body), body);
     let text = String::from_utf8(crate::audit::seal::leaf::text(&hash).to_vec()).unwrap();
-    let mut seal = format!("\"seal\":{{\"stream\":\"{stream}\",\"seq\":{seq}");
-    if !evidence {
-        seal.push_str(&format!(",\"leaf\":\"{text}\""));
-    }
+    let seal = format!("\"seal\":{{\"stream\":\"{stream}\",\"seq\":{seq},\"leaf\":\"{text}\"}}");
     let mut out =
-        format!("{{\"@timestamp\":\"2026-11-21T01:27:57.349+00:00\",\"gostech\":{{\"id\":\"c/i/{seq}\",{seal}}}")
+        format!("{{\"@timestamp\":\"2026-11-21T01:27:57.349+00:00\",\"gostech\":{{\"id\":\"c/i/{seq}\",{seal}")
             .into_bytes();
     if form(body) != crate::audit::seal::Form::Canonical {
         out.push(b',');
@@ -103,8 +100,10 @@ pub struct Sealer {
     /// As `DIR/checkpoints` has them.
     pub notes: Vec<String>,
     pub stream: StreamId,
-    tree: Tree,
     first: usize,
+    /// The stream that is sealed, and where it begins and ends: the one before while it is closed.
+    sealing: (StreamId, usize, usize),
+    tree: Tree,
     places: Vec<Place>,
     bits: Vec<bool>,
     from: u64,
@@ -115,10 +114,12 @@ pub struct Sealer {
     /// The least severity that soc gets, by what the sealer and by what the sender knows.
     pub rule: [usize; 2],
     counts: [[u64; 3]; 2],
-    excused: Vec<(usize, u64)>,
+    excused: Vec<(usize, StreamId, u64)>,
     now: i64,
     streams: u8,
     gone: Vec<u64>,
+    /// Lists and checkpoints are set aside as well.
+    strict: bool,
 }
 
 const SEVERITIES: [&str; 3] = ["low", "medium", "high"];
@@ -133,8 +134,9 @@ impl Sealer {
             records: Vec::new(),
             notes: Vec::new(),
             stream,
-            tree: Tree::new(algorithm),
             first: 0,
+            sealing: (stream, 0, usize::MAX),
+            tree: Tree::new(algorithm),
             places: Vec::new(),
             bits: Vec::new(),
             from: 1,
@@ -148,6 +150,7 @@ impl Sealer {
             now,
             streams: 1,
             gone: Vec::new(),
+            strict: false,
         }
     }
 
@@ -178,42 +181,52 @@ impl Sealer {
         let says = body.ends_with(b"}");
         self.add(body, Sort::Event, !says || severity >= self.rule[1]);
         if self.chance.one_in(25) {
-            let of = self.chance.below(2);
-            self.excused.push((of, self.next_seq() - 1));
-            let last = self.records.last_mut().unwrap();
-            if last.to[of] {
-                last.to[of] = false;
-                self.counts[of][1] += 1;
-            } else {
-                self.excused.pop();
-            }
+            self.set_aside();
         }
         if self.chance.one_in(60) {
             // Gone before it was sealed.
             self.records.last_mut().unwrap().to = [false; 2];
             let seq = self.next_seq() - 1;
             self.gone.push(seq);
-            self.excused.retain(|e| e.1 != seq);
+            self.excused.retain(|e| e.1 != self.stream || e.2 != seq);
+        }
+    }
+
+    /// A receiver has refused the newest one.
+    fn set_aside(&mut self) {
+        let (of, seq) = (self.chance.below(2), self.next_seq() - 1);
+        let last = self.records.last_mut().unwrap();
+        if std::mem::replace(&mut last.to[of], false) {
+            self.counts[of][1] += 1;
+            self.excused.push((of, self.stream, seq));
         }
     }
 
     fn add(&mut self, body: Vec<u8>, sort: Sort, to_soc: bool) {
         let (stream, seq) = (self.stream, self.next_seq());
-        let line = line(stream, seq, &body, sort != Sort::Event);
+        let line = line(stream, seq, &body);
         self.counts[1][2] += u64::from(!to_soc);
         self.records.push(Record { stream, seq, sort, body, to: [true, to_soc], line });
+        if self.strict && sort != Sort::Event && self.chance.one_in(5) {
+            self.set_aside();
+        }
+    }
+
+    /// A receiver is forgotten and comes again: all until now counts as before its time.
+    pub fn forget(&mut self, receiver: usize) {
+        self.counts[receiver][2] = self.next_seq() - 1;
     }
 
     /// Seals all but the newest few.
     pub fn seal(&mut self, but: u64) {
-        let to = (self.next_seq() - 1).saturating_sub(but);
+        let (stream, first, end) = self.sealing;
+        let to = ((self.records.len().min(end) - first) as u64).saturating_sub(but);
         while self.tree.size() < to {
             let seq = self.tree.size() + 1;
-            let r = &self.records[self.first + seq as usize - 1];
-            let place = match r.sort {
-                Sort::Event if self.gone.contains(&seq) => Place::Lost,
-                Sort::Event => Place::Leaf(leaf(self.stream, seq, form(&r.body), &r.body)),
-                _ => Place::Own,
+            let r = &self.records[first + seq as usize - 1];
+            let place = match self.gone.contains(&seq) {
+                true => Place::Lost,
+                false => Place::Leaf(leaf(stream, seq, form(&r.body), &r.body)),
             };
             let says = r.sort == Sort::Event && r.body.ends_with(b"}");
             let severity = SEVERITIES
@@ -223,7 +236,7 @@ impl Sealer {
             self.places.push(place);
             self.tree.push(match place {
                 Place::Leaf(leaf) => leaf,
-                _ => absent(self.stream, seq),
+                _ => absent(stream, seq),
             });
             if self.places.len() == LIST {
                 self.list();
@@ -236,17 +249,31 @@ impl Sealer {
             return;
         }
         let (places, bits) = (std::mem::take(&mut self.places), std::mem::take(&mut self.bits));
-        let list = List { stream: self.of(), from: self.from, places, passes: vec![("soc".into(), bits)] };
-        self.from = list.end();
-        let body = list.write(self.now);
-        self.add(body, Sort::List, true);
-    }
-
-    fn of(&self) -> StreamId {
-        self.stream
+        let list = |n: usize| List {
+            stream: self.sealing.0,
+            from: self.from,
+            places: places[..n].to_vec(),
+            passes: vec![("soc".into(), bits[..n].to_vec())],
+        };
+        let (some, all) = (list(places.len().div_ceil(2)), list(places.len()));
+        self.from = all.end();
+        // Deaths: it comes again, and longer.
+        for again in [&some, &all] {
+            if self.chance.one_in(12) {
+                self.add(again.write(self.now), Sort::List, true);
+            }
+        }
+        self.add(all.write(self.now + 1), Sort::List, true);
     }
 
     pub fn checkpoint(&mut self, why: Why) {
+        if why == Why::Closed {
+            // By the next family, which writes into a stream of its own.
+            self.streams += 1;
+            self.sealing.2 = self.records.len();
+            self.stream = StreamId::new(self.now, [self.streams; 9], self.stream.algorithm());
+            self.first = self.records.len();
+        }
         self.seal(0);
         self.list();
         let note = self.note(why);
@@ -259,24 +286,22 @@ impl Sealer {
             self.key += 1;
         }
         if why == Why::Closed {
-            self.after = After::Stream(self.stream, self.tree.size(), self.tree.root());
-            self.streams += 1;
-            let algorithm = self.stream.algorithm();
-            self.stream = StreamId::new(self.now, [self.streams; 9], algorithm);
-            self.first = self.records.len();
-            (self.tree, self.from) = (Tree::new(algorithm), 1);
+            self.after = After::Stream(self.sealing.0, self.tree.size(), self.tree.root());
+            self.sealing = (self.stream, self.first, usize::MAX);
+            (self.tree, self.from) = (Tree::new(self.stream.algorithm()), 1);
             self.gone.clear();
         }
         self.add(checkpoint::event(&note, &c), Sort::Checkpoint, true);
     }
 
     fn note(&mut self, why: Why) -> String {
-        let mut c = Checkpoint::of(self.stream, &self.tree, why, self.now);
+        let mut c = Checkpoint::of(self.sealing.0, &self.tree, why, self.now);
+        let here = |e: &&(usize, StreamId, u64)| e.1 == self.sealing.0;
         (c.number, c.previous, c.after) = (self.number + 1, self.previous, self.after);
         c.ids = vec![EventId { raft_id: 1, gen: 0, count: self.records.len() as u64 }];
         for (i, name) in RECEIVERS.iter().enumerate() {
             let [dropped, quarantined, filtered] = self.counts[i];
-            let at = self.next_seq();
+            let at = (self.records.len().min(self.sealing.2) - self.sealing.1) as u64 + 1;
             c.receivers.push(Receiver {
                 name: (*name).into(),
                 at,
@@ -285,12 +310,13 @@ impl Sealer {
                 filtered,
                 ..Receiver::default()
             });
-            let mine: Vec<(u64, u64)> = self.excused.iter().filter(|e| e.0 == i).map(|e| (e.1, e.1)).collect();
+            let mine: Vec<(u64, u64)> =
+                self.excused.iter().filter(here).filter(|e| e.0 == i).map(|e| (e.2, e.2)).collect();
             if !mine.is_empty() {
                 c.excused.push(Excused::Ranges((*name).into(), Excuse::Quarantined, mine));
             }
         }
-        self.excused.clear();
+        self.excused.retain(|e| e.1 != self.sealing.0);
         c.rules = vec![("soc".into(), format!("severity>={}", SEVERITIES[self.rule[0]]))];
         if why == Why::Key {
             c.next_key = Some(key(self.key + 1).verifier().clone());
@@ -301,7 +327,15 @@ impl Sealer {
 
 /// A whole life: two or three streams, key changes, a change of rules, an end that is not sealed yet.
 pub fn life(seed: u64, algorithm: Algorithm, events: usize) -> Sealer {
-    let mut s = Sealer::new(seed, algorithm);
+    live(Sealer::new(seed, algorithm), events)
+}
+
+/// The same, where receivers refuse lists and checkpoints as well.
+pub fn strict_life(seed: u64, algorithm: Algorithm, events: usize) -> Sealer {
+    live(Sealer { strict: true, ..Sealer::new(seed, algorithm) }, events)
+}
+
+fn live(mut s: Sealer, events: usize) -> Sealer {
     s.checkpoint(Why::Start);
     let streams = 2 + s.chance.below(2);
     for n in 0..streams {
