@@ -207,18 +207,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_twice_is_one_document_but_for_evidence() {
-        let head = Head { first_seq: 1, ..Head::default() };
-        let id = |raw: &[u8], seq: u64| {
+    fn what_is_told_twice_is_one_document_but_where_evidence_counts() {
+        let stream = Stream { id: StreamId::new(1, [2; 9], seal::Algorithm::Sha256), first: 1 };
+        let id = |raw: &[u8], seal: Option<Stream>, seq: u64| {
+            let head = Head { first_seq: 1, seal, ..Head::default() };
             let (mut bytes, facts) = (Vec::new(), read(raw, false));
             let (kind, id, time) = (Kind::Own, facts.id, facts.time);
             encode(&mut bytes, &head, seq, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 77 });
             Maker::default().document_id(&decode(&head, &bytes).expect("a whole record"), &head)
         };
         let (gap, list) = (br#"{"id":"gap-1","title":"audit_gap"}"#, br#"{"id":"leaves-00-1","title":"audit_leaves"}"#);
-        assert_eq!(id(gap, 5), id(gap, 6));
-        assert_eq!(id(list, 5), id(list, 5));
-        assert_ne!(id(list, 5), id(list, 6));
+        assert_eq!(id(gap, None, 5), id(gap, None, 6));
+        for raw in [&gap[..], &list[..]] {
+            assert_eq!(id(raw, Some(stream), 5), id(raw, Some(stream), 5));
+            assert_ne!(id(raw, Some(stream), 5), id(raw, Some(stream), 6));
+        }
     }
 
     #[test]
