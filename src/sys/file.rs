@@ -25,6 +25,23 @@ pub fn unlock(file: &File) {
     unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
+/// A lock that ends with this value. A child that is being started has the descriptor for a moment: closing it is not enough.
+#[derive(Debug)]
+pub struct Locked(File);
+
+impl Locked {
+    /// None when somebody else has it.
+    pub fn take(file: File) -> io::Result<Option<Locked>> {
+        Ok(lock(&file)?.then_some(Locked(file)))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        unlock(&self.0);
+    }
+}
+
 fn whole(kind: libc::c_int) -> libc::flock {
     // SAFETY: flock is plain numbers, for which all zeros is a value: from the beginning of the file to its end.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
@@ -208,7 +225,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("gostech-lock-{}", std::process::id()));
         let a = File::create(&path).unwrap();
         let b = File::open(&path).unwrap();
-        assert!(lock(&a).unwrap());
+        // As a child has it that is just being started.
+        let _inherited = a.try_clone().unwrap();
+        let a = Locked::take(a).unwrap().expect("nobody has it");
         assert!(!lock(&b).unwrap());
         assert_eq!(lock_holder(&b).unwrap(), Some(std::process::id() as i32));
         drop(a);

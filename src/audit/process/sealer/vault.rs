@@ -59,7 +59,7 @@ pub struct Last {
 pub struct Vault {
     dir: PathBuf,
     /// Locked as long as this lives.
-    _lock: File,
+    _lock: file::Locked,
     checkpoints: File,
     /// Where the next one goes.
     end: u64,
@@ -83,9 +83,9 @@ impl Vault {
     /// Opens it for the one who writes there, and ends what a death has interrupted.
     pub fn open(dir: &Path) -> Result<Vault> {
         let lock = open(dir, LOCK).map_err(|e| cannot(dir, LOCK, "open", &e))?;
-        if !file::lock(&lock).map_err(|e| cannot(dir, LOCK, "lock", &e))? {
+        let Some(lock) = file::Locked::take(lock).map_err(|e| cannot(dir, LOCK, "lock", &e))? else {
             return Err(format!("another helper writes to `{}`: give each its own --seal", words::shown(dir)));
-        }
+        };
         finish_file(dir)?;
         let checkpoints = open(dir, CHECKPOINTS).map_err(|e| cannot(dir, CHECKPOINTS, "open", &e))?;
         let (last, end) = recover(dir, &checkpoints)?;
