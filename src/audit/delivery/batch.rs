@@ -250,7 +250,8 @@ mod tests {
                 let f = read(raw.as_bytes(), false);
                 let (raw, id, time) = (raw.as_bytes(), f.id, f.time);
                 let mut bytes = Vec::new();
-                let new = New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 0 };
+                let new =
+                    New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 0, form: None };
                 encode(&mut bytes, &head, n, &new);
                 b.push(&decode(&head, &bytes).unwrap(), &head);
             }

@@ -183,7 +183,7 @@ mod tests {
     fn stored<'a>(bytes: &'a mut Vec<u8>, head: &Head, raw: &[u8], kind: Option<Kind>, part: (u32, u32)) -> Stored<'a> {
         let facts = read(raw, kind == Some(Kind::Cut));
         let (kind, id, time, (part, parts)) = (kind.unwrap_or(facts.kind), facts.id, facts.time, part);
-        encode(bytes, head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: 77 });
+        encode(bytes, head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: 77, form: None });
         decode(head, bytes).expect("a whole record")
     }
 
@@ -213,7 +213,12 @@ mod tests {
             let head = Head { first_seq: 1, seal, ..Head::default() };
             let (mut bytes, facts) = (Vec::new(), read(raw, false));
             let (kind, id, time) = (Kind::Own, facts.id, facts.time);
-            encode(&mut bytes, &head, seq, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 77 });
+            encode(
+                &mut bytes,
+                &head,
+                seq,
+                &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 77, form: None },
+            );
             Maker::default().document_id(&decode(&head, &bytes).expect("a whole record"), &head)
         };
         let (gap, list) = (br#"{"id":"gap-1","title":"audit_gap"}"#, br#"{"id":"leaves-00-1","title":"audit_leaves"}"#);

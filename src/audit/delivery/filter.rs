@@ -167,7 +167,7 @@ mod tests {
         let head = Head { first_seq: 1, ..Head::default() };
         let facts = record::read(raw, kind == Kind::Cut);
         let (mut bytes, id, time, parts) = (Vec::new(), facts.id, facts.time, part.min(1) * 3);
-        encode(&mut bytes, &head, seq, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: 0 });
+        encode(&mut bytes, &head, seq, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: 0, form: None });
         sieve.passes(&decode(&head, &bytes).expect("a record"))
     }
 

@@ -208,7 +208,7 @@ mod tests {
                 &mut bytes,
                 &head,
                 9,
-                &New { kind, raw, id: none, time: none, part: 1, parts: 2, stream: 0, read_ms: 7 },
+                &New { kind, raw, id: none, time: none, part: 1, parts: 2, stream: 0, read_ms: 7, form: None },
             );
             let r = decode(&head, &bytes).unwrap();
             let said = Said { status: Some(400), text: "no\n\"good\"".into() };

@@ -11,6 +11,7 @@ use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::mark::Mark;
 use crate::audit::record::{self, Ending, Facts, Item, Kind, Severity, Splitter};
+use crate::audit::seal::Form;
 use crate::audit::spool::append::{Appender, Room};
 use crate::audit::spool::orphans::Orphans;
 use crate::audit::spool::record::New;
@@ -61,12 +62,13 @@ impl Writer {
     /// For a spool that was opened; `sync_each`: `--sync always`.
     pub fn new(spool: Arc<Spool>, event_max: usize, sync_each: bool) -> Writer {
         let pieces = spool.account().pieces;
+        let leaves = spool.settings.sealing.as_ref().is_some_and(|s| s.algorithm.is_quick());
         // Not more than a segment at once: what must be dropped is dropped in small portions.
         let chunk = limits::CHUNK_BYTES.min(spool.settings.segment_bytes() as usize);
         Writer {
             spool,
             appender: Appender::default(),
-            splitter: Splitter::new(event_max, pieces),
+            splitter: Splitter::new(event_max, pieces).for_leaves(leaves),
             items: Vec::new(),
             own: Vec::new(),
             opaque: false,
@@ -179,7 +181,7 @@ impl Writer {
             let end = memchr::memchr(b'\n', data).map_or(data.len(), |n| n + 1);
             self.opaque = false;
             let raw = Span { from: 0, to: end - usize::from(data[..end].ends_with(b"\n")) };
-            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0 });
+            self.items.push(Item { raw, end, facts: Facts::opaque(), part: 0, parts: 0, canonical: false });
             return end;
         }
         let used = self.splitter.split(data, ending, most, &mut self.items);
@@ -474,12 +476,13 @@ impl Writer {
 /// A record of ours, which stands where the input stands.
 fn own<'a>(raw: &'a [u8], facts: &Facts, at: Mark, read_ms: i64) -> New<'a> {
     let (id, time) = (facts.id, facts.time);
-    New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms }
+    New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms, form: None }
 }
 
 fn new_of<'a>(i: &Item, data: &'a [u8], base: Mark, read_ms: i64) -> New<'a> {
     let (raw, stream) = (i.raw.of(data), base.behind(i.end).position);
-    New { kind: i.facts.kind, raw, id: i.facts.id, time: i.facts.time, part: i.part, parts: i.parts, stream, read_ms }
+    let (Facts { kind, id, time, .. }, form) = (i.facts, i.canonical.then_some(Form::Canonical));
+    New { kind, raw, id, time, part: i.part, parts: i.parts, stream, read_ms, form }
 }
 
 fn collect_gaps(account: &mut crate::audit::record::account::Account, own: &mut Vec<GapEvent>, now: u64, force: bool) {

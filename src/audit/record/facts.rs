@@ -236,4 +236,6 @@ pub struct Item {
     pub part: u32,
     /// How many pieces there are; 0: no piece, or not known yet.
     pub parts: u32,
+    /// Its bytes are what would be written of its fields (`seal`); false: nobody has looked yet.
+    pub canonical: bool,
 }

@@ -13,6 +13,7 @@ pub mod gap_event;
 pub mod loss;
 pub mod mark;
 pub mod marks;
+pub mod order;
 mod plain;
 pub mod usual;
 
@@ -42,17 +43,23 @@ pub struct Splitter {
     pieces: u32,
     strides: bool,
     entries: bool,
+    leaves: bool,
 }
 
 impl Splitter {
     /// Records longer than `event_max` become pieces; `pieces` of the line that the input begins in are out already.
     pub fn new(event_max: usize, pieces: u32) -> Self {
-        Splitter { event_max: event_max.max(1), pieces, strides: true, entries: false }
+        Splitter { event_max: event_max.max(1), pieces, strides: true, entries: false, leaves: false }
     }
 
     /// The same, for an input of journald's entries. From anybody else a line that looks like one is a line.
     pub fn with_entries(self, entries: bool) -> Self {
         Splitter { entries, ..self }
+    }
+
+    /// The same, where each record gets a leaf: whether its bytes are canonical is seen on the way.
+    pub fn for_leaves(self, leaves: bool) -> Self {
+        Splitter { leaves, ..self }
     }
 
     /// The same at another place: `pieces` of the line there are out already.
@@ -80,7 +87,7 @@ impl Splitter {
         let mut at = 0;
         while at < data.len() && out.len() < most {
             if self.strides && self.pieces == 0 {
-                at = plain::records(data, at, self.event_max, most, out);
+                at = plain::records(data, at, self.event_max, most, self.leaves, out);
                 if at == data.len() || out.len() >= most {
                     break;
                 }
@@ -196,7 +203,7 @@ impl Splitter {
             return self.cut_in_pieces(data, from, to, true, out);
         }
         let facts = read(&data[from..to], cut);
-        out.push(Item { raw: Span { from, to }, end: to, facts, part: 0, parts: 0 });
+        out.push(Item { raw: Span { from, to }, end: to, facts, part: 0, parts: 0, canonical: false });
     }
 
     fn cut_in_pieces(&mut self, data: &[u8], from: usize, to: usize, ends: bool, out: &mut Vec<Item>) {
@@ -216,7 +223,14 @@ impl Splitter {
                 facts.id = Span::default();
                 facts.time = Span::default();
             }
-            out.push(Item { raw: Span { from: start, to: end }, end, facts, part: self.pieces, parts });
+            out.push(Item {
+                raw: Span { from: start, to: end },
+                end,
+                facts,
+                part: self.pieces,
+                parts,
+                canonical: false,
+            });
         }
         if ends {
             self.pieces = 0;

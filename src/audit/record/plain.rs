@@ -6,36 +6,51 @@
 
 use super::facts::{Facts, Item};
 use super::marks::Marks;
+use super::order::Order;
 use super::usual::Usual;
 use crate::json::Span;
 use crate::limits::PIPE_RECORD_BYTES;
+use std::cell::Cell;
 
 /// Finds records at the beginning of `data[from..]` until about `most` are out, or a line comes that is not of this shape, or
-/// is longer than `longest`; gives where that one begins.
+/// is longer than `longest`; gives where that one begins. `leaves`: see whether they are canonical.
+pub fn records(data: &[u8], from: usize, longest: usize, most: usize, leaves: bool, out: &mut Vec<Item>) -> usize {
+    if leaves {
+        all::<true>(data, from, longest, most, out)
+    } else {
+        all::<false>(data, from, longest, most, out)
+    }
+}
+
 #[inline(never)]
-pub fn records(data: &[u8], from: usize, longest: usize, most: usize, out: &mut Vec<Item>) -> usize {
+fn all<const LEAVES: bool>(data: &[u8], from: usize, longest: usize, most: usize, out: &mut Vec<Item>) -> usize {
     let longest = longest.min(PIPE_RECORD_BYTES);
     let (mut marks, mut usual, mut at) = (Marks::new(data, from), Usual::default(), from);
     while out.len() < most {
-        let Some((facts, to)) = record(&mut marks, &mut usual, at) else { break };
+        let Some((facts, to, canonical)) = record::<LEAVES>(&mut marks, &mut usual, at) else { break };
         if to - at > longest {
             break;
         }
-        out.push(Item { raw: Span { from: at, to }, end: to + 1, facts, part: 0, parts: 0 });
+        out.push(Item { raw: Span { from: at, to }, end: to + 1, facts, part: 0, parts: 0, canonical });
         at = to + 1;
     }
     at
 }
 
-/// The record that begins here, and where its newline stands.
+/// The record that begins here, where its newline stands, and whether it is known to be canonical.
 #[inline(always)]
-fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Facts, usize)> {
+fn record<const LEAVES: bool>(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Facts, usize, bool)> {
     let rest = marks.data.get(start..)?;
     let mut facts = Facts::none();
     if !rest.starts_with(b"{\"") || marks.pass() != start + 1 {
         return None;
     }
-    let mut at = 2;
+    let (mut at, mut order, canonical) = (2, Order::default(), Cell::new(LEAVES));
+    let is_fine = |escape: &[u8]| {
+        // A slash needs none.
+        canonical.set(canonical.get() && escape[0] != b'/');
+        is_short(escape)
+    };
     loop {
         // Whatever is foreign from here on is of this field, or of the block it begins in.
         marks.foreign = marks.seen.foreign;
@@ -45,8 +60,11 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
         if rest.get(to..to + 3)? != b"\":\"" {
             return None;
         }
+        if LEAVES && !order.takes(key, &rest[at..]) {
+            canonical.set(false);
+        }
         marks.pass();
-        let value = Span { from: to + 3, to: marks.string_end(is_short)? - start };
+        let value = Span { from: to + 3, to: marks.string_end(is_fine)? - start };
         if marks.foreign && std::str::from_utf8(&rest[at..value.to]).is_err() {
             return None;
         }
@@ -63,7 +81,7 @@ fn record(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Fac
             return None;
         }
     }
-    Some((facts.settled(&rest[..at - 1], usual), start + at - 1))
+    Some((facts.settled(&rest[..at - 1], usual), start + at - 1, canonical.get()))
 }
 
 /// Escapes that say one byte; what else there may be `read` must judge.
@@ -80,18 +98,22 @@ mod tests {
     const SHAPE: &str = r#"{"id":"1.0.2","initiator":"admin","message":"say \"hi\" \\ 100%","severity":"low","time":"2026-11-21T01:27:57.349+0000","title":"dml","user":"пользователь"}"#;
 
     fn both(data: &[u8], event_max: usize) -> [(Vec<Item>, usize); 2] {
-        [Splitter::new(event_max, 0), Splitter::new(event_max, 0).by_the_letter()].map(|mut splitter| {
-            let mut out = Vec::new();
-            let used = splitter.split(data, Ending::Open, 1_000, &mut out);
-            (out, used)
-        })
+        [Splitter::new(event_max, 0).for_leaves(true), Splitter::new(event_max, 0).by_the_letter()].map(
+            |mut splitter| {
+                let mut out = Vec::new();
+                let used = splitter.split(data, Ending::Open, 1_000, &mut out);
+                // What is canonical is only seen at a stride.
+                out.iter_mut().for_each(|i: &mut Item| i.canonical = false);
+                (out, used)
+            },
+        )
     }
 
     #[test]
     fn the_shape_of_the_database_is_taken_and_nothing_else() {
         let taken = |line: &str| {
             let (mut out, text) = (Vec::new(), format!("{line}\n"));
-            records(text.as_bytes(), 0, 1 << 20, 10, &mut out) == text.len()
+            records(text.as_bytes(), 0, 1 << 20, 10, true, &mut out) == text.len()
         };
         assert!(taken(SHAPE) && taken(r#"{"":""}"#));
         let nested = SHAPE.replace(r#""dml""#, "[1]");
@@ -132,7 +154,7 @@ mod tests {
             }
             let [short, letter] = both(&data, [1 << 20, 150, 200][next(3)]);
             assert_eq!(short, letter, "{}", String::from_utf8_lossy(&data));
-            taken += usize::from(records(&data, 0, 1 << 20, 10, &mut Vec::new()) > 0);
+            taken += usize::from(records(&data, 0, 1 << 20, 10, true, &mut Vec::new()) > 0);
         }
         assert!(taken > 5_000, "most of these begin with a record of that shape: {taken}");
     }

@@ -47,7 +47,8 @@ impl List {
         let id = format!("leaves-{stream}-{from}");
         let time = stamp::rfc3339_text(now_ms);
         let message = format!("leaves {from} to {} of stream {stream}", self.end() - 1);
-        let leaves: Vec<Hash> = self.places.iter().filter_map(Place::leaf).collect();
+        let mut leaves = Vec::with_capacity(self.places.len());
+        leaves.extend(self.places.iter().filter_map(Place::leaf));
         let leaves = to_base64(leaves.as_flattened());
         let (absent, passes) = (self.absent(), self.written_passes());
         let mut fields = vec![

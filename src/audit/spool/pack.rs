@@ -336,8 +336,17 @@ mod tests {
             let f = read(raw, false);
             let (part, parts) = if i % 50 == 9 { (i as u32, 400) } else { (0, 0) };
             let kind = if raw.is_empty() { Kind::Unparsed } else { f.kind };
-            let new =
-                New { kind, raw, id: f.id, time: f.time, part, parts, stream, read_ms: 900 + (i * i % 300) as i64 };
+            let new = New {
+                kind,
+                raw,
+                id: f.id,
+                time: f.time,
+                part,
+                parts,
+                stream,
+                read_ms: 900 + (i * i % 300) as i64,
+                form: None,
+            };
             encode(&mut out, head, 7 + i, &new);
         }
         out

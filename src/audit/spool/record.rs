@@ -272,6 +272,17 @@ pub struct New<'a> {
     pub stream: u64,
     /// When it was read.
     pub read_ms: i64,
+    /// The form of its leaf, where somebody has looked at it already.
+    pub form: Option<Form>,
+}
+
+impl New<'_> {
+    fn leaf(&self, head: &Head, seq: u64) -> Option<(Form, Hash)> {
+        // What has a form that is known has no frame.
+        let Some(form) = self.form else { return head.leaf(seq, self.kind, self.part, self.raw) };
+        let stream = head.seal?;
+        Some((form, seal::leaf(stream.id, stream.seq(seq)?, form, self.raw)))
+    }
 }
 
 /// Writes a record behind what `out` holds; the caller has asked `reaches`.
@@ -295,7 +306,7 @@ pub fn encode(out: &mut Vec<u8>, head: &Head, seq: u64, new: &New<'_>) {
     put(&mut h, 40, new.parts.to_le_bytes());
     let mut front = HEADER_BYTES;
     if self::front(head.seal) > front {
-        if let Some(leaf) = head.leaf(seq, new.kind, new.part, new.raw) {
+        if let Some(leaf) = new.leaf(head, seq) {
             h[35] |= HAS_LEAF;
             put(&mut h, front, leaf_bytes(leaf));
             front += LEAF_BYTES;

@@ -154,7 +154,7 @@ impl Spool {
                 out = head.encode();
             }
             let (kind, part, parts, stream, read_ms) = (m.kind, m.part, m.parts, m.stream, m.read_ms);
-            let new = New { kind, raw: r.raw, id: m.id, time: m.time, part, parts, stream, read_ms };
+            let new = New { kind, raw: r.raw, id: m.id, time: m.time, part, parts, stream, read_ms, form: None };
             record::encode(&mut out, head, m.seq, &new);
             next = m.seq + 1;
         }

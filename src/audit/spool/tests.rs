@@ -126,6 +126,7 @@ pub(super) fn put(spool: &Spool, a: &mut Appender, n: u64) -> Result<u64, NoRoom
         parts: 0,
         stream: n * 100,
         read_ms: 1000,
+        form: None,
     };
     let seq = spool.append(a, 1, &[new], 1000, false)?;
     spool.account().take(seq, &f, &raw, 0, 0, 1000);
@@ -450,7 +451,7 @@ fn the_pieces_of_a_line_end_with_its_input() {
         let mut f = facts_of(raw, false);
         f.kind = kind;
         let (id, time) = (f.id, f.time);
-        let new = New { kind, raw, id, time, part, parts: 0, stream: 100, read_ms: 1000 };
+        let new = New { kind, raw, id, time, part, parts: 0, stream: 100, read_ms: 1000, form: None };
         let seq = spool.append(&mut Appender::default(), epoch, &[new], 1000, false).unwrap();
         let mut account = spool.account();
         account.take(seq, &f, raw, part, 0, 1000);

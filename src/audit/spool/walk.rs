@@ -205,8 +205,17 @@ mod tests {
         for (i, &n) in sizes.iter().enumerate() {
             let raw = vec![b'a' + (i % 26) as u8; n];
             let none = Span::default();
-            let new =
-                New { kind: Kind::Unparsed, raw: &raw, id: none, time: none, part: 0, parts: 0, stream: 0, read_ms: 0 };
+            let new = New {
+                kind: Kind::Unparsed,
+                raw: &raw,
+                id: none,
+                time: none,
+                part: 0,
+                parts: 0,
+                stream: 0,
+                read_ms: 0,
+                form: None,
+            };
             record::encode(&mut out, &head, 1 + i as u64, &new);
         }
         (head, out)

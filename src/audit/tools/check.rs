@@ -539,7 +539,12 @@ fn test_event(options: &Options, r: &ReceiverOptions, i: usize, now_ms: i64) -> 
     let head = Arc::new(Head { first_seq: 1, created_ms: now_ms, identity, ..Head::default() });
     let (kind, raw, id, time) = (facts.kind, raw.as_bytes(), facts.id, facts.time);
     let mut bytes = Vec::new();
-    encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: now_ms });
+    encode(
+        &mut bytes,
+        &head,
+        1,
+        &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: now_ms, form: None },
+    );
     let stored = decode(&head, &bytes).ok()?;
     let mut batch = Batch::new(r.form.clone());
     batch.push(&stored, &head);

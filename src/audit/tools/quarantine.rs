@@ -259,7 +259,7 @@ fn retry_one(call: &mut Call<'_>, look: &Look, receiver: &str, path: &Path) -> R
             builder.push(
                 &h.identity,
                 h.sealed,
-                &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms },
+                &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms, form: None },
             )
         }
         _ => {
@@ -310,7 +310,7 @@ fn document_id(h: &Held, id: Span, time: Span) -> String {
     let head = Head { first_seq: 1, created_ms: h.read_ms, identity: h.identity.clone(), seal, ..Head::default() };
     let (kind, raw, (part, parts)) = (h.kind, h.raw.as_slice(), h.part);
     let mut bytes = Vec::new();
-    encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms });
+    encode(&mut bytes, &head, 1, &New { kind, raw, id, time, part, parts, stream: 0, read_ms: h.read_ms, form: None });
     decode(&head, &bytes).map_or_else(|_| String::new(), |r| Maker::default().document_id(&r, &head))
 }
 
@@ -334,7 +334,7 @@ mod tests {
             for (raw, kind) in events {
                 let (facts, mut bytes) = (record::read(raw, false), Vec::new());
                 let (id, time, part, parts) = (facts.id, facts.time, 0, 0);
-                let new = New { kind, raw, id, time, part, parts, stream: 0, read_ms: 9 };
+                let new = New { kind, raw, id, time, part, parts, stream: 0, read_ms: 9, form: None };
                 encode(&mut bytes, &head, 9, &new);
                 let r = decode(&head, &bytes).unwrap();
                 let id = Maker::default().document_id(&r, &head);

@@ -265,7 +265,8 @@ impl Work<'_> {
                     Found::Record(m) => {
                         let (kind, id, time, part, parts) = (m.kind, m.id, m.time, m.part, m.parts);
                         let raw = walk.record(m).raw;
-                        let new = New { kind, raw, id, time, part, parts, stream: m.stream, read_ms: m.read_ms };
+                        let new =
+                            New { kind, raw, id, time, part, parts, stream: m.stream, read_ms: m.read_ms, form: None };
                         bytes.clear();
                         record::encode(&mut bytes, &head, m.seq, &new);
                         out.write_all(&bytes)?;

@@ -95,7 +95,7 @@ pub fn when(place: &Path) -> &'static str {
 pub fn new_of<'a>(r: &Stored<'a>) -> New<'a> {
     let m = r.meta;
     let (kind, id, time, part, parts) = (m.kind, m.id, m.time, m.part, m.parts);
-    New { kind, raw: r.raw, id, time, part, parts, stream: 0, read_ms: m.read_ms }
+    New { kind, raw: r.raw, id, time, part, parts, stream: 0, read_ms: m.read_ms, form: None }
 }
 
 /// `owner`: who is to deliver; none: whom the spool belongs to.

@@ -96,7 +96,8 @@ mod tests {
 
     fn put(seals: &mut Seals, number: u64, raw: &[u8], kind: Kind) {
         let (mut bytes, head, facts) = (Vec::new(), head(), read(raw, false));
-        let new = New { kind, raw, id: facts.id, time: facts.time, part: 0, parts: 0, stream: 0, read_ms: 0 };
+        let new =
+            New { kind, raw, id: facts.id, time: facts.time, part: 0, parts: 0, stream: 0, read_ms: 0, form: None };
         encode(&mut bytes, &head, number, &new);
         seals.take(&decode(&head, &bytes).unwrap(), &head);
     }

@@ -50,7 +50,8 @@ impl Trail {
         let head = Head { first_seq: 1, created_ms: NOW, seal: Some(self.stream), ..Head::default() };
         let facts = read(raw, kind == Some(Kind::Cut));
         let kind = kind.unwrap_or(facts.kind);
-        let new = New { kind, raw, id: facts.id, time: facts.time, part: 0, parts: 0, stream: 0, read_ms: NOW };
+        let new =
+            New { kind, raw, id: facts.id, time: facts.time, part: 0, parts: 0, stream: 0, read_ms: NOW, form: None };
         let mut bytes = Vec::new();
         encode(&mut bytes, &head, seq, &new);
         let stored = decode(&head, &bytes).expect("written a moment ago");

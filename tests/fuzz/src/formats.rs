@@ -107,7 +107,7 @@ pub fn check(input: &[u8]) {
     }
     let head = Arc::new(Head { first_seq: 1, created_ms: NOW, identity, ..Head::default() });
     let read_ms = NOW - i64::from(ago) * 1000;
-    let new = New { kind, raw, id, time, part: part.into(), parts: parts.into(), stream: 0, read_ms };
+    let new = New { kind, raw, id, time, part: part.into(), parts: parts.into(), stream: 0, read_ms, form: None };
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 1, &new);
     let stored = decode(&head, &bytes).expect("written a moment ago");

@@ -17,7 +17,7 @@ pub fn written(kind: Kind, status: Option<u16>, answer: &str, part: (u32, u32), 
     let identity = Identity { cluster: "c".into(), instance: "i".into(), node: "n".into() };
     let head = Arc::new(Head { first_seq: 1, created_ms: NOW, identity, ..Head::default() });
     let none = Span::default();
-    let new = New { kind, raw, id: none, time: none, part: part.0, parts: part.1, stream: 0, read_ms: NOW };
+    let new = New { kind, raw, id: none, time: none, part: part.0, parts: part.1, stream: 0, read_ms: NOW, form: None };
     let mut bytes = Vec::new();
     encode(&mut bytes, &head, 9, &new);
     let stored = decode(&head, &bytes).expect("written a moment ago");

@@ -45,7 +45,7 @@ pub fn records(head: &Head, most: usize) -> Vec<u8> {
         let facts = gostech::audit::record::read(raw, false);
         let (kind, id, time) = (facts.kind, facts.id, facts.time);
         let stream = head.stream + i as u64 * 100;
-        let new = New { kind, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms };
+        let new = New { kind, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms, form: None };
         record::encode(&mut out, head, head.first_seq + i as u64, &new);
     }
     out

@@ -1,9 +1,11 @@
-//! Lines taken at a stride: the same records, with the same facts, as by the letter, wherever a portion ends.
+//! Lines taken at a stride: the same records, with the same facts, as by the letter, wherever a portion ends; and what is
+//! called canonical is that.
 //!
 //! An input is a byte of settings and a text. Refuses: to know which records there should be.
 
 use super::Dice;
 use gostech::audit::record::{Ending, Splitter};
+use gostech::audit::seal::{form, Form};
 
 /// Seeds: recorded lines, whole and cut at odd places; texts beyond ASCII, escapes, what is only nearly of that shape.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -29,12 +31,15 @@ pub fn check(input: &[u8]) {
     // Every beginning of the last two hundred bytes: a record may end anywhere in what is looked at together.
     for to in dice.0.len().saturating_sub(200)..=dice.0.len() {
         let data = &dice.0[..to];
-        let [strides, letter] = [Splitter::new(event_max, pieces), Splitter::new(event_max, pieces).by_the_letter()]
-            .map(|mut s| {
-                let mut out = Vec::new();
-                let used = s.split(data, ending, 1 + usize::from(settings / 32), &mut out);
-                (used, s.pieces(), out)
-            });
+        let by_strides = Splitter::new(event_max, pieces).for_leaves(true);
+        let [strides, letter] = [by_strides, Splitter::new(event_max, pieces).by_the_letter()].map(|mut s| {
+            let mut out = Vec::new();
+            let used = s.split(data, ending, 1 + usize::from(settings / 32), &mut out);
+            for item in &mut out {
+                assert!(!std::mem::take(&mut item.canonical) || form(item.raw.of(data)) == Form::Canonical);
+            }
+            (used, s.pieces(), out)
+        });
         assert_eq!(strides, letter);
     }
 }

@@ -55,7 +55,7 @@ pub fn written(format: &Format, sample: &Sample) -> (Vec<u8>, String) {
     let spans = if sample.part.0 > 1 { Default::default() } else { (facts.id, facts.time) };
     let (kind, raw, (id, time), (part, parts)) = (sample.kind, &sample.raw[..], spans, sample.part);
     let mut bytes = Vec::new();
-    let new = New { kind, raw, id, time, part, parts, stream: 0, read_ms: 1_795_224_477_349 };
+    let new = New { kind, raw, id, time, part, parts, stream: 0, read_ms: 1_795_224_477_349, form: None };
     encode(&mut bytes, &head, 1, &new);
     let stored = decode(&head, &bytes).expect("written a moment ago");
     let (mut maker, mut out) = (Maker::default(), Vec::new());

@@ -14,7 +14,7 @@ fn written(format: &Format, raw: &[u8], kind: Option<Kind>, part: (u32, u32)) ->
     facts.kind = kind.unwrap_or(facts.kind);
     let mut bytes = Vec::new();
     let (id, time, (part, parts)) = (facts.id, facts.time, part);
-    let new = New { kind: facts.kind, raw, id, time, part, parts, stream: 0, read_ms: 1_795_224_477_349 };
+    let new = New { kind: facts.kind, raw, id, time, part, parts, stream: 0, read_ms: 1_795_224_477_349, form: None };
     encode(&mut bytes, &head, 1, &new);
     let stored = decode(&head, &bytes).unwrap();
     let mut out = Vec::new();

@@ -66,7 +66,17 @@ fn segment_of(head: Head) -> (Vec<u8>, Vec<Vec<u8>>) {
     for (i, raw) in raws.iter().enumerate() {
         let stream = 1000 + 10 * i as u64;
         let (id, time) = (Span { from: 7, to: 12 }, Span::default());
-        let new = New { kind: Kind::Object, raw, id, time, part: 0, parts: 0, stream, read_ms: head.created_ms - 5 };
+        let new = New {
+            kind: Kind::Object,
+            raw,
+            id,
+            time,
+            part: 0,
+            parts: 0,
+            stream,
+            read_ms: head.created_ms - 5,
+            form: None,
+        };
         encode(&mut out, &head, 42 + i as u64, &new);
     }
     (out, raws)

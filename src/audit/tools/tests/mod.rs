@@ -88,7 +88,8 @@ fn put(spool: &Spool, a: &mut Appender, raw: &[u8], kind: Option<Kind>, (part, p
     let mut f = read(raw, kind == Some(Kind::Cut));
     f.kind = kind.unwrap_or(f.kind);
     let (kind, id, time) = (f.kind, f.id, f.time);
-    let new = New { kind, raw, id, time, part, parts, stream: spool.next_seq() * 100, read_ms: NOW - 60_000 };
+    let new =
+        New { kind, raw, id, time, part, parts, stream: spool.next_seq() * 100, read_ms: NOW - 60_000, form: None };
     let seq = spool.append(a, 1, &[new], NOW, false).unwrap();
     spool.account().take(seq, &f, raw, part, parts, NOW as u64);
 }

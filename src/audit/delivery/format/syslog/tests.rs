@@ -20,7 +20,7 @@ fn message(write: Write, manner: Manner, node: &str, raw: &[u8], seq: u64) -> St
         &mut bytes,
         &head,
         seq,
-        &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 1_795_224_477_349 },
+        &New { kind, raw, id, time, part: 0, parts: 0, stream: 0, read_ms: 1_795_224_477_349, form: None },
     );
     let stored = decode(&head, &bytes).unwrap();
     write(&mut Pen::new(&Arc::new(manner)), &mut out, &Maker::default().make(&stored, &head), json::write);
