@@ -27,7 +27,9 @@ pub enum Next<'a> {
 pub struct Reader {
     want: u64,
     at: Option<(Segment, Walk)>,
+    /// The last event before record `seen`, the one after the last that was walked over; none behind records that are gone.
     last: Option<EventId>,
+    seen: u64,
     loss: Option<Loss>,
     usual: Usual,
 }
@@ -90,7 +92,8 @@ impl Reader {
             return Next::Lost(Loss { after: event, ..loss });
         }
         self.want = meta.seq + 1;
-        self.last = event.or(self.last);
+        self.last = event.or(self.last.filter(|_| self.seen == meta.seq));
+        self.seen = meta.seq + 1;
         let record = walk.record(meta);
         // Of what stream it was when it was written is not known for certain: its leaf is made of what is taken for that.
         let record = if segment.head.is_lost() { record.without_leaf() } else { record };
@@ -99,8 +102,10 @@ impl Reader {
 
     fn lose_to(&mut self, seq: u64) {
         if seq > self.want {
-            let from = self.loss.map_or(self.want, |l| l.from);
-            self.loss = Some(Loss { from, to: seq - 1, before: self.last, after: None });
+            // Behind records that the receiver has and that are gone nobody knows which event it had last.
+            let before = self.last.filter(|_| self.seen == self.want);
+            let (from, before) = self.loss.map_or((self.want, before), |l| (l.from, l.before));
+            self.loss = Some(Loss { from, to: seq - 1, before, after: None });
             self.want = seq;
         }
     }
@@ -114,7 +119,8 @@ impl Reader {
         let Some((s, walk)) = &mut self.at else { return self.find_segment(spool) };
         match walk.next(spool.store(s.store), &s.name, &s.head, s.bytes) {
             Ok(Found::Record(m)) if m.seq < self.want => {
-                self.last = walk.record(m).number().or(self.last);
+                self.last = walk.record(m).number().or(self.last.filter(|_| self.seen == m.seq));
+                self.seen = m.seq + 1;
                 Move::Again
             }
             Ok(Found::Record(m)) if m.seq >= s.next => {
