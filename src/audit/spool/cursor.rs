@@ -47,6 +47,8 @@ pub struct Excused {
     pub ranges: Vec<(Fate, u64, u64)>,
     /// How many more were quarantined and dropped that had no room here.
     pub more: [u64; 2],
+    /// The first of those; 0: nobody knows.
+    pub since: u64,
 }
 
 impl Excused {
@@ -56,7 +58,12 @@ impl Excused {
         match self.ranges.last_mut() {
             Some((f, _, last)) if *f == fate && *last + 1 == from => *last = to,
             _ if room => self.ranges.push((fate, from, to)),
-            _ => self.more[fate as usize] += to + 1 - from,
+            _ => {
+                if self.more == [0; 2] {
+                    self.since = from;
+                }
+                self.more[fate as usize] += to + 1 - from;
+            }
         }
     }
 
@@ -64,6 +71,9 @@ impl Excused {
     pub fn said(&mut self, these: &Excused) {
         for (mine, said) in self.more.iter_mut().zip(these.more) {
             *mine = mine.saturating_sub(said);
+        }
+        if self.more == [0; 2] {
+            self.since = 0;
         }
         for &(fate, from, to) in &these.ranges {
             // The last one may have grown meanwhile.
@@ -96,7 +106,7 @@ impl Excused {
         };
         let ranges = v["excused"].as_str().unwrap_or("").split(' ').filter_map(range).take(limits::EXCUSED_KEPT);
         let more = |i: usize| v["excused_more"][i].as_u64().unwrap_or(0).min(limits::SPOOL_NUMBER_MAX);
-        Excused { ranges: ranges.collect(), more: [more(0), more(1)] }
+        Excused { ranges: ranges.collect(), more: [more(0), more(1)], since: more(2) }
     }
 }
 
@@ -146,7 +156,7 @@ impl Cursor {
         });
         if self.excused != Excused::default() {
             all["excused"] = self.excused.save().into();
-            all["excused_more"] = json!(self.excused.more);
+            all["excused_more"] = json!([self.excused.more[0], self.excused.more[1], self.excused.since]);
         }
         all.to_string().into_bytes()
     }
@@ -198,6 +208,22 @@ mod tests {
         assert!(again.is_of("r1") && named.is_of("r1") && !named.is_of("r2"));
         assert_eq!((again.next, again.delivered, again.retries.get("status")), (7, 5, Some(&3)));
         assert!(c.last_answer.starts_with(&again.last_answer) && Cursor::load(b"{}").is_none());
+    }
+
+    #[test]
+    fn excuses_that_have_no_room_are_known_by_the_first_of_them() {
+        let mut all = Excused::default();
+        let most = limits::EXCUSED_KEPT as u64;
+        (1..=most + 3).for_each(|n| all.add(Fate::Quarantined, 2 * n, 2 * n));
+        assert_eq!((all.more, all.since), ([3, 0], 2 * (most + 1)));
+        let said = all.clone();
+        all.add(Fate::Dropped, 900, 909);
+        all.said(&said);
+        assert_eq!((all.ranges.len(), all.more, all.since), (0, [0, 10], 2 * (most + 1)));
+        let cursor = Cursor { next: 910, excused: all.clone(), ..Cursor::default() };
+        assert_eq!(Cursor::load(&cursor.save()).unwrap().excused, all);
+        all.said(&Excused { more: [0, 10], ..Excused::default() });
+        assert_eq!(all, Excused::default());
     }
 
     #[test]

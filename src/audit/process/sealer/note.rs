@@ -77,7 +77,7 @@ impl Sealer {
     }
 
     /// What a receiver was not given before the record `next`, by stream and reason, in order.
-    fn excuses(&self, name: &str, excused: &Excused, next: u64) -> Vec<(StreamId, Said)> {
+    pub(super) fn excuses(&self, name: &str, excused: &Excused, next: u64) -> Vec<(StreamId, Said)> {
         let mut all: Vec<(StreamId, Excuse, u64, u64)> = Vec::new();
         let mut more = 0;
         for &(fate, from, to) in &excused.ranges {
@@ -115,11 +115,11 @@ impl Sealer {
         }
         let unnamed: u64 = excused.more.iter().sum();
         if unnamed > 0 {
-            // Nobody knows of which stream they are: of any from the first that is named to where the receiver is.
-            let (mut at, first) = (next.saturating_sub(1), excused.ranges.first().map_or(next, |r| r.1));
+            // Nobody knows of which stream each is: of any from that of the first to where the receiver is.
+            let mut at = next.saturating_sub(1);
             while let Some(s) = self.stream_of(at) {
                 said.push((s.id, Said::More(name.into(), unnamed)));
-                if s.first <= first || s.first <= 1 {
+                if s.first <= excused.since || s.first <= 1 {
                     break;
                 }
                 at = s.first - 1;

@@ -8,6 +8,7 @@ use crate::audit::intake::writer::Writer;
 use crate::audit::record::Ending;
 use crate::audit::seal::checkpoint::{After, Excuse};
 use crate::audit::seal::{Algorithm, Checkpoint, Form, List, Note, Place, SigningKey, Tree};
+use crate::audit::spool::cursor::Excused;
 use crate::audit::spool::memory_disk::MemoryDisk;
 use crate::audit::spool::no_disk::NoDisk;
 use crate::audit::spool::read::{Next, Reader};
@@ -331,6 +332,26 @@ fn another_family_closes_what_the_one_before_has_begun() {
     assert_eq!((all[1].stream, all[1].size), (old.id, new.first - 1));
     assert_eq!((all[2].stream, all[2].after), (new.id, After::Stream(old.id, all[1].size, all[1].root)));
     assert_eq!(all[1].excused.len() + all[2].earlier.len(), 1, "{:?}", all[1].excused);
+}
+
+/// The ones that had room are said already, and the rest began long ago.
+#[test]
+fn excuses_without_room_are_said_of_each_stream_since_the_first_of_them() {
+    let mut stage = Stage::new(Vec::new());
+    stage.events(1, 50);
+    stage.seal();
+    let old = stage.spool.stream().unwrap();
+    stage.ring = Arc::new(Ring::create(4096, 6).unwrap());
+    stage.die();
+    let new = stage.spool.stream().unwrap();
+    let of = |since: u64| {
+        let excused = Excused { more: [1, 2], since, ..Excused::default() };
+        let said = stage.sealer.excuses("r2", &excused, new.first + 5);
+        said.into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(of(new.first), [new.id]);
+    assert_eq!(of(20), [new.id, old.id]);
+    assert_eq!(of(0), [new.id, old.id], "nobody knows since when");
 }
 
 /// What a power cut leaves may be older than what was signed, and nothing may be left of the stream that was signed last.
