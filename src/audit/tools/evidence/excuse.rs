@@ -68,6 +68,8 @@ pub struct Budget {
     pub to: u64,
     /// How many.
     pub most: u64,
+    /// The filter was changed meanwhile: what came again after a power cut may have been counted by either.
+    pub changed: bool,
 }
 
 /// What is signed of one stream besides its roots.
@@ -200,6 +202,8 @@ struct Known {
     filters: bool,
     /// It has begun anew, and how far what it lacked goes is not said yet.
     began: bool,
+    /// The last stream that it was in, by where that comes in its chain: all before it has passed.
+    reached: usize,
 }
 
 impl Walk<'_> {
@@ -253,8 +257,9 @@ impl Walk<'_> {
         let from = before.and_then(|(_, b)| self.whose.ats(b)).map_or(1, |(least, _)| least);
         // Somebody was still busy with the streams before.
         if from == 0 || to == 0 {
-            let chain = self.chain;
-            let earlier = self.all.iter_mut().filter(|(id, e)| e.chain.0 == chain && **id != m.id);
+            let (chain, reached) = (self.chain, self.known.iter().map(|k| k.reached).min().unwrap_or(0));
+            let open = |e: &Excuses| e.chain.0 == chain && e.chain.1 >= reached;
+            let earlier = self.all.iter_mut().filter(|(id, e)| open(e) && **id != m.id);
             earlier.for_each(|(_, e)| e.vague.add(1, u64::MAX));
         }
         let from = from.max(1);
@@ -302,7 +307,9 @@ impl Walk<'_> {
             let filters = c.rules.iter().any(|rule| rule.0 == r.name);
             // Behind all that is signed of a stream that ends: where it really is, the next stream says.
             let beyond = m.why == Why::Closed && r.at > c.size;
-            let mut now = Known { line: r.clone(), id: m.id, filters, began: false };
+            let place = self.all.get(&m.id).map_or(0, |e| e.chain.1);
+            let reached = if r.at > 0 { place } else { 0 };
+            let mut now = Known { line: r.clone(), id: m.id, filters, began: false, reached };
             let at = self.known.iter().position(|k| k.line.name == r.name);
             let Some(at) = at else {
                 self.known.push(now);
@@ -314,6 +321,7 @@ impl Walk<'_> {
             let skips = !old.filters && !now.filters && r.filtered > old.line.filtered;
             let begins = skips || less(|r| r.delivered) || less(|r| r.quarantined) || less(|r| r.dropped);
             now.began = beyond && (begins || old.began);
+            now.reached = now.reached.max(old.reached);
             self.known[at] = now;
             if !begins {
                 if old.began && old.id != m.id {
@@ -330,7 +338,8 @@ impl Walk<'_> {
                 continue;
             }
             let (chain, since) = (self.chain, self.all.get(&old.id).map_or(0, |e| e.chain.1));
-            for (id, e) in self.all.iter_mut().filter(|(_, e)| e.chain.0 == chain) {
+            let open = |e: &Excuses| e.chain.0 == chain && e.chain.1 >= old.reached;
+            for (id, e) in self.all.iter_mut().filter(|(_, e)| open(e)) {
                 if *id == old.id && !all {
                     e.vague.add(from, u64::MAX);
                 } else if *id != m.id && (all || e.chain.1 > since) {
@@ -357,25 +366,30 @@ impl Walk<'_> {
             let steady = self.steady.iter().find(|r| r.name == *name).cloned();
             let earlier = if closed { steady } else { of(old) };
             let from = of(old).map_or(1, |r| r.at.max(1));
-            if rule(old, name) != rule(c, name) || gap {
+            let changed = rule(old, name) != rule(c, name);
+            if changed || gap {
+                // Whether it was changed and changed back between them nobody knows.
+                let note = |e: &mut Excuses, from, to| if gap { &mut e.vague } else { &mut e.changed }.add(from, to);
                 if b.id == m.id {
-                    self.of(m.id, 0).changed.add(from, c.size);
+                    note(self.of(m.id, 0), from, c.size);
                 } else {
-                    self.of(b.id, 0).changed.add(from, u64::MAX);
-                    self.of(m.id, 0).changed.add(1, c.size);
+                    note(self.of(b.id, 0), from, u64::MAX);
+                    note(self.of(m.id, 0), 1, c.size);
                 }
-            } else if let (true, Some(a), Some(z)) = (alone, earlier, of(c)) {
+            }
+            if let (true, false, Some(a), Some(z)) = (alone, gap, earlier, of(c)) {
                 let most = (z.filtered.checked_sub(a.filtered)).zip(z.dropped.checked_sub(a.dropped));
                 let Some(most) = most.map(|(filtered, dropped)| filtered.saturating_add(dropped)) else { continue };
                 let same = b.id == m.id;
+                let budget = |from, to| Budget { from, to, most, changed };
                 if same && a.at > 0 && a.at < z.at {
-                    self.of(m.id, 0).budgets.push(Budget { from: a.at, to: z.at, most });
+                    self.of(m.id, 0).budgets.push(budget(a.at, z.at));
                 } else if !same {
                     // Both ends of two streams together, and so either of them at most.
                     if a.at > 0 && z.at > 0 && !closed {
-                        self.of(b.id, 0).budgets.push(Budget { from: a.at, to: u64::MAX, most });
+                        self.of(b.id, 0).budgets.push(budget(a.at, u64::MAX));
                     }
-                    self.of(m.id, 0).budgets.push(Budget { from: 1, to: z.at, most });
+                    self.of(m.id, 0).budgets.push(budget(1, z.at));
                 }
             }
         }
@@ -478,7 +492,6 @@ impl Excuses {
     }
 
     fn kind(&self, seq: u64, held: Held, reach: &Reach) -> Kind {
-        let all = self.passed == u64::MAX;
         let passed = self.silent
             || seq < self.passed
             || seq < self.said && seq.checked_add(limits::VERIFY_IN_FLIGHT).is_some_and(|s| s < reach.last);
@@ -490,7 +503,7 @@ impl Excuses {
             Held::Record | Held::Unknown(_) if self.changed.holds(seq) => Kind::Filtered,
             _ if seq < reach.first => reach.before,
             _ if seq < reach.ragged => Kind::Missing,
-            _ if seq > reach.last && !all => Kind::Tail,
+            _ if seq > reach.last && seq >= self.passed => Kind::Tail,
             _ if self.vague.holds(seq) || !passed => Kind::Missing,
             // What it was the list tells, which stands before the checkpoint: only where that must be there as well it is gone too.
             Held::Unknown(by) if by.is_none_or(|by| self.is_excused_or_late(seq, by)) => Kind::Missing,

@@ -488,11 +488,12 @@ impl Judge<'_, '_> {
             let last = last.min(to).max(seq);
             let mut text = "";
             let is_filtered = matches!(kind, Kind::Filtered | Kind::FilteredUnsigned);
+            let last = if is_filtered { last.min(self.budget_end(seq)) } else { last };
             if self.case.unsure && (is_filtered || kind == Kind::Excused) {
                 (kind, text) =
                     (Kind::Missing, "for one of the receivers it is explained: say by --receiver whose export it is");
-            } else if matches!(held, Held::Kept { .. }) && is_filtered && !self.afford(seq) {
-                (kind, text) = (Kind::Removed, "more are missing as if filtered than were filtered");
+            } else if let Some(over) = is_filtered.then(|| self.over(seq, last, held)).flatten() {
+                (kind, text) = (over, "more are missing as if filtered than were filtered");
             } else if matches!(held, Held::Unknown(_)) && kind == Kind::Removed {
                 text = "with the list that told of it";
             }
@@ -502,13 +503,22 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// Whether the filter has kept back so many, by the counts that are signed.
-    fn afford(&mut self, seq: u64) -> bool {
-        let Some((budget, spent)) = self.spent.iter_mut().find(|(b, _)| b.from <= seq && seq < b.to) else {
-            return true;
+    /// What it means where the filter has not kept back so many, by the counts that are signed.
+    fn over(&mut self, from: u64, to: u64, held: Held) -> Option<Kind> {
+        let kept = matches!(held, Held::Kept { .. });
+        let Some((budget, spent)) = self.spent.iter_mut().find(|(b, _)| b.from <= from && from < b.to) else {
+            // A list says so, or nothing does but that the filter was changed.
+            return (!kept).then_some(Kind::Missing);
         };
-        *spent += 1;
-        *spent <= budget.most
+        *spent = spent.saturating_add(to - from).saturating_add(1);
+        let over = if budget.changed || !kept { Kind::Missing } else { Kind::Removed };
+        (*spent > budget.most).then_some(over)
+    }
+
+    /// The last place of the budget that this one is in.
+    fn budget_end(&self, seq: u64) -> u64 {
+        let budget = self.spent.iter().map(|(b, _)| b).find(|b| b.from <= seq && seq < b.to);
+        budget.map_or(u64::MAX, |b| b.to - 1)
     }
 
     /// Behind the last checkpoint.

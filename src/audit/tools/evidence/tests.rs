@@ -1,6 +1,7 @@
 //! Whole verdicts over trails that the core has made: honest ones in every disorder, and each with one thing done to it.
 
 mod adversary;
+mod attacks;
 mod trail;
 
 use super::claim::Line;

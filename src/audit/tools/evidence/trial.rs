@@ -252,7 +252,9 @@ fn reach(row: &Row, marks: &[&Mark], excuses: &HashMap<StreamId, Excuses>, prese
     if row.first == 0 {
         let all = e.is_some_and(|e| e.passed == u64::MAX);
         return match () {
-            () if all && in_chain(true) => Reach { first: 1, before: Kind::Pruned, ragged: 0, last: 0 },
+            () if in_chain(true) && (all || in_chain(false)) => {
+                Reach { first: 1, before: Kind::Pruned, ragged: 0, last: 0 }
+            }
             () if in_chain(false) => Reach { first: u64::MAX, before: Kind::Pruned, ragged: 0, last: 0 },
             () => Reach { first: u64::MAX, before: Kind::Tail, ragged: 0, last: 0 },
         };

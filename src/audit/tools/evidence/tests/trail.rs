@@ -120,6 +120,8 @@ pub struct Sealer {
     gone: Vec<u64>,
     /// Lists and checkpoints are set aside as well.
     strict: bool,
+    /// The receivers are still at streams before this one.
+    pub behind: bool,
 }
 
 const SEVERITIES: [&str; 3] = ["low", "medium", "high"];
@@ -151,6 +153,7 @@ impl Sealer {
             streams: 1,
             gone: Vec::new(),
             strict: false,
+            behind: false,
         }
     }
 
@@ -302,6 +305,7 @@ impl Sealer {
         for (i, name) in RECEIVERS.iter().enumerate() {
             let [dropped, quarantined, filtered] = self.counts[i];
             let at = (self.records.len().min(self.sealing.2) - self.sealing.1) as u64 + 1;
+            let at = if self.behind { 0 } else { at };
             c.receivers.push(Receiver {
                 name: (*name).into(),
                 at,

@@ -1,0 +1,199 @@
+//! An adversary who knows how the verifier excuses what is missing, and makes a removal look like that. He has the export, and
+//! nothing that is signed.
+
+use super::super::findings::Grade;
+use super::super::said::What;
+use super::trail::{line, Record, Sealer, Sort};
+use super::{export, first_key, over, read, told, Reader, Said, RECEIVERS};
+use crate::audit::seal::checkpoint::Why;
+use crate::audit::seal::{Algorithm, List, Place, StreamId};
+
+fn events(s: &mut Sealer, n: usize) {
+    (0..n).for_each(|_| s.event());
+}
+
+/// The first trail made so in which siem was given everything.
+fn whole(make: impl Fn(&mut Sealer)) -> Sealer {
+    let made = (1..200).map(|seed| {
+        let mut s = Sealer::new(seed, Algorithm::Sha256);
+        make(&mut s);
+        s
+    });
+    made.into_iter().find(|s| s.records.iter().all(|r| r.to[0])).expect("there is one")
+}
+
+/// The verdict over what a receiver has, without what is taken away, and with what is put before it.
+fn grade(s: &Sealer, receiver: usize, more: &[Vec<u8>], gone: impl Fn(&Record) -> bool) -> (Grade, String) {
+    grade_with(s, &[], receiver, more, gone)
+}
+
+/// The same beside the file of checkpoints.
+fn grade_with(
+    s: &Sealer,
+    notes: &[String],
+    receiver: usize,
+    more: &[Vec<u8>],
+    gone: impl Fn(&Record) -> bool,
+) -> (Grade, String) {
+    let left = export(s, receiver).into_iter().filter(|r| !gone(r)).map(|r| r.line);
+    let lines: Vec<Result<Said, Vec<u8>>> = more.iter().cloned().chain(left).map(|l| read(&l)).collect();
+    let v = over(&lines, notes, &first_key(), Some(RECEIVERS[receiver]));
+    (v.findings.grade(), told(&v))
+}
+
+fn is_event(r: &Record) -> bool {
+    r.sort == Sort::Event
+}
+
+/// Pruned is what is before the beginning, and a stream between two others is not that, whatever is signed of the receiver.
+#[test]
+fn a_stream_between_two_others_is_not_taken_for_pruned() {
+    for (behind, wanted) in [(true, Grade::Unclear), (false, Grade::Tampered)] {
+        let s = whole(|s| {
+            s.checkpoint(Why::Start);
+            events(s, 20);
+            s.checkpoint(Why::Closed);
+            events(s, 20);
+            s.behind = behind;
+            s.checkpoint(Why::Closed);
+            s.behind = true;
+            s.checkpoint(Why::Start);
+        });
+        let middle = s.records.iter().map(|r| r.stream).find(|id| *id != s.records[0].stream).unwrap();
+        assert_ne!(middle, s.stream);
+        let (grade, said) = grade_with(&s, &s.notes, 0, &[], |r| r.stream == middle);
+        assert_eq!(grade, wanted, "{said}");
+        let (grade, said) = grade_with(&s, &[], 0, &[], |r| r.stream == middle);
+        assert_ne!(grade, Grade::Fine, "{said}");
+    }
+}
+
+/// The checkpoint that closes a stream says how far the receiver is in it, and stands in the next one.
+#[test]
+fn the_end_of_a_stream_that_was_passed_is_not_taken_for_the_end_of_the_export() {
+    let s = whole(|s| {
+        s.checkpoint(Why::Start);
+        events(s, 20);
+        s.checkpoint(Why::Closed);
+    });
+    let first = s.records[0].stream;
+    let last = s.records.iter().rfind(|r| r.stream == first).unwrap().seq;
+    let (grade, said) = grade(&s, 0, &[], |r| r.stream == first && r.seq > last - 3);
+    assert_eq!(grade, Grade::Tampered, "{said}");
+}
+
+/// A filter that was changed has kept back as many as are counted, and no more.
+#[test]
+fn a_change_of_the_filter_covers_no_more_than_it_has_kept_back() {
+    let mut tried = 0;
+    for seed in 0..60 {
+        let mut s = Sealer::new(seed, Algorithm::Sha256);
+        s.checkpoint(Why::Start);
+        events(&mut s, 20);
+        s.checkpoint(Why::Time);
+        s.rule[1] = 2;
+        events(&mut s, 3);
+        s.rule[0] = 2;
+        let from = s.records.len();
+        events(&mut s, 20);
+        s.checkpoint(Why::Time);
+        events(&mut s, 20);
+        s.checkpoint(Why::Stop);
+        let (honest, said) = grade(&s, 1, &[], |_| false);
+        assert_eq!(honest, Grade::Fine, "{seed}\n{said}");
+        // What was lost may have been counted as kept back before.
+        if s.records.iter().any(|r| r.to == [false; 2]) {
+            continue;
+        }
+        for r in s.records[from..from + 20].iter().filter(|r| r.to[1]) {
+            let (grade, said) = grade(&s, 1, &[], |o| o.seq == r.seq);
+            assert_ne!(grade, Grade::Fine, "{seed} {}\n{said}", r.seq);
+            tried += 1;
+        }
+    }
+    assert!(tried > 30, "{tried}");
+}
+
+/// The checkpoint that might have excused it goes as well.
+#[test]
+fn a_checkpoint_that_goes_with_an_event_covers_nothing() {
+    let s = whole(|s| {
+        s.checkpoint(Why::Start);
+        for _ in 0..4 {
+            events(s, 10);
+            s.checkpoint(Why::Time);
+        }
+        s.checkpoint(Why::Stop);
+    });
+    let notes: Vec<u64> = s.records.iter().filter(|r| r.sort == Sort::Checkpoint).map(|r| r.seq).collect();
+    for two in notes.windows(2).take(3) {
+        let inside = s.records.iter().filter(|r| is_event(r) && two[0] < r.seq && r.seq < two[1]);
+        for r in inside {
+            let (grade, said) = grade(&s, 0, &[], |o| o.seq == r.seq || o.seq == two[1]);
+            assert_eq!(grade, Grade::Tampered, "{}\n{said}", r.seq);
+        }
+    }
+}
+
+/// Each of many lists that were made up says that another event was lost: together they are more ways than are tried.
+#[test]
+fn lists_that_are_made_up_cover_nothing() {
+    let s = whole(|s| {
+        s.checkpoint(Why::Start);
+        events(s, 20);
+        s.checkpoint(Why::Time);
+        events(s, 5);
+        s.checkpoint(Why::Stop);
+    });
+    let lists = s.records.iter().filter(|r| r.sort == Sort::List);
+    let lists = lists.filter_map(|r| match Reader::default().read(&r.line)?.what {
+        What::List(list) => Some(list),
+        _ => None,
+    });
+    let true_one: List = lists.max_by_key(|l| l.places.len()).unwrap();
+    let gone: Vec<u64> = (true_one.from..true_one.end())
+        .filter(|seq| s.records.iter().any(|r| r.seq == *seq && is_event(r)))
+        .take(10)
+        .collect();
+    assert_eq!(gone.len(), 10);
+    let elsewhere = StreamId::new(1, [9; 9], Algorithm::Sha256);
+    let forged: Vec<Vec<u8>> = gone
+        .iter()
+        .enumerate()
+        .map(|(n, seq)| {
+            let mut list = true_one.clone();
+            list.places[(seq - list.from) as usize] = Place::Lost;
+            line(elsewhere, n as u64 + 1, &list.write(0))
+        })
+        .collect();
+    let (grade, said) = grade(&s, 0, &forged, |r| is_event(r) && gone.contains(&r.seq));
+    assert_eq!(grade, Grade::Tampered, "{said}");
+}
+
+/// A receiver that began anew while it was at earlier streams lacked nothing of those that it had passed before.
+#[test]
+fn who_begins_anew_lacks_nothing_of_streams_that_it_had_passed() {
+    let s = whole(|s| {
+        s.checkpoint(Why::Start);
+        events(s, 20);
+        s.checkpoint(Why::Closed);
+        events(s, 20);
+        s.checkpoint(Why::Time);
+        s.checkpoint(Why::Closed);
+        s.behind = true;
+        s.checkpoint(Why::Start);
+        events(s, 20);
+        s.forget(0);
+        s.behind = false;
+        s.checkpoint(Why::Time);
+        events(s, 5);
+        s.checkpoint(Why::Stop);
+    });
+    let first = s.records[0].stream;
+    let (honest, said) = grade(&s, 0, &[], |_| false);
+    assert_ne!(honest, Grade::Tampered, "{said}");
+    for r in s.records.iter().filter(|r| r.stream == first && is_event(r)) {
+        let (grade, said) = grade(&s, 0, &[], |o| o.stream == first && o.seq == r.seq);
+        assert_eq!(grade, Grade::Tampered, "{}\n{said}", r.seq);
+    }
+}
