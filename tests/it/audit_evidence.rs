@@ -272,6 +272,7 @@ fn each_change_of_a_real_export_is_found_and_named() {
         if matches!(kind, 1 | 6) && (&stream, seq) == (&oldest.0, oldest.1) {
             assert_eq!(out.status.code(), Some(0), "{}", said());
             assert!(is_named(&out, "pruned", &oldest), "{}", said());
+            assert_eq!(real.python(&lines).status.code(), Some(0), "{}", said());
             continue;
         }
         assert_eq!(out.status.code(), Some(1), "{}", said());
@@ -297,14 +298,16 @@ fn each_change_of_a_real_export_is_found_and_named() {
 #[test]
 fn the_oldest_record_alone_is_said_to_be_pruned_and_the_next_one_is_missed() {
     let real = real("evidence-oldest");
-    let mut by_place: Vec<usize> = (0..real.lines.len()).collect();
-    by_place.sort_by_key(|&i| place(&real.lines[i]));
+    let mut events = real.targets()[0].clone();
+    events.sort_by_key(|&i| place(&real.lines[i]));
+    assert_eq!(Some(place(&real.lines[events[0]])), real.lines.iter().map(|l| place(l)).min(), "an event is first");
     for (at, exit, verdict) in [(0, 0, "pruned"), (1, 1, "removed")] {
         let mut lines = real.lines.clone();
-        let gone = place(&lines.remove(by_place[at]));
+        let gone = place(&lines.remove(events[at]));
         let out = real.verify(&lines, &[]);
         assert_eq!(out.status.code(), Some(exit), "{gone:?}: {}", text(&out.stdout));
         assert!(is_named(&out, verdict, &gone), "{gone:?}: {}", text(&out.stdout));
+        assert_eq!(real.python(&lines).status.code(), Some(exit), "{gone:?}: {}", text(&real.python(&lines).stdout));
     }
 }
 
