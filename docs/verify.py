@@ -110,26 +110,27 @@ def believed(found, key, say):  # the checkpoints that KEY and its successors ha
         elif last and (c.number == last.number or c.number == last.number + 1 and c.previous != last.hash):
             say(1, f"checkpoint {c.number}: it does not follow checkpoint {last.number}")
         else:
-            last and c.number > last.number + 1 and say(1, f"checkpoints before {c.number} were removed")
+            sure = last and c.stream == last.stream and c.why not in ("start", "closed")  # else it may have begun anew between
+            last and c.number > last.number + 1 and say(1 if sure else 3, f"checkpoints before {c.number} are not there")
             good, key = good + [c], b64(c.next_key.split("+", 2)[2])[1:] if c.next_key else key
     return good
 def doubts(signed, receiver, streams):  # from which (stream, seq) to which what is missing cannot be told, or a filter was changed
     order, unclear, changed, old, begun = list(dict.fromkeys([c.stream for c in signed] + sorted(streams))), [], [], None, False
     for last, c in zip(signed[:1] + signed, signed):
-        n, rule = order.index(c.stream), c.of("rule", receiver)
+        n, rule, gap = order.index(c.stream), c.of("rule", receiver), c.number - (last is not c and last.number) > 1
         more = {bytes.fromhex(w[0]) for w in c.excused if unquote(w[1]) == receiver and w[2] == "more"}
         unclear += [((order.index(s), 0), (order.index(s) + 1, 0)) for s in more if s in order and s != c.stream]
         for at, *counts in c.counts(receiver):
             m, was, before, had = old or (n, 1, counts, rule)
             # Counts that go back: it was forgotten and began anew, or its cursor went with the power.
             anew = any(counts[i] < before[i] for i in (0, 2, 3)) or counts[4] > before[4] and not (rule or had)
-            if anew or c.stream in more or begun and m != n:
+            if anew or gap or c.stream in more or begun and m != n:
                 unclear.append(((m, was) if min(at, was) else (0, 0), (n, at)))
             begun = (anew or begun) and c.why == "closed" and at > c.size  # where it is the next stream says
             old = n, at, counts, rule
         m, at = order.index(last.stream), last.at(receiver)
         if m != n and last.why != "closed": unclear.append(((m, at), (m + 1, 0)))  # what its end lost nobody has signed
-        if rule != last.of("rule", receiver): changed.append(((m, at), (n, c.size + 1)))
+        if rule != last.of("rule", receiver) or rule and gap: changed.append(((m, at), (n, c.size + 1)))
     return order, unclear, changed
 def judge(stream, streams, signed, receiver, say, order, unclear, changed):
     trail, tree, size, hash_of, name = streams[stream], [], 0, hasher(stream), stream.hex()
@@ -170,8 +171,7 @@ def main():
         print({0: "said", 1: "TAMPERED", 3: "cannot tell"}[exit_code] + ": " + text)
     for n, line in enumerate(fileinput.input(args.export, mode="rb"), 1):
         try:
-            event = line.strip() and json.loads(line, object_pairs_hook=once)
-            found += event and take(event, streams, say, f"line {n}", unsealed) or []
+            found += line.strip() and take(json.loads(line, object_pairs_hook=once), streams, say, f"line {n}", unsealed) or []
         except (json.JSONDecodeError, UnicodeError, AttributeError) as e:
             say(3, f"cannot be read: line {n}: {e}")
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, StopIteration) as e:
