@@ -4,7 +4,7 @@
 
 use super::{excusing, life, place, rewritten, Life};
 use crate::harness::setup::{binary, text};
-use crate::harness::{peer, Den};
+use crate::harness::{peer, Den, Setup};
 use gostech::audit::seal::Place;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,16 @@ const HEAD: &str =
     "# What a verifier says of each export beside this file: its exit code, whose export it is, and whether \
                     it is given `checkpoints` too.\n";
 
-fn dir(hash: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/evidence").join(hash)
+fn dir(set: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/evidence").join(set)
 }
 
-/// Exports and their verdicts.
+/// Exports and their verdicts: a name, the lines, an exit code, and whose it is.
 #[derive(Default)]
 struct Vectors(Vec<(&'static str, Vec<String>, u8, &'static str)>);
+
+/// Of an export with this at the end of its name a verifier is given `checkpoints` too.
+const WITH_CHECKPOINTS: &str = "-and-checkpoints";
 
 impl Vectors {
     fn add(&mut self, name: &'static str, lines: &[String], exit: u8, receiver: &'static str) {
@@ -122,46 +125,106 @@ fn of_exports(v: &mut Vectors, all: &[String]) {
     let newest = all.iter().map(|l| place(l).0).max().expect("streams");
     let older: Vec<String> = all.iter().filter(|l| place(l).0 != newest).cloned().collect();
     v.add("older", &older, 0, "all");
-    v.add("end-cut-off", &older, 3, "all");
+    v.add("end-cut-off-and-checkpoints", &older, 3, "all");
     let bare: Vec<String> = all.iter().filter(|l| !l.contains("\"title\":\"audit_checkpoint\"")).cloned().collect();
     v.add("no-checkpoints", &bare, 3, "all");
 }
 
 /// One life of the program, and all that is done to what it has delivered.
-fn write(hash: &str) {
-    let den = Den::new(&format!("vectors-{hash}"));
-    let made = life(&den, &Life { hash, rounds: 1, events: 9, deaths: false, key_life: "1s" });
-    let read = |name: &str| -> Vec<String> {
-        std::fs::read_to_string(den.file(name)).expect("an export").lines().map(String::from).collect()
-    };
-    let (all, high, mut v) = (read("all.jsonl"), read("high.jsonl"), Vectors::default());
+fn of_life(hash: &str, den: &Den, v: &mut Vectors) -> String {
+    let key = life(den, &Life { hash, rounds: 1, events: 9, deaths: false, key_life: "1s" });
+    let (all, high) = (lines_of(den, "all.jsonl"), lines_of(den, "high.jsonl"));
     v.add("clean", &all, 0, "all");
     v.add("filtered", &high, 0, "high");
     // What has nothing to do with the hash stands in one set.
     if hash == "sha256" {
-        of_exports(&mut v, &all);
-        of_events(&mut v, &all);
+        of_exports(v, &all);
+        of_events(v, &all);
     }
-    of_evidence(&mut v, &all, &high);
-    let (dir, mut verdicts) = (dir(hash), HEAD.to_owned());
+    of_evidence(v, &all, &high);
+    key
+}
+
+/// A receiver that is forgotten and begins anew, in the fourth start: what it lacked stood in two streams, of which the second is
+/// closed later than the checkpoint that first tells of it.
+fn of_one_who_began_anew(den: &Den, v: &mut Vectors) -> String {
+    let (seal, away) = (den.file("seal"), den.file("seal.away"));
+    let key = Command::new(binary()).args(["seal", "init", "--seal", &seal]).output().expect("it starts");
+    assert!(key.status.success(), "{}", text(&key.stderr));
+    let (its, aside) = (den.file("its"), den.file("its.aside"));
+    let setup = Setup::new(den).args(&["--seal", &seal, "--drain", "1s", "--instance", "i1"]);
+    let setup = setup.url(&format!("file://{}", den.file("all.jsonl"))).args(&["--name", "all"]);
+    let setup = setup.url(&format!("file://{its}/late.jsonl")).args(&["--name", "late"]);
+    let mv = |from: &str, to: &str| std::fs::rename(from, to).expect("it is renamed");
+    std::fs::create_dir(&its).expect("a directory");
+    for start in 0..4 {
+        match start {
+            // A file stands where its directory was.
+            1 => {
+                mv(&its, &aside);
+                den.put("its", String::new());
+            }
+            2 => mv(&seal, &away),
+            3 => {
+                let forgot = setup.tool(&["spool", "forget", "late", "--no-config", "--spool-dir", &den.file("spool")]);
+                assert!(forgot.status.success(), "{}", text(&forgot.stderr));
+                mv(&away, &seal);
+                std::fs::remove_file(&its).expect("a file");
+                mv(&aside, &its);
+            }
+            _ => {}
+        }
+        let event = |n: usize| {
+            format!(
+                r#"{{"id":"1.0.{n}","message":"m {n}","severity":"low","time":"2026-11-21T01:27:28.815+0000","title":"t"}}"#
+            )
+        };
+        let input: Vec<String> = (1..=9).map(|n| event(9 * start + n)).collect();
+        let out = setup.run((input.join("\n") + "\n").as_bytes());
+        assert!(out.status.success(), "{}", text(&out.stderr));
+    }
+    let (all, late) = (lines_of(den, "all.jsonl"), lines_of(den, "its/late.jsonl"));
+    let at = having(&late, "\"m 5\"")[0];
+    let without = [&late[..at], &late[at + 1..]].concat();
+    v.add("clean", &all, 0, "all");
+    v.add("began-anew", &late, 3, "late");
+    v.add("began-anew-and-checkpoints", &late, 3, "late");
+    // What it was given before that is missed all the same.
+    v.add("removed-before", &without, 1, "late");
+    v.add("removed-before-and-checkpoints", &without, 1, "late");
+    text(&key.stdout).trim().to_owned()
+}
+
+fn lines_of(den: &Den, name: &str) -> Vec<String> {
+    std::fs::read_to_string(den.file(name)).expect("an export").lines().map(String::from).collect()
+}
+
+/// Lives, what is done to the exports, and what is to be said of them.
+fn write(set: &str) {
+    let (den, mut v) = (Den::new(&format!("vectors-{set}")), Vectors::default());
+    let made = match set {
+        "began-anew" => of_one_who_began_anew(&den, &mut v),
+        hash => of_life(hash, &den, &mut v),
+    };
+    let (dir, mut verdicts) = (dir(set), HEAD.to_owned());
     std::fs::create_dir_all(&dir).expect("a directory");
     let put = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("a file of the repository");
     put("key", &format!("{made}\n"));
     put("checkpoints", &std::fs::read_to_string(den.file("seal/checkpoints")).expect("checkpoints"));
     for (name, lines, exit, receiver) in &v.0 {
         put(&format!("{name}.jsonl"), &(lines.join("\n") + "\n"));
-        let more = if *name == "end-cut-off" { "checkpoints" } else { "-" };
+        let more = if name.ends_with(WITH_CHECKPOINTS) { "checkpoints" } else { "-" };
         verdicts.push_str(&format!("{name} {exit} {receiver} {more}\n"));
     }
     put("verdicts.txt", &verdicts);
 }
 
 /// Ours and the independent one say of each what is said there. `python`: what runs the latter, if anything.
-fn agree(hash: &str, python: Option<PathBuf>) {
+fn agree(set: &str, python: Option<PathBuf>) {
     if std::env::var_os("GOSTECH_WRITE_VECTORS").is_some() {
-        write(hash);
+        write(set);
     }
-    let dir = dir(hash);
+    let dir = dir(set);
     let file = |name: &str| dir.join(name).display().to_string();
     let verdicts = std::fs::read_to_string(file("verdicts.txt")).expect("verdicts");
     let mut judged = 0;
@@ -179,21 +242,29 @@ fn agree(hash: &str, python: Option<PathBuf>) {
         };
         let ours = Command::new(binary()).args(["seal", "verify", "--export", &export]).args(&common).output();
         let (code, ours) = said(ours.expect("ours"));
-        assert_eq!(code, exit, "{hash} {name}\n{ours}");
+        assert_eq!(code, exit, "{set} {name}\n{ours}");
         if let Some(python) = &python {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify.py");
             let theirs = Command::new(python).arg(script).args(&common).arg(&export).output();
             let (code, theirs) = said(theirs.expect("it starts"));
-            assert_eq!(code, exit, "{hash} {name}\n{ours}\n{theirs}");
+            assert_eq!(code, exit, "{set} {name}\n{ours}\n{theirs}");
         }
         judged += 1;
     }
-    assert!(judged > 9, "{judged}");
+    let is_export =
+        |f: std::io::Result<std::fs::DirEntry>| f.is_ok_and(|f| f.path().extension() == Some("jsonl".as_ref()));
+    let exports = std::fs::read_dir(&dir).expect("vectors").filter_map(|f| is_export(f).then_some(())).count();
+    assert!(judged == exports && judged > 4, "{judged} of {exports}");
 }
 
 #[test]
 fn both_verifiers_agree_on_all_vectors() {
     agree("sha256", Some("/usr/bin/python3".into()));
+}
+
+#[test]
+fn both_verifiers_agree_on_a_receiver_that_began_anew() {
+    agree("began-anew", Some("/usr/bin/python3".into()));
 }
 
 /// Python knows this hash by a package alone; ours always does.
