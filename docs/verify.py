@@ -134,21 +134,22 @@ def doubts(signed, receiver, streams):  # from which (stream, seq) to which what
     return order, unclear, changed
 def judge(stream, streams, signed, receiver, say, order, unclear, changed):
     trail, tree, size, hash_of, name = streams[stream], [], 0, hasher(stream), stream.hex()
-    mine = [c for c in signed if c.stream == stream]
-    within = lambda seq, stretches: any(a <= (order.index(stream), seq) < b for a, b in stretches)
-    later = any(c.at(receiver) for c in signed if mine and c.number > mine[-1].number)
-    passed = 2**64 if later else max([c.at(receiver) for c in mine] + [0])
-    linked, earlier = (any(streams[s].events for s in all) for all in ({c.after for c in mine}, order[: order.index(stream)]))
-    first = 1 if linked else min(trail.events, default=2**64)  # an index may be pruned up to here, and ragged behind it
+    mine, i = [c for c in signed if c.stream == stream], order.index(stream)
+    within = lambda seq, stretches: any(a <= (i, seq) < b for a, b in stretches)
+    after = [min(c.at(receiver), 1) * 2**64 for c in signed if mine and c.number > mine[-1].number]
+    passed, there = max([0] + after + [c.at(receiver) for c in mine]), [s for s in order if streams[s].events]
+    earlier, later = any(s in there for s in order[:i]), any(s in there for s in order[i + 1 :])
+    begun = any(c.after in there for c in mine) or stream not in there and (earlier or not later)
+    first = 1 if begun else min(trail.events, default=2**64)  # an index may be pruned up to here, and ragged behind it
     ragged = 0 if first == 1 else min([c.size for c in mine if c.size >= first + 1024], default=2**64)
     told = [w[3] for c in signed for w in c.excused if w[0] == name and unquote(w[1]) == receiver and w[2] != "more"]
     excused = trail.lost.union(*map(ranges, told + [w[1] for c in mine for w in c.lines if w[0] == "lost"]))
-    for n, c in enumerate(mine):
+    for c in mine:
         fresh = range(size + 1, c.size + 1)
         leaf = {seq: trail.listed.get(seq) or trail.events.get(seq) or {leaf_of(stream, seq, b"a")} for seq in fresh}
         for seq in fresh: push(tree, seq - 1, min(leaf[seq]), hash_of)
         fine = root(tree, hash_of) == c.root and all(len(leaf[seq]) == 1 for seq in fresh)
-        if not fine and (n or not trail.events or any(seq in trail.listed or seq in trail.events for seq in fresh)):
+        if not fine and c.size >= first:
             say(1 if all(seq in trail.listed for seq in fresh) else 3, f"{name} {size + 1} to {c.size}: not the signed root")
         for seq in fresh if fine else ():
             there, kept = trail.events.get(seq), not any(bits.get(receiver, 1) for bits in trail.passes[seq])
@@ -166,9 +167,7 @@ def main():
     args.add_argument("--key", required=True), args.add_argument("export", nargs="+")
     args.add_argument("--checkpoints"), args.add_argument("--receiver")
     args, worst, streams, found, unsealed = args.parse_args(), [0], defaultdict(new_trail), [], []
-    def say(exit_code, text):
-        worst.append(exit_code)
-        print({0: "said", 1: "TAMPERED", 3: "cannot tell"}[exit_code] + ": " + text)
+    say = lambda code, text: worst.append(code) or print({0: "said", 1: "TAMPERED", 3: "cannot tell"}[code] + ": " + text)
     for n, line in enumerate(fileinput.input(args.export, mode="rb"), 1):
         try:
             found += line.strip() and take(json.loads(line, object_pairs_hook=once), streams, say, f"line {n}", unsealed) or []
