@@ -55,6 +55,10 @@ pub const SEAL_CHECKPOINTS_BYTES: u64 = 64 * 1024 * 1024;
 pub const SEAL_HEAD_BYTES: usize = 1024;
 /// The command of `--seal-sign` has so long: a token that is asked over a network.
 pub const SEAL_SIGN_MILLIS: u64 = 5_000;
+/// When the helper ends, so long: less than is waited for the last checkpoint (`SEAL_END_MILLIS`), so that it comes, without its
+/// signature.
+pub const SEAL_SIGN_END_MILLIS: u64 = 1_500;
+const _: () = assert!(SEAL_SIGN_END_MILLIS < SEAL_END_MILLIS);
 /// It is not called more often for checkpoints that come by the number of records.
 pub const SEAL_SIGN_EVERY_MILLIS: u64 = 1_000;
 /// After a failure these go without for so long: one that does not answer would hold up each.

@@ -52,7 +52,7 @@ impl Other {
         }
         let number = process::chance();
         // No name: the keeper has it from its own options.
-        let answer = ask(body, |ends| starter::ask(number, Path::new(""), &ends));
+        let answer = ask(body, &|| self.spool.closing(), |ends| starter::ask(number, Path::new(""), &ends));
         starter::ask_to_end(number, if answer.is_ok() { How::Soon } else { How::AtOnce });
         self.take(note, answer)
     }
@@ -103,7 +103,7 @@ pub fn attempt(command: &[String]) -> Result<String, String> {
 fn run(command: &[String], body: &str) -> Result<String, Failed> {
     let (program, args) = command.split_first().map_or(("", &[][..]), |(program, args)| (program, args));
     let mut child = None;
-    let answer = ask(body, |ends| {
+    let answer = ask(body, &|| false, |ends| {
         child = Some(starter::start(Path::new(program), args, ends)?);
         Ok(())
     });
@@ -121,9 +121,32 @@ struct Failed {
     said: String,
 }
 
+/// How long a command is waited for: at the end of everything less.
+struct Patience<'a> {
+    begun: Instant,
+    ending: Option<Instant>,
+    is_ending: &'a dyn Fn() -> bool,
+}
+
+impl Patience<'_> {
+    /// What is left of it, in slices, since the end may come meanwhile.
+    fn left(&mut self) -> Result<Duration, String> {
+        if self.ending.is_none() && (self.is_ending)() {
+            self.ending = Some(Instant::now());
+        }
+        let last = self.ending.map(|since| (since, limits::SEAL_SIGN_END_MILLIS));
+        for (since, millis) in [(self.begun, limits::SEAL_SIGN_MILLIS)].into_iter().chain(last) {
+            if since.elapsed() >= Duration::from_millis(millis) {
+                return Err(format!("it has not answered within {millis} ms"));
+            }
+        }
+        Ok(Duration::from_millis(limits::TEND_MILLIS))
+    }
+}
+
 /// Has it started with this body as its input; the first line that it prints.
-fn ask(body: &str, start: impl FnOnce(Ends) -> io::Result<()>) -> Result<String, Failed> {
-    let until = Instant::now() + Duration::from_millis(limits::SEAL_SIGN_MILLIS);
+fn ask(body: &str, is_ending: &dyn Fn() -> bool, start: impl FnOnce(Ends) -> io::Result<()>) -> Result<String, Failed> {
+    let patience = Patience { begun: Instant::now(), ending: None, is_ending };
     let begin = || {
         // A file that nobody can change: it need not be fed.
         let mut input = file::sealed("gostech-checkpoint", body.as_bytes())?;
@@ -136,19 +159,21 @@ fn ask(body: &str, start: impl FnOnce(Ends) -> io::Result<()>) -> Result<String,
         .map_err(|e: io::Error| Failed { why: format!("it cannot be run: {}", io_words(&e)), said: String::new() });
     let (output, error) = begun?;
     let mut complaint = Vec::new();
-    listen(output, error, &mut complaint, until)
+    listen(output, error, &mut complaint, patience)
         .map_err(|why| Failed { why, said: String::from_utf8_lossy(&complaint).trim().into() })
 }
 
 /// The first line of the output; what stands on standard error is kept as far as it is of use.
-fn listen(mut output: File, error: File, complaint: &mut Vec<u8>, until: Instant) -> Result<String, String> {
+fn listen(
+    mut output: File,
+    error: File,
+    complaint: &mut Vec<u8>,
+    mut patience: Patience<'_>,
+) -> Result<String, String> {
     let (mut said, mut error) = (Vec::new(), Some(error));
     let mut block = [0; limits::PIPE_ATOM_BYTES];
     loop {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(format!("it has not answered within {} ms", limits::SEAL_SIGN_MILLIS));
-        }
+        let left = patience.left()?;
         let broken = |e: io::Error| format!("it cannot be heard: {}", io_words(&e));
         let ready = pipe::talk(None, output.as_fd(), error.as_ref().map(AsFd::as_fd), left).map_err(broken)?;
         if let Some(file) = error.as_mut().filter(|_| ready.complains) {
@@ -218,6 +243,19 @@ mod tests {
         assert!(begun.elapsed() < Duration::from_millis(limits::SEAL_SIGN_MILLIS));
         let f = shell("sleep 60", "a\n").unwrap_err();
         assert!(f.why.contains("5000 ms") && begun.elapsed() < Duration::from_secs(20), "{f:?}");
+    }
+
+    #[test]
+    fn at_the_end_it_holds_nobody_up() {
+        let begun = Instant::now();
+        let ends = || begun.elapsed() > Duration::from_millis(300);
+        let (output, _out) = pipe::pair().unwrap();
+        let (error, _err) = pipe::pair().unwrap();
+        let patience = Patience { begun, ending: None, is_ending: &ends };
+        let why = listen(output.into(), error.into(), &mut Vec::new(), patience).unwrap_err();
+        assert!(why.ends_with(&format!("{} ms", limits::SEAL_SIGN_END_MILLIS)), "{why}");
+        let least = Duration::from_millis(300 + limits::SEAL_SIGN_END_MILLIS);
+        assert!(begun.elapsed() >= least && begun.elapsed() < Duration::from_millis(limits::SEAL_SIGN_MILLIS));
     }
 
     #[test]
