@@ -3,7 +3,9 @@
 use crate::harness::setup::text;
 use crate::harness::{Den, Receiver, Setup};
 use gostech::audit::seal::VerifierKey;
+use gostech::limits;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_directory_of_keys_is_made_once_and_prints_the_public_key_alone() {
@@ -129,9 +131,17 @@ fn another_signer_adds_its_line_and_its_failure_is_told() {
     assert!(err.contains("go without the signature of") && err.contains("no token"), "{err}");
     assert!(rest.contains("\nsign-failed it%20has%20ended%20without%20a%20line\n"), "{rest}");
     assert!(!rest.contains("gost.example") && !rest.contains("token"), "{rest}");
+    // One that hangs does not hold up the end, and nothing is lost by it.
+    write("exec sleep 60");
+    let begun = Instant::now();
+    let (last, err) = run(3);
+    assert!(begun.elapsed() < Duration::from_millis(limits::SEAL_SIGN_MILLIS + limits::SEAL_END_MILLIS), "{err}");
+    assert!(last[more.len()..].contains("\nwhy stop\n"), "{last}");
     let file = format!("{dir}/checkpoints");
     let out = Setup::new(&den).tool(&["seal", "verify", "--key", text(&key).trim(), "--checkpoints", &file]);
     assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    let told = format!("note: {ours} checkpoints bear a signature of `gost.example` too, which is not checked here");
+    assert!(text(&out.stdout).contains(&told), "{}", text(&out.stdout));
 }
 
 /// What a run would stumble over is told before, and nothing is changed by asking.

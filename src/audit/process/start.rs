@@ -42,7 +42,11 @@ pub fn words(options: &Options, config: Option<&Path>, source: &Shown) -> String
     let memory = words::size(options.memory_max);
     let version = env!("CARGO_PKG_VERSION");
     let to = receivers.join("; ");
-    format!("version {version}, {config}; from {source}; {to}; spool-full {full}, memory-max {memory}, sync {sync}")
+    let seal =
+        options.seal.as_ref().map(|seal| format!(", sealed in `{}`", words::shown(&seal.dir))).unwrap_or_default();
+    format!(
+        "version {version}, {config}; from {source}; {to}; spool-full {full}, memory-max {memory}, sync {sync}{seal}"
+    )
 }
 
 /// The line about the spool.

@@ -216,7 +216,17 @@ mod tests {
     fn put_own(spool: &Spool, a: &mut Appender) {
         let raw = br#"{"title":"t"}"#;
         let f = facts_of(raw, false);
-        let new = New { kind: Kind::Own, raw, id: f.id, time: f.time, part: 0, parts: 0, stream: 0, read_ms: 1000 };
+        let new = New {
+            kind: Kind::Own,
+            raw,
+            id: f.id,
+            time: f.time,
+            part: 0,
+            parts: 0,
+            stream: 0,
+            read_ms: 1000,
+            form: None,
+        };
         let seq = spool.append(a, 1, &[new], 1000, false).unwrap();
         let facts = crate::audit::record::Facts { kind: Kind::Own, ..f };
         spool.account().take(seq, &facts, raw, 0, 0, 1000);

@@ -59,7 +59,9 @@ impl Other {
 
     fn is_due(&self, why: Why) -> bool {
         let pause = if self.failed.is_some() { limits::SEAL_SIGN_RETRY_MILLIS } else { limits::SEAL_SIGN_EVERY_MILLIS };
-        let may_go_without = matches!(why, Why::Records | Why::Rotation);
+        // At the end several may come at once: one that hangs is not waited for again.
+        let at_the_end = self.failed.is_some() && self.spool.closing();
+        let may_go_without = at_the_end || matches!(why, Why::Records | Why::Rotation);
         !may_go_without || self.at.is_none_or(|at| at.elapsed() >= Duration::from_millis(pause))
     }
 
@@ -269,11 +271,13 @@ mod tests {
         assert_eq!(other.take(note.clone(), Ok("no line".into())), note);
         assert_eq!(other.failed().as_deref(), Some("it prints no line with a signature"));
         assert!(fires() && !other.is_due(Why::Records) && other.is_due(Why::Time) && other.is_due(Why::Stop));
+        spool.close();
+        assert!(!other.is_due(Why::Stop), "nor is it waited for again at the end");
         other.at = Some(Instant::now() - Duration::from_millis(limits::SEAL_SIGN_EVERY_MILLIS));
         assert!(!other.is_due(Why::Records), "one that has failed is left alone for longer");
         let line = "— gost.example AAAAAAAA";
         assert_eq!(other.take(note.clone(), Ok(line.into())), format!("{note}{line}\n"));
-        assert!(!fires() && other.failed().is_none() && !other.is_due(Why::Records));
+        assert!(!fires() && other.failed().is_none() && !other.is_due(Why::Records) && other.is_due(Why::Stop));
         other.at = Some(Instant::now() - Duration::from_millis(limits::SEAL_SIGN_EVERY_MILLIS));
         assert!(other.is_due(Why::Records));
         let mut none = Other::new(&[], &spool);

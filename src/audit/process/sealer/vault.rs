@@ -245,6 +245,11 @@ pub fn without_key(dir: &Path) -> String {
 fn no_key(dir: &Path, e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => without_key(dir),
+        ErrorKind::Other => format!(
+            "{}: move `{1}` away and make another one with `gostech-audit-log seal init --seal {1}`",
+            cannot(dir, KEY, "read", e),
+            words::shown(dir)
+        ),
         _ => cannot(dir, KEY, "read", e),
     }
 }
@@ -254,6 +259,7 @@ fn cannot(dir: &Path, name: &str, what: &str, e: &io::Error) -> String {
         ErrorKind::NotFound => ": make it with `gostech-audit-log seal init`",
         ErrorKind::PermissionDenied => ": give the directory to the user of this program",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ": make room there",
+        ErrorKind::NotADirectory => ": --seal takes a directory",
         _ => "",
     };
     format!("cannot {what} `{}`: {}{cure}", words::shown(&dir.join(name)), io_words(e))
@@ -375,6 +381,10 @@ fn read_key(dir: &Path, name: &str) -> io::Result<Key> {
     let file = file::read_regular(&path)?;
     if file.metadata()?.mode() & 0o077 != 0 {
         log::warn("seal", format!("others may use `{0}`: chmod 600 {0}", words::shown(&path)));
+    }
+    // Who may rename here puts a key of his own in its place.
+    if std::fs::metadata(dir)?.mode() & 0o022 != 0 {
+        log::warn("seal", format!("others may write to `{0}`: chmod 700 {0}", words::shown(dir)));
     }
     let mut text = Vec::with_capacity(limits::SEAL_KEY_BYTES);
     file.take(limits::SEAL_KEY_BYTES as u64).read_to_end(&mut text)?;

@@ -7,9 +7,10 @@
 use super::claim::Spot;
 use super::findings::{Findings, Kind};
 use crate::audit::seal::checkpoint::Why;
+use crate::audit::seal::note::{KeyId, NAME};
 use crate::audit::seal::{Checkpoint, Hash, Note, StreamId, VerifierKey};
 use crate::limits;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 /// Whether a checkpoint is believed.
@@ -102,15 +103,54 @@ pub fn judge(
     }
     for &i in &order {
         let m = &marks[i];
-        match m.trust {
-            Trust::Signed => {}
-            Trust::False => f.say(Kind::Forged, Some(m.id), m.spot(), format!("{}: its signature is false", m.words())),
-            Trust::Unknown => f.say(Kind::Unknown, Some(m.id), m.spot(), m.words()),
+        if m.trust == Trust::False {
+            f.say(Kind::Forged, Some(m.id), m.spot(), format!("{}: its signature is false", m.words()));
         }
     }
+    strangers(marks, &order, load, f)?;
     let chains = ring.chains(marks, &order);
     chains.iter().for_each(|chain| forks(marks, chain, f));
     Ok(chains.into_iter().map(|chain| once(marks, chain)).collect())
+}
+
+/// Checkpoints that nobody is known to have signed: those of one stream by one key together.
+fn strangers(marks: &[Mark], order: &[usize], load: Load<'_>, f: &mut Findings) -> io::Result<()> {
+    let mut all: Vec<(StreamId, Option<KeyId>, Vec<&Mark>)> = Vec::new();
+    for m in order.iter().map(|&i| &marks[i]).filter(|m| m.trust == Trust::Unknown) {
+        let (note, _) = load(m)?;
+        let key = note.signatures.iter().find(|s| s.name == NAME).map(|s| s.id);
+        match all.last_mut().filter(|(id, known, _)| (*id, *known) == (m.id, key)) {
+            Some((.., those)) => those.push(m),
+            None => all.push((m.id, key, vec![m])),
+        }
+    }
+    for (id, key, those) in &all {
+        let (Some(first), Some(last)) = (those.first(), those.last()) else { continue };
+        let which = match those.len() {
+            1 => format!("checkpoint {}", first.number),
+            _ => format!("checkpoints {} to {}", first.number, last.number),
+        };
+        let by = key.map_or_else(String::new, |key| format!(", by the key {:08x}", u32::from_be_bytes(key)));
+        let spots = [first.spot(), last.spot().filter(|_| those.len() > 1)];
+        f.many(Kind::Unknown, Some(*id), those.len() as u64, spots, which + &by);
+    }
+    Ok(())
+}
+
+/// Who else has signed what is believed, and how many of these checkpoints: nobody here has their keys.
+pub fn others(marks: &[Mark], load: Load<'_>) -> io::Result<BTreeMap<String, u64>> {
+    let mut all = BTreeMap::new();
+    for m in marks.iter().filter(|m| m.trust == Trust::Signed) {
+        let mut names: Vec<String> = load(m)?.0.signatures.into_iter().map(|s| s.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names.into_iter().filter(|name| name != NAME) {
+            if all.len() < limits::VERIFY_RECEIVERS || all.contains_key(&name) {
+                *all.entry(name).or_default() += 1;
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Without a key a chain is what names one key, as far as can be seen.

@@ -20,6 +20,13 @@ pub struct Line {
     pub number: u64,
 }
 
+impl Line {
+    /// Whether it is the one behind that.
+    pub fn is_behind(&self, before: &Line) -> bool {
+        self.file == before.file && before.number > 0 && self.number == before.number + 1
+    }
+}
+
 /// What is told of an event for people to find it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Spot {

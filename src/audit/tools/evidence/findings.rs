@@ -141,7 +141,7 @@ impl Kind {
             Kind::Tail => "signed, and behind the end of what is here: an older export, or its end was cut off",
             Kind::Beyond => "behind the end of its stream",
             Kind::Gap => "checkpoints are missing",
-            Kind::Unknown => "signed by a key that nobody vouches for",
+            Kind::Unknown => "signed by a key that neither --key nor a believed checkpoint names",
             Kind::Unread => "cannot be read",
             Kind::Odd => "a whole event that is shown as if it could not be parsed",
             Kind::TooMuch => "too much to look at all of it",
@@ -201,9 +201,27 @@ impl Findings {
         }
     }
 
-    /// Something about no place.
+    /// Something about no place. What is said of one line after the other is said once.
     pub fn say(&mut self, kind: Kind, stream: Option<StreamId>, spot: Option<Spot>, text: impl Into<String>) {
-        self.add(Finding { kind, stream, places: (0, 0), count: 1, first: spot, last: None, text: text.into() });
+        let text = text.into();
+        let open = self.open[kind as usize].and_then(|at| self.all.get_mut(at));
+        if let (Some(f), Some(spot)) =
+            (open.filter(|f| f.places == (0, 0) && f.stream == stream && f.text == text), spot)
+        {
+            if f.last.or(f.first).is_some_and(|before| spot.line.is_behind(&before.line)) {
+                self.counts[kind as usize] = self.counts[kind as usize].saturating_add(1);
+                f.count = f.count.saturating_add(1);
+                f.last = Some(spot);
+                return;
+            }
+        }
+        self.many(kind, stream, 1, [spot, None], text);
+    }
+
+    /// The same of so many, from the first spot to the last.
+    pub fn many(&mut self, kind: Kind, stream: Option<StreamId>, count: u64, spots: [Option<Spot>; 2], text: String) {
+        let [first, last] = spots;
+        self.add(Finding { kind, stream, places: (0, 0), count, first, last, text });
     }
 
     /// Places of a stream, one behind the other; those that follow on the last ones of that kind go on with them.
@@ -285,6 +303,7 @@ impl Findings {
 mod tests {
     use super::*;
     use crate::audit::seal::Algorithm;
+    use crate::audit::tools::evidence::claim::Line;
 
     #[test]
     fn neighbours_are_one_range_and_the_list_is_bounded() {
@@ -300,5 +319,11 @@ mod tests {
         }
         assert_eq!((f.all.len(), f.unlisted(Grade::Unclear)), (2 + limits::TOOL_FINDINGS, 1_000 - 200));
         assert!(Kind::ALL.iter().enumerate().all(|(i, k)| *k as usize == i));
+        let mut f = Findings::default();
+        for number in [4, 5, 6, 9] {
+            let line = Line { file: 0, number };
+            f.say(Kind::Unread, None, Some(Spot { line, ..Spot::default() }), "no JSON object");
+        }
+        assert_eq!((f.all.len(), f.all[0].count, f.count(Kind::Unread)), (2, 3, 4));
     }
 }

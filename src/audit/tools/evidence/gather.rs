@@ -109,6 +109,8 @@ impl Gathered {
 
     /// One line of an export; `ended`: by a newline.
     pub fn line(&mut self, text: &[u8], line: Line, ended: bool) -> io::Result<()> {
+        // Some editors and shells begin a file with this.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").filter(|_| line.number == 1).unwrap_or(text);
         if text.trim_ascii().is_empty() {
             return Ok(());
         }

@@ -9,6 +9,11 @@ use crate::words;
 use serde_json::{json, Value};
 use std::fmt::Write;
 
+/// What is wrong with an export that has none, and the cure.
+const NO_EVENTS: &str =
+    "there is no event that was delivered with a seal: an export has one event, or one hit, in each line; \
+                         of others `jq -c '.[]'` or `jq -c '.hits.hits[]'` makes such lines";
+
 /// The verdict as one word.
 pub fn word(verdict: &Verdict) -> &'static str {
     match verdict.findings.grade() {
@@ -41,7 +46,13 @@ pub fn page(verdict: &Verdict, files: &[String], now_ms: i64) -> String {
     }
     // Of these one by one there may be thousands; `--json` has them.
     for kind in Kind::ALL.into_iter().filter(|k| k.grade() == Grade::Fine && f.count(*k) > 0) {
-        line(format!("  explained: {} {}: {}", f.count(kind), kind.name(), kind.words()));
+        match f.all.iter().find(|f| f.kind == kind).filter(|one| one.count == f.count(kind)) {
+            Some(one) => line(format!("  explained: {}", words_of(one, files))),
+            None => line(format!("  explained: {} {}: {}", f.count(kind), kind.name(), kind.words())),
+        }
+    }
+    if verdict.events == 0 && verdict.lines > 0 {
+        line(format!("  note: {NO_EVENTS}"));
     }
     for s in verdict.streams.iter().take(limits::TOOL_LIST_LINES) {
         line(format!("  stream {}", stream_words(s)));
@@ -52,6 +63,14 @@ pub fn page(verdict: &Verdict, files: &[String], now_ms: i64) -> String {
     if verdict.ecs > 0 {
         let events = words::count(verdict.ecs, "event");
         line(format!("  note: of {events} in the common schema only `event.original` was looked at"));
+    }
+    for (name, number) in &verdict.others {
+        let bear = if *number == 1 { "bears" } else { "bear" };
+        let checkpoints = words::count(*number, "checkpoint");
+        line(format!(
+            "  note: {checkpoints} {bear} a signature of `{name}` too, which is not checked here: check it with the tool and \
+             the key of that signer, as docs/evidence.md shows"
+        ));
     }
     if let Some((number, time_ms, _)) = verdict.newest {
         let ago = words::ago(now_ms, time_ms);
@@ -77,8 +96,11 @@ fn stream_words(s: &StreamRow) -> String {
         None => "nothing signed".into(),
     };
     let closed = if s.closed { ", closed" } else { "" };
-    let (events, evidence) =
-        (words::count(s.tally.authentic, "event"), words::count(s.tally.evidence, "list or checkpoint"));
+    let events = words::count(s.tally.authentic, "event");
+    let evidence = match s.tally.evidence {
+        1 => "1 list or checkpoint".into(),
+        n => format!("{n} lists and checkpoints"),
+    };
     format!("{}: {events} authentic, {}, {evidence}; {signed}{closed}", s.id, words::count(s.tally.repeats, "repeat"))
 }
 
@@ -93,8 +115,9 @@ fn words_of(f: &Finding, files: &[String]) -> String {
         (a, b) => drop(write!(out, ", places {a} to {b}")),
     }
     let missing = is_missing(f.kind);
-    let spots: Vec<String> =
-        [f.first, f.last].iter().flatten().map(|s| spot_words(s, files)).filter(|s| !s.is_empty()).collect();
+    // What is missing has one neighbour, however much it is.
+    let spots = [f.first, f.last.filter(|_| !missing)];
+    let spots: Vec<String> = spots.iter().flatten().map(|s| spot_words(s, files)).filter(|s| !s.is_empty()).collect();
     if !spots.is_empty() {
         let _ = write!(out, " ({}{})", if missing { "behind " } else { "" }, spots.join(" to "));
     }
@@ -160,6 +183,7 @@ pub fn as_json(verdict: &Verdict, files: &[String]) -> Value {
         "only_original_looked_at": verdict.ecs, "counts": counts, "findings": findings.collect::<Vec<_>>(),
         "unlisted": f.unlisted(Grade::Tampered) + f.unlisted(Grade::Unclear) + f.unlisted(Grade::Fine),
         "streams": streams.collect::<Vec<_>>(),
+        "other_signatures": verdict.others,
         "last_checkpoint": verdict.newest.map(|(number, ms, id)| {
             json!({"number": number, "time": when(ms), "stream": id.to_string()})
         }),

@@ -97,6 +97,8 @@ fn the_command_reads_files_and_says_its_verdict() {
     let (good, wrapped) = (file("good", &lines(&all)), file("hits", &lines(&hits)));
     let less = file("less", &lines(&[&all[..40], &all[41..]].concat()));
     let cut = file("cut", &lines(&all)[..lines(&all).len() / 2]);
+    let marked = file("marked", &[b"\xef\xbb\xbf".to_vec(), lines(&all)].concat());
+    let array = file("array", &[b"[".to_vec(), all.join(&b','), b"]\n".to_vec()].concat());
     let notes = file("checkpoints", s.notes.iter().map(|n| format!("{n}\n")).collect::<String>().as_bytes());
     let key = file("key", format!("# of ours\n{}\n", key(1).verifier()).as_bytes());
     let other = file("other", format!("{}\n", trail::key(99).verifier()).as_bytes());
@@ -104,6 +106,7 @@ fn the_command_reads_files_and_says_its_verdict() {
     for args in [
         &["--export", &good, "--receiver", "siem", "--key", &key][..],
         &["--export", &wrapped, "--receiver", "siem", "--key", &key, "--export", &good],
+        &["--export", &marked, "--receiver", "siem", "--key", &key],
         &[
             "--export",
             &good,
@@ -125,7 +128,11 @@ fn the_command_reads_files_and_says_its_verdict() {
     assert_eq!((exit, &value["verdict"]), (Exit::Failed, &"tampered".into()), "{text}");
     assert!(value["counts"]["removed"] == 1, "{text}");
     for (args, says) in [
-        (&["--export", &good, "--receiver", "siem", "--key", &other][..], "nobody vouches"),
+        (
+            &["--export", &good, "--receiver", "siem", "--key", &other][..],
+            "believed checkpoint names: checkpoints 1 to",
+        ),
+        (&["--export", &array, "--key", &key], "jq -c '.[]'"),
         (&["--export", &good, "--receiver", "siem"], "no key is given"),
         (&["--export", &cut, "--receiver", "siem", "--key", &key, "--checkpoints", &notes], "cut off here"),
         (&["--export", &key, "--key", &key], "no checkpoint that can be believed"),

@@ -12,7 +12,7 @@ use super::listing::{self, Names};
 use super::sort::{Pool, Sorted};
 use crate::audit::seal::{Checkpoint, List, Note, StreamId, VerifierKey};
 use crate::limits;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 /// What is said of one stream.
@@ -49,6 +49,8 @@ pub struct Verdict {
     pub events: u64,
     /// Events of the common schema.
     pub ecs: u64,
+    /// Who has signed believed checkpoints besides, and how many: that is not checked.
+    pub others: BTreeMap<String, u64>,
 }
 
 fn broken(what: &str) -> io::Error {
@@ -143,6 +145,7 @@ pub fn judge(
     unsealed(&bare, &origins, &marks, &mut out.findings);
     let signed = marks.iter().filter(|m| m.trust == Trust::Signed);
     verdict.newest = signed.max_by_key(|m| (m.time_ms, m.number)).map(|m| (m.number, m.time_ms, m.id));
+    verdict.others = chain::others(&marks, &give)?;
     if verdict.newest.is_none() {
         out.findings.say(Kind::Unproven, None, None, "there is no checkpoint that can be believed");
     }
