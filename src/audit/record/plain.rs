@@ -14,20 +14,12 @@ use std::cell::Cell;
 
 /// Finds records at the beginning of `data[from..]` until about `most` are out, or a line comes that is not of this shape, or
 /// is longer than `longest`; gives where that one begins. `leaves`: see whether they are canonical.
-pub fn records(data: &[u8], from: usize, longest: usize, most: usize, leaves: bool, out: &mut Vec<Item>) -> usize {
-    if leaves {
-        all::<true>(data, from, longest, most, out)
-    } else {
-        all::<false>(data, from, longest, most, out)
-    }
-}
-
 #[inline(never)]
-fn all<const LEAVES: bool>(data: &[u8], from: usize, longest: usize, most: usize, out: &mut Vec<Item>) -> usize {
+pub fn records(data: &[u8], from: usize, longest: usize, most: usize, leaves: bool, out: &mut Vec<Item>) -> usize {
     let longest = longest.min(PIPE_RECORD_BYTES);
     let (mut marks, mut usual, mut at) = (Marks::new(data, from), Usual::default(), from);
     while out.len() < most {
-        let Some((facts, to, canonical)) = record::<LEAVES>(&mut marks, &mut usual, at) else { break };
+        let Some((facts, to, canonical)) = record(&mut marks, &mut usual, leaves, at) else { break };
         if to - at > longest {
             break;
         }
@@ -39,16 +31,16 @@ fn all<const LEAVES: bool>(data: &[u8], from: usize, longest: usize, most: usize
 
 /// The record that begins here, where its newline stands, and whether it is known to be canonical.
 #[inline(always)]
-fn record<const LEAVES: bool>(marks: &mut Marks<'_>, usual: &mut Usual, start: usize) -> Option<(Facts, usize, bool)> {
+fn record(marks: &mut Marks<'_>, usual: &mut Usual, leaves: bool, start: usize) -> Option<(Facts, usize, bool)> {
     let rest = marks.data.get(start..)?;
     let mut facts = Facts::none();
     if !rest.starts_with(b"{\"") || marks.pass() != start + 1 {
         return None;
     }
-    let (mut at, mut order, canonical) = (2, Order::default(), Cell::new(LEAVES));
+    let (mut at, mut order, canonical) = (2, Order::default(), Cell::new(leaves));
     let is_fine = |escape: &[u8]| {
         // A slash needs none.
-        canonical.set(canonical.get() && escape[0] != b'/');
+        canonical.set(canonical.get() && !escape.starts_with(b"/"));
         is_short(escape)
     };
     loop {
@@ -60,7 +52,7 @@ fn record<const LEAVES: bool>(marks: &mut Marks<'_>, usual: &mut Usual, start: u
         if rest.get(to..to + 3)? != b"\":\"" {
             return None;
         }
-        if LEAVES && !order.takes(key, &rest[at..]) {
+        if leaves && !order.takes(key, &rest[at..]) {
             canonical.set(false);
         }
         marks.pass();

@@ -6,7 +6,7 @@ use super::{Segment, Spool, Store};
 use crate::audit::record::loss::Loss;
 use crate::audit::record::usual::Usual;
 use crate::audit::record::EventId;
-use crate::log;
+use crate::{limits, log};
 use std::sync::Arc;
 
 /// What a reader finds.
@@ -23,9 +23,11 @@ pub enum Next<'a> {
 }
 
 /// A place in the spool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reader {
     want: u64,
+    /// How much is read at once.
+    reach: usize,
     at: Option<(Segment, Walk)>,
     /// The last event before record `seen`, the one after the last that was walked over; none behind records that are gone.
     last: Option<EventId>,
@@ -44,7 +46,13 @@ enum Move {
 impl Reader {
     /// From record `seq` on.
     pub fn new(seq: u64) -> Reader {
-        Reader { want: seq, ..Reader::default() }
+        let (at, last, loss, usual) = (None, None, None, Usual::default());
+        Reader { want: seq, reach: limits::READ_BYTES, at, last, seen: 0, loss, usual }
+    }
+
+    /// The same, which reads less at once: for whoever reads beside those that deliver.
+    pub fn beside(seq: u64) -> Reader {
+        Reader { reach: limits::READ_BESIDE_BYTES, ..Reader::new(seq) }
     }
 
     /// The number of the record that comes next.
@@ -69,7 +77,7 @@ impl Reader {
     /// Goes on from `seq`.
     pub fn seek(&mut self, seq: u64) {
         if seq != self.want {
-            *self = Reader::new(seq);
+            *self = Reader { reach: self.reach, ..Reader::new(seq) };
         }
     }
 
@@ -205,7 +213,7 @@ impl Reader {
             Some(s) => {
                 drop(ledger);
                 self.lose_to(s.first);
-                self.at = Some((s, Walk::start()));
+                self.at = Some((s, Walk::start().reaching(self.reach)));
             }
             None => {
                 // Behind the last segment, and yet not at the end: these were lost with its tail.

@@ -20,9 +20,11 @@ pub enum Found {
 }
 
 /// A place in a segment, and a window of its bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Walk {
     buf: Vec<u8>,
+    /// How much is read at once.
+    reach: usize,
     /// How much of the window's memory holds bytes of the file: it is not wiped each time.
     filled: usize,
     /// Where in the file the window begins.
@@ -35,10 +37,22 @@ pub struct Walk {
     blocks: Blocks,
 }
 
+impl Default for Walk {
+    fn default() -> Walk {
+        let (base, at, holes, blocks) = (0, 0, false, Blocks::default());
+        Walk { buf: Vec::new(), reach: limits::READ_BYTES, filled: 0, base, at, holes, blocks }
+    }
+}
+
 impl Walk {
     /// At the first record.
     pub fn start() -> Walk {
         Walk { base: RECORDS_AT, ..Walk::default() }
+    }
+
+    /// With a window of so many bytes, or of a record that is longer.
+    pub fn reaching(self, bytes: usize) -> Walk {
+        Walk { reach: bytes, ..self }
     }
 
     /// From here on pages that the disk refuses to read are damage, and no reason to stop. Refuses to be the default: a disk
@@ -131,7 +145,7 @@ impl Walk {
         }
         let have = self.filled;
         let from = self.base + have as u64;
-        let most = (end.saturating_sub(from) as usize).min(limits::READ_BYTES.max(need - have.min(need)));
+        let most = (end.saturating_sub(from) as usize).min(self.reach.max(need - have.min(need)));
         if self.buf.len() < have + most {
             self.buf.resize(have + most, 0);
         }

@@ -75,7 +75,7 @@ impl Gather {
         Some(Gather {
             stream,
             end,
-            reader: Reader::new(next),
+            reader: Reader::beside(next),
             next,
             leaves: Leaves::new(stream, progress.tree()?, rules),
             lists: Vec::new(),
