@@ -270,6 +270,11 @@ pub fn doc_of(line: &str) -> Option<&str> {
     rest.split_once('"').map(|(id, _)| id)
 }
 
+/// Whether that is a list or a checkpoint.
+pub fn is_evidence(doc: &str) -> bool {
+    doc.starts_with("c/i/leaves-") || doc.starts_with("c/i/checkpoint-")
+}
+
 fn text_field(line: &str, name: &str) -> Option<String> {
     let (_, rest) = line.split_once(&format!("\"{name}\":\""))?;
     rest.split_once('"').map(|(v, _)| v.to_string())
@@ -318,7 +323,7 @@ impl Outside {
                 self.receivers[who].own += 1;
                 return;
             }
-            if doc.starts_with("c/i/leaves-") || doc.starts_with("c/i/checkpoint-") {
+            if is_evidence(doc) {
                 self.receivers[who].own += 1;
                 return;
             }

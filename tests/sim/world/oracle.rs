@@ -2,6 +2,7 @@
 
 use super::counts::Counts;
 use super::{Verdict, World};
+use crate::receiver;
 use gostech::audit::delivery::quarantine;
 use gostech::audit::spool::record::HEADER_BYTES;
 use gostech::audit::spool::{Full, Receiver as Kept, Spool};
@@ -173,8 +174,8 @@ impl World {
                         ));
                     }
                     all.insert(n);
-                } else {
-                    // What is told there is told to whoever looks after it.
+                } else if !receiver::is_evidence(&held.id) {
+                    // What is told there is told to whoever looks after it. Evidence that a receiver refuses tells of no gap.
                     o.hears(&held.id, &String::from_utf8_lossy(&held.raw));
                 }
             }

@@ -237,7 +237,7 @@ impl Walk<'_> {
             None => m.number > 1,
         };
         self.excused(before, m, c, gap);
-        self.begun_anew(m, c);
+        self.begun_anew(before.is_some(), m, c);
         self.rules(before, m, c, gap);
         if let Some((b, old)) = before.filter(|(b, _)| b.id != m.id) {
             let from = self.whose.ats(old).map_or(1, |(least, _)| least.max(1));
@@ -302,7 +302,7 @@ impl Walk<'_> {
 
     /// A receiver whose counts go back was forgotten and came again, or its cursor went with the power. What it lacked then nobody
     /// has given it, and what it was not given before that may be excused by nobody: from where it was to where it is now.
-    fn begun_anew(&mut self, m: &Mark, c: &Checkpoint) {
+    fn begun_anew(&mut self, later: bool, m: &Mark, c: &Checkpoint) {
         for r in c.receivers.iter().filter(|r| self.whose.counts(&r.name)) {
             let filters = c.rules.iter().any(|rule| rule.0 == r.name);
             // Behind all that is signed of a stream that ends: where it really is, the next stream says.
@@ -313,6 +313,9 @@ impl Walk<'_> {
             let at = self.known.iter().position(|k| k.line.name == r.name);
             let Some(at) = at else {
                 self.known.push(now);
+                if later && r.filtered > 0 {
+                    self.before_its_time(m.id, r.at);
+                }
                 continue;
             };
             let old = self.known[at].clone();
@@ -347,6 +350,15 @@ impl Walk<'_> {
                 }
             }
         }
+    }
+
+    /// A receiver that no checkpoint has named before, and that was not given all: it may have been there for a while, forgotten
+    /// before anybody signed that, and has some of what was before its time.
+    fn before_its_time(&mut self, id: StreamId, at: u64) {
+        self.of(id, 0).vague.add(1, at.saturating_sub(1));
+        let chain = self.chain;
+        let earlier = self.all.iter_mut().filter(|(other, e)| e.chain.0 == chain && **other != id);
+        earlier.for_each(|(_, e)| e.vague.add(1, u64::MAX));
     }
 
     /// Where the filters changed, and how many they kept back where they did not.

@@ -322,6 +322,31 @@ fn what_a_receiver_lacked_in_a_stream_that_is_closed_later_was_not_removed() {
     }
 }
 
+/// It came, was forgotten and came again, and no checkpoint has told of it before.
+#[test]
+fn what_a_receiver_lacked_before_anybody_told_of_it_was_not_removed() {
+    use crate::audit::seal::checkpoint::Why;
+    for (told_of, wanted) in [(1, Grade::Unclear), (2, Grade::Tampered)] {
+        let mut s = Sealer::new(3, Algorithm::Sha256);
+        s.receivers = told_of;
+        s.checkpoint(Why::Start);
+        (0..30).for_each(|_| s.event());
+        s.checkpoint(Why::Time);
+        (0..5).for_each(|_| s.event());
+        if told_of == 1 {
+            s.forget(0);
+        }
+        s.receivers = 2;
+        s.records[20..25].iter_mut().for_each(|r| r.to[0] = false);
+        s.checkpoint(Why::Time);
+        (0..20).for_each(|_| s.event());
+        s.checkpoint(Why::Stop);
+        let lines: Vec<Result<Said, Vec<u8>>> = export(&s, 0).iter().map(|r| read(&r.line)).collect();
+        let v = over(&lines, &[], &first_key(), Some("siem"));
+        assert_eq!(v.findings.grade(), wanted, "{}", told(&v));
+    }
+}
+
 /// Whoever removes an event and clears its bit in the list has altered what is signed, and where it is not signed yet has one more
 /// than the filter has counted.
 #[test]

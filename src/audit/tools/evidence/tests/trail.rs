@@ -122,6 +122,8 @@ pub struct Sealer {
     strict: bool,
     /// The receivers are still at streams before this one.
     pub behind: bool,
+    /// So many receivers are there.
+    pub receivers: usize,
 }
 
 const SEVERITIES: [&str; 3] = ["low", "medium", "high"];
@@ -154,6 +156,7 @@ impl Sealer {
             gone: Vec::new(),
             strict: false,
             behind: false,
+            receivers: RECEIVERS.len(),
         }
     }
 
@@ -302,7 +305,7 @@ impl Sealer {
         let here = |e: &&(usize, StreamId, u64)| e.1 == self.sealing.0;
         (c.number, c.previous, c.after) = (self.number + 1, self.previous, self.after);
         c.ids = vec![EventId { raft_id: 1, gen: 0, count: self.records.len() as u64 }];
-        for (i, name) in RECEIVERS.iter().enumerate() {
+        for (i, name) in RECEIVERS.iter().enumerate().skip(RECEIVERS.len() - self.receivers) {
             let [dropped, quarantined, filtered] = self.counts[i];
             let at = (self.records.len().min(self.sealing.2) - self.sealing.1) as u64 + 1;
             let at = if self.behind { 0 } else { at };
