@@ -106,8 +106,8 @@ impl Signer for VaultSigner {
     }
 
     fn next_key(&mut self, now_ms: i64) -> Result<Option<VerifierKey>, String> {
-        let life = self.life.as_millis() as i64;
-        self.with(|vault| match now_ms.saturating_sub(vault.key_created_ms()) >= life {
+        let life = self.life;
+        self.with(|vault| match has_lived(vault.key_created_ms(), now_ms, life) {
             true => vault.next_key(now_ms).map(Some),
             false => Ok(None),
         })
@@ -115,5 +115,22 @@ impl Signer for VaultSigner {
 
     fn change_key(&mut self) -> Result<(), String> {
         self.with(Vault::change)
+    }
+}
+
+/// Whether a key has signed long enough; also one that a clock has dated so far ahead, which would sign until that day.
+fn has_lived(created_ms: i64, now_ms: i64, life: Duration) -> bool {
+    u128::from(now_ms.abs_diff(created_ms)) >= life.as_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_lives_its_time_whatever_the_clock_does() {
+        let lived = |now: i64| has_lived(10_000, now, Duration::from_secs(5));
+        let all = [5_000, 5_001, 10_000, 14_999, 15_000, i64::MAX].map(lived);
+        assert_eq!(all, [true, false, false, false, true, true]);
     }
 }

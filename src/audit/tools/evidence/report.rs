@@ -12,7 +12,7 @@ use std::fmt::Write;
 /// What is wrong with an export that has none, and the cure.
 const NO_EVENTS: &str =
     "there is no event that was delivered with a seal: an export has one event, or one hit, in each line; \
-                         of others `jq -c '.[]'` or `jq -c '.hits.hits[]'` makes such lines";
+                         of others `jq -c .`, `jq -c '.[]'` or `jq -c '.hits.hits[]'` makes such lines";
 
 /// The verdict as one word.
 pub fn word(verdict: &Verdict) -> &'static str {

@@ -143,8 +143,9 @@ pub fn judge(
         verdict.streams.push(row);
     }
     unsealed(&bare, &origins, &marks, &mut out.findings);
-    let signed = marks.iter().filter(|m| m.trust == Trust::Signed);
-    verdict.newest = signed.max_by_key(|m| (m.time_ms, m.number)).map(|m| (m.number, m.time_ms, m.id));
+    // Of each chain the last one, whatever its clock said.
+    let last = chains.iter().filter_map(|chain| chain.last()).map(|&i| &marks[i]);
+    verdict.newest = last.max_by_key(|m| (m.time_ms, m.number)).map(|m| (m.number, m.time_ms, m.id));
     verdict.others = chain::others(&marks, &give)?;
     if verdict.newest.is_none() {
         out.findings.say(Kind::Unproven, None, None, "there is no checkpoint that can be believed");

@@ -115,7 +115,7 @@ pub struct Sealer {
     pub rule: [usize; 2],
     counts: [[u64; 3]; 2],
     excused: Vec<(usize, StreamId, u64)>,
-    now: i64,
+    pub now: i64,
     streams: u8,
     gone: Vec<u64>,
     /// Lists and checkpoints are set aside as well.
