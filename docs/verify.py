@@ -171,13 +171,13 @@ def main():
     for n, line in enumerate(fileinput.input(args.export, mode="rb"), 1):
         try:
             found += line.strip() and take(json.loads(line, object_pairs_hook=once), streams, say, f"line {n}", unsealed) or []
-        except (json.JSONDecodeError, UnicodeError, AttributeError) as e:
+        except (json.JSONDecodeError, UnicodeError, AttributeError, RecursionError) as e:
             say(3, f"cannot be read: line {n}: {e}")
         except (ValueError, KeyError, IndexError, TypeError, OverflowError, StopIteration) as e:
             say(1, f"inserted or altered: line {n}: {type(e).__name__} {e}")
     read = lambda name: open(name, encoding="utf-8").read().strip()
     notes = read(args.checkpoints).split("\n\n") if args.checkpoints else []
-    found += [Checkpoint(a + "\n\n" + b) for a, b in zip(notes[::2], notes[1::2])]
+    found += [Checkpoint(a + "\n\n" + b) for a, b in zip(notes[::2], notes[1::2] or notes)]
     key = args.key if "+" in args.key else read(args.key)
     signed = believed(found, key, say)
     signed or say(3, "there is no checkpoint that KEY leads to")

@@ -233,6 +233,7 @@ impl Gathered {
         let text = String::from_utf8_lossy(text);
         if so_far.signed && !text.starts_with('—') {
             let note = std::mem::take(so_far);
+            so_far.any = true;
             let good = Note::parse(&note.text).is_some_and(|n| Checkpoint::read(&n.body).is_ok());
             if good {
                 self.note(&note.text, None)?;
@@ -261,6 +262,15 @@ impl Gathered {
 pub struct Notes {
     text: String,
     signed: bool,
+    /// There was one before it.
+    any: bool,
+}
+
+impl Notes {
+    /// Whether the file has had none: another one was meant.
+    pub fn is_none(&self) -> bool {
+        !self.any
+    }
 }
 
 /// Sees a line: its text, none where it is too long; its number; whether it ended by a newline.

@@ -29,7 +29,7 @@ use crate::limits;
 use crate::net::failure::words as io_words;
 use crate::words;
 use claim::Line;
-use findings::Grade;
+use findings::{Grade, Kind};
 use gather::{lines, Gathered, Notes};
 use std::fs::File;
 use std::io::{self, Read};
@@ -149,5 +149,10 @@ fn read(
     let unread = |e: io::Error| Error::failed(format!("cannot read {}: {}", item.shown(), io_words(&e))).cannot_tell();
     done.map_err(unread)?;
     // The last note may have nothing behind it.
-    gathered.checkpoints(b"", Line { file, number: 0 }, true, &mut notes).map_err(|e| temp_error(dir, &e))
+    gathered.checkpoints(b"", Line { file, number: 0 }, true, &mut notes).map_err(|e| temp_error(dir, &e))?;
+    if !is_export && notes.is_none() {
+        let what = format!("there is no checkpoint in `{}`", words::shown(Path::new(&item.value)));
+        gathered.findings.say(Kind::Unread, None, None, what);
+    }
+    Ok(())
 }

@@ -175,6 +175,12 @@ fn an_export_may_begin_with_a_mark_and_one_of_another_shape_has_its_cure_told() 
     assert_eq!(exit, Exit::Clean, "{text}");
     let (exit, text) = verify(&[b"[", all.join(&b","[..]).as_slice(), b"]\n"].concat());
     assert!(exit == Exit::CannotTell && text.contains("jq -c '.[]'"), "{text}");
+    let (nothing, key) = (dir.join("nothing").display().to_string(), key(1).verifier().to_string());
+    for content in ["", "no checkpoint\n\nat all\n"] {
+        std::fs::write(&nothing, content).unwrap();
+        let (exit, text) = super::super::tests::tool(&["seal", "verify", "--checkpoints", &nothing, "--key", &key]);
+        assert!(exit == Exit::CannotTell && text.contains("there is no checkpoint in `"), "{text}");
+    }
     let (exit, text) = verify(&b"one\n".repeat(50));
     let once = "unreadable (line 1 of `";
     assert!(exit == Exit::CannotTell && text.matches("unreadable").count() == 1 && text.contains(once), "{text}");
