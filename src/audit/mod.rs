@@ -62,7 +62,7 @@ fn run() -> Result<Exit> {
 fn keep(args: &[OsString], env: &[(OsString, OsString)], parsed: &Parsed) -> Result<Exit> {
     let mut options = Options::read(parsed, env, true)?;
     options.secrets.iter().for_each(|s| sys::process::wipe_argument(s));
-    if let Some(seal) = options.seal.as_ref().filter(|seal| vault::is_without_key(&seal.dir)) {
+    if let Some(seal) = options.seal.as_ref().filter(|seal| vault::was_never_made(&seal.dir)) {
         return Err(Error::usage(vault::without_key(&seal.dir)));
     }
     start_log(&options, env);

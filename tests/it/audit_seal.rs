@@ -48,6 +48,16 @@ fn a_directory_without_a_key_is_a_usage_error_with_its_cure() {
     let cure = format!("gostech-audit-log seal init --seal {dir}");
     assert!(text(&out.stderr).contains(&cure), "{}", text(&out.stderr));
     assert!(std::fs::metadata(den.file("spool")).is_err(), "nothing was touched");
+    // A key that has signed, and was lost since, costs no event.
+    let checkpoints = format!("{dir}/checkpoints");
+    let out = Setup::new(&den).tool(&["seal", "init", "--seal", &dir, "--no-config"]);
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    let sealed = || Setup::new(&den).url(&receiver.url()).args(&["--seal", &dir]).run(b"{\"id\":\"1.0.1\"}\n");
+    assert!(sealed().status.success() && std::fs::metadata(&checkpoints).is_ok_and(|m| m.len() > 0));
+    std::fs::remove_file(format!("{dir}/key")).expect("a key");
+    let out = sealed();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).contains(&format!("move `{dir}` away")), "{}", text(&out.stderr));
     // One that is not there may come later: events are delivered meanwhile.
     let late = den.file("late");
     let out = Setup::new(&den).url(&receiver.url()).args(&["--seal", &late]).run(b"{\"id\":\"1.0.1\"}\n");

@@ -228,9 +228,14 @@ pub fn in_the_way(dir: &Path) -> Option<PathBuf> {
     [KEY, NEXT, CHECKPOINTS].map(|name| dir.join(name)).into_iter().find(|path| path.symlink_metadata().is_ok())
 }
 
-/// Whether this is a directory that one can look into, and there is no key: that is right on no day.
-pub fn is_without_key(dir: &Path) -> bool {
-    std::fs::read_dir(dir).is_ok() && [KEY, NEXT].iter().all(|name| is_missing(&dir.join(name)))
+/// Whether this is a directory that one can look into, and nobody has ever made a key there: that is right on no day. Where one
+/// has signed and is gone, events are delivered all the same, under the alarm.
+pub fn was_never_made(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok() && [KEY, NEXT].iter().all(|name| is_missing(&dir.join(name))) && !has_signed(dir)
+}
+
+fn has_signed(dir: &Path) -> bool {
+    dir.join(CHECKPOINTS).symlink_metadata().is_ok_and(|m| m.len() > 0)
 }
 
 fn is_missing(path: &Path) -> bool {
@@ -239,7 +244,8 @@ fn is_missing(path: &Path) -> bool {
 
 /// What is said where there is no key.
 pub fn without_key(dir: &Path) -> String {
-    format!("there is no key in `{0}`: make one with `gostech-audit-log seal init --seal {0}`", words::shown(dir))
+    let away = if has_signed(dir) { format!("move `{}` away and ", words::shown(dir)) } else { String::new() };
+    format!("there is no key in `{0}`: {away}make one with `gostech-audit-log seal init --seal {0}`", words::shown(dir))
 }
 
 fn no_key(dir: &Path, e: &io::Error) -> String {

@@ -38,7 +38,7 @@ fn checkpoints_are_found_again() {
     let public = init(&dir, 7).unwrap();
     assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
     assert_eq!(std::fs::metadata(dir.join(KEY)).unwrap().mode() & 0o777, 0o600);
-    assert!(in_the_way(&dir).is_some() && !is_without_key(&dir));
+    assert!(in_the_way(&dir).is_some() && !was_never_made(&dir));
     let mut vault = Vault::open(&dir).unwrap();
     assert!(vault.last().is_none() && vault.key_created_ms() == 7);
     assert!(Vault::open(&dir).unwrap_err().contains("another helper"));
@@ -122,9 +122,9 @@ fn a_change_of_keys_goes_on_from_every_step() {
 #[test]
 fn what_is_in_the_way_is_said_with_its_cure() {
     let dir = temp("way");
-    assert!(Vault::open(&dir).unwrap_err().contains("seal init") && !is_without_key(&dir));
+    assert!(Vault::open(&dir).unwrap_err().contains("seal init") && !was_never_made(&dir));
     std::fs::create_dir(&dir).unwrap();
-    assert!(is_without_key(&dir) && in_the_way(&dir).is_none());
+    assert!(was_never_made(&dir) && in_the_way(&dir).is_none());
     assert!(Vault::open(&dir).unwrap_err().contains("there is no key"));
     std::fs::remove_file(dir.join(CHECKPOINTS)).unwrap();
     init(&dir, 7).unwrap();
