@@ -548,6 +548,7 @@ mod tests {
                 receivers: vec![("r1".into(), false)],
                 owner: None,
                 sealing: None,
+                rereads: false,
             };
             Spool::open(disk.clone(), memory_disk.clone(), settings, Some(ring.clone()), 0).unwrap()
         };

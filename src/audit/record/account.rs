@@ -170,7 +170,7 @@ impl Account {
 
     /// The same as it was before what comes again, with the numbers that are given.
     pub fn going_back(self, to: Account) -> Account {
-        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), ..to }
+        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), run: 0, ..to }
     }
 
     /// The events around these records, where it is known which ones they are.

@@ -76,6 +76,7 @@ impl Spool {
             owned: AtomicBool::new(false),
             memory,
             goes_back: None,
+            unplaced: None,
             troubles: Arc::default(),
         };
         crash::point("open.listed");
@@ -247,6 +248,10 @@ impl Spool {
         let mut account = self.account.lock();
         let rereads = account.mark.rereads() || Mark { epoch: stream, position: 0 }.rereads();
         let skipped = (seq - 1).saturating_sub(account.seq);
+        if skipped > 0 && past < seq && power_went && account.mark.epoch == 0 && stream == 0 {
+            let (_, again) = self.unplaced.get_or_insert_with(|| (account.clone(), Vec::new()));
+            again.extend(Some((account.seq + 1, seq - 1)).filter(|_| again.len() < limits::DAMAGES));
+        }
         match last {
             _ if skipped == 0 => {}
             // They went with the power, and come again; so does all that is behind them.
@@ -268,9 +273,16 @@ impl Spool {
 
     /// Where records in the middle come again, reading goes on before them: what is behind them is rather read twice than not.
     fn go_back(&mut self) {
-        let to = self.goes_back.take();
+        let (to, unplaced) = (self.goes_back.take(), self.unplaced.take());
         let mut account = self.account.lock();
         account.explained.clear();
+        // Of no record it is known of which stream it is: reading begins at the beginning.
+        let is_nowhere = self.settings.rereads && account.mark.epoch == 0;
+        if let Some((before, again)) = unplaced.filter(|_| is_nowhere) {
+            again.into_iter().for_each(|(from, to)| account.expect_again(from, to));
+            *account = std::mem::take(&mut *account).going_back(before);
+            return;
+        }
         // By number: a segment whose head went with the power does not know its stream, and has moved no mark.
         if let Some(to) = to.filter(|to| to.seq != account.seq) {
             *account = std::mem::take(&mut *account).going_back(to);

@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
         receivers: vec![("r1".into(), false)],
         owner: None,
         sealing: None,
+        rereads: false,
     }
 }
 

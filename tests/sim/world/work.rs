@@ -33,6 +33,7 @@ impl World {
             receivers: self.configured(),
             owner: None,
             sealing: self.sealing(),
+            rereads: self.plan.followed,
         }
     }
 

@@ -5,8 +5,9 @@ use crate::audit::record::account::Dropped;
 use crate::audit::record::gap::Missing;
 use crate::audit::record::read as facts_of;
 use crate::audit::spool::append::Appender;
+use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::record::New;
-use crate::audit::spool::tests::{open, settings, Moody};
+use crate::audit::spool::tests::{open, put, settings, Moody};
 use crate::audit::spool::Full;
 
 const FIRST: &[u8] = br#"{"id":"1.0.1","message":"a"}"#;
@@ -66,4 +67,34 @@ fn what_has_left_no_room_in_the_input_never_came() {
     // Who drops nothing that is new has not dropped it.
     let (due, told, _spool) = after_a_power_cut(Full::Block, &[(1, line), (5, 5 * line), (6, 6 * line)]);
     assert_eq!((due, told), (lost, vec![]));
+}
+
+/// The only segment has lost its head and some of its records: nobody knows of which stream they were. Who begins to read at the
+/// beginning reads them once more.
+#[test]
+fn what_of_no_known_stream_went_with_the_power_comes_again_where_reading_begins_anew() {
+    crate::log::mute();
+    for rereads in [true, false] {
+        let settings = || Settings { rereads, ..settings(1 << 20, &[("r1", false)]) };
+        let disk = Moody::new();
+        let spool = open(&disk, &Moody::new(), settings());
+        let (mut appender, mut ends) = (Appender::default(), Vec::new());
+        for n in 1..=5 {
+            assert!(put(&spool, &mut appender, n).is_ok());
+            ends.push(spool.lock().segments[0].bytes);
+        }
+        let name = spool.lock().segments[0].name.clone();
+        drop(spool);
+        disk.write_at(&name, 0, &vec![0; RECORDS_AT as usize]).unwrap();
+        disk.write_at(&name, ends[1], &vec![0; (ends[3] - ends[1]) as usize]).unwrap();
+        let spool = open(&disk, &Moody::new(), settings());
+        let Next::Lost(loss) = Reader::new(3).next(&spool) else { panic!("they are damaged") };
+        assert_eq!((loss.from, loss.to), (3, 4));
+        spool.report(loss);
+        assert_eq!(
+            (spool.take_losses().is_empty(), spool.account().last),
+            (rereads, Some(id(if rereads { 2 } else { 5 })))
+        );
+        assert_eq!(spool.account().gaps.due(1000, true), [], "they are told as damaged, or come");
+    }
 }

@@ -71,6 +71,7 @@ fn settings(receivers: &[&str]) -> Settings {
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
         owner: None,
         sealing: None,
+        rereads: false,
     }
 }
 
