@@ -28,7 +28,8 @@ fn after_a_power_cut(full: Full, events: &[(u64, u64)]) -> (Vec<Missing>, Vec<Dr
     }
     drop(spool);
     let spool = open(&disk, &Moody::new(), settings());
-    let (lost, dropped) = (spool.account().gaps.due(1000, true), spool.account().dropped_to_tell());
+    let lost = spool.account().gaps.due(1000, true);
+    let dropped = spool.account().dropped_to_tell();
     (lost, dropped, spool)
 }
 
@@ -48,7 +49,7 @@ fn what_was_read_and_dropped_before_a_power_cut_is_not_told_as_what_never_came()
     let dropped = Dropped { from: id(2), to: id(4), count: 3 };
     let (lost, told, spool) = after_a_power_cut(Full::DropNewest, &three_between);
     assert_eq!((lost, told), (vec![], vec![dropped]));
-    let counters = spool.account().counters;
+    let counters = spool.account().counters.clone();
     assert_eq!((counters.read, counters.dropped, counters.gaps), (6, 3, 0));
     // It is read once more, and comes through this time.
     let raw = event(3);
