@@ -110,8 +110,8 @@ def believed(found, key, say):  # the checkpoints that KEY and its successors ha
         elif last and (c.number == last.number or c.number == last.number + 1 and c.previous != last.hash):
             say(1, f"checkpoint {c.number}: it does not follow checkpoint {last.number}")
         else:
-            sure = last and c.stream == last.stream and c.why not in ("start", "closed")  # else it may have begun anew between
-            last and c.number > last.number + 1 and say(1 if sure else 3, f"checkpoints before {c.number} are not there")
+            # No removal by itself: it may be in a quarantine, or its receiver have begun anew. Its place is judged like others.
+            last and c.number > last.number + 1 and say(3, f"checkpoints before {c.number} are not there")
             good, key = good + [c], b64(c.next_key.split("+", 2)[2])[1:] if c.next_key else key
     return good
 def doubts(signed, receiver, streams):  # from which (stream, seq) to which what is missing cannot be told, or a filter was changed
@@ -121,9 +121,10 @@ def doubts(signed, receiver, streams):  # from which (stream, seq) to which what
         more = {bytes.fromhex(w[0]) for w in c.excused if unquote(w[1]) == receiver and w[2] == "more"}
         unclear += [((order.index(s), 0), (order.index(s) + 1, 0)) for s in more if s in order and s != c.stream]
         for at, *counts in c.counts(receiver):
-            m, was, before, had = old or (n, 1, counts, rule)
+            m, was, before, had = old or (0, 0, counts, rule)
             # Counts that go back: it was forgotten and began anew, or its cursor went with the power.
             anew = any(counts[i] < before[i] for i in (0, 2, 3)) or counts[4] > before[4] and not (rule or had)
+            anew |= not old and last is not c and counts[4] > 0  # nobody tells what it was given before that
             if anew or gap or c.stream in more or begun and m != n:
                 unclear.append(((m, was) if min(at, was) else (0, 0), (n, at)))
             begun = (anew or begun) and c.why == "closed" and at > c.size  # where it is the next stream says
@@ -150,7 +151,7 @@ def judge(stream, streams, signed, receiver, say, order, unclear, changed):
         for seq in fresh: push(tree, seq - 1, min(leaf[seq]), hash_of)
         fine = root(tree, hash_of) == c.root and all(len(leaf[seq]) == 1 for seq in fresh)
         if not fine and c.size >= first:
-            say(1 if all(seq in trail.listed for seq in fresh) else 3, f"{name} {size + 1} to {c.size}: not the signed root")
+            say(1 if all(len(trail.listed.get(seq, ())) == 1 for seq in fresh) else 3, f"{name} {size + 1} to {c.size}: not the signed root")
         for seq in fresh if fine else ():
             there, kept = trail.events.get(seq), not any(bits.get(receiver, 1) for bits in trail.passes[seq])
             if there and there != leaf[seq]:

@@ -33,15 +33,20 @@ impl Tree {
 
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Hash) {
-        let mut hash = leaf;
+        self.join(leaf, 0);
+    }
+
+    /// Adds a perfect subtree of two to the power of `level` leaves, of which the tree has a multiple.
+    pub fn join(&mut self, root: Hash, level: u32) {
+        let mut hash = root;
         // A subtree for each bit of the size: adding one carries as in a number.
-        for _ in 0..self.size.trailing_ones() {
+        for _ in 0..(self.size >> level).trailing_ones() {
             if let Some(left) = self.edge.pop() {
                 hash = self.node(&left, &hash);
             }
         }
         self.edge.push(hash);
-        self.size += 1;
+        self.size += 1 << level;
     }
 
     /// How many leaves it has.

@@ -119,6 +119,7 @@ pub const PURE: &[&str] = &[
     "src/audit/tools/evidence/report.rs",
     "src/audit/tools/evidence/said.rs",
     "src/audit/tools/evidence/shown.rs",
+    "src/audit/tools/evidence/stretch.rs",
     "src/audit/tools/evidence/window.rs",
     "src/audit/tools/range.rs",
     "src/audit/tools/seals.rs",

@@ -320,7 +320,8 @@ impl Judge<'_, '_> {
         let mut unknown = window.unknown.iter().copied().peekable();
         for (from, to) in window.places() {
             let truth = picks.get(&from).copied().unwrap_or(from);
-            let v = &window.versions[truth];
+            let gone = Version::gone(self.case.id, window.versions[from].seq);
+            let v = window.versions.get(truth).unwrap_or(&gone);
             while let Some((a, b)) = unknown.next_if(|(a, _)| *a < v.seq) {
                 self.absent_from(a, b, Held::Nothing, &mut out);
             }

@@ -15,6 +15,7 @@ mod report;
 pub mod said;
 mod shown;
 mod sort;
+mod stretch;
 #[cfg(test)]
 mod tests;
 pub mod trial;

@@ -1,10 +1,12 @@
 //! ○ The places between two checkpoints, with all that is said of each, and the choice that gives the signed root.
 //!
 //! Where two things are said of a place, the root tells which is true: lists are believed first, then events, then every way
-//! of choosing while there are few. Refuses: to spend more on it than its bounds.
+//! of choosing while there are few; then that what no list is here of was gone before it was sealed. Refuses: to spend more on
+//! it than its bounds.
 
 use super::claim::{Fault, Spot};
 use super::listing::{Filters, Open};
+use super::stretch::Forest;
 use crate::audit::seal::{absent, Hash, Place, StreamId, Tree};
 use crate::limits;
 use std::collections::BTreeMap;
@@ -29,6 +31,12 @@ pub struct Version {
 }
 
 impl Version {
+    /// What nobody says, and the root does: it was gone before it was sealed.
+    pub fn gone(id: StreamId, seq: u64) -> Version {
+        let (listed, filters) = (Some((Place::Lost, 0)), Filters::default());
+        Version { seq, leaf: absent(id, seq), listed, events: [0; 3], evidence: false, spot: None, filters }
+    }
+
     /// Whether something of it is there.
     pub fn is_there(&self) -> bool {
         self.events.iter().any(|n| *n > 0)
@@ -56,6 +64,8 @@ pub struct Window {
 
 /// Which version of each contested place; the others have but one.
 pub type Picks = BTreeMap<usize, usize>;
+/// None of them: it was gone before it was sealed.
+pub const GONE: usize = usize::MAX;
 
 impl Window {
     /// Of this stream.
@@ -126,25 +136,30 @@ impl Window {
         self.unknown.iter().fold(0, |n: u64, (a, b)| n.saturating_add(b - a).saturating_add(1))
     }
 
-    /// The tree with the places, chosen so; what nothing is said of counts as lost before it was sealed.
-    pub fn grown(&self, tree: &Tree, picks: &Picks, mut at: impl FnMut(&Tree)) -> Tree {
-        let mut tree = tree.clone();
+    /// The leaves of all places, chosen so; what nothing is said of counts as lost before it was sealed.
+    fn leaves(&self, picks: &Picks, mut give: impl FnMut(Hash)) {
         let mut unknown = self.unknown.iter().copied().peekable();
-        let mut push = |tree: &mut Tree, leaf: Hash| {
-            tree.push(leaf);
-            at(tree);
-        };
-        let mut fill = |tree: &mut Tree, before: u64, push: &mut dyn FnMut(&mut Tree, Hash)| {
+        let mut fill = |before: u64, give: &mut dyn FnMut(Hash)| {
             while let Some((a, b)) = unknown.next_if(|(a, _)| *a < before) {
-                (a..=b).for_each(|seq| push(tree, absent(self.id, seq)));
+                (a..=b).for_each(|seq| give(absent(self.id, seq)));
             }
         };
         for (from, _) in self.places() {
-            let v = &self.versions[picks.get(&from).copied().unwrap_or(from)];
-            fill(&mut tree, v.seq, &mut push);
-            push(&mut tree, v.leaf);
+            let seq = self.versions[from].seq;
+            fill(seq, &mut give);
+            let v = self.versions.get(picks.get(&from).copied().unwrap_or(from));
+            give(v.map_or_else(|| absent(self.id, seq), |v| v.leaf));
         }
-        fill(&mut tree, u64::MAX, &mut push);
+        fill(u64::MAX, &mut give);
+    }
+
+    /// The tree with the places, chosen so.
+    pub fn grown(&self, tree: &Tree, picks: &Picks, mut at: impl FnMut(&Tree)) -> Tree {
+        let mut tree = tree.clone();
+        self.leaves(picks, |leaf| {
+            tree.push(leaf);
+            at(&tree);
+        });
         tree
     }
 
@@ -169,7 +184,32 @@ impl Window {
                 return Some(done);
             }
         }
-        None
+        attempt(self.gone(tree, root, &first, effort)?)
+    }
+
+    /// What was delivered and then went before it was sealed is told by a list, and that may have been dropped. What goes so lies
+    /// side by side, and a root that fits proves it.
+    fn gone(&self, tree: &Tree, root: &Hash, first: &Picks, effort: &mut u64) -> Option<Picks> {
+        let unlisted = |(a, b): &(usize, usize)| self.versions[*a..*b].iter().all(|v| v.listed.is_none());
+        let open: Vec<usize> = self.places().filter(unlisted).map(|(from, _)| from).collect();
+        if open.is_empty() {
+            return None;
+        }
+        let mut picks = first.clone();
+        picks.extend(open.iter().map(|&from| (from, GONE)));
+        let (algorithm, from) = (self.id.algorithm(), tree.size());
+        let forest = |picks: &Picks| {
+            let mut leaves = Vec::with_capacity(self.versions.len());
+            self.leaves(picks, |leaf| leaves.push(leaf));
+            Forest::new(algorithm, from, leaves)
+        };
+        *effort = effort.checked_sub(4 * (self.versions.len() as u64 + self.blanks()))?;
+        let places: Vec<u64> = open.iter().map(|&from| self.versions[from].seq - 1).collect();
+        let found = forest(first).search(&forest(&picks), &places, tree, root, effort)?;
+        let is_gone = |i: usize| found.iter().any(|(a, b)| (*a..*b).contains(&i));
+        let mut picks = first.clone();
+        picks.extend(open.iter().enumerate().filter(|(i, _)| is_gone(*i)).map(|(_, &from)| (from, GONE)));
+        Some(picks)
     }
 
     /// What lists say, of several lists the one that most events agree with.

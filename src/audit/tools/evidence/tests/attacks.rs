@@ -170,6 +170,70 @@ fn lists_that_are_made_up_cover_nothing() {
     assert_eq!(grade, Grade::Tampered, "{said}");
 }
 
+/// Twenty events behind the first checkpoint, places 2 to 21, of which these were delivered and then went before they were sealed;
+/// the lists are dropped for siem.
+fn unlisted(lost: &[u64]) -> Sealer {
+    let made = (1..400).map(|seed| {
+        let mut s = Sealer::new(seed, Algorithm::ALL[seed as usize % 2]);
+        s.checkpoint(Why::Start);
+        events(&mut s, 20);
+        let all = s.records.iter().all(|r| r.to[0]);
+        s.lose(lost);
+        s.checkpoint(Why::Time);
+        s.drop_lists(0);
+        events(&mut s, 5);
+        s.checkpoint(Why::Time);
+        s.checkpoint(Why::Stop);
+        (all, s)
+    });
+    made.filter(|(all, _)| *all).map(|(_, s)| s).next().expect("there is one")
+}
+
+/// The event as if it had been another one, with the leaf of that.
+fn another(r: &Record) -> Vec<u8> {
+    line(r.stream, r.seq, br#"{"id":"1.0.9","message":"another","severity":"high","title":"dml"}"#)
+}
+
+/// What was delivered and then gone is nobody's deed, also where the list that says so was dropped.
+#[test]
+fn what_went_between_delivery_and_seal_is_no_alteration_without_its_list() {
+    let all: Vec<u64> = (1..=21).collect();
+    for lost in [&[1][..], &[5, 6, 7], &[19, 20, 21], &[2, 3, 4, 12], &[8, 10], &all] {
+        let s = unlisted(lost);
+        let (grade, said) = grade(&s, 0, &[], |_| false);
+        assert_eq!(grade, Grade::Unclear, "{lost:?}\n{said}");
+        assert!(said.contains("Unproven") || lost == [1], "{lost:?}\n{said}");
+    }
+}
+
+/// An adversary alters an event, seals it himself, and takes the list of it away, or finds it dropped: the root is another one.
+#[test]
+fn an_alteration_is_found_without_its_list() {
+    for lost in [&[][..], &[5, 6, 7], &[8, 10]] {
+        let s = unlisted(lost);
+        for r in s.records.iter().filter(|r| is_event(r) && r.seq % 4 == 0 && r.seq <= 21 && !lost.contains(&r.seq)) {
+            let (grade, said) = grade(&s, 0, &[another(r)], |o| o.line == r.line);
+            assert_eq!(grade, Grade::Tampered, "{lost:?} {}\n{said}", r.seq);
+        }
+    }
+    // The receiver has passed nothing yet, so that a list that is not there is no removal.
+    let s = whole(|s| {
+        s.behind = true;
+        s.checkpoint(Why::Start);
+        events(s, 20);
+        s.checkpoint(Why::Time);
+        events(s, 5);
+        s.checkpoint(Why::Stop);
+    });
+    let lists = |r: &Record| r.sort == Sort::List;
+    let (honest, said) = grade(&s, 0, &[], lists);
+    assert_eq!(honest, Grade::Unclear, "{said}");
+    for r in s.records.iter().filter(|r| is_event(r) && r.seq % 4 == 0 && r.seq <= 21) {
+        let (grade, said) = grade(&s, 0, &[another(r)], |o| lists(o) || o.line == r.line);
+        assert_eq!(grade, Grade::Tampered, "{}\n{said}", r.seq);
+    }
+}
+
 /// A receiver that began anew while it was at earlier streams lacked nothing of those that it had passed before.
 #[test]
 fn who_begins_anew_lacks_nothing_of_streams_that_it_had_passed() {

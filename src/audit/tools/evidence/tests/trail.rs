@@ -208,6 +208,20 @@ impl Sealer {
         }
     }
 
+    /// What has been delivered already goes before it is sealed.
+    pub fn lose(&mut self, seqs: &[u64]) {
+        self.gone.extend(seqs);
+    }
+
+    /// Of the lists so far a receiver gets none, and that will be signed.
+    pub fn drop_lists(&mut self, of: usize) {
+        for r in self.records.iter_mut().filter(|r| r.sort == Sort::List && r.to[of]) {
+            r.to[of] = false;
+            self.counts[of][1] += 1;
+            self.excused.push((of, r.stream, r.seq));
+        }
+    }
+
     fn add(&mut self, body: Vec<u8>, sort: Sort, to_soc: bool) {
         let (stream, seq) = (self.stream, self.next_seq());
         let line = line(stream, seq, &body);
