@@ -151,7 +151,7 @@ def judge(stream, streams, signed, receiver, say, order, unclear, changed):
         for seq in fresh: push(tree, seq - 1, min(leaf[seq]), hash_of)
         fine = root(tree, hash_of) == c.root and all(len(leaf[seq]) == 1 for seq in fresh)
         if not fine and c.size >= first:
-            say(1 if all(len(trail.listed.get(seq, ())) == 1 for seq in fresh) else 3, f"{name} {size + 1} to {c.size}: not the signed root")
+            say(1 if all(len(trail.listed[seq]) == 1 for seq in fresh) else 3, f"{name} {size + 1} to {c.size}: not the signed root")
         for seq in fresh if fine else ():
             there, kept = trail.events.get(seq), not any(bits.get(receiver, 1) for bits in trail.passes[seq])
             if there and there != leaf[seq]:

@@ -53,10 +53,11 @@ impl Forest {
         root: &Hash,
         effort: &mut u64,
     ) -> Option<Vec<(usize, usize)>> {
-        let bound = (*effort / (4 * u64::from(self.levels.len() as u32 + 4))).min(limits::VERIFY_STRETCHES);
+        let cost = 4 * (self.levels.len() as u64 + 4);
+        let bound = (*effort / cost).min(limits::VERIFY_STRETCHES);
         let mut search = Search { here: self, gone, places, root, left: bound };
         let found = search.ends(tree).or_else(|| search.any(tree, 0, 0)).or_else(|| search.any(tree, 0, 1));
-        *effort -= (bound - search.left) * 4 * (self.levels.len() as u64 + 4);
+        *effort -= (bound - search.left) * cost;
         found
     }
 }
