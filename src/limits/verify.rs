@@ -27,9 +27,9 @@ pub const VERIFY_LISTS: usize = 64;
 pub const VERIFY_VERSIONS: usize = 8;
 /// Ways of choosing among versions that are tried for one checkpoint.
 pub const VERIFY_TRIES: usize = 256;
-/// Ways in which what no list is here of may have been gone that are tried for one checkpoint: of all one stretch among 1,400
-/// places, or two among 70, takes.
-pub const VERIFY_STRETCHES: u64 = 1 << 20;
+/// Ways in which what no list is here of may have been gone that are tried for one checkpoint: one stretch among 360
+/// places, or two among 35, is all of them; a list tells of 128 places.
+pub const VERIFY_STRETCHES: u64 = 1 << 16;
 /// Hashes spent on such tries in all: half a minute.
 pub const VERIFY_TRY_HASHES: u64 = 1 << 26;
 /// Ranges of places without a record that are remembered of one stream with their reasons.

@@ -299,10 +299,13 @@ fn each_change_of_a_real_export_is_found_and_named() {
 
 #[test]
 fn the_oldest_record_alone_is_said_to_be_pruned_and_the_next_one_is_missed() {
-    let real = real("evidence-oldest");
+    // Under load the first checkpoint may come before the first event.
+    let mut lives = (0..9).map(|n| real(&format!("evidence-oldest-{n}")));
+    let first = |real: &Real| real.lines.iter().map(|l| place(l)).min();
+    let is_first = |real: &Real| real.targets()[0].iter().any(|&i| Some(place(&real.lines[i])) == first(real));
+    let real = lives.find(is_first).expect("an event is first");
     let mut events = real.targets()[0].clone();
     events.sort_by_key(|&i| place(&real.lines[i]));
-    assert_eq!(Some(place(&real.lines[events[0]])), real.lines.iter().map(|l| place(l)).min(), "an event is first");
     for (at, exit, verdict) in [(0, 0, "pruned"), (1, 1, "removed")] {
         let mut lines = real.lines.clone();
         let gone = place(&lines.remove(events[at]));

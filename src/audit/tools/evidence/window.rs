@@ -192,7 +192,8 @@ impl Window {
     fn gone(&self, tree: &Tree, root: &Hash, first: &Picks, effort: &mut u64) -> Option<Picks> {
         let unlisted = |(a, b): &(usize, usize)| self.versions[*a..*b].iter().all(|v| v.listed.is_none());
         let open: Vec<usize> = self.places().filter(unlisted).map(|(from, _)| from).collect();
-        if open.is_empty() {
+        // Where nothing is said of some, the root may be out of reach, and nobody is blamed.
+        if open.is_empty() || !self.unknown.is_empty() {
             return None;
         }
         let mut picks = first.clone();
@@ -203,7 +204,7 @@ impl Window {
             self.leaves(picks, |leaf| leaves.push(leaf));
             Forest::new(algorithm, from, leaves)
         };
-        *effort = effort.checked_sub(4 * (self.versions.len() as u64 + self.blanks()))?;
+        *effort = effort.checked_sub(4 * self.versions.len() as u64)?;
         let places: Vec<u64> = open.iter().map(|&from| self.versions[from].seq - 1).collect();
         let found = forest(first).search(&forest(&picks), &places, tree, root, effort)?;
         let is_gone = |i: usize| found.iter().any(|(a, b)| (*a..*b).contains(&i));
