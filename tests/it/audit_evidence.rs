@@ -226,7 +226,7 @@ fn change(lines: &mut Vec<String>, kind: u64, i: usize, j: usize) {
             let at = lines[i].rfind("\"title\":\"").expect("a title") + 9;
             lines[i].replace_range(at..at + 1, "~");
         }
-        1 => drop(lines.remove(i)),
+        1 => remove(lines, i),
         2 => lines.insert(j, lines[i].replace(&seals[0], "\"other\":{}")),
         3 => {
             lines[i] = lines[i].replace(&seals[0], &seals[1]);
@@ -234,14 +234,20 @@ fn change(lines: &mut Vec<String>, kind: u64, i: usize, j: usize) {
         }
         4 => lines[i] = lines[j].replace(&seals[1], &seals[0]),
         // A list, whatever it told of; and an event that a list is to excuse.
-        6 => drop(lines.remove(i)),
+        6 => remove(lines, i),
         7 => {
             let (list, told) = excusing(lines, &place(&lines[i]), "all").expect("a list of it");
             lines[list] = told;
-            drop(lines.remove(i));
+            remove(lines, i);
         }
         _ => lines[i] = lines[i].replacen(",\"id\":", ",\"more\":\"x\",\"id\":", 1),
     }
+}
+
+/// A death may have had it delivered twice: it is gone when no copy is left.
+fn remove(lines: &mut Vec<String>, i: usize) {
+    let gone = lines[i].clone();
+    lines.retain(|line| seal(line) != seal(&gone));
 }
 
 #[test]
@@ -308,7 +314,8 @@ fn the_oldest_record_alone_is_said_to_be_pruned_and_the_next_one_is_missed() {
     events.sort_by_key(|&i| place(&real.lines[i]));
     for (at, exit, verdict) in [(0, 0, "pruned"), (1, 1, "removed")] {
         let mut lines = real.lines.clone();
-        let gone = place(&lines.remove(events[at]));
+        let gone = place(&lines[events[at]]);
+        remove(&mut lines, events[at]);
         let out = real.verify(&lines, &[]);
         assert_eq!(out.status.code(), Some(exit), "{gone:?}: {}", text(&out.stdout));
         assert!(is_named(&out, verdict, &gone), "{gone:?}: {}", text(&out.stdout));

@@ -12,7 +12,7 @@ use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
 use crate::sorted::{self, Map};
-use saved::{counters_of, id_of, losses_of, ranges, tellings_of};
+use saved::{id_of, losses_of, ranges, tellings_of};
 use serde_json::{json, Value};
 
 mod saved;
@@ -570,6 +570,20 @@ impl Account {
             dropped_unknown: n("untold_unknown"),
             dropped_to: n("dropped_to"),
         })
+    }
+}
+
+fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
+    Counters {
+        read: n("read"),
+        own: n("own"),
+        dropped: n("dropped"),
+        gaps: n("gaps"),
+        repeats: n("repeats"),
+        late: n("late"),
+        truncated: n("truncated"),
+        unparsed: n("unparsed"),
+        damaged: n("damaged"),
     }
 }
 

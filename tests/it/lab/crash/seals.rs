@@ -36,7 +36,7 @@ pub fn long(stage: &Stage) -> After {
 
 fn run(stage: &Stage, prepare: &dyn Fn(&str)) -> After {
     let (path, dir) = (stage.den.file("audit.jsonl"), stage.den.file("seal"));
-    let setup = stage.to(&format!("file://{path}"));
+    let setup = stage.roomy(&format!("file://{path}"));
     let out = stage.plain(&setup).tool(&["seal", "init", "--seal", &dir]);
     let key = VerifierKey::parse(text(&out.stdout).trim()).unwrap_or_else(|| panic!("no key: {out:?}"));
     prepare(&dir);

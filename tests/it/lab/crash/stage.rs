@@ -46,6 +46,12 @@ impl Stage {
         self.bounded(url, "256K", "0s", "30s")
     }
 
+    /// The same with room for all: of what is not sealed yet a spool keeps no more than its half for the sealer, and how far that
+    /// is behind is a matter of the machine.
+    pub fn roomy(&self, url: &str) -> Setup {
+        self.bounded(url, "2M", "0s", "30s")
+    }
+
     fn bounded(&self, url: &str, max: &str, retain: &str, drain: &str) -> Setup {
         let batch = BATCH.to_string();
         let args = ["--spool-max", max, "--memory-max", "1M", "--event-max", "64K", "--batch-events", &batch];
