@@ -42,7 +42,6 @@ fn settings() -> Settings {
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
         owner: None,
         sealing: None,
-        rereads: false,
     }
 }
 

@@ -29,7 +29,6 @@ pub fn settings(options: &Options, dir: Option<&Path>) -> Settings {
         receivers: options.receivers.iter().map(|r| (r.name.clone(), r.optional)).collect(),
         owner: None,
         sealing: None,
-        rereads: false,
     }
 }
 

@@ -43,8 +43,7 @@ pub fn why(refusal: &Refusal) -> String {
 
 /// How the one is to be kept that we live in.
 fn lived_in(options: &Options, dir: Option<&Path>) -> Settings {
-    let rereads = options.source.row.rereads && !options.source.from_end;
-    Settings { owner: Some(claim::owner_of(options)), sealing: sealing(options), rereads, ..settings(options, dir) }
+    Settings { owner: Some(claim::owner_of(options)), sealing: sealing(options), ..settings(options, dir) }
 }
 
 /// How its records are counted for evidence.

@@ -373,7 +373,6 @@ mod tests {
             receivers: receivers.iter().map(|name| ((*name).to_string(), false)).collect(),
             owner: None,
             sealing: None,
-            rereads: false,
         };
         Arc::new(Spool::open(disk.clone(), memory(), settings, None, 0).unwrap())
     }

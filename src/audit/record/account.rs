@@ -12,10 +12,7 @@ use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
 use crate::sorted::{self, Map};
-use saved::{id_of, losses_of, ranges, tellings_of};
 use serde_json::{json, Value};
-
-mod saved;
 
 /// Plain numbers, each a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,8 +68,6 @@ pub struct Account {
     pub anew: Option<EventId>,
     /// How many records just before the next one are not there, and will be told of by whoever reads there. Not saved.
     damaged: u64,
-    /// How many bytes of the input stood before the next record that are of none: they were read, and dropped. Not saved.
-    let_go: u64,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
     /// The newest events of our own: under which number each is in the spool, and what it says. Should its record go before
@@ -170,7 +165,7 @@ impl Account {
 
     /// The same as it was before what comes again, with the numbers that are given.
     pub fn going_back(self, to: Account) -> Account {
-        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), run: 0, ..to }
+        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), ..to }
     }
 
     /// The events around these records, where it is known which ones they are.
@@ -223,12 +218,6 @@ impl Account {
             at = at.max(last.saturating_add(1));
         }
         self.dropped_unknown += to.saturating_sub(at);
-    }
-
-    /// So many bytes of the input stand between the last record and the next one, as far as that is known. What was read is in
-    /// a record or was dropped: where the account that knew it is gone, by this it is told from what never came.
-    pub fn passed(&mut self, bytes: Option<u64>) {
-        self.let_go = bytes.map_or(0, |bytes| self.let_go.saturating_add(bytes));
     }
 
     /// Records were read and delivered up to this event, and are not here to be taken in: what is missing before it was told
@@ -390,20 +379,11 @@ impl Account {
                 self.explained.push(missing);
             }
             Seen::Gap(missing) if missing.count() <= self.damaged => self.gaps.told(missing),
-            Seen::Gap(missing) if missing.count().saturating_mul(limits::EVENT_LINE_LEAST) <= self.let_go => {
-                c.read += missing.count();
-                c.dropped += missing.count();
-                self.gaps.told(missing);
-                self.note_range(Dropped { from: missing.from, to: missing.last(), count: missing.count() });
-            }
             Seen::Gap(_) => c.gaps += 1,
-            Seen::Late => {
-                c.late += 1;
-                self.not_dropped(Some(id));
-            }
+            Seen::Late => c.late += 1,
             Seen::Repeat => c.repeats += 1,
         }
-        (self.unread, self.damaged, self.let_go) = (0, 0, 0);
+        (self.unread, self.damaged) = (0, 0);
     }
 
     fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
@@ -549,7 +529,6 @@ impl Account {
             explained: Vec::new(),
             doubtful: false,
             damaged: 0,
-            let_go: 0,
             anew: None,
             last: id_of(&v["last"]),
             run: n("run"),
@@ -573,6 +552,11 @@ impl Account {
     }
 }
 
+fn ranges(lines: Vec<Vec<u64>>) -> Vec<(u64, u64)> {
+    let ranges = lines.into_iter().filter_map(|l| <[u64; 2]>::try_from(l).ok().map(|[from, to]| (from, to)));
+    ranges.filter(|(from, to)| from <= to && *to <= limits::SPOOL_NUMBER_MAX).take(limits::DAMAGES).collect()
+}
+
 fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
     Counters {
         read: n("read"),
@@ -585,6 +569,22 @@ fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
         unparsed: n("unparsed"),
         damaged: n("damaged"),
     }
+}
+
+fn tellings_of(v: &Value) -> Vec<(u64, String)> {
+    let all = v.as_array().into_iter().flatten().take(limits::TELLINGS);
+    all.filter_map(|t| Some((t[0].as_u64()?, t[1].as_str()?.to_string()))).collect()
+}
+
+fn id_of(v: &Value) -> Option<EventId> {
+    EventId::parse(v.as_str()?.as_bytes())
+}
+
+fn losses_of(v: &Value) -> Vec<Loss> {
+    let all = v.as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
+        Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id_of(&l[2]), after: id_of(&l[3]) })
+    });
+    all.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect()
 }
 
 #[cfg(test)]

@@ -98,8 +98,6 @@ pub struct Settings {
     pub owner: Option<Owner>,
     /// How what is written is counted for evidence; none: it is not.
     pub sealing: Option<seals::Sealing>,
-    /// Where nothing is known of the input, all of it that there is is read.
-    pub rereads: bool,
 }
 
 impl Settings {
@@ -290,8 +288,6 @@ pub struct Spool {
     memory: Option<Arc<Ring>>,
     /// While it is opened: the account before records that come again.
     goes_back: Option<Account>,
-    /// While it is opened: the account before records that are of no known stream, and which went with the power.
-    unplaced: Option<(Account, Vec<(u64, u64)>)>,
     /// What is wrong now.
     pub troubles: Arc<Troubles>,
 }

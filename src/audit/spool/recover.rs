@@ -11,7 +11,7 @@ use super::past::Past;
 use super::record::{Front, Head, Meta, RECORDS_AT};
 use super::small::newest_copies;
 use super::walk::{Found, Walk};
-use super::{names, slots, Full, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
+use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
@@ -76,7 +76,6 @@ impl Spool {
             owned: AtomicBool::new(false),
             memory,
             goes_back: None,
-            unplaced: None,
             troubles: Arc::default(),
         };
         crash::point("open.listed");
@@ -219,10 +218,6 @@ impl Spool {
             // The rest of that line went with the input it was of; an event of our own takes no piece away.
             account.pieces = 0;
         }
-        let follows = !another && m.seq == account.seq + 1 && self.settings.full == Full::DropNewest;
-        // Its line may end with two bytes.
-        let bytes = mark.position.saturating_sub(account.mark.position.saturating_add(raw.len() as u64 + 2));
-        account.passed(follows.then_some(bytes));
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
         // A segment whose head is damaged does not know its stream; and what is ours is not the stream's.
         // Evidence stands where reading stood, and moves it into no other stream: what is before that may come again.
@@ -248,10 +243,6 @@ impl Spool {
         let mut account = self.account.lock();
         let rereads = account.mark.rereads() || Mark { epoch: stream, position: 0 }.rereads();
         let skipped = (seq - 1).saturating_sub(account.seq);
-        if skipped > 0 && past < seq && power_went && account.mark.epoch == 0 && stream == 0 {
-            let (_, again) = self.unplaced.get_or_insert_with(|| (account.clone(), Vec::new()));
-            again.extend(Some((account.seq + 1, seq - 1)).filter(|_| again.len() < limits::DAMAGES));
-        }
         match last {
             _ if skipped == 0 => {}
             // They went with the power, and come again; so does all that is behind them.
@@ -260,29 +251,21 @@ impl Spool {
                 account.expect_again(from, seq - 1);
                 self.goes_back.get_or_insert_with(|| account.clone());
             }
-            // The account is no older than the newest gap that was noticed: what is missing up to there was here.
-            Some(last) if past >= seq || !power_went => account.resume_behind(last),
             // Where somebody was given a part of them, what is told as damaged is the rest alone.
             _ if past < seq => {
                 let whole = past <= account.seq + 1;
                 account.doubt(if whole { skipped } else { 0 });
             }
-            _ => account.unread += skipped,
+            Some(last) => account.resume_behind(last),
+            None => account.unread += skipped,
         }
     }
 
     /// Where records in the middle come again, reading goes on before them: what is behind them is rather read twice than not.
     fn go_back(&mut self) {
-        let (to, unplaced) = (self.goes_back.take(), self.unplaced.take());
+        let to = self.goes_back.take();
         let mut account = self.account.lock();
         account.explained.clear();
-        // Of no record it is known of which stream it is: reading begins at the beginning.
-        let is_nowhere = self.settings.rereads && account.mark.epoch == 0;
-        if let Some((before, again)) = unplaced.filter(|_| is_nowhere) {
-            again.into_iter().for_each(|(from, to)| account.expect_again(from, to));
-            *account = std::mem::take(&mut *account).going_back(before);
-            return;
-        }
         // By number: a segment whose head went with the power does not know its stream, and has moved no mark.
         if let Some(to) = to.filter(|to| to.seq != account.seq) {
             *account = std::mem::take(&mut *account).going_back(to);
@@ -591,6 +574,3 @@ pub fn whole_records(disk: &dyn Disk, name: &str, head: &Head, bytes: u64) -> u6
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -29,8 +29,9 @@ pub(super) struct Moody {
 impl Moody {
     pub(super) fn new() -> Arc<Moody> {
         let memory_disk = MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap();
-        let [no_write, no_sync, no_names, no_remove, slow_write, slow_state, nameless] =
-            std::array::from_fn(|_| AtomicBool::new(false));
+        let no = || AtomicBool::new(false);
+        let (no_write, no_sync, no_names, no_remove) = (no(), no(), no(), no());
+        let (slow_write, slow_state, nameless) = (no(), no(), no());
         Arc::new(Moody { memory_disk, no_write, no_sync, no_names, no_remove, slow_write, slow_state, nameless })
     }
 
@@ -102,7 +103,6 @@ pub(super) fn settings(max: u64, receivers: &[(&str, bool)]) -> Settings {
         receivers: receivers.iter().map(|(n, o)| (n.to_string(), *o)).collect(),
         owner: None,
         sealing: None,
-        rereads: false,
     }
 }
 

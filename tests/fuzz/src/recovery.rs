@@ -35,7 +35,6 @@ pub fn settings() -> Settings {
         receivers: vec![("r1".into(), false)],
         owner: None,
         sealing: None,
-        rereads: false,
     }
 }
 

@@ -33,7 +33,6 @@ impl World {
             receivers: self.configured(),
             owner: None,
             sealing: self.sealing(),
-            rereads: self.plan.followed,
         }
     }
 

@@ -58,7 +58,6 @@ pub(super) fn spool_on(disk: Arc<dyn Disk>) -> Arc<Spool> {
         receivers: vec![("r1".into(), false)],
         owner: None,
         sealing: None,
-        rereads: false,
     };
     Arc::new(Spool::open(disk, Arc::new(memory_disk()), settings, None, 0).unwrap_or_else(|e| panic!("{e:?}")))
 }

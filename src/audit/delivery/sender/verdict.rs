@@ -385,8 +385,7 @@ impl Sender {
             }
             // Damaged meanwhile, or dropped: then the cursor is past it already.
             Next::Lost(loss) => {
-                let after = loss.after.filter(|_| loss.to == seq);
-                self.pass(Loss { to: seq, after, ..loss });
+                self.pass(Loss { to: seq, ..loss });
                 return true;
             }
             Next::Record(..) | Next::Wait => return true,

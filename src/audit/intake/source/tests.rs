@@ -147,7 +147,6 @@ impl Family {
             receivers: vec![("r1".into(), false)],
             owner: None,
             sealing: None,
-            rereads: false,
         };
         let spool = Spool::open(disk.clone(), self.memory.clone(), settings, Some(self.ring.clone()), 0).unwrap();
         let spool = Arc::new(spool);

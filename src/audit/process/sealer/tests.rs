@@ -80,7 +80,6 @@ fn open(memory: &File, ring: &Arc<Ring>) -> Arc<Spool> {
         receivers: vec![("r1".into(), false), ("r2".into(), false)],
         owner: None,
         sealing: Some(Sealing { algorithm: Algorithm::Sha256, chance: [ring.epoch() as u8; 9], unsynced: false }),
-        rereads: false,
     };
     let memory = Arc::new(MemoryDisk::open(memory.try_clone().unwrap()).unwrap());
     let spool = Spool::open(Arc::new(NoDisk), memory, settings, Some(ring.clone()), 7).unwrap();

@@ -71,7 +71,6 @@ fn settings(receivers: &[&str]) -> Settings {
         receivers: receivers.iter().map(|n| (n.to_string(), false)).collect(),
         owner: None,
         sealing: None,
-        rereads: false,
     }
 }
 
