@@ -203,7 +203,7 @@ pub const SPOOL_MIN_BYTES: u64 = 256 * 1024;
 pub const SPOOL_DEFAULT_BYTES: u64 = 4 << 30;
 /// What a reader takes from a segment at once.
 pub const READ_BYTES: usize = 128 * 1024;
-/// What the sealer takes at once: as quick in the same run, and a tenth of a megabyte less.
+/// What the sealer takes at once: it waits for nobody, and so a tenth of a megabyte less is held beside the senders.
 pub const READ_BESIDE_BYTES: usize = 32 * 1024;
 /// How many bytes of records a packed block holds, and at most, where one record alone is longer: what one damaged byte costs.
 /// A segment with a longer record than that stays plain.
