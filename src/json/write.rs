@@ -75,19 +75,21 @@ const VALUES: [u8; 256] = {
 /// Writes bytes in base64 (RFC 4648, padded).
 pub fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let letter = |n: u32, i: u32| LETTERS[(n >> (18 - 6 * i) & 63) as usize];
-    let whole = bytes.chunks_exact(3);
-    let rest = whole.remainder();
     out.reserve(bytes.len().div_ceil(3) * 4);
-    let at = out.len();
-    out.resize(at + bytes.len() / 3 * 4, 0);
-    for (four, three) in out[at..].chunks_exact_mut(4).zip(whole) {
-        let n = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        four.copy_from_slice(&[letter(n, 0), letter(n, 1), letter(n, 2), letter(n, 3)]);
-    }
-    if !rest.is_empty() {
-        let n = u32::from_be_bytes([0, rest[0], *rest.get(1).unwrap_or(&0), 0]);
-        let third = if rest.len() == 2 { letter(n, 2) } else { b'=' };
-        out.extend_from_slice(&[letter(n, 0), letter(n, 1), third, b'=']);
+    // By way of a few bytes: room in the vector would have to be wiped first.
+    for piece in bytes.chunks(48) {
+        let (whole, mut letters) = (piece.chunks_exact(3), [0; 64]);
+        let rest = whole.remainder();
+        for (four, three) in letters.chunks_exact_mut(4).zip(whole) {
+            let n = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+            four.copy_from_slice(&[letter(n, 0), letter(n, 1), letter(n, 2), letter(n, 3)]);
+        }
+        out.extend_from_slice(&letters[..piece.len() / 3 * 4]);
+        if !rest.is_empty() {
+            let n = u32::from_be_bytes([0, rest[0], *rest.get(1).unwrap_or(&0), 0]);
+            let third = if rest.len() == 2 { letter(n, 2) } else { b'=' };
+            out.extend_from_slice(&[letter(n, 0), letter(n, 1), third, b'=']);
+        }
     }
 }
 
