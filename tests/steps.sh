@@ -36,8 +36,10 @@ beside() {
     shift
     ! chrt --idle 0 true 2>/dev/null || low=(chrt --idle 0)
     BESIDE[$name]="$(mktemp -d)"
-    # A group of its own, so that all of it can be ended. (`joined` may stand in a pipeline, where `wait` knows no children.)
-    setsid "${low[@]}" bash -c '"${@:2}" >"$1/said" 2>&1; echo $? >"$1/ended"' beside "${BESIDE[$name]}" "$@" </dev/null &
+    # A group of its own, so that all of it can be ended. (`joined` may stand in a pipeline, where `wait` knows no children.) Linux
+    # gives each session the same share, whatever the priorities in it: that of this one is made the least.
+    setsid "${low[@]}" bash -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; "${@:2}" >"$1/said" 2>&1; echo $? >"$1/ended"' \
+        beside "${BESIDE[$name]}" "$@" </dev/null &
     echo $! >"${BESIDE[$name]}/group"
 }
 joined() {
