@@ -506,7 +506,8 @@ impl Sender {
     fn pass(&self, loss: Loss) {
         let next = self.spool.cursor(&self.name).map_or(1, |c| c.next);
         if loss.to >= next {
-            self.spool.report(Loss { from: loss.from.max(next), ..loss });
+            let before = loss.before.filter(|_| next <= loss.from);
+            self.spool.report(Loss { from: loss.from.max(next), before, ..loss });
             self.spool.gone(&self.name, loss.to + 1);
         }
     }

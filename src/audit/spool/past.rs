@@ -201,3 +201,74 @@ impl Spool {
 fn count(holes: &[(u64, u64)]) -> u64 {
     holes.iter().map(|(from, to)| to - from + 1).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::append::Appender;
+    use super::super::disk::Disk;
+    use super::super::read::{Next, Reader};
+    use super::super::record::New;
+    use super::super::tests::{put, settings, Moody};
+    use super::*;
+    use crate::audit::record::{read as facts_of, Kind};
+    use std::sync::Arc;
+
+    fn put_own(spool: &Spool, a: &mut Appender) {
+        let raw = br#"{"title":"t"}"#;
+        let f = facts_of(raw, false);
+        let new = New {
+            kind: Kind::Own,
+            raw,
+            id: f.id,
+            time: f.time,
+            part: 0,
+            parts: 0,
+            stream: 0,
+            read_ms: 1000,
+            form: None,
+        };
+        let seq = spool.append(a, 1, &[new], 1000, false).unwrap();
+        let facts = crate::audit::record::Facts { kind: Kind::Own, ..f };
+        spool.account().take(seq, &facts, raw, 0, 0, 1000);
+    }
+
+    /// A segment goes, and the worker dies before it has looked: of what was in it somebody has a part, and nobody knows which
+    /// events that were. None of them is told as missing by its id.
+    #[test]
+    fn what_somebody_has_of_a_segment_that_is_gone_is_told_as_missing_by_nobody() {
+        crate::log::mute();
+        let (disk, memory_disk) = (Moody::new(), Moody::new());
+        let ring = Arc::new(Ring::create(4096, 1).unwrap());
+        let open = || {
+            let s = settings(256 << 10, &[("r1", false)]);
+            Spool::open(disk.clone(), memory_disk.clone(), s, Some(ring.clone()), 1000).unwrap()
+        };
+        let spool = open();
+        let (mut a, mut n) = (Appender::default(), 0);
+        while spool.lock().segments.len() < 3 {
+            n += 1;
+            assert!(put(&spool, &mut a, n).is_ok());
+            if n % 5 == 0 {
+                put_own(&spool, &mut a);
+            }
+            if spool.lock().segments.len() == 1 {
+                spool.save_state(true);
+            }
+        }
+        let gone = spool.lock().segments[1].clone();
+        spool.delivered("r1", gone.first + 3);
+        spool.save_cursors();
+        spool.note_taken(0);
+        drop(spool);
+        disk.remove(&gone.name).unwrap();
+        let spool = open();
+        assert_eq!(spool.take_over(&Fate::Here), 0, "its reader finds it");
+        let mut reader = Reader::new(gone.first + 3);
+        let Next::Lost(loss) = reader.next(&spool) else { panic!("it is gone") };
+        assert_eq!((loss.from, loss.to, loss.before), (gone.first + 3, gone.next - 1, None));
+        assert!(loss.after.is_some());
+        // Who has all that was before it knows which event was the last one there.
+        let Next::Lost(loss) = Reader::new(gone.first).next(&spool) else { panic!("it is gone") };
+        assert_eq!((loss.from, loss.before.is_some()), (gone.first, true));
+    }
+}

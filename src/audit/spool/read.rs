@@ -29,7 +29,9 @@ pub struct Reader {
     /// How much is read at once.
     reach: usize,
     at: Option<(Segment, Walk)>,
+    /// The last event before record `seen`, the one after the last that was walked over; none behind records that are gone.
     last: Option<EventId>,
+    seen: u64,
     loss: Option<Loss>,
     usual: Usual,
 }
@@ -45,7 +47,7 @@ impl Reader {
     /// From record `seq` on.
     pub fn new(seq: u64) -> Reader {
         let (at, last, loss, usual) = (None, None, None, Usual::default());
-        Reader { want: seq, reach: limits::READ_BYTES, at, last, loss, usual }
+        Reader { want: seq, reach: limits::READ_BYTES, at, last, seen: 0, loss, usual }
     }
 
     /// The same, which reads less at once: for whoever reads beside those that deliver.
@@ -98,7 +100,8 @@ impl Reader {
             return Next::Lost(Loss { after: event, ..loss });
         }
         self.want = meta.seq + 1;
-        self.last = event.or(self.last);
+        self.last = event.or(self.last.filter(|_| self.seen == meta.seq));
+        self.seen = meta.seq + 1;
         let record = walk.record(meta);
         // Of what stream it was when it was written is not known for certain: its leaf is made of what is taken for that.
         let record = if segment.head.is_lost() { record.without_leaf() } else { record };
@@ -107,8 +110,10 @@ impl Reader {
 
     fn lose_to(&mut self, seq: u64) {
         if seq > self.want {
-            let from = self.loss.map_or(self.want, |l| l.from);
-            self.loss = Some(Loss { from, to: seq - 1, before: self.last, after: None });
+            // Behind records that the receiver has and that are gone nobody knows which event it had last.
+            let before = self.last.filter(|_| self.seen == self.want);
+            let (from, before) = self.loss.map_or((self.want, before), |l| (l.from, l.before));
+            self.loss = Some(Loss { from, to: seq - 1, before, after: None });
             self.want = seq;
         }
     }
@@ -122,7 +127,8 @@ impl Reader {
         let Some((s, walk)) = &mut self.at else { return self.find_segment(spool) };
         match walk.next(spool.store(s.store), &s.name, &s.head, s.bytes) {
             Ok(Found::Record(m)) if m.seq < self.want => {
-                self.last = walk.record(m).number().or(self.last);
+                self.last = walk.record(m).number().or(self.last.filter(|_| self.seen == m.seq));
+                self.seen = m.seq + 1;
                 Move::Again
             }
             Ok(Found::Record(m)) if m.seq >= s.next => {

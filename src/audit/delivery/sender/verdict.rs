@@ -385,7 +385,8 @@ impl Sender {
             }
             // Damaged meanwhile, or dropped: then the cursor is past it already.
             Next::Lost(loss) => {
-                self.pass(Loss { to: seq, ..loss });
+                let after = loss.after.filter(|_| loss.to == seq);
+                self.pass(Loss { to: seq, after, ..loss });
                 return true;
             }
             Next::Record(..) | Next::Wait => return true,
