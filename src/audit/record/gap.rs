@@ -339,11 +339,13 @@ impl Generation {
             self.missing.insert(at, Range { to: count - 1, ..r });
             parts += 1;
         }
+        let mut before = usize::from(!r.told);
         if self.missing.len() > limits::GAP_RANGES {
-            self.missing.remove(0);
-            parts -= 1;
+            // What is told gives way before what is not.
+            let oldest = self.missing.iter().position(|r| r.told).unwrap_or(0);
+            before += usize::from(!self.missing.remove(oldest).told);
         }
-        Some(if r.told { (0, 0) } else { (1, parts) })
+        Some((before, if r.told { 0 } else { parts }))
     }
 }
 
@@ -381,6 +383,29 @@ mod tests {
         assert_eq!((g.untold(), g.due(99_999, true).len()), (0, 0));
         assert_eq!(g.see(id(0, 5), 99_999), Seen::Late);
         assert_eq!((g.untold(), g.see(id(0, 11), 0)), (0, Seen::Next));
+    }
+
+    /// Late ones split what is not told, where there is room for no more ranges: those that are told give way, and each is counted.
+    #[test]
+    fn what_is_not_told_stays_where_a_late_one_splits_it() {
+        let mut g = Gaps::default();
+        let ranges = limits::GAP_RANGES as u64;
+        for n in 1..=ranges {
+            g.see(id(0, n * 10), 0);
+            // The oldest is not told yet; all others but the last are.
+            if n > 1 && n < ranges {
+                g.due(0, true).into_iter().skip(1).for_each(|m| g.told(m));
+            }
+        }
+        assert_eq!(g.untold(), 2);
+        assert_eq!(g.see(id(0, ranges * 10 - 5), 0), Seen::Late);
+        let missing = |from, to| Missing { from: id(0, from), to };
+        let last = ranges * 10;
+        let due = g.due(0, true);
+        assert_eq!(due, [missing(1, 9), missing(last - 9, last - 6), missing(last - 4, last - 1)]);
+        assert_eq!(g.untold(), 3);
+        due.iter().for_each(|m| g.told(*m));
+        assert_eq!((g.untold(), g.see(id(0, last - 7), 0), g.untold()), (0, Seen::Late, 0));
     }
 
     #[test]
