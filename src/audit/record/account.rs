@@ -417,7 +417,7 @@ impl Account {
     fn told(&mut self, raw: &[u8]) {
         let Some(event) = GapEvent::read(raw) else { return };
         match (event.reason, event.range()) {
-            (Reason::Lost, Some((from, to))) => self.gaps.told(Missing { from, to: to.count }),
+            (Reason::Lost, Some((from, to))) => self.gaps.told_by(Missing { from, to: to.count }, self.seq),
             (Reason::Lost, None) | (Reason::Skipped, _) => {}
             (Reason::Dropped, Some((from, to))) => {
                 let same = |d: &Dropped| (d.from.raft_id, d.from.gen) == (from.raft_id, from.gen);
@@ -448,6 +448,8 @@ impl Account {
     /// These records are gone, and nobody can read what they were: what those of ours among them told is to be told again.
     /// Gives what they told as damaged, for whoever reports that.
     pub fn untold_by(&mut self, from: u64, to: u64) -> Vec<(u64, u64)> {
+        // There may be no room for what they said; the gap may still know which of them told it.
+        self.gaps.untell_between(from, to);
         let (gone, kept) = std::mem::take(&mut self.tellings).into_iter().partition(|t| (from..=to).contains(&t.0));
         self.tellings = kept;
         let gone: Vec<(u64, String)> = gone;

@@ -54,6 +54,8 @@ pub struct Range {
     pub since: u64,
     /// An `audit_gap` was written for it.
     pub told: bool,
+    /// The record of the spool that this is; 0: nobody knows.
+    pub at: u64,
 }
 
 /// What is known of one start of one node.
@@ -157,7 +159,7 @@ impl Gaps {
             g.highest = id.count;
             Seen::Next
         } else if id.count > g.highest {
-            let range = Range { from: g.highest + 1, to: id.count - 1, since: now, told: false };
+            let range = Range { from: g.highest + 1, to: id.count - 1, since: now, told: false, at: 0 };
             g.highest = id.count;
             if g.missing.len() >= limits::GAP_RANGES {
                 // The oldest leaves the memory; told or not, it is counted: `due` gives what is not told before that.
@@ -206,11 +208,25 @@ impl Gaps {
 
     /// A range was told (or dropped knowingly): it is not due any more.
     pub fn told(&mut self, m: Missing) {
+        self.told_by(m, 0);
+    }
+
+    /// The same by record `at` of the spool.
+    pub fn told_by(&mut self, m: Missing, at: u64) {
         if let Some(g) = self.table.get_mut(&(m.from.raft_id, m.from.gen)) {
-            for r in g.missing.iter_mut().filter(|r| r.from >= m.from.count && r.to <= m.to && !r.told) {
-                r.told = true;
-                self.untold -= 1;
+            for r in g.missing.iter_mut().filter(|r| r.from >= m.from.count && r.to <= m.to) {
+                self.untold -= usize::from(!r.told);
+                (r.told, r.at) = (true, if at > 0 { at } else { r.at });
             }
+        }
+    }
+
+    /// These records of the spool are gone: what they told is to be told again.
+    pub fn untell_between(&mut self, from: u64, to: u64) {
+        let all = self.table.values_mut().flat_map(|g| &mut g.missing);
+        for r in all.filter(|r| r.told && (from..=to).contains(&r.at)) {
+            (r.told, r.at) = (false, 0);
+            self.untold += 1;
         }
     }
 
@@ -220,7 +236,7 @@ impl Gaps {
         let mut any = false;
         for r in g.missing.iter_mut().filter(|r| r.from >= m.from.count && r.to <= m.to) {
             self.untold += usize::from(r.told);
-            r.told = false;
+            (r.told, r.at) = (false, 0);
             any = true;
         }
         if !any && m.to <= g.highest {
@@ -243,7 +259,7 @@ impl Gaps {
             let mut kept: Vec<&Range> = untold.into_iter().chain(told.into_iter().rev()).take(room).collect();
             room -= kept.len();
             sorted::by_key(&mut kept, |r| r.from);
-            let ranges = kept.iter().flat_map(|r| [r.from, r.to, r.since, u64::from(r.told)]);
+            let ranges = kept.iter().flat_map(|r| [r.from, r.to, r.since, if r.told { r.at + 1 } else { 0 }]);
             [raft, gen, g.highest, g.touched].into_iter().chain(ranges).collect()
         };
         self.table.iter().map(line).collect()
@@ -280,8 +296,8 @@ impl Gaps {
         for line in lines.iter().filter(|l| l.len() >= 4 && l.len() % 4 == 0).take(limits::GENERATIONS) {
             let ranges = line[4..].chunks_exact(4).take(limits::GAP_RANGES);
             let missing: Vec<Range> = ranges
-                .filter(|r| r[0] <= r[1] && r[0] > 0 && r[1] < u64::MAX)
-                .map(|r| Range { from: r[0], to: r[1], since: r[2], told: r[3] == 1 })
+                .filter(|r| r[0] <= r[1] && r[0] > 0 && r[1] < u64::MAX && r[3] <= limits::SPOOL_NUMBER_MAX)
+                .map(|r| Range { from: r[0], to: r[1], since: r[2], told: r[3] > 0, at: r[3].saturating_sub(1) })
                 .collect();
             gaps.untold += missing.iter().filter(|r| !r.told).count();
             gaps.clock = gaps.clock.max(line[3]);
@@ -306,7 +322,7 @@ impl Generation {
                 if self.missing.len() >= limits::GAP_RANGES {
                     self.missing.remove(0);
                 }
-                self.missing.push(Range { from: self.highest + 1, to: count - 1, since: now, told: false });
+                self.missing.push(Range { from: self.highest + 1, to: count - 1, since: now, told: false, at: 0 });
             }
             self.highest = count;
             hash.into_iter().for_each(|hash| self.mark(count, hash));
@@ -322,7 +338,7 @@ impl Generation {
             self.missing.remove(told);
         }
         let at = self.missing.iter().position(|r| r.from > m.from.count).unwrap_or(self.missing.len());
-        self.missing.insert(at, Range { from: m.from.count, to: m.to, since: 0, told: false });
+        self.missing.insert(at, Range { from: m.from.count, to: m.to, since: 0, told: false, at: 0 });
         true
     }
 

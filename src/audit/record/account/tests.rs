@@ -276,6 +276,28 @@ fn what_goes_with_an_event_of_ours_is_told_again() {
     assert_eq!(a.untold_by(1, 100), [], "once");
 }
 
+/// More events of ours have told of gaps than are kept: the gaps know which records these were.
+#[test]
+fn all_gaps_are_told_again_when_the_records_that_told_of_them_go() {
+    let mut a = Account::default();
+    let gaps = limits::TELLINGS as u64 + 20;
+    for n in 0..gaps {
+        let seq = a.seq + 1;
+        take(&mut a, seq, &raw(1 + 10 * n, "t"));
+        for m in a.gaps.due(0, true) {
+            let (from, to) = (Some(m.from), Some(m.last()));
+            let lost = GapEvent { from, to, missing: m.count(), reason: Reason::Lost, spool: None, skip: None };
+            let raw = lost.write(0, seq + 1);
+            let facts = Facts { kind: Kind::Own, ..read(&raw, false) };
+            a.take(seq + 1, &facts, &raw, 0, 0, 0);
+        }
+    }
+    let last = a.seq;
+    let mut a = Account::load(&a.save()).expect("a state");
+    assert_eq!((a.gaps.untold(), a.untold_by(last, last), a.gaps.untold()), (0, vec![], 1), "the last one alone");
+    assert_eq!((a.untold_by(1, last), a.gaps.untold() as u64), (vec![], gaps - 1));
+}
+
 /// What is told is forgotten after many others: what it was of is told again as what it was.
 #[test]
 fn a_gap_that_was_forgotten_is_told_again_as_lost() {
