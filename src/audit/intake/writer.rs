@@ -285,8 +285,13 @@ impl Writer {
                     if self.sync_each {
                         self.spool.sync(now_ms);
                     }
+                    let before = self.gaps_seen();
                     self.account(run, data, base, now_ms, Some(first));
                     crash::point("append.accounted");
+                    // Should these records go, with the account that has seen them, nobody else knows what was missing.
+                    if self.gaps_seen() != before {
+                        self.spool.remember_state();
+                    }
                 }
                 Err(_) if self.spool.settings.full == Full::Block && !self.last_call => return Err(()),
                 Err(_) => {
@@ -304,6 +309,12 @@ impl Writer {
             self.calm();
         }
         Ok(())
+    }
+
+    /// How often what is missing has become more or less.
+    fn gaps_seen(&self) -> u64 {
+        let account = self.spool.account();
+        account.counters.gaps + account.counters.late
     }
 
     fn drop_run(&mut self, run: &[Item], data: &[u8], base: Mark, now_ms: i64) {
@@ -507,4 +518,49 @@ fn damage_event(loss: &Loss) -> GapEvent {
     };
     let spool = Some((loss.from, loss.to));
     GapEvent { from: ids.map(|i| i.0), to: ids.map(|i| i.1), missing, reason: Reason::Damaged, spool, skip: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::record::EventId;
+    use crate::audit::spool::disk::Disk;
+    use crate::audit::spool::memory_disk::MemoryDisk;
+    use crate::audit::spool::record::Identity;
+    use crate::audit::spool::Settings;
+    use crate::sys::ring::Ring;
+
+    /// What is missing in the input shows by what comes behind it: should that go before the state is written, the next worker
+    /// knows of it all the same.
+    #[test]
+    fn what_is_missing_in_the_input_is_known_also_where_all_records_go() {
+        log::mute();
+        let memory = || Arc::new(MemoryDisk::open(MemoryDisk::create().unwrap()).unwrap());
+        let (disk, memory_disk) = (memory(), memory());
+        let ring = Arc::new(Ring::create(4096, 1).unwrap());
+        let open = || {
+            let settings = Settings {
+                max: 1 << 20,
+                full: Full::Block,
+                retain_ms: 0,
+                memory_max: 1 << 20,
+                identity: Identity::default(),
+                receivers: vec![("r1".into(), false)],
+                owner: None,
+                sealing: None,
+            };
+            Spool::open(disk.clone(), memory_disk.clone(), settings, Some(ring.clone()), 0).unwrap()
+        };
+        let spool = Arc::new(open());
+        let lines = b"{\"id\":\"1.0.1\"}\n{\"id\":\"1.0.4\"}\n{\"id\":\"1.0.5\"}\n";
+        Writer::new(spool.clone(), 1 << 20, false).step(lines, (1, 0).into(), Ending::Open, 0);
+        spool.note_taken(0);
+        drop(spool);
+        disk.list().unwrap().iter().for_each(|f| disk.remove(&f.name).unwrap());
+        let spool = open();
+        let due = spool.account().gaps.due(0, true);
+        let id = |count| EventId { raft_id: 1, gen: 0, count };
+        assert_eq!(due.iter().map(|m| (m.from, m.to)).collect::<Vec<_>>(), [(id(2), 3)]);
+        assert_eq!(spool.account().last, Some(id(5)));
+    }
 }

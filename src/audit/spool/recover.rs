@@ -251,13 +251,14 @@ impl Spool {
                 account.expect_again(from, seq - 1);
                 self.goes_back.get_or_insert_with(|| account.clone());
             }
+            // The account is no older than the newest gap that was noticed: what is missing up to there was here.
+            Some(last) if past >= seq || !power_went => account.resume_behind(last),
             // Where somebody was given a part of them, what is told as damaged is the rest alone.
             _ if past < seq => {
                 let whole = past <= account.seq + 1;
                 account.doubt(if whole { skipped } else { 0 });
             }
-            Some(last) => account.resume_behind(last),
-            None => account.unread += skipped,
+            _ => account.unread += skipped,
         }
     }
 

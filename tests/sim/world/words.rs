@@ -125,9 +125,7 @@ impl World {
         };
         let missing =
             |count: &u64| !by_count.get(count).is_some_and(came) && !told(*count) && expected(count) && !let_go(count);
-        // A gap in the input that only records have shown which went with the state: nobody knows of it any more.
-        let known = |count: &u64| !self.gone.any || by_count.contains_key(count);
-        let untold: Vec<u64> = (1..last).filter(|count| missing(count) && known(count)).collect();
+        let untold: Vec<u64> = (1..last).filter(missing).collect();
         // Whose id nobody knows is told as a number.
         let numbered: u64 = o.gaps.iter().filter(|g| g.range.is_none()).map(|g| g.missing).sum();
         // What is dropped for one that may not pin is counted, and no audit_gap tells of it: where nobody else was there.
