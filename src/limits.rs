@@ -157,6 +157,8 @@ pub const SPOOL_NUMBER_MAX: u64 = 1 << 60;
 
 /// Generations (raft_id, gen) that are followed; the one seen longest ago is forgotten.
 pub const GENERATIONS: usize = 1_024;
+/// Bytes of the shortest line that can be an event: `{"id":"1.0.1"}` and its end.
+pub const EVENT_LINE_LEAST: u64 = 15;
 /// Missing ranges remembered for one generation; the oldest is declared lost early.
 pub const GAP_RANGES: usize = 64;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.

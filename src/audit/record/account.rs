@@ -12,7 +12,10 @@ use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
 use crate::sorted::{self, Map};
+use saved::{counters_of, id_of, losses_of, ranges, tellings_of};
 use serde_json::{json, Value};
+
+mod saved;
 
 /// Plain numbers, each a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct Account {
     pub anew: Option<EventId>,
     /// How many records just before the next one are not there, and will be told of by whoever reads there. Not saved.
     damaged: u64,
+    /// How many bytes of the input stood before the next record that are of none: they were read, and dropped. Not saved.
+    let_go: u64,
     /// Not all that was taken in is in it: a version in memory that has all counts more.
     pub behind: bool,
     /// The newest events of our own: under which number each is in the spool, and what it says. Should its record go before
@@ -220,6 +225,12 @@ impl Account {
         self.dropped_unknown += to.saturating_sub(at);
     }
 
+    /// So many bytes of the input stand between the last record and the next one, as far as that is known. What was read is in
+    /// a record or was dropped: where the account that knew it is gone, by this it is told from what never came.
+    pub fn passed(&mut self, bytes: Option<u64>) {
+        self.let_go = bytes.map_or(0, |bytes| self.let_go.saturating_add(bytes));
+    }
+
     /// Records were read and delivered up to this event, and are not here to be taken in: what is missing before it was told
     /// or is not missing.
     pub fn resume_behind(&mut self, last: EventId) {
@@ -286,6 +297,18 @@ impl Account {
         };
         let holds = |d: &Dropped| {
             (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen) && (d.from.count..=d.to.count).contains(&id.count)
+        };
+        if let Some(i) = self.dropped.iter().position(holds) {
+            self.take_out(i, id.count, id.count, 1);
+        }
+    }
+
+    /// The same of what was not seen to be dropped: only where it is in a range that has no holes.
+    fn came_late(&mut self, id: EventId) {
+        let holds = |d: &Dropped| {
+            (d.from.raft_id, d.from.gen) == (id.raft_id, id.gen)
+                && (d.from.count..=d.to.count).contains(&id.count)
+                && (d.to.count - d.from.count).checked_add(1) == Some(d.count)
         };
         if let Some(i) = self.dropped.iter().position(holds) {
             self.take_out(i, id.count, id.count, 1);
@@ -379,11 +402,20 @@ impl Account {
                 self.explained.push(missing);
             }
             Seen::Gap(missing) if missing.count() <= self.damaged => self.gaps.told(missing),
+            Seen::Gap(missing) if missing.count().saturating_mul(limits::EVENT_LINE_LEAST) <= self.let_go => {
+                c.read += missing.count();
+                c.dropped += missing.count();
+                self.gaps.told(missing);
+                self.note_range(Dropped { from: missing.from, to: missing.last(), count: missing.count() });
+            }
             Seen::Gap(_) => c.gaps += 1,
-            Seen::Late => c.late += 1,
+            Seen::Late => {
+                c.late += 1;
+                self.came_late(id);
+            }
             Seen::Repeat => c.repeats += 1,
         }
-        (self.unread, self.damaged) = (0, 0);
+        (self.unread, self.damaged, self.let_go) = (0, 0, 0);
     }
 
     fn count_title(&mut self, facts: &Facts, raw: &[u8]) {
@@ -531,6 +563,7 @@ impl Account {
             explained: Vec::new(),
             doubtful: false,
             damaged: 0,
+            let_go: 0,
             anew: None,
             last: id_of(&v["last"]),
             run: n("run"),
@@ -552,41 +585,6 @@ impl Account {
             dropped_to: n("dropped_to"),
         })
     }
-}
-
-fn ranges(lines: Vec<Vec<u64>>) -> Vec<(u64, u64)> {
-    let ranges = lines.into_iter().filter_map(|l| <[u64; 2]>::try_from(l).ok().map(|[from, to]| (from, to)));
-    ranges.filter(|(from, to)| from <= to && *to <= limits::SPOOL_NUMBER_MAX).take(limits::DAMAGES).collect()
-}
-
-fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
-    Counters {
-        read: n("read"),
-        own: n("own"),
-        dropped: n("dropped"),
-        gaps: n("gaps"),
-        repeats: n("repeats"),
-        late: n("late"),
-        truncated: n("truncated"),
-        unparsed: n("unparsed"),
-        damaged: n("damaged"),
-    }
-}
-
-fn tellings_of(v: &Value) -> Vec<(u64, String)> {
-    let all = v.as_array().into_iter().flatten().take(limits::TELLINGS);
-    all.filter_map(|t| Some((t[0].as_u64()?, t[1].as_str()?.to_string()))).collect()
-}
-
-fn id_of(v: &Value) -> Option<EventId> {
-    EventId::parse(v.as_str()?.as_bytes())
-}
-
-fn losses_of(v: &Value) -> Vec<Loss> {
-    let all = v.as_array().into_iter().flatten().take(limits::LOSSES).filter_map(|l| {
-        Some(Loss { from: l[0].as_u64()?, to: l[1].as_u64()?, before: id_of(&l[2]), after: id_of(&l[3]) })
-    });
-    all.filter(|l| l.from <= l.to && l.to <= limits::SPOOL_NUMBER_MAX).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::past::Past;
 use super::record::{Front, Head, Meta, RECORDS_AT};
 use super::small::newest_copies;
 use super::walk::{Found, Walk};
-use super::{names, slots, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
+use super::{names, slots, Full, Ledger, Receiver, Segment, Settings, Spool, StateFile, Store};
 use crate::audit::locks::{Rank, Ranked};
 use crate::audit::record::account::Account;
 use crate::audit::record::mark::Mark;
@@ -218,6 +218,10 @@ impl Spool {
             // The rest of that line went with the input it was of; an event of our own takes no piece away.
             account.pieces = 0;
         }
+        let follows = !another && m.seq == account.seq + 1 && self.settings.full == Full::DropNewest;
+        // Its line may end with two bytes.
+        let bytes = mark.position.saturating_sub(account.mark.position.saturating_add(raw.len() as u64 + 2));
+        account.passed(follows.then_some(bytes));
         account.take(m.seq, &facts, raw, m.part, m.parts, now_ms as u64);
         // A segment whose head is damaged does not know its stream; and what is ours is not the stream's.
         // Evidence stands where reading stood, and moves it into no other stream: what is before that may come again.
@@ -575,3 +579,6 @@ pub fn whole_records(disk: &dyn Disk, name: &str, head: &Head, bytes: u64) -> u6
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
