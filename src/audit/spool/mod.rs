@@ -477,9 +477,13 @@ impl Spool {
 
     /// A reader found records missing: told once, whoever finds them.
     pub fn report(&self, mut loss: Loss) {
+        let unplaced = self.is_unplaced(&loss);
         let untold = {
             let mut account = self.account();
-            if let Some((before, after)) = account.around(loss.from, loss.to) {
+            if unplaced && (account.mark.epoch == 0 || account.mark.rereads()) {
+                // Reading may have begun anew before them: then the same events come under other numbers.
+                (loss.before, loss.after) = (None, None);
+            } else if let Some((before, after)) = account.around(loss.from, loss.to) {
                 (loss.before, loss.after) = (loss.before.or(Some(before)), loss.after.or(Some(after)));
             }
             let known = account.damages.iter().any(|&(a, b)| a <= loss.from && loss.to <= b);
@@ -502,6 +506,11 @@ impl Spool {
         untold.into_iter().for_each(|(from, to)| self.report(Loss { from, to, before: None, after: None }));
         // Before a cursor goes past them: should we die now, the next worker tells of them.
         self.save_state(true);
+    }
+
+    /// Whether a segment among these has lost its head: nobody knows of which stream its records were.
+    fn is_unplaced(&self, loss: &Loss) -> bool {
+        self.lock().segments.iter().any(|s| s.head.is_lost() && s.first <= loss.to && loss.from < s.next)
     }
 
     /// Losses that were taken, and could not be told.

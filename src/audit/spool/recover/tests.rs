@@ -5,8 +5,9 @@ use crate::audit::record::account::Dropped;
 use crate::audit::record::gap::Missing;
 use crate::audit::record::read as facts_of;
 use crate::audit::spool::append::Appender;
+use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::record::New;
-use crate::audit::spool::tests::{open, settings, Moody};
+use crate::audit::spool::tests::{open, put, settings, Moody};
 use crate::audit::spool::Full;
 
 const FIRST: &[u8] = br#"{"id":"1.0.1","message":"a"}"#;
@@ -74,4 +75,32 @@ fn what_has_left_no_room_in_the_input_never_came() {
     // Who drops nothing that is new has not dropped it.
     let (due, told, _spool) = after_a_power_cut(Full::Block, &[(1, line), (5, 5 * line), (6, 6 * line)]);
     assert_eq!((due, told), (lost, vec![]));
+}
+
+/// The only segment has lost its head and some of its records: nobody knows of which stream they were, and a log is read from its
+/// beginning. They are told, but not by the ids of events that may come.
+#[test]
+fn what_of_no_known_stream_is_gone_is_told_by_its_numbers_where_its_events_may_come_again() {
+    crate::log::mute();
+    let log = Mark { epoch: Mark::stream_known_by(7), position: 9 };
+    let pipe = Mark { epoch: Mark::stream_once(7), position: 9 };
+    for (reads, named) in [(Mark::default(), false), (log, false), (pipe, true)] {
+        let disk = Moody::new();
+        let spool = open(&disk, &Moody::new(), settings(1 << 20, &[("r1", false)]));
+        let (mut appender, mut ends) = (Appender::default(), Vec::new());
+        for n in 1..=5 {
+            assert!(put(&spool, &mut appender, n).is_ok());
+            ends.push(spool.lock().segments[0].bytes);
+        }
+        let name = spool.lock().segments[0].name.clone();
+        drop(spool);
+        disk.write_at(&name, 0, &vec![0; RECORDS_AT as usize]).unwrap();
+        disk.write_at(&name, ends[1], &vec![0; (ends[3] - ends[1]) as usize]).unwrap();
+        let spool = open(&disk, &Moody::new(), settings(1 << 20, &[("r1", false)]));
+        spool.account().stand(reads, None);
+        let Next::Lost(loss) = Reader::new(3).next(&spool) else { panic!("they are damaged") };
+        spool.report(loss);
+        let told = spool.take_losses();
+        assert_eq!(told.iter().map(|l| (l.from, l.to, l.after.is_some())).collect::<Vec<_>>(), [(3, 4, named)]);
+    }
 }
