@@ -6,14 +6,16 @@
 use super::cursor::Excused;
 use super::moment::Sealed;
 use super::names::SEAL;
-use super::record;
+use super::record::{self, Head};
 use super::seals::Progress;
 use super::small::{newest_copies, Small};
+use super::walk::{Found, Walk};
 use super::{Full, Ledger, Segment, Spool, Store};
 use crate::audit::seal::{Stream, StreamId};
 use crate::hash::xxh64;
 use crate::limits;
 use crate::log;
+use crate::sorted;
 use crate::sys::ring::{Ring, STREAM_WORDS};
 use serde_json::Value;
 use std::io;
@@ -107,7 +109,8 @@ impl Spool {
         Ok(())
     }
 
-    /// A segment whose head is damaged is of the stream of its neighbours, or of the one that began last before it.
+    /// A segment whose head is damaged is of the stream that began before it and goes on behind it, else of one that began before
+    /// it, as its leaves say. The power may have taken all that is known of the true one.
     fn mend_heads(&self) {
         let mut ledger = self.lock();
         let known = streams_of(&ledger.progress.payload);
@@ -122,12 +125,36 @@ impl Spool {
         let mut older: Option<Stream> = None;
         for s in ledger.segments.iter_mut() {
             let is_damaged = s.head.seal.is_none() && s.head.is_lost();
-            let before = known.iter().copied().filter(|k| k.first <= s.first).chain(older).max_by_key(|k| k.first);
             if is_damaged {
-                let stream = before.or_else(|| self.seals.stream.map(|own| unknown_before(own, s.first)));
+                let mut before: Vec<Stream> =
+                    known.iter().copied().filter(|k| k.first <= s.first).chain(older).collect();
+                sorted::by_key(&mut before, |k| std::cmp::Reverse(k.first));
+                let is_of = |k: &Stream| self.is_of(s, *k);
+                // No leaf is of one that a worker before has made for such a segment: that begins with it.
+                let stream = (before.iter().find(|k| is_of(k) == Some(true)))
+                    .or_else(|| before.iter().find(|k| k.first == s.first))
+                    .or_else(|| before.first().filter(|k| is_of(k).is_none()))
+                    .copied();
+                let stream = stream.or_else(|| self.seals.stream.map(|own| unknown_before(own, s.first)));
                 std::sync::Arc::make_mut(&mut s.head).seal = stream;
             }
             older = s.head.seal;
+        }
+    }
+
+    /// Whether the first whole record of a segment has the leaf that it has in this stream; none: it has none, or cannot be read.
+    fn is_of(&self, s: &Segment, stream: Stream) -> Option<bool> {
+        let mut walk = Walk::start();
+        loop {
+            match walk.next(self.store(s.store), &s.name, &s.head, s.bytes) {
+                Ok(Found::Record(meta)) => {
+                    let r = walk.record(meta);
+                    let head = Head { seal: Some(stream), ..(*s.head).clone() };
+                    return r.written_leaf().map(|leaf| head.leaf(r.seq, r.kind, r.part, r.raw) == Some(leaf));
+                }
+                Ok(Found::Damage(..)) => {}
+                _ => return None,
+            }
         }
     }
 
@@ -393,4 +420,55 @@ fn streams_of(progress: &[u8]) -> Vec<Stream> {
 
 fn small() -> Small {
     (SEAL.to_string(), limits::SEAL_SLOT_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::append::Appender;
+    use super::super::disk::Disk;
+    use super::super::read::{Next, Reader};
+    use super::super::record::RECORDS_AT;
+    use super::super::seals::Sealing;
+    use super::super::tests::{open, put, settings, Moody};
+    use super::super::Settings;
+    use super::*;
+    use crate::audit::seal::Algorithm;
+
+    #[test]
+    fn a_leaf_is_of_the_stream_that_its_record_is_said_to_be_of() {
+        let (disk, memory_disk) = (Moody::new(), Moody::new());
+        let opened = |n: u8| {
+            let sealing = Some(Sealing { algorithm: Algorithm::Sha256, chance: [n; 9], unsynced: false });
+            open(&disk, &memory_disk, Settings { sealing, ..settings(1 << 20, &[("r1", false)]) })
+        };
+        let spool = opened(1);
+        put(&spool, &mut Appender::default(), 1).unwrap();
+        let mut reader = Reader::new(1);
+        let Next::Record(r, head) = reader.next(&spool) else { panic!("no record") };
+        assert!(r.written_leaf().is_some_and(|leaf| Some(leaf) == head.leaf(1, r.kind, 0, r.raw)));
+        // The power has taken its head, and nobody knows any more what stream that was.
+        let name = spool.lock().segments[0].name.clone();
+        drop(spool);
+        disk.write_at(&name, 0, &[0; RECORDS_AT as usize]).unwrap();
+        let spool = opened(2);
+        let mut reader = Reader::new(1);
+        let Next::Record(r, head) = reader.next(&spool) else { panic!("no record") };
+        assert!(head.is_lost());
+        assert!(r.written_leaf().is_none_or(|leaf| Some(leaf) == head.leaf(1, r.kind, 0, r.raw)));
+        // One that began before it is not its own, though no other one is known; the true one is known by its leaves, and one that
+        // was made for it by where it begins.
+        let own = Stream { id: StreamId::new(1000, [1; 9], Algorithm::Sha256), first: 1 };
+        let before = Stream { id: StreamId::new(900, [3; 9], Algorithm::Sha256), first: 0 };
+        let made = unknown_before(own, 1);
+        let cases = [(vec![before], None), (vec![before, made], Some(made)), (vec![made, own, before], Some(own))];
+        for (known, its) in cases {
+            let rows: Vec<String> = known.iter().map(|s| format!("[\"{}\",{}]", s.id, s.first)).collect();
+            let progress = format!("{{\"past\":[{}]}}", rows.join(","));
+            spool.keep_progress(progress.into_bytes(), 1, 1);
+            let spool = opened(4);
+            let seal = spool.lock().segments[0].head.seal;
+            assert_eq!(its.or(seal), seal);
+            assert!(seal.is_some_and(|seal| known.contains(&seal) == its.is_some()));
+        }
+    }
 }

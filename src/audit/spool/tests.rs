@@ -8,7 +8,6 @@ use super::record::{Identity, New, RECORDS_AT};
 use super::*;
 use crate::audit::record::mark::Mark;
 use crate::audit::record::{read as facts_of, EventId, Kind};
-use crate::audit::seal::Algorithm;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -470,29 +469,6 @@ fn the_pieces_of_a_line_end_with_its_input() {
     put_part(&spool, 5, Kind::Own, 0);
     let account = opened().account().clone();
     assert_eq!((account.pieces, account.mark), (1, Mark { epoch: Mark::stream_known_by(77), position: 100 }));
-}
-
-#[test]
-fn a_leaf_is_of_the_stream_that_its_record_is_said_to_be_of() {
-    let (disk, memory_disk) = (Moody::new(), Moody::new());
-    let opened = |n: u8| {
-        let sealing = Some(seals::Sealing { algorithm: Algorithm::Sha256, chance: [n; 9], unsynced: false });
-        open(&disk, &memory_disk, Settings { sealing, ..settings(1 << 20, &[("r1", false)]) })
-    };
-    let spool = opened(1);
-    put(&spool, &mut Appender::default(), 1).unwrap();
-    let mut reader = Reader::new(1);
-    let Next::Record(r, head) = reader.next(&spool) else { panic!("no record") };
-    assert!(r.written_leaf().is_some_and(|leaf| Some(leaf) == head.leaf(1, r.kind, 0, r.raw)));
-    // The power has taken its head, and nobody knows any more what stream that was.
-    let name = spool.lock().segments[0].name.clone();
-    drop(spool);
-    disk.write_at(&name, 0, &[0; RECORDS_AT as usize]).unwrap();
-    let spool = opened(2);
-    let mut reader = Reader::new(1);
-    let Next::Record(r, head) = reader.next(&spool) else { panic!("no record") };
-    assert!(head.is_lost());
-    assert!(r.written_leaf().is_none_or(|leaf| Some(leaf) == head.leaf(1, r.kind, 0, r.raw)));
 }
 
 #[test]
