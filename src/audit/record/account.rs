@@ -3,6 +3,9 @@
 //! The state is a function of a saved version and the records after it, so a crash between two savings costs nothing.
 //! Refuses: to count for a receiver (cursors do that), to grow without bound.
 
+mod counters;
+mod saved;
+
 use crate::audit::record::gap::{Gaps, Missing, Seen};
 use crate::audit::record::gap_event::{GapEvent, Reason};
 use crate::audit::record::loss::Loss;
@@ -12,33 +15,9 @@ use crate::hash::{fold, xxh64};
 use crate::json;
 use crate::limits;
 use crate::sorted::{self, Map};
-use saved::{counters_of, id_of, losses_of, ranges, tellings_of};
+pub use counters::Counters;
+use saved::{id_of, losses_of, ranges, tellings_of};
 use serde_json::{json, Value};
-
-mod saved;
-
-/// Plain numbers, each a metric.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Records read from the input.
-    pub read: u64,
-    /// Records of our own.
-    pub own: u64,
-    /// Records that never came into the spool: `drop-newest`.
-    pub dropped: u64,
-    /// Gaps found in the input.
-    pub gaps: u64,
-    /// Records that came twice.
-    pub repeats: u64,
-    /// Records that came out of order.
-    pub late: u64,
-    /// Records that came cut.
-    pub truncated: u64,
-    /// Records that were no objects.
-    pub unparsed: u64,
-    /// Records that damage of the disk has cost.
-    pub damaged: u64,
-}
 
 /// Records of one generation that were dropped since the last event that said so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -576,7 +555,7 @@ impl Account {
             streams: numbers(&v["streams"]).into_iter().take(limits::STREAMS_KNOWN).collect(),
             at_mark: <[u64; 2]>::try_from(numbers(&v["at_mark"])).ok().map(|[bytes, hash]| (bytes, hash)),
             pieces: n("pieces") as u32,
-            counters: counters_of(n),
+            counters: counters::of(n),
             gaps,
             titles: titles.collect(),
             damages: ranges(lines("damages")),

@@ -1,6 +1,6 @@
 //! ○ Parts of a saved account, as they are read again. Pure. Refuses: what cannot be, and more than there is room for.
 
-use super::{Counters, Loss};
+use crate::audit::record::loss::Loss;
 use crate::audit::record::EventId;
 use crate::limits;
 use serde_json::Value;
@@ -8,20 +8,6 @@ use serde_json::Value;
 pub(super) fn ranges(lines: Vec<Vec<u64>>) -> Vec<(u64, u64)> {
     let ranges = lines.into_iter().filter_map(|l| <[u64; 2]>::try_from(l).ok().map(|[from, to]| (from, to)));
     ranges.filter(|(from, to)| from <= to && *to <= limits::SPOOL_NUMBER_MAX).take(limits::DAMAGES).collect()
-}
-
-pub(super) fn counters_of(n: impl Fn(&str) -> u64) -> Counters {
-    Counters {
-        read: n("read"),
-        own: n("own"),
-        dropped: n("dropped"),
-        gaps: n("gaps"),
-        repeats: n("repeats"),
-        late: n("late"),
-        truncated: n("truncated"),
-        unparsed: n("unparsed"),
-        damaged: n("damaged"),
-    }
 }
 
 pub(super) fn tellings_of(v: &Value) -> Vec<(u64, String)> {
