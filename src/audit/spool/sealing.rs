@@ -3,15 +3,15 @@
 //!
 //! Refuses: to know what a leaf is, to have the writer wait for the sealer.
 
-use super::cursor::Excused;
+use super::cursor::{Excused, Fate};
 use super::moment::Sealed;
 use super::names::SEAL;
-use super::record::{self, Head};
+use super::record;
 use super::seals::Progress;
 use super::small::{newest_copies, Small};
 use super::walk::{Found, Walk};
 use super::{Full, Ledger, Segment, Spool, Store};
-use crate::audit::seal::{Stream, StreamId};
+use crate::audit::seal::{Algorithm, Hash, Stream, StreamId};
 use crate::hash::xxh64;
 use crate::limits;
 use crate::log;
@@ -110,7 +110,8 @@ impl Spool {
     }
 
     /// A segment whose head is damaged is of the stream that began before it and goes on behind it, else of one that began before
-    /// it, as its leaves say. The power may have taken all that is known of the true one.
+    /// it, as its leaves say: the power may have taken all that is known of the true one. Where they are of none of these it has a
+    /// name that nobody has signed.
     fn mend_heads(&self) {
         let mut ledger = self.lock();
         let known = streams_of(&ledger.progress.payload);
@@ -122,38 +123,58 @@ impl Spool {
             }
             newer = s.head.seal.or(newer);
         }
+        let segments: Vec<Segment> = ledger.segments.iter().cloned().collect();
+        drop(ledger);
         let mut older: Option<Stream> = None;
-        for s in ledger.segments.iter_mut() {
-            let is_damaged = s.head.seal.is_none() && s.head.is_lost();
-            if is_damaged {
+        for (i, s) in segments.into_iter().enumerate() {
+            let mut stream = s.head.seal;
+            if stream.is_none() && s.head.is_lost() {
                 let mut before: Vec<Stream> =
                     known.iter().copied().filter(|k| k.first <= s.first).chain(older).collect();
                 sorted::by_key(&mut before, |k| std::cmp::Reverse(k.first));
-                let is_of = |k: &Stream| self.is_of(s, *k);
+                let told = self.first_leaf(&s, &before);
                 // No leaf is of one that a worker before has made for such a segment: that begins with it.
-                let stream = (before.iter().find(|k| is_of(k) == Some(true)))
-                    .or_else(|| before.iter().find(|k| k.first == s.first))
-                    .or_else(|| before.first().filter(|k| is_of(k).is_none()))
-                    .copied();
-                let stream = stream.or_else(|| self.seals.stream.map(|own| unknown_before(own, s.first)));
-                std::sync::Arc::make_mut(&mut s.head).seal = stream;
+                let begins = || before.iter().find(|k| k.first == s.first);
+                let last = || before.first().filter(|_| told.is_none());
+                stream = told.and_then(|t| t.1).or_else(|| begins().or_else(last).copied());
+                if stream.is_none() {
+                    let named = self.seals.stream.or(before.first().copied());
+                    stream = named.map(|named| unknown_before(named, s.first, told.map(|(leaf, _)| leaf)));
+                    self.excuse_passed(&s);
+                }
+                std::sync::Arc::make_mut(&mut self.lock().segments[i].head).seal = stream;
             }
-            older = s.head.seal;
+            older = stream;
         }
     }
 
-    /// Whether the first whole record of a segment has the leaf that it has in this stream; none: it has none, or cannot be read.
-    fn is_of(&self, s: &Segment, stream: Stream) -> Option<bool> {
+    /// The leaf that was made of its first record when that was written, and of which of these streams it is; none: none was made.
+    fn first_leaf(&self, s: &Segment, of: &[Stream]) -> Option<(Hash, Option<Stream>)> {
         let mut walk = Walk::start();
         loop {
             match walk.next(self.store(s.store), &s.name, &s.head, s.bytes) {
-                Ok(Found::Record(meta)) => {
-                    let r = walk.record(meta);
-                    let head = Head { seal: Some(stream), ..(*s.head).clone() };
-                    return r.written_leaf().map(|leaf| head.leaf(r.seq, r.kind, r.part, r.raw) == Some(leaf));
+                Ok(Found::Record(m)) => {
+                    let r = walk.record(m);
+                    let leaf = r.written_leaf()?;
+                    let is_it = |k: &&Stream| {
+                        k.seq(m.seq).is_some_and(|seq| record::leaf_of(k.id, seq, m.kind, m.part, r.raw) == leaf)
+                    };
+                    return Some((leaf.1, of.iter().find(is_it).copied()));
                 }
                 Ok(Found::Damage(..)) => {}
-                _ => return None,
+                Ok(Found::Torn(_) | Found::End) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Who is past records of a segment that has a new name was given them under the one that is lost, and never by this.
+    fn excuse_passed(&self, s: &Segment) {
+        for r in &mut self.lock().receivers {
+            let to = r.cursor.next.min(s.next) - 1;
+            let is_said = |e: &(Fate, u64, u64)| e.0 == Fate::Dropped && e.1 <= s.first && to <= e.2;
+            if to >= s.first && !r.cursor.excused.ranges.iter().any(is_said) {
+                r.cursor.excused.add(Fate::Dropped, s.first, to);
+                r.dirty = true;
             }
         }
     }
@@ -403,11 +424,20 @@ impl Spool {
 }
 
 /// A stream for records of which nobody knows any more what stream they were of: without one they would look inserted. Each
-/// worker of a family calls it the same.
-fn unknown_before(own: Stream, first: u64) -> Stream {
+/// worker of a family calls it the same; where a leaf of it is left, each worker of any family: what one keeper has signed of it
+/// must have the same name for those that are given it by the next.
+fn unknown_before(own: Stream, first: u64, leaf: Option<Hash>) -> Stream {
     let mut id = own.id;
-    let chance = xxh64(&id.0, first).to_be_bytes();
-    id.0[6..14].copy_from_slice(&chance);
+    match leaf {
+        Some(leaf) => {
+            id.0.copy_from_slice(&leaf[..16]);
+            id.0[15] = Algorithm::Sha256.byte();
+        }
+        None => {
+            let chance = xxh64(&id.0, first).to_be_bytes();
+            id.0[6..14].copy_from_slice(&chance);
+        }
+    }
     Stream { id, first }
 }
 
@@ -425,14 +455,61 @@ fn small() -> Small {
 #[cfg(test)]
 mod tests {
     use super::super::append::Appender;
-    use super::super::disk::Disk;
     use super::super::read::{Next, Reader};
     use super::super::record::RECORDS_AT;
-    use super::super::seals::Sealing;
     use super::super::tests::{open, put, settings, Moody};
     use super::super::Settings;
     use super::*;
-    use crate::audit::seal::Algorithm;
+    use crate::audit::spool::disk::Disk;
+    use crate::audit::spool::seals::Sealing;
+
+    #[test]
+    fn a_segment_without_a_head_is_of_no_stream_that_its_records_are_not_of() {
+        let (disk, memory_disk) = (Moody::new(), Moody::new());
+        let opened = |n: u8| {
+            let sealing = Some(Sealing { algorithm: Algorithm::Sha256, chance: [n; 9], unsynced: false });
+            open(&disk, &memory_disk, Settings { sealing, ..settings(1 << 20, &[("r1", false), ("r2", false)]) })
+        };
+        let behead = |spool: Spool| {
+            let name = spool.lock().segments.back().map(|s| s.name.clone()).unwrap();
+            drop(spool);
+            disk.write_at(&name, 0, &[0; RECORDS_AT as usize]).unwrap();
+        };
+        let seals = |spool: &Spool| spool.lock().segments.iter().map(|s| s.head.seal).collect::<Vec<_>>();
+        let spool = opened(1);
+        put(&spool, &mut Appender::default(), 1).unwrap();
+        let first = spool.stream();
+        drop(spool);
+        // The next keeper, whose stream nobody else has heard of; who was given its first record has it by that name.
+        let spool = opened(2);
+        let mut appender = Appender::default();
+        (2..4).for_each(|n| assert_eq!(put(&spool, &mut appender, n).unwrap(), n));
+        let second = spool.stream();
+        spool.lock().receivers[0].cursor.next = 3;
+        spool.lock().receivers[0].dirty = true;
+        spool.save_cursors();
+        behead(spool);
+        let spool = opened(3);
+        let named = seals(&spool)[1];
+        assert_eq!((seals(&spool)[0], named.map(|s| s.first)), (first, Some(2)));
+        assert!(named != first && named != second && named != spool.stream());
+        let excused = |i: usize| spool.lock().receivers[i].cursor.excused.ranges.clone();
+        assert_eq!((excused(0), excused(1)), (vec![(Fate::Dropped, 2, 2)], vec![]));
+        // What is signed of it has that name, whoever opens it.
+        assert_eq!(seals(&opened(4))[1], named);
+    }
+
+    #[test]
+    fn a_record_says_of_what_stream_it_is() {
+        let sealing = Some(Sealing { algorithm: Algorithm::Sha256, chance: [1; 9], unsynced: false });
+        let spool = open(&Moody::new(), &Moody::new(), Settings { sealing, ..settings(1 << 20, &[("r1", false)]) });
+        put(&spool, &mut Appender::default(), 1).unwrap();
+        let (segment, stream) = (spool.lock().segments[0].clone(), spool.stream().unwrap());
+        let leaf = spool.first_leaf(&segment, &[stream]).filter(|told| told.1 == Some(stream)).map(|told| told.0);
+        let unknown = unknown_before(stream, 1, leaf);
+        assert_eq!(spool.first_leaf(&segment, &[unknown]), leaf.map(|leaf| (leaf, None)));
+        assert!(leaf.is_some() && unknown_before(Stream { first: 7, ..unknown }, 1, leaf) == unknown);
+    }
 
     #[test]
     fn a_leaf_is_of_the_stream_that_its_record_is_said_to_be_of() {
@@ -459,7 +536,7 @@ mod tests {
         // was made for it by where it begins.
         let own = Stream { id: StreamId::new(1000, [1; 9], Algorithm::Sha256), first: 1 };
         let before = Stream { id: StreamId::new(900, [3; 9], Algorithm::Sha256), first: 0 };
-        let made = unknown_before(own, 1);
+        let made = unknown_before(own, 1, None);
         let cases = [(vec![before], None), (vec![before, made], Some(made)), (vec![made, own, before], Some(own))];
         for (known, its) in cases {
             let rows: Vec<String> = known.iter().map(|s| format!("[\"{}\",{}]", s.id, s.first)).collect();
