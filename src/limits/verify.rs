@@ -28,7 +28,8 @@ pub const VERIFY_VERSIONS: usize = 8;
 /// Ways of choosing among versions that are tried for one checkpoint.
 pub const VERIFY_TRIES: usize = 256;
 /// Ways in which what no list is here of may have been gone that are tried for one checkpoint: one stretch among 360
-/// places, or two among 35, is all of them; a list tells of 128 places.
+/// places, or two among 35, is all of them; a list tells of 128 places. So many again for what a list is here of that may
+/// have been told before it was gone.
 pub const VERIFY_STRETCHES: u64 = 1 << 16;
 /// Hashes spent on such tries in all: half a minute.
 pub const VERIFY_TRY_HASHES: u64 = 1 << 26;

@@ -34,12 +34,13 @@ struct Trail {
     notes: BTreeMap<u64, (Note, Checkpoint)>,
 }
 
-/// What is wrong with what a receiver of this name was given.
+/// What is wrong with what a receiver of this name was given. `told_lost`: of these a list has said that they were lost.
 pub fn judge(
     name: &str,
     lines: &[String],
     signed: &[String],
     first: &VerifierKey,
+    told_lost: &BTreeSet<At>,
     demands: Demands,
 ) -> Result<(), String> {
     let mut trail = Trail::default();
@@ -51,6 +52,9 @@ pub fn judge(
             trail.take(line)?;
         }
     }
+    // The list that was told anew may have been dropped for this one: it has the first alone, and the root is of the other.
+    let listed = |at: &&At| matches!(trail.places.get(at), Some(Place::Leaf(_)));
+    trail.unsure.extend(told_lost.iter().filter(listed).copied().collect::<Vec<_>>());
     trail.look_at_notes(first)?;
     trail.look_at_lists(demands)?;
     trail.look_at_events()?;

@@ -35,6 +35,7 @@ use gostech::audit::process::sealer::Sealer;
 use gostech::audit::process::tender::Tender;
 use gostech::audit::record::mark::Mark;
 use gostech::audit::record::Ending;
+use gostech::audit::seal::StreamId;
 use gostech::audit::spool::memory_disk::MemoryDisk;
 use gostech::audit::spool::packed::{Job, Packing};
 use gostech::audit::spool::{Full, Spool};
@@ -110,6 +111,8 @@ pub struct World {
     /// How each receiver stands, in the order of the plan.
     names: Vec<Name>,
     vault: Arc<Mutex<Vault>>,
+    /// Places that the sealer has told of as lost, whoever was given that list.
+    told_lost: BTreeSet<(StreamId, u64)>,
 }
 
 type Verdict = Result<(), String>;
@@ -162,6 +165,7 @@ impl World {
             unsecured: false,
             gone: Gone::default(),
             vault: Arc::default(),
+            told_lost: BTreeSet::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::trail::{judge, Demands};
 use crate::vault::{first_key, SimSigner, Vault};
 use gostech::audit::process::sealer::progress::Progress;
 use gostech::audit::process::sealer::{Now, Sealer};
-use gostech::audit::seal::{absent, Algorithm, List, Place, Tree};
+use gostech::audit::seal::{absent, Algorithm, List, Place, StreamId, Tree};
 use gostech::audit::spool::seals::Sealing;
 use gostech::audit::spool::{Full, Spool};
 use serde_json::{Map, Value};
@@ -69,6 +69,8 @@ impl World {
             sealer.step(now);
             if !before && w.spool.has_post() {
                 meddle(&w.spool, canary);
+                let lost = lost_in_post(&w.spool);
+                world.told_lost.extend(lost);
             }
         });
     }
@@ -90,7 +92,7 @@ impl World {
             let whole = steady && lossless && !self.plan.power && !self.plan.gone;
             let demands = Demands { whole, complete: steady, damaged: self.damaged };
             let lines = self.outside().receivers[i].lines.clone();
-            judge(name, &lines, &notes, &first_key(), demands)
+            judge(name, &lines, &notes, &first_key(), &self.told_lost, demands)
                 .map_err(|e| format!("{name}: the trail does not prove itself: {e}"))?;
             // What is set aside after the last checkpoint is excused by the next one.
             let surely = demands.whole && demands.complete && self.quarantine_of(name)?.is_empty();
@@ -102,6 +104,19 @@ impl World {
         self.figures.checkpoints += notes.len() as u64;
         Ok(())
     }
+}
+
+/// The places that a list on its way says were lost.
+fn lost_in_post(spool: &Spool) -> Vec<(StreamId, u64)> {
+    let post = spool.take_post();
+    let lists = post.iter().filter_map(|raw| read_list(raw));
+    let lost = |l: List| {
+        let all = (l.from..).zip(l.places).filter(|(_, place)| *place == Place::Lost);
+        all.map(|(n, _)| (l.stream, n)).collect::<Vec<_>>()
+    };
+    let all = lists.flat_map(lost).collect();
+    spool.give_post_back(post);
+    all
 }
 
 /// Mistakes of a sealer.

@@ -1,8 +1,8 @@
 //! ○ The places between two checkpoints, with all that is said of each, and the choice that gives the signed root.
 //!
 //! Where two things are said of a place, the root tells which is true: lists are believed first, then events, then every way
-//! of choosing while there are few; then that what no list is here of was gone before it was sealed. Refuses: to spend more on
-//! it than its bounds.
+//! of choosing while there are few; then that what no list is here of was gone before it was sealed, then that anything was.
+//! Refuses: to spend more on it than its bounds.
 
 use super::claim::{Fault, Spot};
 use super::listing::{Filters, Open};
@@ -184,16 +184,23 @@ impl Window {
                 return Some(done);
             }
         }
-        attempt(self.gone(tree, root, &first, effort)?)
+        // Where nothing is said of some, the root may be out of reach, and nobody is blamed.
+        if !self.unknown.is_empty() {
+            return None;
+        }
+        let unlisted = |(a, b): &(usize, usize)| self.versions[*a..*b].iter().all(|v| v.listed.is_none());
+        let some: Vec<usize> = self.places().filter(unlisted).map(|(from, _)| from).collect();
+        // A list may have been told before they went, and the one that is told again after a death has been dropped.
+        let all: Vec<usize> = self.places().map(|(from, _)| from).collect();
+        let again = (some.len() < all.len()).then_some(all);
+        let mut ways = std::iter::once(some).chain(again);
+        attempt(ways.find_map(|open| self.gone(tree, root, &first, &open, effort))?)
     }
 
     /// What was delivered and then went before it was sealed is told by a list, and that may have been dropped. What goes so lies
-    /// side by side, and a root that fits proves it.
-    fn gone(&self, tree: &Tree, root: &Hash, first: &Picks, effort: &mut u64) -> Option<Picks> {
-        let unlisted = |(a, b): &(usize, usize)| self.versions[*a..*b].iter().all(|v| v.listed.is_none());
-        let open: Vec<usize> = self.places().filter(unlisted).map(|(from, _)| from).collect();
-        // Where nothing is said of some, the root may be out of reach, and nobody is blamed.
-        if open.is_empty() || !self.unknown.is_empty() {
+    /// side by side, and a root that fits proves it. `open`: where that may be.
+    fn gone(&self, tree: &Tree, root: &Hash, first: &Picks, open: &[usize], effort: &mut u64) -> Option<Picks> {
+        if open.is_empty() {
             return None;
         }
         let mut picks = first.clone();

@@ -173,10 +173,16 @@ fn lists_that_are_made_up_cover_nothing() {
 /// Twenty events behind the first checkpoint, places 2 to 21, of which these were delivered and then went before they were sealed;
 /// the lists are dropped for siem.
 fn unlisted(lost: &[u64]) -> Sealer {
+    listed_early(lost, |_| ()).0
+}
+
+/// The same, where something was done before they went.
+fn listed_early<T>(lost: &[u64], early: impl Fn(&mut Sealer) -> T) -> (Sealer, T) {
     let made = (1..400).map(|seed| {
         let mut s = Sealer::new(seed, Algorithm::ALL[seed as usize % 2]);
         s.checkpoint(Why::Start);
         events(&mut s, 20);
+        let early = early(&mut s);
         let all = s.records.iter().all(|r| r.to[0]);
         s.lose(lost);
         s.checkpoint(Why::Time);
@@ -184,9 +190,9 @@ fn unlisted(lost: &[u64]) -> Sealer {
         events(&mut s, 5);
         s.checkpoint(Why::Time);
         s.checkpoint(Why::Stop);
-        (all, s)
+        (all, (s, early))
     });
-    made.filter(|(all, _)| *all).map(|(_, s)| s).next().expect("there is one")
+    made.filter(|(all, _)| *all).map(|(_, made)| made).next().expect("there is one")
 }
 
 /// The event as if it had been another one, with the leaf of that.
@@ -203,6 +209,21 @@ fn what_went_between_delivery_and_seal_is_no_alteration_without_its_list() {
         let (grade, said) = grade(&s, 0, &[], |_| false);
         assert_eq!(grade, Grade::Unclear, "{lost:?}\n{said}");
         assert!(said.contains("Unproven") || lost == [1], "{lost:?}\n{said}");
+    }
+}
+
+/// The same where a list was told before they went, and the one that was told again after a death was dropped.
+#[test]
+fn what_went_between_two_tellings_of_a_list_is_no_alteration_without_the_second() {
+    for lost in [&[1][..], &[5, 6, 7], &[19, 20, 21], &[8, 10], &(1..=21).collect::<Vec<u64>>()] {
+        let (s, list) = listed_early(lost, Sealer::list_early);
+        let (honest, said) = grade(&s, 0, std::slice::from_ref(&list), |_| false);
+        assert_eq!(honest, Grade::Unclear, "{lost:?}\n{said}");
+        // What is not of these is nobody's to alter, with that list or with another one that says so.
+        for r in s.records.iter().filter(|r| is_event(r) && r.seq % 4 == 0 && r.seq <= 21 && !lost.contains(&r.seq)) {
+            let (grade, said) = grade(&s, 0, &[list.clone(), another(r)], |o| o.line == r.line);
+            assert_eq!(grade, Grade::Tampered, "{lost:?} {}\n{said}", r.seq);
+        }
     }
 }
 
