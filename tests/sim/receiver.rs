@@ -213,11 +213,12 @@ impl Receiver {
         self.pardoned.extend(alone.filter(|_| late));
     }
 
-    /// It has died: what it has not said to have taken is gone.
-    fn forgets(&mut self, records: &[usize]) {
+    /// It has died: what it has not said to have taken is gone. `last`: what of the rest came last. Not the last of all that it
+    /// has: where records may be dropped, those from before a death stand in the way of none that are there again.
+    fn forgets(&mut self, records: &[usize], last: Option<usize>) {
         if !records.is_empty() {
             self.has.retain(|n| !records.contains(n));
-            self.last = self.has.last().copied();
+            self.last = last;
         }
     }
 
@@ -364,6 +365,8 @@ impl Outside {
         let unsaid = lines.iter().take(take).skip(delivery.taken).filter(|_| mood == Mood::DiesForgetting);
         let has = |n: &usize| self.receivers[who].has.contains(n);
         let unsaid: Vec<usize> = unsaid.filter_map(|l| number(l)).filter(|n| !has(n)).collect();
+        let said = lines.iter().take(delivery.taken).filter_map(|l| number(l)).filter(|n| !has(n));
+        let last = self.receivers[who].last.max(said.max());
         self.receivers[who].pardon(delivery, n);
         for _ in 0..if mood == Mood::TakesTwice { 2 } else { 1 } {
             lines[..take].iter().for_each(|line| self.arrives(who, line));
@@ -371,7 +374,7 @@ impl Outside {
         for (i, _) in delivery.also.iter().filter(|a| a.1 == Verdict::Taken) {
             self.arrives(who, lines[*i]);
         }
-        self.receivers[who].forgets(&unsaid);
+        self.receivers[who].forgets(&unsaid, last);
     }
 }
 
@@ -488,4 +491,38 @@ impl Sink for SimSink {
     fn place(&self) -> String {
         "simulated".into()
     }
+}
+
+#[test]
+fn what_comes_after_a_death_is_in_order_beside_what_is_forgotten() {
+    let line = |n: usize| format!("{{\"gostech\":{{\"id\":\"c/i/1.0.{n}/0\"}}");
+    let fed = |n: usize| Fed {
+        doc: format!("c/i/1.0.{n}/0"),
+        life: 1,
+        end: 0,
+        count: None,
+        tail: Vec::new(),
+        excused: false,
+        bad: false,
+    };
+    let fed: Vec<Fed> = (0..5).map(fed).collect();
+    let by_doc = fed.iter().enumerate().map(|(i, f)| (f.doc.clone(), i)).collect();
+    let mut o = Outside { fed, by_doc, receivers: vec![Receiver::new("r1")], ..Outside::default() };
+    let mut comes = |mood: Mood, records: &[usize], taken: usize| {
+        o.receivers[0].mood = mood;
+        let lines: Vec<String> = records.iter().map(|n| line(*n)).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let failure = Failure::new(FailureKind::Closed, "simulated");
+        let delivery = Delivery::up_to(taken, Why::Unanswered(failure.kind), About::Rest, failure.into());
+        o.comes(0, &lines, lines.len(), &delivery);
+        if mood == Mood::Takes {
+            // A death: what was dropped may be there again.
+            o.receivers[0].last = None;
+        }
+        (o.receivers[0].last, o.wrong.is_some())
+    };
+    comes(Mood::Takes, &[4], 1);
+    assert_eq!(comes(Mood::DiesForgetting, &[1, 2], 1), (Some(1), false));
+    assert_eq!(comes(Mood::DiesForgetting, &[2, 3], 2), (Some(3), false));
+    assert!(comes(Mood::DiesForgetting, &[0], 1).1, "it comes behind a later one");
 }
