@@ -10,6 +10,7 @@ use crate::outlets::docs_of;
 use gostech::audit::seal::checkpoint::Why;
 use gostech::audit::seal::{Algorithm, Checkpoint, Note, SigningKey, StreamId, Tree, VerifierKey};
 use gostech::{json, limits};
+use std::collections::BTreeSet;
 
 /// A file receiver, a stream of events, and a key that lives for a second.
 pub fn sealed(stage: &Stage) -> After {
@@ -56,7 +57,7 @@ fn run(stage: &Stage, prepare: &dyn Fn(&str)) -> After {
     let (repeated, bound) = (repeats as u64, BATCH * stage.kills());
     assert!(repeated <= bound, "{title}: {repeated} repeats, more than {bound}");
     let demands = Demands { whole: true, complete: true, damaged: false };
-    let told = judge("r1", &lines, &[], &key, demands);
+    let told = judge("r1", &lines, &[], &key, &BTreeSet::new(), demands);
     assert_eq!(told, Ok(()), "{title}\n{err}");
     let read = |name: &str| std::fs::read_to_string(stage.den.file(name));
     let there = read("seal/checkpoints-1").unwrap_or_default() + &read("seal/checkpoints").expect("checkpoints");
@@ -64,7 +65,11 @@ fn run(stage: &Stage, prepare: &dyn Fn(&str)) -> After {
         there.split_inclusive("\n\n").collect::<Vec<_>>().chunks(2).map(|two| two.concat()).collect();
     let mut signed: Vec<String> = signed.iter().map(|note| note.strip_suffix('\n').unwrap_or(note).into()).collect();
     signed.dedup();
-    assert_eq!(judge("r1", &lines, &signed, &key, demands), Ok(()), "{title}: with what is in the directory");
+    assert_eq!(
+        judge("r1", &lines, &signed, &key, &BTreeSet::new(), demands),
+        Ok(()),
+        "{title}: with what is in the directory"
+    );
     let records = picodata.ledger.len() as u64;
     assert_eq!(counters(&status(&setup, stage), "default", title), records, "{title}");
     verify(&setup, stage);
