@@ -218,7 +218,7 @@ fn mtail_counts_our_lines_by_title() {
         }
         // Before our end: what mtail has in its hands when a FIFO ends, it drops.
         let mut got = BTreeMap::new();
-        let so = wait_for(std::time::Duration::from_secs(20), || {
+        let so = wait_for(std::time::Duration::from_secs(60), || {
             got = mtail.titles();
             got == wanted
         });
