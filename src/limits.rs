@@ -161,6 +161,9 @@ pub const GENERATIONS: usize = 1_024;
 pub const EVENT_LINE_LEAST: u64 = 15;
 /// Missing ranges remembered for one generation; the oldest is declared lost early.
 pub const GAP_RANGES: usize = 64;
+/// The same with those that are to be told again, because the events that told of them went: these find room where all others are
+/// not told yet.
+pub const GAP_RANGES_MOST: usize = GAP_RANGES + TELLINGS;
 /// Ranges of all generations that are saved: with their generations they fit a copy of the state.
 pub const GAP_RANGES_SAVED: usize = 1_300;
 /// How far back a number may be and is merely out of order, where many seem to come again: connections write side by side.

@@ -294,7 +294,7 @@ impl Gaps {
     pub fn load(lines: &[Vec<u64>]) -> Gaps {
         let mut gaps = Gaps::default();
         for line in lines.iter().filter(|l| l.len() >= 4 && l.len() % 4 == 0).take(limits::GENERATIONS) {
-            let ranges = line[4..].chunks_exact(4).take(limits::GAP_RANGES);
+            let ranges = line[4..].chunks_exact(4).take(limits::GAP_RANGES_MOST);
             let missing: Vec<Range> = ranges
                 .filter(|r| r[0] <= r[1] && r[0] > 0 && r[1] < u64::MAX && r[3] <= limits::SPOOL_NUMBER_MAX)
                 .map(|r| Range { from: r[0], to: r[1], since: r[2], told: r[3] > 0, at: r[3].saturating_sub(1) })
@@ -331,11 +331,14 @@ impl Generation {
         }
     }
 
-    /// Takes up a range that was told and forgotten, in the place of another one that is told.
+    /// Takes up a range that was told and forgotten, in the place of another one that is told, if there is one.
     fn remember(&mut self, m: Missing) -> bool {
         if self.missing.len() >= limits::GAP_RANGES {
-            let Some(told) = self.missing.iter().position(|r| r.told) else { return false };
-            self.missing.remove(told);
+            match self.missing.iter().position(|r| r.told) {
+                Some(told) => drop(self.missing.remove(told)),
+                None if self.missing.len() >= limits::GAP_RANGES_MOST => return false,
+                None => {}
+            }
         }
         let at = self.missing.iter().position(|r| r.from > m.from.count).unwrap_or(self.missing.len());
         self.missing.insert(at, Range { from: m.from.count, to: m.to, since: 0, told: false, at: 0 });
@@ -357,9 +360,11 @@ impl Generation {
         }
         let mut before = usize::from(!r.told);
         if self.missing.len() > limits::GAP_RANGES {
-            // What is told gives way before what is not.
-            let oldest = self.missing.iter().position(|r| r.told).unwrap_or(0);
-            before += usize::from(!self.missing.remove(oldest).told);
+            // What is told gives way, and what is not only where that would be too many.
+            let told = self.missing.iter().position(|r| r.told);
+            if let Some(oldest) = told.or((self.missing.len() > limits::GAP_RANGES_MOST).then_some(0)) {
+                before += usize::from(!self.missing.remove(oldest).told);
+            }
         }
         Some((before, if r.told { 0 } else { parts }))
     }
@@ -422,6 +427,28 @@ mod tests {
         assert_eq!(g.untold(), 3);
         due.iter().for_each(|m| g.told(*m));
         assert_eq!((g.untold(), g.see(id(0, last - 7), 0), g.untold()), (0, Seen::Late, 0));
+    }
+
+    /// What went with the events that told of it finds room also where nothing is told; it is forgotten again when it is.
+    #[test]
+    fn what_is_to_be_told_again_has_room_beside_what_is_not_told() {
+        let mut g = Gaps::default();
+        let (again, ranges) = (limits::TELLINGS as u64, limits::GAP_RANGES as u64);
+        (1..=again).for_each(|n| drop(g.see(id(0, n * 10), 0)));
+        g.due(0, true).iter().for_each(|m| g.told(*m));
+        (again + 1..=again + ranges).for_each(|n| drop(g.see(id(0, n * 10), 0)));
+        assert_eq!(g.untold(), limits::GAP_RANGES);
+        for n in 1..=again {
+            assert!(g.untell(Missing { from: id(0, n * 10 - 9), to: n * 10 - 1 }), "{n}");
+        }
+        let all = limits::GAP_RANGES_MOST;
+        assert_eq!((g.untold(), g.due(0, true).len()), (all, all));
+        let saved = g.save();
+        assert_eq!(Gaps::load(&saved).untold(), all);
+        // One that a late one splits is a range more: the oldest part leaves.
+        assert_eq!((g.see(id(0, 5), 0), g.untold()), (Seen::Late, all));
+        g.due(0, true).iter().for_each(|m| g.told(*m));
+        assert_eq!(g.untold(), 0);
     }
 
     #[test]
