@@ -147,9 +147,9 @@ impl Account {
         self.again.push((from, to));
     }
 
-    /// The same as it was before what comes again, with the numbers that are given.
+    /// The same as it was before what comes again, with the numbers that are given: these go on, and the events do not.
     pub fn going_back(self, to: Account) -> Account {
-        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), ..to }
+        Account { seq: self.seq, again: self.again, version: self.version, mark: to.mark.anew(), run: 0, ..to }
     }
 
     /// The events around these records, where it is known which ones they are.

@@ -298,6 +298,22 @@ fn all_gaps_are_told_again_when_the_records_that_told_of_them_go() {
     assert_eq!((a.untold_by(1, last), a.gaps.untold() as u64), (vec![], gaps - 1));
 }
 
+/// Events are read again under new numbers: which event a number before them was is not counted from these.
+#[test]
+fn what_comes_again_says_nothing_of_the_numbers_before_it() {
+    let id = |count| EventId { raft_id: 1, gen: 0, count };
+    let mut a = Account::default();
+    (1..=3).for_each(|n| take(&mut a, n, &raw(n, "t")));
+    let to = a.clone();
+    (4..=6).for_each(|n| take(&mut a, n, &raw(n, "t")));
+    assert_eq!(a.around(5, 5), Some((id(4), id(6))));
+    let mut a = a.going_back(to);
+    assert_eq!((a.seq, a.around(5, 5)), (6, None));
+    take(&mut a, 7, &raw(4, "t"));
+    take(&mut a, 8, &raw(5, "t"));
+    assert_eq!((a.around(5, 5), a.around(7, 7)), (None, Some((id(3), id(5)))));
+}
+
 /// What is told is forgotten after many others: what it was of is told again as what it was.
 #[test]
 fn a_gap_that_was_forgotten_is_told_again_as_lost() {
