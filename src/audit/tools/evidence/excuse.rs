@@ -35,6 +35,11 @@ impl Ranges {
         });
     }
 
+    /// Whether any of these places is in one; also before they are in order.
+    fn meets(&self, from: u64, to: u64) -> bool {
+        self.0.iter().any(|(a, b)| *a <= to && from <= *b)
+    }
+
     fn at(&self, seq: u64) -> Option<&(u64, u64)> {
         self.0.get(self.0.partition_point(|r| r.1 < seq))
     }
@@ -81,6 +86,8 @@ pub struct Excuses {
     pub excused: Ranges,
     /// Where an excuse may be that is not here.
     pub vague: Ranges,
+    /// Those of them that are signed: more was excused than is named, or the receiver began anew.
+    pub unnamed: Ranges,
     /// Where a filter was changed.
     pub changed: Ranges,
     /// Places before this one the receiver has passed, by a checkpoint that it was given.
@@ -179,6 +186,8 @@ struct Gap {
     id: StreamId,
     /// Who has passed this place was given them.
     place: Option<u64>,
+    /// Where the one before them stands: they stand behind it.
+    from: Option<(StreamId, u64)>,
 }
 
 struct Walk<'a> {
@@ -291,7 +300,7 @@ impl Walk<'_> {
                     let e = self.of(*id, 0);
                     ranges.iter().for_each(|(a, b)| e.excused.add(*a, *b));
                 }
-                Excused::More(name, _) if self.whose.counts(name) => self.of(*id, 0).vague.add(1, u64::MAX),
+                Excused::More(name, _) if self.whose.counts(name) => self.of(*id, 0).unnamed(1, u64::MAX),
                 _ => {}
             }
         }
@@ -312,8 +321,10 @@ impl Walk<'_> {
             let mut now = Known { line: r.clone(), id: m.id, filters, began: false, reached };
             let at = self.known.iter().position(|k| k.line.name == r.name);
             let Some(at) = at else {
+                let late = later && r.filtered > 0;
+                now.began = beyond && late;
                 self.known.push(now);
-                if later && r.filtered > 0 {
+                if late {
                     self.before_its_time(m.id, r.at);
                 }
                 continue;
@@ -328,7 +339,7 @@ impl Walk<'_> {
             self.known[at] = now;
             if !begins {
                 if old.began && old.id != m.id {
-                    self.of(m.id, 0).vague.add(1, r.at.saturating_sub(1));
+                    self.of(m.id, 0).unnamed(1, r.at.saturating_sub(1));
                 }
                 continue;
             }
@@ -336,7 +347,7 @@ impl Walk<'_> {
             // It was still busy with the streams before, or is.
             let all = old.line.at == 0 || r.at == 0;
             let same = old.id == m.id;
-            self.of(m.id, 0).vague.add(if same { from } else { 1 }, to);
+            self.of(m.id, 0).unnamed(if same { from } else { 1 }, to);
             if same && !all {
                 continue;
             }
@@ -344,9 +355,9 @@ impl Walk<'_> {
             let open = |e: &Excuses| e.chain.0 == chain && e.chain.1 >= old.reached;
             for (id, e) in self.all.iter_mut().filter(|(_, e)| open(e)) {
                 if *id == old.id && !all {
-                    e.vague.add(from, u64::MAX);
+                    e.unnamed(from, u64::MAX);
                 } else if *id != m.id && (all || e.chain.1 > since) {
-                    e.vague.add(1, u64::MAX);
+                    e.unnamed(1, u64::MAX);
                 }
             }
         }
@@ -355,10 +366,10 @@ impl Walk<'_> {
     /// A receiver that no checkpoint has named before, and that was not given all: it may have been there for a while, forgotten
     /// before anybody signed that, and has some of what was before its time.
     fn before_its_time(&mut self, id: StreamId, at: u64) {
-        self.of(id, 0).vague.add(1, at.saturating_sub(1));
+        self.of(id, 0).unnamed(1, at.saturating_sub(1));
         let chain = self.chain;
         let earlier = self.all.iter_mut().filter(|(other, e)| e.chain.0 == chain && **other != id);
-        earlier.for_each(|(_, e)| e.vague.add(1, u64::MAX));
+        earlier.for_each(|(_, e)| e.unnamed(1, u64::MAX));
     }
 
     /// Where the filters changed, and how many they kept back where they did not.
@@ -415,7 +426,8 @@ impl Walk<'_> {
             let place = m.exported.and_then(|(_, place)| place).filter(|(id, _)| *id == m.id && *id == b.id);
             let plain = !matches!(m.why, Why::Closed | Why::Start) && !self.torn;
             let place = place.map(|(_, seq)| seq).filter(|_| plain && b.exported.is_some());
-            self.gap = Some(Gap { numbers: (b.number + 1, m.number - 1), id: m.id, place });
+            let from = b.exported.and_then(|(_, place)| place);
+            self.gap = Some(Gap { numbers: (b.number + 1, m.number - 1), id: m.id, place, from });
         }
         let Some(gap) = &self.gap else { return };
         let excuse = c.excused.iter().any(|e| match e {
@@ -435,8 +447,21 @@ impl Walk<'_> {
         if excuse || gap.place.is_none() {
             self.end_gap(Kind::Gap, f);
         } else if passed {
-            self.end_gap(Kind::Removed, f);
+            let kind = if self.is_excused(gap) { Kind::Gap } else { Kind::Removed };
+            self.end_gap(kind, f);
         }
+    }
+
+    /// Whether something is excused where they stand: it may be they. What a later stream's checkpoint says of this one counts,
+    /// and what was before the time of a receiver that began anew.
+    fn is_excused(&self, gap: &Gap) -> bool {
+        let end = gap.place.unwrap_or(u64::MAX);
+        let stretches = match gap.from {
+            Some((id, from)) if id == gap.id => [(id, from, end), (id, from, end)],
+            Some((id, from)) => [(id, from, u64::MAX), (gap.id, 1, end)],
+            None => [(gap.id, 1, end); 2],
+        };
+        stretches.iter().any(|(id, from, to)| self.all.get(id).is_some_and(|e| e.may_lack(*from, *to)))
     }
 
     fn end_gap(&mut self, kind: Kind, f: &mut Findings) {
@@ -482,6 +507,17 @@ pub struct Reach {
 }
 
 impl Excuses {
+    /// Whether anything between these places may be missing with reason, by what was said so far.
+    fn may_lack(&self, from: u64, to: u64) -> bool {
+        [&self.lost, &self.excused, &self.unnamed].into_iter().any(|r| r.meets(from, to))
+    }
+
+    /// What is signed tells that something here may be missing, and not what.
+    fn unnamed(&mut self, from: u64, to: u64) {
+        self.vague.add(from, to);
+        self.unnamed.add(from, to);
+    }
+
     /// What it means that a place has no record, and up to which place that is the same.
     pub fn missing(&self, seq: u64, held: Held, reach: &Reach) -> (Kind, u64) {
         let alike = [&self.lost, &self.excused, &self.vague, &self.changed].map(|r| r.last_alike(seq));

@@ -282,3 +282,96 @@ fn who_begins_anew_lacks_nothing_of_streams_that_it_had_passed() {
         assert_eq!(grade, Grade::Tampered, "{}\n{said}", r.seq);
     }
 }
+
+/// Checkpoint 2 is not there. Where the receiver was forgotten after it, nobody gave it that; else somebody took it away.
+#[test]
+fn a_checkpoint_that_a_receiver_lacked_when_it_was_forgotten_was_not_removed() {
+    for (forgotten, wanted) in [(true, Grade::Unclear), (false, Grade::Tampered)] {
+        let s = whole(|s| {
+            s.checkpoint(Why::Start);
+            events(s, 20);
+            s.checkpoint(Why::Time);
+            events(s, 10);
+            s.behind = true;
+            s.checkpoint(Why::Time);
+            s.behind = false;
+            if forgotten {
+                s.forget(0);
+            }
+            events(s, 10);
+            s.checkpoint(Why::Time);
+            events(s, 10);
+            s.checkpoint(Why::Stop);
+        });
+        let (grade, said) = grade(&s, 0, &[], |r| is_second_checkpoint(r, &s));
+        assert_eq!(grade, wanted, "{said}");
+    }
+}
+
+/// A checkpoint stands in a stream that has ended: what became of it for a receiver that is behind is said by a later stream.
+#[test]
+fn a_later_stream_may_say_what_became_of_a_checkpoint() {
+    let make = |excused: bool| {
+        whole(move |s| {
+            s.checkpoint(Why::Start);
+            events(s, 20);
+            s.checkpoint(Why::Time);
+            let (stream, seq) = s.records.last().map(|r| (r.stream, r.seq)).unwrap();
+            events(s, 10);
+            s.behind = true;
+            s.checkpoint(Why::Time);
+            events(s, 10);
+            s.checkpoint(Why::Closed);
+            events(s, 10);
+            s.behind = false;
+            if excused {
+                s.earlier.push((0, stream, seq));
+            }
+            s.checkpoint(Why::Time);
+            events(s, 10);
+            s.checkpoint(Why::Stop);
+        })
+    };
+    for (excused, wanted) in [(true, Grade::Unclear), (false, Grade::Tampered)] {
+        let s = make(excused);
+        let (honest, said) = grade(&s, 0, &[], |r| is_second_checkpoint(r, &s));
+        assert_eq!(honest, wanted, "{said}");
+        // It covers nothing else.
+        let event = s.records.iter().find(|r| is_event(r)).map(|r| r.seq).unwrap();
+        let (altered, said) = grade(&s, 0, &[], |r| r.stream == s.records[0].stream && r.seq == event);
+        assert_eq!(altered, Grade::Tampered, "{said}");
+    }
+}
+
+fn is_second_checkpoint(r: &Record, s: &Sealer) -> bool {
+    let second = s.records.iter().filter(|r| r.sort == Sort::Checkpoint).nth(1).unwrap();
+    (r.stream, r.seq) == (second.stream, second.seq)
+}
+
+/// A receiver that was not there before: the first checkpoint that names it closes a stream, and the next one too.
+#[test]
+fn what_was_before_the_time_of_a_receiver_is_said_when_it_comes_to_a_stream() {
+    for (new, wanted) in [(true, Grade::Unclear), (false, Grade::Tampered)] {
+        let s = whole(|s| {
+            s.receivers = if new { 0 } else { 2 };
+            s.checkpoint(Why::Start);
+            events(s, 20);
+            if new {
+                s.forget(0);
+            }
+            s.receivers = 2;
+            s.checkpoint(Why::Closed);
+            events(s, 20);
+            s.checkpoint(Why::Closed);
+            events(s, 20);
+            s.checkpoint(Why::Time);
+            events(s, 10);
+            s.checkpoint(Why::Stop);
+        });
+        let mut streams: Vec<StreamId> = s.records.iter().map(|r| r.stream).collect();
+        streams.dedup();
+        let (first, second) = (streams[0], streams[1]);
+        let (grade, said) = grade_with(&s, &s.notes, 0, &[], |r| r.stream == second || r.stream == first && is_event(r));
+        assert_eq!(grade, wanted, "{said}");
+    }
+}

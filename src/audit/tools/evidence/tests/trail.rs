@@ -115,6 +115,8 @@ pub struct Sealer {
     pub rule: [usize; 2],
     counts: [[u64; 3]; 2],
     excused: Vec<(usize, StreamId, u64)>,
+    /// What of streams before a receiver was not given, which the next checkpoint says.
+    pub earlier: Vec<(usize, StreamId, u64)>,
     pub now: i64,
     streams: u8,
     gone: Vec<u64>,
@@ -151,6 +153,7 @@ impl Sealer {
             rule: [1, 1],
             counts: [[0; 3]; 2],
             excused: Vec::new(),
+            earlier: Vec::new(),
             now,
             streams: 1,
             gone: Vec::new(),
@@ -348,6 +351,10 @@ impl Sealer {
             }
         }
         self.excused.retain(|e| e.1 != self.sealing.0);
+        for (i, stream, seq) in std::mem::take(&mut self.earlier) {
+            let excused = Excused::Ranges(RECEIVERS[i].into(), Excuse::Dropped, vec![(seq, seq)]);
+            c.earlier.push((stream, excused));
+        }
         c.rules = vec![("soc".into(), format!("severity>={}", SEVERITIES[self.rule[0]]))];
         if why == Why::Key {
             c.next_key = Some(key(self.key + 1).verifier().clone());
