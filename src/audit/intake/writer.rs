@@ -36,6 +36,8 @@ pub struct Writer {
     appender: Appender,
     splitter: Splitter,
     items: Vec<Item>,
+    /// The room for those of them that are written; nothing is in it between two writes.
+    news: Vec<New<'static>>,
     own: Vec<GapEvent>,
     /// The next record is given as mere bytes: workers have died of it.
     pub opaque: bool,
@@ -70,6 +72,7 @@ impl Writer {
             appender: Appender::default(),
             splitter: Splitter::new(event_max, pieces).for_leaves(leaves),
             items: Vec::new(),
+            news: Vec::new(),
             own: Vec::new(),
             opaque: false,
             careful: false,
@@ -271,7 +274,8 @@ impl Writer {
             if std::mem::take(&mut dropped) {
                 self.spool.remember_state();
             }
-            let news: Vec<New<'_>> = run.iter().map(|i| new_of(i, data, base, now_ms)).collect();
+            let mut news = with_room_of(std::mem::take(&mut self.news));
+            news.extend(run.iter().map(|i| new_of(i, data, base, now_ms)));
             let mut done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             // The disk was full just now, and the cushion is: the oldest give way to these.
             if done.is_err()
@@ -280,6 +284,7 @@ impl Writer {
             {
                 done = self.spool.append(&mut self.appender, base.epoch, &news, now_ms, self.last_call);
             }
+            self.news = with_room_of(news);
             match done {
                 Ok(first) => {
                     if self.sync_each {
@@ -443,7 +448,10 @@ impl Writer {
             return;
         }
         let facts: Vec<Facts> = post.iter().map(|raw| Facts { kind: Kind::Own, ..record::read(raw, false) }).collect();
-        let news: Vec<New<'_>> = post.iter().zip(&facts).map(|(raw, f)| own(raw, f, at, now_ms)).collect();
+        // All that the sealer writes has the canonical form.
+        let form = Some(Form::Canonical);
+        let news = post.iter().zip(&facts).map(|(raw, f)| New { form, ..own(raw, f, at, now_ms) });
+        let news: Vec<New<'_>> = news.collect();
         // What is in the way waits for this very post: it is one beyond the bound, and then that goes.
         let beyond = self.last_call || self.spool.waits_for_evidence();
         match self.spool.append(&mut self.appender, at.epoch, &news, now_ms, beyond) {
@@ -455,7 +463,7 @@ impl Writer {
                 }
                 drop(account);
                 self.posted = true;
-                self.spool.post_is_there(first + post.len() as u64);
+                self.spool.post_is_there(first + post.len() as u64, post);
             }
             Err(_) => {
                 self.post_waits = true;
@@ -488,6 +496,12 @@ impl Writer {
 fn own<'a>(raw: &'a [u8], facts: &Facts, at: Mark, read_ms: i64) -> New<'a> {
     let (id, time) = (facts.id, facts.time);
     New { kind: Kind::Own, raw, id, time, part: 0, parts: 0, stream: at.position, read_ms, form: None }
+}
+
+/// Nothing, in the room that these had: they are too many to ask for it each time. (What is collected in place keeps it.)
+fn with_room_of<'a>(mut news: Vec<New<'_>>) -> Vec<New<'a>> {
+    news.clear();
+    news.into_iter().map(|n| New { raw: &[], ..n }).collect()
 }
 
 fn new_of<'a>(i: &Item, data: &'a [u8], base: Mark, read_ms: i64) -> New<'a> {
@@ -529,6 +543,17 @@ mod tests {
     use crate::audit::spool::record::Identity;
     use crate::audit::spool::Settings;
     use crate::sys::ring::Ring;
+
+    /// Else each piece of a flood would ask the system for it, and give it back.
+    #[test]
+    fn the_room_of_what_was_written_is_kept() {
+        let facts = record::read(b"x", false);
+        let mut news = with_room_of(Vec::new());
+        news.extend((0..300).map(|_| own(b"x", &facts, Mark::default(), 0)));
+        let room = news.capacity();
+        let kept: Vec<New<'static>> = with_room_of(news);
+        assert_eq!((kept.len(), kept.capacity()), (0, room));
+    }
 
     /// What is missing in the input shows by what comes behind it: should that go before the state is written, the next worker
     /// knows of it all the same.

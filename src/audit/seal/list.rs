@@ -3,12 +3,14 @@
 //! It has a leaf as any record has, which stands in a later list: so what it says of filters is signed too. Refuses: gaps, leaves
 //! beyond `SEAL_LIST`, a second way to write the same.
 
-use super::leaf::canonical;
+use super::leaf;
 use super::stream::{Hash, StreamId};
 use super::text::{escaped, hashes, number, of_base64, push_ranges, range, to_base64, unescaped};
 use crate::limits::SEAL_LIST;
-use crate::stamp;
+use crate::{json, stamp};
 use std::borrow::Cow;
+use std::fmt;
+use std::io::Write;
 
 /// What stands at one place of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct List {
 
 /// The title of a list.
 pub const TITLE: &str = "audit_leaves";
+/// What is written around the leaves, and some room for long numbers.
+const FRAME_BYTES: usize = 512;
 
 impl List {
     /// The place behind the last one.
@@ -43,28 +47,54 @@ impl List {
 
     /// The event.
     pub fn write(&self, now_ms: i64) -> Vec<u8> {
-        let (stream, from, count) = (self.stream.to_string(), self.from.to_string(), self.places.len().to_string());
-        let id = format!("leaves-{stream}-{from}");
-        let time = stamp::rfc3339_text(now_ms);
-        let message = format!("leaves {from} to {} of stream {stream}", self.end() - 1);
-        let mut leaves = Vec::with_capacity(self.places.len());
-        leaves.extend(self.places.iter().filter_map(Place::leaf));
-        let leaves = to_base64(leaves.as_flattened());
-        let (absent, passes) = (self.absent(), self.written_passes());
-        let mut fields = vec![
-            ("id", id.as_str()),
-            ("title", TITLE),
-            ("severity", "low"),
-            ("time", time.as_str()),
-            ("message", message.as_str()),
-            ("stream_id", stream.as_str()),
-            ("from", from.as_str()),
-            ("count", count.as_str()),
-            ("leaves", leaves.as_str()),
-        ];
-        fields
-            .extend([("absent", absent.as_str()), ("passes", passes.as_str())].into_iter().filter(|f| !f.1.is_empty()));
-        canonical(fields)
+        let mut out = Vec::new();
+        self.write_to(&mut out, now_ms);
+        out
+    }
+
+    /// The same, behind what `out` holds. It is a large one for each so many records: so it is written in one go, and the fields
+    /// stand here in the order of the canonical form.
+    pub fn write_to(&self, out: &mut Vec<u8>, now_ms: i64) {
+        let (stream, from, to, count) = (self.stream.to_string(), self.from, self.end() - 1, self.places.len());
+        let (absent, passes, time) = (self.absent(), self.written_passes(), stamp::rfc3339_text(now_ms));
+        out.reserve(FRAME_BYTES + absent.len() + 2 * passes.len() + leaf::TEXT_BYTES * count);
+        // Writing into memory does not fail.
+        let put = |out: &mut Vec<u8>, text: fmt::Arguments<'_>| drop(out.write_fmt(text));
+        put(out, format_args!("{{"));
+        if !absent.is_empty() {
+            put(out, format_args!("\"absent\":\"{absent}\","));
+        }
+        put(
+            out,
+            format_args!("\"count\":\"{count}\",\"from\":\"{from}\",\"id\":\"leaves-{stream}-{from}\",\"leaves\":\""),
+        );
+        self.push_leaves(out);
+        put(out, format_args!("\",\"message\":\"leaves {from} to {to} of stream {stream}\","));
+        if !passes.is_empty() {
+            put(out, format_args!("\"passes\":\""));
+            json::push_text(out, passes.as_bytes());
+            put(out, format_args!("\","));
+        }
+        let end =
+            format_args!("\"severity\":\"low\",\"stream_id\":\"{stream}\",\"time\":\"{time}\",\"title\":\"{TITLE}\"}}");
+        put(out, end);
+    }
+
+    /// All leaves as one text of base64 without padding.
+    fn push_leaves(&self, out: &mut Vec<u8>) {
+        // Three of them are whole groups of letters.
+        let (mut some, mut n) = ([[0; 32]; 3], 0);
+        for hash in self.places.iter().filter_map(Place::leaf) {
+            some[n] = hash;
+            n = (n + 1) % some.len();
+            if n == 0 {
+                json::push_base64(out, some.as_flattened());
+            }
+        }
+        json::push_base64(out, some[..n].as_flattened());
+        while out.last() == Some(&b'=') {
+            out.pop();
+        }
     }
 
     /// Runs of places without a leaf, as `l17,l20-25`.
@@ -160,7 +190,7 @@ fn read_passes(text: &str, count: usize) -> Option<Vec<(String, Vec<bool>)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::seal::Algorithm;
+    use crate::audit::seal::{form, Algorithm, Form};
     use serde_json::{Map, Value};
 
     fn list(places: Vec<Place>, passes: Vec<(String, Vec<bool>)>) -> List {
@@ -186,14 +216,16 @@ mod tests {
             })
             .collect();
         let bits = |n: usize| (0..n).map(|i| i % 3 == 0).collect::<Vec<bool>>();
-        let named = |n: usize| vec![("siem".to_string(), bits(n)), ("a b=%".to_string(), vec![false; n])];
+        let named = |n: usize| vec![("siem".to_string(), bits(n)), ("a b=%\"\\".to_string(), vec![false; n])];
         for n in 1..=SEAL_LIST {
             let list = list(all[..n].to_vec(), if n % 2 == 0 { named(n) } else { Vec::new() });
-            assert_eq!(read(&fields(&list)), Some(list));
+            let (event, fields) = (list.write(7), fields(&list));
+            assert_eq!(form(&event), Form::Canonical, "{}", String::from_utf8_lossy(&event));
+            assert_eq!(read(&fields), Some(list));
         }
         let event = fields(&list(vec![Place::Lost, leaf(1), Place::Lost, Place::Lost], named(4)));
         assert_eq!(event["absent"], "l129,l131-132");
-        assert_eq!(event["passes"], "siem=CQ a%20b%3D%25=AA");
+        assert_eq!(event["passes"], "siem=CQ a%20b%3D%25\"\\=AA");
         assert_eq!(event["id"], "leaves-00000000000506060606060606060601-129");
     }
 

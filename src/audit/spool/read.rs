@@ -33,6 +33,8 @@ pub struct Reader {
     last: Option<EventId>,
     seen: u64,
     loss: Option<Loss>,
+    /// Somebody wants to know between which events records are lost.
+    tells: bool,
     usual: Usual,
 }
 
@@ -47,12 +49,12 @@ impl Reader {
     /// From record `seq` on.
     pub fn new(seq: u64) -> Reader {
         let (at, last, loss, usual) = (None, None, None, Usual::default());
-        Reader { want: seq, reach: limits::READ_BYTES, at, last, seen: 0, loss, usual }
+        Reader { want: seq, reach: limits::READ_BYTES, at, last, seen: 0, loss, tells: true, usual }
     }
 
-    /// The same, which reads less at once: for whoever reads beside those that deliver.
+    /// The same, which reads less at once, and tells of a loss by number alone: for whoever reads beside those that deliver.
     pub fn beside(seq: u64) -> Reader {
-        Reader { reach: limits::READ_BESIDE_BYTES, ..Reader::new(seq) }
+        Reader { reach: limits::READ_BESIDE_BYTES, tells: false, ..Reader::new(seq) }
     }
 
     /// The number of the record that comes next.
@@ -77,7 +79,7 @@ impl Reader {
     /// Goes on from `seq`.
     pub fn seek(&mut self, seq: u64) {
         if seq != self.want {
-            *self = Reader { reach: self.reach, ..Reader::new(seq) };
+            *self = Reader { reach: self.reach, tells: self.tells, ..Reader::new(seq) };
         }
     }
 
@@ -94,7 +96,7 @@ impl Reader {
         };
         let Some((segment, walk)) = &mut self.at else { return Next::Wait };
         let record = walk.record(meta);
-        let event = self.usual.id(record.id.of(record.raw));
+        let event = if self.tells { self.usual.id(record.id.of(record.raw)) } else { None };
         if let Some(loss) = self.loss.take() {
             walk.back(meta);
             return Next::Lost(Loss { after: event, ..loss });

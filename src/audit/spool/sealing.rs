@@ -242,14 +242,21 @@ impl Spool {
     }
 
     /// They are in the spool, before the record `behind`.
-    pub fn post_is_there(&self, behind: u64) {
-        self.seals.outbox.inner.lock().behind = Some(behind);
+    pub fn post_is_there(&self, behind: u64, events: Vec<Vec<u8>>) {
+        let mut post = self.seals.outbox.inner.lock();
+        (post.behind, post.spare) = (Some(behind), events);
+        drop(post);
         self.seals.outbox.appended.notify_all();
     }
 
     /// The record behind the last post; none: it is on its way.
     pub fn behind_post(&self) -> Option<u64> {
         self.seals.outbox.inner.lock().behind
+    }
+
+    /// The events of the last post, whose room is free.
+    pub fn take_spare(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.seals.outbox.inner.lock().spare)
     }
 
     /// Waits until the post is in the spool, at most `patience`.

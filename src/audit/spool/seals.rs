@@ -47,6 +47,8 @@ pub(super) struct Post {
     pub(super) events: Vec<Vec<u8>>,
     /// The number behind the last event of the last post that is in the spool.
     pub(super) behind: Option<u64>,
+    /// Events that are in the spool: the sealer writes the next ones into their room.
+    pub(super) spare: Vec<Vec<u8>>,
 }
 
 /// How far sealing is, as it is kept for the next worker and for after a power cut.

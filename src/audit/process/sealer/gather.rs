@@ -5,6 +5,7 @@
 use super::leaves::{Leaves, Rule};
 use super::progress::Progress;
 use crate::audit::seal::checkpoint::After;
+use crate::audit::seal::leaf::TEXT_BYTES;
 use crate::audit::seal::{Hash, Stream, Tree};
 use crate::audit::spool::read::{Next, Reader};
 use crate::audit::spool::Spool;
@@ -32,6 +33,8 @@ pub(super) struct Gather {
     /// Lists that are full, and how many bytes they are.
     lists: Vec<Vec<u8>>,
     bytes: usize,
+    /// The room of lists that are in the spool, for those that come.
+    spare: Vec<Vec<u8>>,
     /// The tree at the end of the last one of them.
     settled: (u64, Vec<Hash>),
     /// What is signed already cannot be read again.
@@ -80,6 +83,7 @@ impl Gather {
             leaves: Leaves::new(stream, progress.tree()?, rules),
             lists: Vec::new(),
             bytes: 0,
+            spare: Vec::new(),
             settled: (progress.size, progress.edge.clone()),
             torn: false,
             over: false,
@@ -167,7 +171,8 @@ impl Gather {
     /// What stands in the list at hand is told.
     pub(super) fn close_list(&mut self, now_ms: i64) {
         if self.leaves.is_open() {
-            let list = self.leaves.close(now_ms);
+            let mut list = self.spare.pop().unwrap_or_default();
+            self.leaves.close(&mut list, now_ms);
             self.bytes += list.len();
             self.lists.push(list);
             self.settled.0 = self.leaves.tree.size();
@@ -183,6 +188,13 @@ impl Gather {
         (!lists.is_empty()).then(|| (lists, self.settled.0, self.settled.1.clone()))
     }
 
+    /// These are in the spool: their room is used again.
+    pub(super) fn reuse(&mut self, mut lists: Vec<Vec<u8>>) {
+        lists.iter_mut().for_each(Vec::clear);
+        self.spare.append(&mut lists);
+        self.spare.truncate(limits::SEAL_POST_BYTES / (limits::SEAL_LIST * TEXT_BYTES));
+    }
+
     /// Whether all there is was taken.
     pub(super) fn has_all(&self, spool: &Spool) -> bool {
         self.next >= spool.next_seq()
@@ -190,6 +202,7 @@ impl Gather {
 
     /// Nothing has come for a while.
     pub(super) fn rest(&mut self) {
+        self.spare = Vec::new();
         self.reader.rest();
     }
 }

@@ -153,12 +153,12 @@ impl Leaves {
         self.fresh_here > 0
     }
 
-    /// The list at hand as an event; the next one begins.
-    pub fn close(&mut self, now_ms: i64) -> Vec<u8> {
+    /// The list at hand as an event, into `out`; the next one begins.
+    pub fn close(&mut self, out: &mut Vec<u8>, now_ms: i64) {
         let from = self.tree.size() + 1 - self.places.len() as u64;
         let passes = self.rules.iter_mut().map(|r| (r.name.clone(), std::mem::take(&mut r.passes))).collect();
         let list = List { stream: self.stream.id, from, places: std::mem::take(&mut self.places), passes };
-        let event = list.write(now_ms);
+        list.write_to(out, now_ms);
         // Their room is used again.
         (self.places, self.fresh_here) = (list.places, 0);
         self.places.clear();
@@ -166,6 +166,5 @@ impl Leaves {
             passes.clear();
             rule.passes = passes;
         }
-        event
     }
 }

@@ -144,6 +144,7 @@ impl Sealer {
                 self.sent = Some(sent);
                 return Rest::Post;
             };
+            self.gather.reuse(self.spool.take_spare());
             self.arrived(sent, behind);
         }
         self.look_at_signer(now);

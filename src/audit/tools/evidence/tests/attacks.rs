@@ -371,7 +371,8 @@ fn what_was_before_the_time_of_a_receiver_is_said_when_it_comes_to_a_stream() {
         let mut streams: Vec<StreamId> = s.records.iter().map(|r| r.stream).collect();
         streams.dedup();
         let (first, second) = (streams[0], streams[1]);
-        let (grade, said) = grade_with(&s, &s.notes, 0, &[], |r| r.stream == second || r.stream == first && is_event(r));
+        let (grade, said) =
+            grade_with(&s, &s.notes, 0, &[], |r| r.stream == second || r.stream == first && is_event(r));
         assert_eq!(grade, wanted, "{said}");
     }
 }
