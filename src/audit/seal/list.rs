@@ -75,9 +75,8 @@ impl List {
             json::push_text(out, passes.as_bytes());
             put(out, format_args!("\","));
         }
-        let end =
-            format_args!("\"severity\":\"low\",\"stream_id\":\"{stream}\",\"time\":\"{time}\",\"title\":\"{TITLE}\"}}");
-        put(out, end);
+        put(out, format_args!("\"severity\":\"low\",\"stream_id\":\"{stream}\",\"time\":\"{time}\","));
+        put(out, format_args!("\"title\":\"{TITLE}\"}}"));
     }
 
     /// All leaves as one text of base64 without padding.
