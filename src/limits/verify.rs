@@ -35,6 +35,9 @@ pub const VERIFY_STRETCHES: u64 = 1 << 16;
 pub const VERIFY_TRY_HASHES: u64 = 1 << 26;
 /// Ranges of places without a record that are remembered of one stream with their reasons.
 pub const VERIFY_RANGES: usize = 1 << 18;
+/// How many of them are looked at for checkpoints that are missing, in all: a tenth of a second. Behind that it cannot be told
+/// whether somebody took them away.
+pub const VERIFY_LOOKS: usize = 1 << 26;
 /// At its pruned beginning an index is ragged: events are pruned by their times, which do not follow the numbers by a few.
 pub const VERIFY_RAGGED: u64 = 1024;
 /// What may still be on its way to a receiver that has later ones already.

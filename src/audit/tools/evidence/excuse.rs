@@ -35,9 +35,9 @@ impl Ranges {
         });
     }
 
-    /// Whether any of these places is in one; also before they are in order.
+    /// Whether any of these places is in one, or may be in one that there was no room for; also before they are in order.
     fn meets(&self, from: u64, to: u64) -> bool {
-        self.0.iter().any(|(a, b)| *a <= to && from <= *b)
+        self.0.len() >= limits::VERIFY_RANGES || self.0.iter().any(|(a, b)| *a <= to && from <= *b)
     }
 
     fn at(&self, seq: u64) -> Option<&(u64, u64)> {
@@ -137,9 +137,10 @@ pub fn gather(
     f: &mut Findings,
 ) -> io::Result<HashMap<StreamId, Excuses>> {
     let mut all: HashMap<StreamId, Excuses> = HashMap::new();
+    let mut looks = limits::VERIFY_LOOKS;
     for (n, chain) in chains.iter().enumerate() {
         let (steady, known) = (Vec::new(), Vec::new());
-        let mut walk = Walk { whose, all: &mut all, gap: None, steady, known, chain: n, torn };
+        let mut walk = Walk { whose, all: &mut all, gap: None, looks: &mut looks, steady, known, chain: n, torn };
         let mut before: Option<(usize, Checkpoint)> = None;
         for (place, &i) in chain.iter().enumerate() {
             let (_, c) = load(&marks[i])?;
@@ -181,6 +182,7 @@ fn passed_before(all: &mut HashMap<StreamId, Excuses>) {
 }
 
 /// Checkpoints that are missing.
+#[derive(Clone, Copy)]
 struct Gap {
     numbers: (u64, u64),
     id: StreamId,
@@ -194,6 +196,8 @@ struct Walk<'a> {
     whose: &'a Whose,
     all: &'a mut HashMap<StreamId, Excuses>,
     gap: Option<Gap>,
+    /// Ranges that may still be looked at for checkpoints that are missing.
+    looks: &'a mut usize,
     /// What the last checkpoint says of the receivers that did not close a stream: one that does says how far they are there, and
     /// counts what they have had of the next.
     steady: Vec<Receiver>,
@@ -429,7 +433,7 @@ impl Walk<'_> {
             let from = b.exported.and_then(|(_, place)| place);
             self.gap = Some(Gap { numbers: (b.number + 1, m.number - 1), id: m.id, place, from });
         }
-        let Some(gap) = &self.gap else { return };
+        let Some(gap) = self.gap else { return };
         let excuse = c.excused.iter().any(|e| match e {
             Excused::Ranges(name, ..) | Excused::More(name, _) => self.whose.counts(name),
         });
@@ -447,21 +451,27 @@ impl Walk<'_> {
         if excuse || gap.place.is_none() {
             self.end_gap(Kind::Gap, f);
         } else if passed {
-            let kind = if self.is_excused(gap) { Kind::Gap } else { Kind::Removed };
+            let kind = if self.is_excused(&gap) { Kind::Gap } else { Kind::Removed };
             self.end_gap(kind, f);
         }
     }
 
     /// Whether something is excused where they stand: it may be they. What a later stream's checkpoint says of this one counts,
     /// and what was before the time of a receiver that began anew.
-    fn is_excused(&self, gap: &Gap) -> bool {
+    fn is_excused(&mut self, gap: &Gap) -> bool {
         let end = gap.place.unwrap_or(u64::MAX);
         let stretches = match gap.from {
-            Some((id, from)) if id == gap.id => [(id, from, end), (id, from, end)],
-            Some((id, from)) => [(id, from, u64::MAX), (gap.id, 1, end)],
-            None => [(gap.id, 1, end); 2],
+            Some((id, from)) if id == gap.id => [Some((id, from, end)), None],
+            Some((id, from)) => [Some((id, from, u64::MAX)), Some((gap.id, 1, end))],
+            None => [Some((gap.id, 1, end)), None],
         };
-        stretches.iter().any(|(id, from, to)| self.all.get(id).is_some_and(|e| e.may_lack(*from, *to)))
+        stretches.into_iter().flatten().any(|(id, from, to)| {
+            let Some(e) = self.all.get(&id) else { return false };
+            let left = self.looks.checked_sub(e.reasons().iter().map(|r| r.0.len()).sum());
+            *self.looks = left.unwrap_or(0);
+            // Where too much is to be looked at, it cannot be told.
+            left.is_none() || e.reasons().iter().any(|r| r.meets(from, to))
+        })
     }
 
     fn end_gap(&mut self, kind: Kind, f: &mut Findings) {
@@ -507,9 +517,9 @@ pub struct Reach {
 }
 
 impl Excuses {
-    /// Whether anything between these places may be missing with reason, by what was said so far.
-    fn may_lack(&self, from: u64, to: u64) -> bool {
-        [&self.lost, &self.excused, &self.unnamed].into_iter().any(|r| r.meets(from, to))
+    /// What is signed of places that may be missing.
+    fn reasons(&self) -> [&Ranges; 3] {
+        [&self.lost, &self.excused, &self.unnamed]
     }
 
     /// What is signed tells that something here may be missing, and not what.
