@@ -569,3 +569,28 @@ impl Excuses {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::seal::Algorithm;
+
+    /// Behind either bound nobody is blamed for a checkpoint that is not there.
+    #[test]
+    fn what_is_beyond_the_bounds_cannot_be_told() {
+        let id = StreamId::new(1, [2; 9], Algorithm::Sha256);
+        let gap = Gap { numbers: (2, 2), id, place: Some(20), from: Some((id, 10)) };
+        let excused = |ranges: usize, mut looks: usize| {
+            let mut e = Excuses::default();
+            (0..ranges).for_each(|_| e.lost.add(30, 30));
+            let (whose, mut all) = (Whose::default(), HashMap::from([(id, e)]));
+            let (steady, known) = (Vec::new(), Vec::new());
+            let (all, looks) = (&mut all, &mut looks);
+            Walk { whose: &whose, all, gap: None, looks, steady, known, chain: 0, torn: false }.is_excused(&gap)
+        };
+        assert!(!excused(5, 5));
+        assert!(excused(5, 4));
+        assert!(!excused(limits::VERIFY_RANGES - 1, usize::MAX));
+        assert!(excused(limits::VERIFY_RANGES, usize::MAX));
+    }
+}
