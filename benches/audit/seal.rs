@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 const LEAVES: usize = 128;
 /// The events of a request: the last one of those that have leaves is mostly not full.
 const LAST_REQUEST: usize = 1000;
-/// What an event is longer when it is sealed, with its share of a list.
-const SEALED_BYTES: usize = 155;
 const LIMIT: Duration = Duration::from_secs(120);
 
 pub fn run() {
@@ -48,51 +46,19 @@ pub fn run() {
         }
     }
     Algorithm::ALL.into_iter().for_each(|algorithm| limit(&stock, algorithm));
-    bound(&stock);
     verify(&stock);
-}
-
-/// What sealing leaves at most of all that goes, on this machine: nothing is sealed, but the events are as long as sealed ones with
-/// their share of the lists, and a thread of the bench makes the hashes once, and nothing else.
-fn bound(stock: &Stock) {
-    let events = stock.events().saturating_sub(LAST_REQUEST).max(1);
-    let long = "c".repeat(SEALED_BYTES / 2);
-    let (mut plain, mut most) = (Vec::new(), Vec::new());
-    for _ in 0..rounds() {
-        plain.push(live_until(events, stock, &|den, port| start(den, &format!("http://127.0.0.1:{port}/"), &[])));
-        std::thread::scope(|scope| {
-            most.push(live_until(events, stock, &|den, port| {
-                let url = format!("http://127.0.0.1:{port}/");
-                let all = ["--no-config", "--spool-dir", &den.file("spool"), "--cluster", &long];
-                let picodata = Setup::bare(den).url(&url).args(&all).exec().picodata();
-                picodata.wait_worker(None);
-                scope.spawn(|| {
-                    // As long as the bench waits before it pours.
-                    std::thread::sleep(Duration::from_millis(500));
-                    hash(stock, Algorithm::Sha256, usize::MAX)
-                });
-                picodata
-            }));
-        });
-    }
-    let (plain, most) = (middle(plain), middle(most));
-    line("live, the most that hashes and bytes leave", most.rate, "1/s", "without", plain.rate, "");
 }
 
 /// What nobody can do without: a leaf of each record, and its part of the tree.
 fn limit(stock: &Stock, algorithm: Algorithm) {
-    let cpu = hash(stock, algorithm, if algorithm.is_quick() { usize::MAX } else { scaled(100_000) });
-    println!("  the limit: hashes alone, one thread, {}: {cpu:.2} CPU s a million", algorithm.name());
-}
-
-/// The hashes of so many records, at most; CPU seconds a million.
-fn hash(stock: &Stock, algorithm: Algorithm, most: usize) -> f64 {
     let (id, mut tree, before) = (StreamId::new(1, [2; 9], algorithm), Tree::new(algorithm), thread_cpu());
-    for (seq, record) in (1..).zip(stock.records().take(most)) {
+    let few = if algorithm.is_quick() { usize::MAX } else { scaled(100_000) };
+    for (seq, record) in (1..).zip(stock.records().take(few)) {
         let body = &record[..record.len() - 1];
         tree.push(leaf(id, seq, form(body), body));
     }
-    (thread_cpu() - before) / tree.size() as f64 * 1e6
+    let cpu = (thread_cpu() - before) / tree.size() as f64 * 1e6;
+    println!("  the limit: hashes alone, one thread, {}: {cpu:.2} CPU s a million", algorithm.name());
 }
 
 /// `args` of sealing: with any a key is made first.
